@@ -1,0 +1,1 @@
+"""Kubernetes without kinds: errors, selectors, quantities, times, schema, patches, apply. Pure: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""The only entrance to the cluster: authentication, authorization, admission, validation, registry, storage, watch."""

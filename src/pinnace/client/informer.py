@@ -1,0 +1,205 @@
+"""Informers: a local, always current, read-only copy of one resource, and callbacks on change.
+
+An informer lists, then watches, and lists again when its resource version expired. Handlers are plain functions called in
+the order of events, on the event loop; they must be quick (put a key on a queue). Objects in the copy are never changed.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.apimachinery.errors import Expired, Gone, StatusError
+from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.selectors import EVERYTHING, Selector
+from pinnace.client.interface import Client, Object
+from pinnace.component.clock import Clock
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[
+    [Object | None, Object | None], None
+]  # (old, new): added (None, o), changed (o, o), deleted (o, None)
+Indexer = Callable[[Object], Iterable[Hashable]]
+Key = tuple[str, str]
+
+
+class Lister:
+    """The read side: objects by namespace and name, by selector, by index."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Object] = {}
+        self._indexers: dict[str, Indexer] = {}
+        self._indexes: dict[str, dict[Hashable, dict[Key, Object]]] = {}
+        self.add_index("namespace", lambda obj: (meta.namespace(obj),))
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(self._objects.values())
+
+    def get(self, name: str, namespace: str = "") -> Object | None:
+        return self._objects.get((namespace, name))
+
+    def select(self, namespace: str | None = None, selector: Selector = EVERYTHING) -> list[Object]:
+        found: Iterable[Object] = (
+            self._objects.values() if namespace is None else self.by_index("namespace", namespace)
+        )
+        return (
+            list(found)
+            if selector.is_everything
+            else [obj for obj in found if selector.matches(meta.labels(obj))]
+        )
+
+    def add_index(self, name: str, indexer: Indexer) -> None:
+        """`indexer` gives the keys under which an object is found by `by_index(name, key)`."""
+        if name in self._indexers:
+            return
+        self._indexers[name], self._indexes[name] = indexer, defaultdict(dict)
+        for key, obj in self._objects.items():
+            for entry in indexer(obj):
+                self._indexes[name][entry][key] = obj
+
+    def by_index(self, name: str, key: Hashable) -> list[Object]:
+        return list(self._indexes[name].get(key, {}).values())
+
+    def _store(self, key: Key, new: Object | None) -> Object | None:
+        old = self._objects.pop(key, None) if new is None else self._objects.get(key)
+        if new is not None:
+            self._objects[key] = new
+        for name, indexer in self._indexers.items():
+            index = self._indexes[name]
+            for entry in indexer(old) if old is not None else ():
+                index[entry].pop(key, None)
+                if not index[entry]:
+                    del index[entry]
+            for entry in indexer(new) if new is not None else ():
+                index[entry][key] = new  # type: ignore[assignment]
+        return old
+
+
+class Informer:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        gvr: GVR,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        self._client, self._clock = client, clock
+        self.gvr = gvr
+        self._scope: dict[str, Any] = {"label_selector": label_selector, "field_selector": field_selector}
+        self._namespace = namespace
+        self._handlers: list[Handler] = []
+        self._synced = asyncio.Event()
+        self.lister = Lister()
+        self.resource_version = ""
+
+    def add_handler(self, handler: Handler) -> None:
+        """Call `handler` for every change from now on, and at once for every object already here."""
+        self._handlers.append(handler)
+        for obj in list(self.lister):
+            handler(None, obj)
+
+    @property
+    def has_synced(self) -> bool:
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """Keep the copy current until cancelled."""
+        pause = 0.2
+        while True:
+            try:
+                await self._list()
+                pause = 0.2
+                while await self._watch():
+                    pass
+            except asyncio.CancelledError:
+                raise
+            except (Expired, Gone):
+                log.debug("%s: resource version expired, listing again", self.gvr.qualified)
+                continue
+            except (StatusError, OSError, TimeoutError) as error:
+                log.warning("%s: watch failed: %s; next attempt in %.1f s", self.gvr.qualified, error, pause)
+            except Exception:
+                log.exception("%s: watch failed", self.gvr.qualified)
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, 15.0)
+
+    async def _list(self) -> None:
+        answer = await self._client.list(self.gvr, self._namespace, **self._scope)
+        items = {meta.key(item): item for item in answer.get("items") or ()}
+        for key in [key for key in self.lister._objects if key not in items]:
+            self._change(key, None)
+        for key, item in items.items():
+            self._change(key, item)
+        self.resource_version = answer["metadata"]["resourceVersion"]
+        self._synced.set()
+
+    async def _watch(self) -> bool:
+        """One watch until the server ends it; True when another may go on from where it stopped."""
+        events = self._client.watch(
+            self.gvr, self._namespace, resource_version=self.resource_version, bookmarks=True, **self._scope
+        )
+        try:
+            async for kind, obj in events:
+                if kind != "BOOKMARK":
+                    self._change(meta.key(obj), None if kind == "DELETED" else obj, last=obj)
+                self.resource_version = meta.resource_version(obj)
+        finally:
+            await events.aclose()
+        return True
+
+    def _change(self, key: Key, new: Object | None, last: Object | None = None) -> None:
+        old = self.lister._store(key, new)
+        if old is None and new is None:
+            return
+        if old is not None and new is not None and meta.resource_version(old) == meta.resource_version(new):
+            return
+        for handler in self._handlers:
+            try:
+                handler((last or old) if new is None else old, new)
+            except Exception:
+                log.exception("%s: a handler failed on %s", self.gvr.qualified, key)
+
+
+class Informers:
+    """One informer per resource, shared by all who ask; `run` drives them until cancelled.
+
+    `informers.of(PODS)` may be called before or after `run` has begun.
+    """
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+        self._informers: dict[GVR, Informer] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def of(self, gvr: GVR) -> Informer:
+        if gvr not in self._informers:
+            informer = self._informers[gvr] = Informer(self._client, self._clock, gvr)
+            if self._tasks is not None:
+                self._tasks.create_task(informer.run(), name=f"informer {gvr.qualified}")
+        return self._informers[gvr]
+
+    async def wait_synced(self) -> None:
+        for informer in list(self._informers.values()):
+            await informer.wait_synced()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            for informer in self._informers.values():
+                tasks.create_task(informer.run(), name=f"informer {informer.gvr.qualified}")
+            tasks.create_task(self._stay())
+
+    async def _stay(self) -> None:
+        await asyncio.Event().wait()

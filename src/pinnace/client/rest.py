@@ -1,0 +1,189 @@
+"""The `Client` over HTTPS."""
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from pinnace.apimachinery.errors import StatusError, from_status
+from pinnace.apimachinery.gvk import GVR
+from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
+
+MAX_LINE = 16 * 1024 * 1024  # bytes of one watch event
+
+
+class RestClient:
+    """`server` is `https://host:port`; `tls` carries the CA and, if used, the client certificate."""
+
+    def __init__(
+        self, server: str, *, tls: ssl.SSLContext | None = None, token: str = "", user_agent: str = "pinnace"
+    ) -> None:
+        self._server = server.rstrip("/")
+        self._tls = tls
+        self._headers = {"Accept": "application/json", "User-Agent": user_agent}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._open_session: aiohttp.ClientSession | None = None
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._open_session is None:
+            connector = aiohttp.TCPConnector(
+                ssl=self._tls if self._tls is not None else True, limit=0, force_close=False
+            )
+            self._open_session = aiohttp.ClientSession(
+                connector=connector,
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            )
+        return self._open_session
+
+    async def close(self) -> None:
+        if self._open_session is not None:
+            await self._open_session.close()
+            self._open_session = None
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        headers = {"Content-Type": content_type} if data is not None else {}
+        try:
+            async with self._session().request(
+                method,
+                self._server + path,
+                params=query,
+                data=data,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=60),
+            ) as response:
+                payload = await response.read()
+                if response.status >= 400:
+                    raise _error(response.status, payload)
+                return payload
+        except aiohttp.ClientError as error:
+            raise ConnectionError(str(error)) from error
+
+    async def get(
+        self, gvr: GVR, name: str, namespace: str | None = None, *, subresource: str = ""
+    ) -> Object:
+        return orjson.loads(await self._request("GET", gvr.path(namespace, name, subresource)))
+
+    async def list(
+        self, gvr: GVR, namespace: str | None = None, *, label_selector: str = "", field_selector: str = "",
+        resource_version: str = "", limit: int = 0, continue_token: str = "",
+    ) -> Object:  # fmt: skip
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector, resourceVersion=resource_version,
+                       limit=str(limit) if limit else "", **{"continue": continue_token})  # fmt: skip
+        answer = orjson.loads(await self._request("GET", gvr.path(namespace), query))
+        kind, api_version = answer["kind"].removesuffix("List"), answer["apiVersion"]
+        for item in answer.get("items") or ():
+            item.setdefault("kind", kind)
+            item.setdefault("apiVersion", api_version)
+        return answer
+
+    async def watch(
+        self, gvr: GVR, namespace: str | None = None, *, resource_version: str, label_selector: str = "",
+        field_selector: str = "", bookmarks: bool = True,
+    ) -> AsyncGenerator[WatchEvent, None]:  # fmt: skip
+        query = _query(watch="true", resourceVersion=resource_version, labelSelector=label_selector,
+                       fieldSelector=field_selector, allowWatchBookmarks="true" if bookmarks else "")  # fmt: skip
+        try:
+            async with self._session().get(
+                self._server + gvr.path(namespace),
+                params=query,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            ) as response:
+                if response.status >= 400:
+                    raise _error(response.status, await response.read())
+                buffer = b""
+                async for chunk in response.content.iter_any():
+                    buffer += chunk
+                    if len(buffer) > MAX_LINE:
+                        raise ConnectionError("a watch event is larger than the limit")
+                    *lines, buffer = buffer.split(b"\n")
+                    for line in lines:
+                        if line:
+                            yield _event(orjson.loads(line))
+        except aiohttp.ClientError as error:
+            raise ConnectionError(str(error)) from error
+
+    async def create(
+        self, gvr: GVR, body: Object, namespace: str | None = None, *, name: str = "", subresource: str = "",
+        field_manager: str = "", dry_run: bool = False,
+    ) -> Object:  # fmt: skip
+        namespace = namespace or body.get("metadata", {}).get("namespace")
+        query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
+        return orjson.loads(await self._request("POST", gvr.path(namespace, name, subresource), query, body))
+
+    async def update(
+        self, gvr: GVR, body: Object, *, subresource: str = "", field_manager: str = "", dry_run: bool = False
+    ) -> Object:
+        metadata = body["metadata"]
+        path = gvr.path(metadata.get("namespace"), metadata["name"], subresource)
+        query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
+        return orjson.loads(await self._request("PUT", path, query, body))
+
+    async def patch(
+        self, gvr: GVR, name: str, body: Any, namespace: str | None = None, *, content_type: str = MERGE_PATCH,
+        subresource: str = "", field_manager: str = "", force: bool = False, dry_run: bool = False,
+    ) -> Object:  # fmt: skip
+        query = _query(fieldManager=field_manager, force="true" if force and content_type == APPLY_PATCH else "",
+                       dryRun="All" if dry_run else "")  # fmt: skip
+        return orjson.loads(
+            await self._request("PATCH", gvr.path(namespace, name, subresource), query, body, content_type)
+        )
+
+    async def delete(
+        self, gvr: GVR, name: str, namespace: str | None = None, *, grace_period_seconds: int | None = None,
+        propagation_policy: str = "", uid: str = "", resource_version: str = "",
+    ) -> Object:  # fmt: skip
+        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if grace_period_seconds is not None:
+            options["gracePeriodSeconds"] = grace_period_seconds
+        if propagation_policy:
+            options["propagationPolicy"] = propagation_policy
+        if uid or resource_version:
+            options["preconditions"] = _query(uid=uid, resourceVersion=resource_version)
+        return orjson.loads(await self._request("DELETE", gvr.path(namespace, name), body=options))
+
+    async def delete_collection(
+        self, gvr: GVR, namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
+    ) -> Object:
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
+        return orjson.loads(await self._request("DELETE", gvr.path(namespace), query))
+
+    async def raw(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Any:
+        payload = await self._request(method, path, query, body)
+        try:
+            return orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return payload.decode(errors="replace")
+
+
+def _query(**fields: str) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _event(event: dict[str, Any]) -> WatchEvent:
+    if event["type"] == "ERROR":
+        raise from_status(event["object"])
+    return WatchEvent(event["type"], event["object"])
+
+
+def _error(code: int, payload: bytes) -> StatusError:
+    try:
+        status = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        status = {}
+    if isinstance(status, dict) and status.get("kind") == "Status":
+        return from_status(status)
+    return StatusError(payload.decode(errors="replace").strip() or f"the server answered {code}", code=code)

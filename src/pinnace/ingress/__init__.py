@@ -1,0 +1,1 @@
+"""The ingress controller: turns Ingresses into the configuration of a supervised HAProxy."""

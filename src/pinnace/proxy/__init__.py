@@ -1,0 +1,1 @@
+"""The service proxy: turns Services and EndpointSlices into nftables rules."""

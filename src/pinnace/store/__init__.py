@@ -1,0 +1,1 @@
+"""Keys and revisions in etcd's model, never kinds. Only the API server may import this package."""

@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinnace.apimachinery import quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.5", "500m"),
+        ("1024Mi", "1Gi"),
+        ("1000m", "1"),
+        ("1500m", "1500m"),
+        ("0", "0"),
+        ("1.5Gi", "1536Mi"),
+        ("100k", "100k"),
+        ("1e3", "1e3"),
+        ("1000k", "1M"),
+        ("-1", "-1"),
+        ("0.5Mi", "512Ki"),
+    ],
+)
+def test_canonical_text(text: str, expected: str) -> None:
+    assert quantity.canonical(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "10mb", "1 Gi", "0x10"])
+def test_refuses_what_is_not_a_quantity(text: str) -> None:
+    with pytest.raises(ValueError, match="quantities must match"):
+        quantity.parse(text)
+
+
+@given(st.integers(0, 10**15), st.sampled_from(["", "m", "k", "Ki", "Mi", "G"]))
+def test_canonical_text_means_the_same(number: int, suffix: str) -> None:
+    text = f"{number}{suffix}"
+    assert quantity.parse(quantity.canonical(text)) == quantity.parse(text)
+    assert quantity.canonical(quantity.canonical(text)) == quantity.canonical(text)

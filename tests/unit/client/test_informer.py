@@ -1,0 +1,45 @@
+import asyncio
+
+from pinnace.api.resources import CONFIG_MAPS
+from pinnace.client.informer import Informer
+from pinnace.testing.fake_client import FakeClient
+from pinnace.testing.fake_clock import FakeClock
+from pinnace.testing.wait import eventually
+
+
+def config_map(name: str, **data: str) -> dict:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"},
+        "data": data,
+    }
+
+
+async def test_informer_follows_creation_change_and_deletion() -> None:
+    client = FakeClient([config_map("a")])
+    informer = Informer(client, FakeClock(), CONFIG_MAPS)
+    seen: list[tuple[bool, bool]] = []
+    informer.add_handler(lambda old, new: seen.append((old is not None, new is not None)))
+    task = asyncio.create_task(informer.run())
+    await informer.wait_synced()
+    await client.create(CONFIG_MAPS, config_map("b"))
+    await client.patch(CONFIG_MAPS, "b", {"data": {"k": "v"}}, "default")
+    await client.delete(CONFIG_MAPS, "a", "default")
+    await eventually(lambda: len(seen) == 4)
+    assert seen == [(False, True), (False, True), (True, True), (True, False)]
+    assert [obj["data"] for obj in informer.lister] == [{"k": "v"}]
+    task.cancel()
+
+
+async def test_index_finds_objects_under_their_current_key_only() -> None:
+    client = FakeClient([config_map("a", owner="x")])
+    informer = Informer(client, FakeClock(), CONFIG_MAPS)
+    informer.lister.add_index("owner", lambda obj: [obj["data"].get("owner")])
+    task = asyncio.create_task(informer.run())
+    await informer.wait_synced()
+    assert len(informer.lister.by_index("owner", "x")) == 1
+    await client.patch(CONFIG_MAPS, "a", {"data": {"owner": "y"}}, "default")
+    await eventually(lambda: informer.lister.by_index("owner", "y"))
+    assert informer.lister.by_index("owner", "x") == []
+    task.cancel()
