@@ -1,0 +1,46 @@
+"""The kubelet's settings, with upstream's names and defaults where upstream has them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletConfig:
+    """`cgroup_root` is the path below every controller's mount under which `kubepods` is made, e.g. `/pinnace-default`."""
+
+    node_name: str
+    node_ip: str
+    root_dir: Path  # pods/UID/{volumes,containers,etc-hosts}
+    pod_logs_dir: Path  # NAMESPACE_NAME_UID/CONTAINER/N.log
+    cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    cgroup_root: str = "/pinnace"
+    port: int = 10250
+    max_pods: int = 110
+    node_labels: dict[str, str] = field(default_factory=dict)
+    register_with_taints: tuple[dict[str, str], ...] = ()
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    kube_reserved: dict[str, str] = field(default_factory=dict)
+    system_reserved: dict[str, str] = field(default_factory=dict)
+    eviction_hard: dict[str, str] = field(
+        default_factory=lambda: {
+            "memory.available": "100Mi",
+            "nodefs.available": "10%",
+            "nodefs.inodesFree": "5%",
+            "imagefs.available": "15%",
+        }
+    )
+    eviction_pressure_transition_seconds: float = 300.0
+    sync_frequency_seconds: float = 60.0
+    node_status_update_seconds: float = 10.0
+    node_status_report_seconds: float = 300.0
+    node_lease_seconds: int = 40
+    pleg_relist_seconds: float = 1.0
+    serialize_image_pulls: bool = False
+    max_parallel_image_pulls: int = 5
+    container_log_max_bytes: int = 10 * 1024 * 1024
+    container_log_max_files: int = 5
+    image_gc_high_threshold_percent: int = 85
+    image_gc_low_threshold_percent: int = 80
+    pods_per_core: int = 0
+    restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
