@@ -1,0 +1,90 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from pinnace.net.upgrade import Address, accept_upgrade, forwarded_headers, proxy_upgrade, request_upgrade
+
+UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")]
+
+
+async def serve(handler) -> tuple[web.ServerRunner, Address]:
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, Address("127.0.0.1", runner.addresses[0][1])
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[Address]:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/refuse":
+            return web.json_response({"message": "no"}, status=403)
+        stream = await accept_upgrade(request, [("Upgrade", "SPDY/3.1"), ("X-Chosen", "v4")])
+        while data := await stream.read():
+            await stream.write(data.upper())
+            if b"stop" in data:
+                break
+        await stream.close()
+        return stream.response
+
+    runner, address = await serve(handle)
+    yield address
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def proxy(echo: Address) -> AsyncIterator[Address]:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return await proxy_upgrade(request, echo, request.path_qs, forwarded_headers(request))
+
+    runner, address = await serve(handle)
+    yield address
+    await runner.cleanup()
+
+
+async def test_bytes_flow_both_ways_after_an_upgrade(echo: Address) -> None:
+    answer = await request_upgrade(echo, "POST", "/x", UPGRADE)
+    assert answer.switched
+    assert answer.header("x-chosen") == "v4"
+    await answer.stream.write(b"hello")
+    assert await answer.stream.read() == b"HELLO"
+    await answer.stream.write(b"stop")
+    assert await answer.stream.read() == b"STOP"
+    assert await answer.stream.read() == b""
+    await answer.stream.close()
+
+
+async def test_an_answer_that_is_no_upgrade_comes_with_its_body(echo: Address) -> None:
+    answer = await request_upgrade(echo, "POST", "/refuse", UPGRADE)
+    assert (answer.status, answer.body) == (403, b'{"message": "no"}')
+
+
+async def test_the_proxy_passes_the_upgrade_and_large_data_through(proxy: Address) -> None:
+    answer = await request_upgrade(proxy, "POST", "/x?a=b", UPGRADE)
+    assert answer.header("X-Chosen") == "v4"
+    size = 3_000_000
+
+    async def send() -> None:
+        for _ in range(0, size, 30_000):
+            await answer.stream.write(b"a" * 30_000)
+
+    sending = asyncio.create_task(send())
+    received = 0
+    while received < size:
+        part = await answer.stream.read()
+        assert set(part) == {ord("A")}
+        received += len(part)
+    await sending
+    await answer.stream.close()
+
+
+async def test_the_proxy_hands_a_refusal_on(proxy: Address) -> None:
+    answer = await request_upgrade(proxy, "POST", "/refuse", UPGRADE)
+    assert (answer.status, answer.body) == (403, b'{"message": "no"}')
+
+
+async def test_no_server_is_an_oserror() -> None:
+    with pytest.raises(OSError, match="Connect call failed"):
+        await request_upgrade(Address("127.0.0.1", 1), "GET", "/", UPGRADE)
