@@ -1,0 +1,43 @@
+"""The newest events of one resource, so that a watch can go on from a recent revision without asking the store."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from pinnace.apiserver.storage.events import StorageEvent
+from pinnace.component.clock import Clock
+
+AT_LEAST = 1_000  # events kept however old they are
+AT_MOST = 20_000
+FRESH_SECONDS = 75.0  # upstream's eventFreshDuration: a client that lost its connection comes back within it
+
+
+class History:
+    """Complete for revisions above `floor`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._events: list[StorageEvent] = []
+        self._times: list[float] = []
+        self.floor = 0
+
+    def reset(self, revision: int) -> None:
+        self._events, self._times, self.floor = [], [], revision
+
+    def append(self, events: Sequence[StorageEvent]) -> None:
+        now = self._clock.monotonic()
+        self._events.extend(events)
+        self._times.extend([now] * len(events))
+        if len(self._events) > AT_LEAST + AT_LEAST // 2:
+            self._trim(now)
+
+    def _trim(self, now: float) -> None:
+        """Called once per many events, since the front of a list is dear to cut."""
+        stale = bisect_right(self._times, now - FRESH_SECONDS)
+        excess = max(min(stale, len(self._events) - AT_LEAST), len(self._events) - AT_MOST)
+        if excess >= min(AT_LEAST // 2, len(self._events)):
+            self.floor = self._events[excess - 1].revision
+            del self._events[:excess], self._times[:excess]
+
+    def after(self, revision: int) -> Sequence[StorageEvent]:
+        """The events above `revision`, which must not be below `floor`."""
+        return self._events[bisect_right(self._events, revision, key=lambda event: event.revision) :]

@@ -1,0 +1,87 @@
+"""One revision of one object: its bytes as served, and what selectors need to know of it."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from pinnace.api import meta
+from pinnace.apiserver.storage import codec
+from pinnace.apiserver.storage.keys import KeySpace
+from pinnace.store.backend import KeyValue
+
+Object = dict[str, Any]
+FieldLabels = Callable[[Object], Mapping[str, str]]
+
+DETECT_MUTATION = (
+    "PINNACE_DETECT_MUTATION"  # environment: "1" makes caches check that nobody changes their objects
+)
+
+
+class CacheMutated(AssertionError):
+    """Somebody changed an object that a cache holds, instead of a copy of it."""
+
+
+class Item:
+    """`raw` is what GET, LIST and WATCH send. `obj` is shared by all readers and must never be changed."""
+
+    __slots__ = ("_obj", "fields", "key", "labels", "name", "namespace", "raw", "revision")
+
+    def __init__(
+        self, key: str, raw: bytes, revision: int, *, namespace: str, name: str, labels: Mapping[str, str],
+        fields: Mapping[str, str], obj: Object | None = None,
+    ) -> None:  # fmt: skip
+        self.key, self.raw, self.revision = key, raw, revision
+        self.namespace, self.name, self.labels, self.fields = namespace, name, labels, fields
+        self._obj = obj
+
+    @property
+    def obj(self) -> Object:
+        """The decoded object: shared, read-only, decoded once."""
+        if self._obj is None:
+            self._obj = codec.decode(self.raw)
+        return self._obj
+
+    def decode(self) -> Object:
+        """A private copy, which the caller may change: decoding is five times faster than copying."""
+        return codec.decode(self.raw)
+
+    def restamped(self, revision: int) -> "Item":
+        """The same object under another resource version: how a deletion is told to watchers."""
+        return Item(
+            self.key, codec.restamp(self.raw, revision), revision, namespace=self.namespace, name=self.name,
+            labels=self.labels, fields=self.fields,
+        )  # fmt: skip
+
+    def release(self) -> None:
+        """Forget the decoded object; it is decoded again when somebody asks."""
+        self._obj = None
+
+    def check_unchanged(self) -> None:
+        if self._obj is not None and orjson.dumps(self._obj) != self.raw:
+            raise CacheMutated(f"{self.key} at revision {self.revision} was changed inside a cache")
+
+
+class ItemReader:
+    """Makes items from what the store holds."""
+
+    def __init__(self, keys: KeySpace, field_labels: FieldLabels) -> None:
+        self._keys, self._field_labels = keys, field_labels
+
+    def __call__(self, kv: KeyValue) -> Item:
+        raw = codec.stamp(kv.value, kv.mod_revision)
+        obj = codec.decode(raw)
+        place = self._keys.split(kv.key)
+        return Item(
+            kv.key, raw, kv.mod_revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),
+            fields=self._field_labels(obj), obj=obj,
+        )  # fmt: skip
+
+    def from_write(self, key: str, stored: bytes, revision: int) -> Item:
+        """The item of a write of ours that the cache does not hold (yet, or any more)."""
+        return self(KeyValue(key, stored, 0, revision))
+
+
+def detects_mutation() -> bool:
+    return os.environ.get(DETECT_MUTATION, "") not in ("", "0")

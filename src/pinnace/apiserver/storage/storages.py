@@ -1,0 +1,65 @@
+"""All resources over one backend, and the work that goes on behind them: bookmarks, compaction, expiry.
+
+`Storages.run()` must run as a task of the API server.
+"""
+
+import asyncio
+import logging
+
+from pinnace.api.resources import Resource
+from pinnace.apimachinery.errors import StatusError
+from pinnace.apiserver.storage.item import FieldLabels
+from pinnace.apiserver.storage.object_storage import ObjectStorage
+from pinnace.component.clock import Clock
+from pinnace.store.backend import Backend, Compacted, FutureRevision, StoreError
+
+log = logging.getLogger(__name__)
+
+BOOKMARK_SECONDS = 60.0
+COMPACTION_SECONDS = 300.0  # upstream's --etcd-compaction-interval
+
+
+class Storages:
+    def __init__(self, backend: Backend, clock: Clock) -> None:
+        self.backend, self._clock = backend, clock
+        self._by_name: dict[str, ObjectStorage] = {}
+
+    def of(self, resource: Resource, field_labels: FieldLabels) -> ObjectStorage:
+        """The storage of a row of the resource table; rows with the same `storage` name share one."""
+        name = resource.storage or resource.gvr.qualified
+        if name not in self._by_name:
+            self._by_name[name] = ObjectStorage(
+                self.backend, self._clock, gvr=resource.gvr, kind=resource.kind, namespaced=resource.namespaced,
+                field_labels=field_labels, storage_name=name,
+            )  # fmt: skip
+        return self._by_name[name]
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send_bookmarks(), name="watch bookmarks")
+            tasks.create_task(self._compact(), name="store compaction")
+
+    async def _send_bookmarks(self) -> None:
+        while True:
+            await self._clock.sleep(BOOKMARK_SECONDS)
+            for storage in list(self._by_name.values()):
+                storage.send_bookmarks()
+
+    async def _compact(self) -> None:
+        """Each time forget what was already history the last time, so that clients have one interval to go on."""
+        last = 0
+        while True:
+            await self._clock.sleep(COMPACTION_SECONDS)
+            try:
+                now = await self.backend.revision()
+                if last:
+                    await self.backend.compact(last)
+                last = now
+            except (Compacted, FutureRevision):
+                last = 0
+            except (StoreError, StatusError) as error:
+                log.warning("compaction failed: %s", error)
+
+    def close(self) -> None:
+        for storage in self._by_name.values():
+            storage.cache.close()

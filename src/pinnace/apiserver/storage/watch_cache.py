@@ -1,0 +1,129 @@
+"""The watch cache of one resource: all current items in memory, in key order, fed by a subscription to the store.
+
+With a store in this process the cache has every write before its author resumes. With a remote one it may lag:
+`catch_up` waits until it has what the store had when it was called, which is what a consistent read needs.
+A broken subscription empties nothing: watchers are ended, and the next use loads the cache anew.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+
+from pinnace.apimachinery import errors
+from pinnace.apiserver.storage.events import StorageEvent
+from pinnace.apiserver.storage.history import History
+from pinnace.apiserver.storage.item import Item, ItemReader, detects_mutation
+from pinnace.apiserver.storage.watchers import Watchers
+from pinnace.component.clock import Clock
+from pinnace.store.backend import Backend, Compacted, Event, StoreError, Subscription, prefix_end
+
+log = logging.getLogger(__name__)
+
+
+class WatchCache:
+    """`changed_at` is the newest revision that changed something here; `revision` how far the cache has seen."""
+
+    def __init__(self, backend: Backend, prefix: str, read_item: ItemReader, clock: Clock) -> None:
+        self._backend, self._prefix, self._read_item = backend, prefix, read_item
+        self._items: dict[str, Item] = {}
+        self._keys: list[str] = []
+        self._subscription: Subscription | None = None
+        self._loading = asyncio.Lock()
+        self._checks = detects_mutation()
+        self.history = History(clock)
+        self.watchers = Watchers()
+        self.changed_at = 0
+        self.keeps_objects = (
+            False  # set once somebody in this process reads decoded objects: they are then shared
+        )
+
+    @property
+    def revision(self) -> int:
+        return self._subscription.revision if self._subscription is not None else 0
+
+    async def load(self) -> None:
+        """Be current and stay so; nothing to do when it already is. Raises StoreError."""
+        if self._subscription is not None:
+            return
+        async with self._loading:
+            while self._subscription is None:
+                now = await self._backend.range(self._prefix, prefix_end(self._prefix))
+                self._items = {}
+                for kv in now.kvs:
+                    item = self._items[kv.key] = self._read_item(kv)
+                    item.release()
+                self._keys = list(self._items)
+                self.changed_at = max((kv.mod_revision for kv in now.kvs), default=0)
+                self.history.reset(now.revision)
+                try:
+                    self._subscription = await self._backend.subscribe(self._prefix, now.revision, self)
+                except Compacted:
+                    log.info("%s: compacted while loading; loading again", self._prefix)
+
+    async def catch_up(self) -> None:
+        """Have everything that the store had when this was called."""
+        await self.load()
+        target = await self._backend.revision()
+        if self._subscription is not None and self._subscription.revision < target:
+            await self._subscription.wait_until(target)
+
+    async def wait_until(self, revision: int) -> None:
+        if self._subscription is not None:
+            await self._subscription.wait_until(revision)
+
+    def close(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    # the subscriber's side
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        changes = [change for event in events if (change := self._apply(event)) is not None]
+        if not changes:
+            return
+        self.changed_at = changes[-1].revision
+        self.history.append(changes)
+        self.watchers.dispatch(changes)
+        if not self.keeps_objects:
+            for change in changes:
+                change.item.release()
+
+    def _apply(self, event: Event) -> StorageEvent | None:
+        key, old = event.kv.key, self._items.get(event.kv.key)
+        if old is not None and self._checks:
+            old.check_unchanged()
+        if not event.is_delete:
+            item = self._items[key] = self._read_item(event.kv)
+            if old is None:
+                insort(self._keys, key)
+            return StorageEvent("ADDED" if old is None else "MODIFIED", item, old)
+        if old is None:
+            return None
+        del self._items[key]
+        del self._keys[bisect_left(self._keys, key)]
+        return StorageEvent("DELETED", old.restamped(event.kv.mod_revision), old)
+
+    def fail(self, error: StoreError) -> None:
+        log.warning("%s: lost the event stream: %s", self._prefix, error)
+        self._subscription = None
+        self.watchers.end_all(errors.ServiceUnavailable("the event stream of the store was interrupted"))
+
+    # reading
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, key: str) -> Item | None:
+        return self._items.get(key)
+
+    def items_in(self, start: str, end: str) -> list[Item]:
+        """The items with keys in `[start, end)`, in key order."""
+        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
+        return list(map(self._items.__getitem__, keys))
+
+    def verify(self) -> None:
+        """Raise CacheMutated if any object was changed by a reader."""
+        for item in self._items.values():
+            item.check_unchanged()

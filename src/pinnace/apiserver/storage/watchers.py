@@ -1,0 +1,138 @@
+"""The watchers of one resource and the fan-out to them."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pinnace.apimachinery.errors import StatusError
+from pinnace.apiserver.storage.events import StorageEvent
+from pinnace.apiserver.storage.scope import NAMESPACE, Scope
+
+BUFFER_LIMIT = 10_000  # events; they are shared among watchers, so this bounds how far one may lag behind
+INITIAL_BATCH = 500
+
+
+class ObjectWatch:
+    """A stream of batches for one watcher: `async for batch in watch.batches()`; call `close` when done.
+
+    Events that are ready together come as one batch, so that they share a write. The stream ends without an error when
+    the reader was too slow (`is_too_slow`) or the server closes it: the client goes on after the last revision it saw.
+    It raises a StatusError when it cannot be continued (Expired, ServiceUnavailable).
+    """
+
+    def __init__(self, scope: Scope, *, bookmarks: bool, on_close: Callable[["ObjectWatch"], None]) -> None:
+        self.scope, self.bookmarks = scope, bookmarks
+        self.is_too_slow = False
+        self._initial: Iterator[StorageEvent] = iter(())
+        self._buffer: list[StorageEvent] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: StatusError | None = None
+        self._on_close = on_close
+        self._selective = not scope.is_everything
+
+    def begin_with(self, events: Iterable[StorageEvent]) -> None:
+        """Give these first; they are taken from the iterator only as fast as the reader reads."""
+        self._initial = iter(events)
+
+    def offer(self, event: StorageEvent) -> None:
+        """Queue the event if the scope selects it."""
+        seen = event.seen_from(self.scope) if self._selective else event
+        if seen is None or self._ended:
+            return
+        if len(self._buffer) >= BUFFER_LIMIT:
+            self.is_too_slow = True
+            self._buffer = []
+            self.end()
+            return
+        self._buffer.append(seen)
+        self._signal()
+
+    def end(self, error: StatusError | None = None) -> None:
+        """Give what is queued, then end, with the error if there is one."""
+        self._ended, self._error = True, error
+        self._signal()
+
+    def close(self) -> None:
+        self.end()
+        self._on_close(self)
+
+    def _signal(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def batches(self) -> "ObjectWatch":
+        return self
+
+    def __aiter__(self) -> "ObjectWatch":
+        return self
+
+    async def __anext__(self) -> Sequence[StorageEvent]:
+        batch = list(itertools.islice(self._initial, INITIAL_BATCH))
+        if batch:
+            return batch
+        while not self._buffer:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        batch, self._buffer = self._buffer, []
+        return batch
+
+
+class Watchers:
+    """Delivers events; watchers that demand one value of one field are only asked about objects that have it."""
+
+    def __init__(self) -> None:
+        self._all: set[ObjectWatch] = set()
+        self._general: dict[ObjectWatch, None] = {}
+        self._triggered: dict[str, dict[str, dict[ObjectWatch, None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, watch: ObjectWatch) -> None:
+        self._all.add(watch)
+        self._group_of(watch)[watch] = None
+
+    def remove(self, watch: ObjectWatch) -> None:
+        self._all.discard(watch)
+        self._group_of(watch).pop(watch, None)
+        trigger = watch.scope.trigger
+        if trigger is not None and not self._triggered[trigger[0]][trigger[1]]:
+            del self._triggered[trigger[0]][trigger[1]]
+
+    def _group_of(self, watch: ObjectWatch) -> dict[ObjectWatch, None]:
+        trigger = watch.scope.trigger
+        if trigger is None:
+            return self._general
+        return self._triggered.setdefault(trigger[0], {}).setdefault(trigger[1], {})
+
+    def dispatch(self, events: Sequence[StorageEvent]) -> None:
+        for event in events:
+            for watch in self._general:
+                watch.offer(event)
+            for path, by_value in self._triggered.items():
+                for value in _values(event, path):
+                    for watch in by_value.get(value, ()):
+                        watch.offer(event)
+
+    def bookmark(self, event: StorageEvent) -> None:
+        for watch in self._all:
+            if watch.bookmarks:
+                watch.offer(event)
+
+    def end_all(self, error: StatusError | None = None) -> None:
+        for watch in self._all:
+            watch.end(error)
+
+
+def _values(event: StorageEvent, path: str) -> set[str]:
+    if path == NAMESPACE:
+        return {event.item.namespace}
+    values = {event.item.fields.get(path, "")}
+    if event.previous is not None:
+        values.add(event.previous.fields.get(path, ""))
+    return values
