@@ -66,6 +66,10 @@ class Lister:
     def by_index(self, name: str, key: Hashable) -> list[Object]:
         return list(self._indexes[name].get(key, {}).values())
 
+    def put(self, obj: Object) -> None:
+        """Add or replace one object: for listers that no informer feeds."""
+        self._store(meta.key(obj), obj)
+
     def _store(self, key: Key, new: Object | None) -> Object | None:
         old = self._objects.pop(key, None) if new is None else self._objects.get(key)
         if new is not None:

@@ -1,0 +1,105 @@
+"""What a controller decides to do: plain data, yielded by a pure `reconcile`, carried out by the executor.
+
+Rules of a pass: actions run in order; neighbours of one kind (creates, deletes) run together; after the first failure only
+`SetStatus` and `RequeueAfter` still run, and the key comes back with `world.failure` set.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import BY_GVK
+from pinnace.apimachinery.gvk import GVR
+
+
+def gvr_of(obj: Object) -> GVR:
+    """The resource of an object of a built-in kind."""
+    return BY_GVK[meta.gvk(obj)].gvr
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create `obj`. With `about`, events SuccessfulCreate and FailedCreate are recorded for that object."""
+
+    obj: Object
+    about: Object | None = None
+    may_exist: bool = False  # AlreadyExists is success
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Replace `obj`, guarded by its resourceVersion."""
+
+    obj: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Merge-patch `obj`. With `guarded`, its resourceVersion must still be the stored one."""
+
+    obj: Object
+    body: dict[str, Any]
+    subresource: str = ""
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete exactly this `obj` (by uid). With `about`, events SuccessfulDelete and FailedDelete are recorded."""
+
+    obj: Object
+    about: Object | None = None
+    propagation_policy: str = ""
+    grace_period_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Replace the status of `obj`, guarded by its resourceVersion."""
+
+    obj: Object
+    status: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Make `owner` the controller of `obj`, unless a fresh read shows that the owner is going away or was replaced."""
+
+    obj: Object
+    owner: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take the controller reference to `owner` off `obj`."""
+
+    obj: Object
+    owner: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Record an event about an object. kind: Normal or Warning."""
+
+    about: Object
+    kind: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequeueAfter:
+    """Look at the key again after `seconds`, whatever happens before."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """End the pass as failed: the key comes back with back-off and `world.failure`."""
+
+    message: str
+
+
+Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter | Fail

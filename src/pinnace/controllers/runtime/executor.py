@@ -1,0 +1,235 @@
+"""Carries out the actions of one pass through the client: batches, preconditions, events, expectations."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.apimachinery.errors import (
+    AlreadyExists,
+    Conflict,
+    InternalError,
+    NotFound,
+    StatusError,
+)
+from pinnace.client.events import EventRecorder
+from pinnace.client.interface import Client
+from pinnace.component.clock import Clock
+from pinnace.controllers.runtime.actions import (
+    Action,
+    Adopt,
+    Create,
+    Delete,
+    Emit,
+    Fail,
+    Patch,
+    Release,
+    RequeueAfter,
+    SetStatus,
+    Update,
+    gvr_of,
+)
+from pinnace.controllers.runtime.expectations import Expectations
+
+log = logging.getLogger(__name__)
+
+CONCURRENT_WRITES = 64
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a pass went. `failure` is what `world.failure` will be; a conflict is no failure, only a reason to look again."""
+
+    failure: StatusError | None = None
+    conflict: bool = False
+    halted: bool = False  # nothing more can be done, and trying again would not help
+    requeue_after: float | None = None
+    revisions: dict[str, str] = field(default_factory=dict)  # uid -> resourceVersion after our own write
+
+    @property
+    def stopped(self) -> bool:
+        return self.failure is not None or self.conflict or self.halted
+
+
+class Executor:
+    def __init__(
+        self, client: Client, clock: Clock, recorder: EventRecorder, expectations: Expectations
+    ) -> None:
+        self._client, self._clock = client, clock
+        self._recorder, self._expectations = recorder, expectations
+
+    async def carry_out(self, key: Hashable, actions: Iterable[Action]) -> Outcome:
+        outcome = Outcome()
+        for kind, group in itertools.groupby(actions, type):
+            if outcome.stopped and kind not in (SetStatus, RequeueAfter):
+                continue
+            if kind is Create:
+                await self._in_growing_batches([partial(self._create, key, a) for a in group], outcome)  # type: ignore[arg-type]
+            elif kind is Delete:
+                await self._together([partial(self._delete, key, a) for a in group], outcome)  # type: ignore[arg-type]
+            else:
+                for action in group:
+                    await self._one(key, action, outcome)
+        return outcome
+
+    async def _one(self, key: Hashable, action: Action, outcome: Outcome) -> None:
+        match action:
+            case Emit(about, kind, reason, message):
+                self._recorder.event(about, kind, reason, message)
+            case RequeueAfter(seconds):
+                earlier = outcome.requeue_after
+                outcome.requeue_after = seconds if earlier is None else min(seconds, earlier)
+            case Fail(message):
+                outcome.failure = InternalError(message)
+            case Update(obj):
+                await self._guard(partial(self._update, key, obj, outcome), outcome)
+            case Patch():
+                await self._guard(partial(self._patch, key, action, outcome), outcome)
+            case SetStatus(obj, status):
+                await self._guard(partial(self._set_status, key, obj, status, outcome), outcome)
+            case Adopt(obj, owner):
+                await self._guard(partial(self._adopt, key, obj, owner), outcome)
+            case Release(obj, owner):
+                await self._guard(partial(self._release, key, obj, owner), outcome)
+            case _:
+                raise TypeError(f"not an action: {action!r}")
+
+    async def _guard(self, write: Callable[[], Awaitable[None]], outcome: Outcome) -> None:
+        """Sort what a write raises: gone is fine, a conflict means look again, anything else is the pass's failure."""
+        try:
+            await write()
+        except NotFound:
+            pass
+        except Conflict:
+            outcome.conflict = True
+        except StatusError as error:
+            if any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+                outcome.halted = True
+                log.debug("write skipped, the namespace is terminating: %s", error)
+            else:
+                outcome.failure = outcome.failure or error
+        except (OSError, TimeoutError) as error:
+            outcome.failure = outcome.failure or InternalError(str(error) or type(error).__name__)
+
+    async def _in_growing_batches(
+        self, writes: list[Callable[[], Awaitable[None]]], outcome: Outcome
+    ) -> None:
+        """1, 2, 4, ... at a time, so that something that cannot succeed (a quota, say) is tried once and not 500 times."""
+        size, position = 1, 0
+        while position < len(writes) and not outcome.stopped:
+            await self._together(writes[position : position + size], outcome)
+            position, size = position + size, min(size * 2, 256)
+
+    async def _together(self, writes: list[Callable[[], Awaitable[None]]], outcome: Outcome) -> None:
+        if len(writes) == 1:
+            await self._guard(writes[0], outcome)
+            return
+        limit = asyncio.Semaphore(CONCURRENT_WRITES)
+
+        async def limited(write: Callable[[], Awaitable[None]]) -> None:
+            async with limit:
+                await self._guard(write, outcome)
+
+        async with asyncio.TaskGroup() as tasks:
+            for write in writes:
+                tasks.create_task(limited(write))
+
+    async def _create(self, key: Hashable, action: Create) -> None:
+        gvr, space = gvr_of(action.obj), meta.namespace(action.obj) if "metadata" in action.obj else ""
+        noun = gvr.resource.removesuffix("s")
+        try:
+            result = await self._client.create(gvr, action.obj, space or None)
+        except AlreadyExists:
+            if action.may_exist:
+                return
+            raise
+        except StatusError as error:
+            if action.about is not None and not any(c.reason == "NamespaceTerminating" for c in error.causes):
+                self._recorder.event(action.about, "Warning", "FailedCreate", f"Error creating: {error}")
+            raise
+        self._expectations.wrote(key, gvr, result, self._clock.monotonic())
+        if action.about is not None:
+            message = f"Created {noun}: {meta.name(result)}"
+            self._recorder.event(action.about, "Normal", "SuccessfulCreate", message)
+
+    async def _delete(self, key: Hashable, action: Delete) -> None:
+        obj, gvr = action.obj, gvr_of(action.obj)
+        noun = gvr.resource.removesuffix("s")
+        try:
+            await self._client.delete(
+                gvr,
+                meta.name(obj),
+                meta.namespace(obj) or None,
+                uid=meta.uid(obj),
+                propagation_policy=action.propagation_policy,
+                grace_period_seconds=action.grace_period_seconds,
+            )
+        except (NotFound, Conflict):
+            return  # it is gone, or another object has its name: either way the informer will tell
+        except StatusError as error:
+            if action.about is not None:
+                self._recorder.event(action.about, "Warning", "FailedDelete", f"Error deleting: {error}")
+            raise
+        self._expectations.deleted(key, gvr, obj, self._clock.monotonic())
+        if action.about is not None:
+            message = f"Deleted {noun}: {meta.name(obj)}"
+            self._recorder.event(action.about, "Normal", "SuccessfulDelete", message)
+
+    def _current(self, obj: Object, outcome: Outcome) -> str:
+        """The resourceVersion to guard with: of the copy we decided on, or of our own later write in this pass."""
+        return outcome.revisions.get(meta.uid(obj)) or meta.resource_version(obj)
+
+    def _saw(self, key: Hashable, obj: Object, result: Object, outcome: Outcome) -> None:
+        outcome.revisions[meta.uid(obj)] = meta.resource_version(result)
+        self._expectations.wrote(key, gvr_of(obj), result, self._clock.monotonic())
+
+    async def _update(self, key: Hashable, obj: Object, outcome: Outcome) -> None:
+        result = await self._client.update(gvr_of(obj), obj)
+        self._saw(key, obj, result, outcome)
+
+    async def _patch(self, key: Hashable, action: Patch, outcome: Outcome) -> None:
+        obj, body = action.obj, action.body
+        metadata: dict[str, Any] = {**body.get("metadata", {}), "uid": meta.uid(obj)}
+        if action.guarded:
+            metadata["resourceVersion"] = self._current(obj, outcome)
+        body = {**body, "metadata": metadata}
+        result = await self._client.patch(
+            gvr_of(obj), meta.name(obj), body, meta.namespace(obj) or None, subresource=action.subresource
+        )
+        self._saw(key, obj, result, outcome)
+
+    async def _set_status(self, key: Hashable, obj: Object, status: Object, outcome: Outcome) -> None:
+        metadata = {**obj["metadata"], "resourceVersion": self._current(obj, outcome)}
+        body = {**obj, "metadata": metadata, "status": status}
+        result = await self._client.update(gvr_of(obj), body, subresource="status")
+        self._saw(key, obj, result, outcome)
+
+    async def _adopt(self, key: Hashable, obj: Object, owner: Object) -> None:
+        fresh = await self._client.get(gvr_of(owner), meta.name(owner), meta.namespace(owner) or None)
+        if meta.uid(fresh) != meta.uid(owner) or meta.is_terminating(fresh):
+            return
+        references = [*(obj["metadata"].get("ownerReferences") or ()), meta.owner_reference(owner)]
+        await self._set_owners(key, obj, references)
+
+    async def _release(self, key: Hashable, obj: Object, owner: Object) -> None:
+        references = [
+            ref for ref in obj["metadata"].get("ownerReferences") or () if ref.get("uid") != meta.uid(owner)
+        ]
+        await self._set_owners(key, obj, references)
+
+    async def _set_owners(self, key: Hashable, obj: Object, references: list[Object]) -> None:
+        body = {
+            "metadata": {
+                "uid": meta.uid(obj),
+                "resourceVersion": meta.resource_version(obj),
+                "ownerReferences": references,
+            }
+        }
+        gvr = gvr_of(obj)
+        result = await self._client.patch(gvr, meta.name(obj), body, meta.namespace(obj) or None)
+        self._expectations.wrote(key, gvr, result, self._clock.monotonic())

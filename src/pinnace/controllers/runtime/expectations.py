@@ -1,0 +1,79 @@
+"""Expectations: a key waits until the informers have seen our own writes, so that no decision rests on a stale copy.
+
+A create or update is seen when the informer of that resource has reached the revision that the write got (revisions are
+store-wide and grow); a delete is seen when the object is gone, replaced or marked for deletion in the copy.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.apimachinery.gvk import GVR
+from pinnace.client.informer import Informer
+
+PATIENCE = 60.0  # seconds after which a missing event no longer holds a key back
+
+
+@dataclass(slots=True)
+class _Pending:
+    since: float
+    revisions: dict[GVR, int] = field(default_factory=dict)
+    deletions: list[tuple[GVR, str, str, str]] = field(default_factory=list)  # gvr, namespace, name, uid
+
+
+def revision_of(obj: Object) -> int:
+    """The resourceVersion as a number; 0 when it is not one."""
+    text = (obj.get("metadata") or {}).get("resourceVersion") or ""
+    return int(text) if text.isdecimal() else 0
+
+
+class Expectations:
+    def __init__(self, informer_of: Callable[[GVR], Informer | None]) -> None:
+        """`informer_of` answers None for resources that this controller does not watch: nothing is expected there."""
+        self._informer_of = informer_of
+        self._pending: dict[Hashable, _Pending] = {}
+
+    def wrote(self, key: Hashable, gvr: GVR, result: Object, now: float) -> None:
+        revision = revision_of(result)
+        if revision and self._informer_of(gvr) is not None:
+            revisions = self._pending.setdefault(key, _Pending(now)).revisions
+            revisions[gvr] = max(revisions.get(gvr, 0), revision)
+
+    def deleted(self, key: Hashable, gvr: GVR, obj: Object, now: float) -> None:
+        if self._informer_of(gvr) is not None:
+            entry = (gvr, *meta.key(obj), meta.uid(obj))
+            self._pending.setdefault(key, _Pending(now)).deletions.append(entry)
+
+    def forget(self, key: Hashable) -> None:
+        self._pending.pop(key, None)
+
+    def fulfilled(self, key: Hashable, now: float) -> bool:
+        """True when every write for `key` has been seen, or has been waited for too long."""
+        pending = self._pending.get(key)
+        if pending is None:
+            return True
+        if now - pending.since < PATIENCE and not (
+            self._reached(pending.revisions) and self._gone(pending.deletions)
+        ):
+            return False
+        del self._pending[key]
+        return True
+
+    def _reached(self, revisions: dict[GVR, int]) -> bool:
+        for gvr, revision in list(revisions.items()):
+            informer = self._informer_of(gvr)
+            if informer is not None and int(informer.resource_version or 0) < revision:
+                return False
+            del revisions[gvr]
+        return True
+
+    def _gone(self, deletions: list[tuple[GVR, str, str, str]]) -> bool:
+        while deletions:
+            gvr, namespace, name, uid = deletions[-1]
+            informer = self._informer_of(gvr)
+            obj = informer.lister.get(name, namespace) if informer is not None else None
+            if obj is not None and meta.uid(obj) == uid and not meta.is_terminating(obj):
+                return False
+            deletions.pop()
+        return True

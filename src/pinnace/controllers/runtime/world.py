@@ -1,0 +1,90 @@
+"""The world as a controller sees it in one pass: what the informers hold, the time, and the key's last failure. Read-only."""
+
+from collections.abc import Hashable, Iterable, Mapping, MutableMapping
+from datetime import datetime
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import PODS, SERVICES
+from pinnace.apimachinery.errors import StatusError
+from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.selectors import from_map
+from pinnace.client.informer import Lister
+from pinnace.controllers.runtime import indexes
+from pinnace.controllers.runtime.actions import gvr_of
+
+
+class World:
+    """`failure` is why this key's last pass failed; None after a pass that succeeded."""
+
+    def __init__(
+        self,
+        listers: Mapping[GVR, Lister],
+        now: datetime,
+        failure: StatusError | None = None,
+        first_seen: MutableMapping[Hashable, datetime] | None = None,
+    ) -> None:
+        self._listers = listers
+        self._first_seen = first_seen if first_seen is not None else {}
+        self.now = now
+        self.failure = failure
+
+    @classmethod
+    def of(cls, objects: Iterable[Object], now: datetime, failure: StatusError | None = None) -> "World":
+        """A world of just these objects: for tests and for what-if questions."""
+        listers: dict[GVR, Lister] = {}
+        for obj in objects:
+            gvr = gvr_of(obj)
+            if gvr not in listers:
+                listers[gvr] = Lister()
+                indexes.add_to(listers[gvr], gvr)
+            listers[gvr].put(obj)
+        return cls(listers, now, failure)
+
+    def all(self, gvr: GVR, namespace: str | None = None) -> list[Object]:
+        return self._listers[gvr].select(namespace) if gvr in self._listers else []
+
+    def get(self, gvr: GVR, name: str, namespace: str = "") -> Object | None:
+        return self._listers[gvr].get(name, namespace) if gvr in self._listers else None
+
+    def by_index(self, gvr: GVR, index: str, key: Hashable) -> list[Object]:
+        return self._listers[gvr].by_index(index, key) if gvr in self._listers else []
+
+    def children(self, gvr: GVR, owner: Object) -> list[Object]:
+        """Objects whose controller is `owner`, by uid."""
+        return self.by_index(gvr, indexes.CONTROLLER, meta.uid(owner))
+
+    def pods_of(self, owner: Object) -> list[Object]:
+        return self.children(PODS, owner)
+
+    def orphans(self, gvr: GVR, namespace: str) -> list[Object]:
+        """Objects of the namespace that no controller owns."""
+        return self.by_index(gvr, indexes.ORPHANS, namespace)
+
+    def pods_on(self, node: str) -> list[Object]:
+        return self.by_index(PODS, indexes.NODE, node)
+
+    def pods_labelled(self, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+        """Pods that carry all of `labels`, found through the rarest of them."""
+        found = [self.by_index(PODS, indexes.LABEL, (namespace, key, value)) for key, value in labels.items()]
+        if not found:
+            return self.all(PODS, namespace)
+        selector = from_map(labels)
+        return [pod for pod in min(found, key=len) if selector.matches(meta.labels(pod))]
+
+    def services_selecting(self, pod: Object) -> list[Object]:
+        """Services of the pod's namespace whose selector matches the pod's labels."""
+        space, labels = meta.namespace(pod), meta.labels(pod)
+        candidates = [
+            service
+            for pair in labels.items()
+            for service in self.by_index(SERVICES, indexes.SELECTOR_PAIR, (space, *pair))
+        ]
+        return [s for s in candidates if from_map(s["spec"]["selector"]).matches(labels)]
+
+    def since(self, fact: Hashable) -> datetime:
+        """When this controller first asked about `fact`: for ages that the API does not record."""
+        return self._first_seen.setdefault(fact, self.now)
+
+    def forget(self, fact: Hashable) -> None:
+        self._first_seen.pop(fact, None)

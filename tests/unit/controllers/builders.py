@@ -1,0 +1,111 @@
+"""Objects for controller tests, as the API server would store them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.apimachinery.times import format_time
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+Object = dict[str, Any]
+
+
+def ago(seconds: float) -> str:
+    return format_time(NOW - timedelta(seconds=seconds))
+
+
+def _named(
+    kind: str, api_version: str, name: str, namespace: str | None = "default", **metadata: Any
+) -> Object:
+    space = {"namespace": namespace} if namespace else {}
+    base = {"name": name, **space, "uid": f"uid-{kind}-{name}".lower(), "resourceVersion": "1",
+            "creationTimestamp": ago(1000), "generation": 1}  # fmt: skip
+    return {"apiVersion": api_version, "kind": kind, "metadata": {**base, **metadata}}
+
+
+def template(image: str = "busybox", **labels: str) -> Object:
+    return {
+        "metadata": {"labels": labels or {"app": "web"}},
+        "spec": {"containers": [{"name": "main", "image": image}]},
+    }
+
+
+def deployment(name: str = "web", replicas: int = 3, image: str = "busybox", **spec: Any) -> Object:
+    obj = _named("Deployment", "apps/v1", name)
+    obj["spec"] = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": name}},
+        "template": template(image, app=name),
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+        "revisionHistoryLimit": 10,
+        "progressDeadlineSeconds": 600,
+        **spec,
+    }
+    return obj
+
+
+def replicaset(name: str = "web", replicas: int = 3, owner: Object | None = None, **spec: Any) -> Object:
+    obj = _named("ReplicaSet", "apps/v1", name)
+    if owner is not None:
+        obj["metadata"]["ownerReferences"] = [meta.owner_reference(owner)]
+    obj["spec"] = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": template(),
+        **spec,
+    }
+    return obj
+
+
+def pod(
+    name: str,
+    owner: Object | None = None,
+    *,
+    ready: bool = True,
+    node: str = "node-1",
+    phase: str = "Running",
+    labels: dict[str, str] | None = None,
+    ready_for: float = 100,
+    ip: str = "",
+    **metadata: Any,
+) -> Object:
+    obj = _named("Pod", "v1", name, **metadata)
+    obj["metadata"]["labels"] = {"app": "web"} if labels is None else labels
+    if owner is not None:
+        obj["metadata"]["ownerReferences"] = [meta.owner_reference(owner)]
+    obj["spec"] = {"containers": [{"name": "main", "image": "busybox"}]}
+    if node:
+        obj["spec"]["nodeName"] = node
+    condition = {
+        "type": "Ready",
+        "status": "True" if ready else "False",
+        "lastTransitionTime": ago(ready_for),
+    }
+    obj["status"] = {"phase": phase, "conditions": [condition]}
+    if ip:
+        obj["status"].update(podIP=ip, podIPs=[{"ip": ip}])
+    return obj
+
+
+def node(name: str = "node-1", *, ready: str = "True", **metadata: Any) -> Object:
+    obj = _named("Node", "v1", name, None, **metadata)
+    obj["metadata"].setdefault("labels", {"kubernetes.io/hostname": name})
+    obj["spec"] = {}
+    obj["status"] = {
+        "conditions": [{"type": "Ready", "status": ready, "lastHeartbeatTime": ago(5), "lastTransitionTime": ago(500)}]
+    }  # fmt: skip
+    return obj
+
+
+def service(name: str = "web", **spec: Any) -> Object:
+    obj = _named("Service", "v1", name)
+    obj["spec"] = {
+        "type": "ClusterIP",
+        "clusterIP": "10.43.0.5",
+        "clusterIPs": ["10.43.0.5"],
+        "ipFamilies": ["IPv4"],
+        "selector": {"app": "web"},
+        "ports": [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}],
+        **spec,
+    }
+    return obj
