@@ -1,0 +1,135 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinnace.apimachinery import errors
+from pinnace.apimachinery.patch import json_patch
+
+DOCUMENT: dict[str, Any] = {"a": {"b": [1, 2, 3]}, "a/b": 1, "m~n": 2, "flag": True, "none": None}
+
+
+def op(name: str, path: str, **rest: Any) -> dict[str, Any]:
+    return {"op": name, "path": path, **{key.rstrip("_"): value for key, value in rest.items()}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "expected"),
+    [
+        (op("add", "/a/b/1", value=9), ("a", "b"), [1, 9, 2, 3]),
+        (op("add", "/a/b/-", value=9), ("a", "b"), [1, 2, 3, 9]),
+        (op("add", "/a/b/3", value=9), ("a", "b"), [1, 2, 3, 9]),
+        (op("add", "/a/c", value={"x": 1}), ("a", "c", "x"), 1),
+        (op("remove", "/a/b/0"), ("a", "b"), [2, 3]),
+        (op("replace", "/a~1b", value=5), ("a/b",), 5),
+        (op("replace", "/m~0n", value=5), ("m~n",), 5),
+        (op("replace", "/a/b/2", value=5), ("a", "b"), [1, 2, 5]),
+        (op("move", "/c", from_="/a/b"), ("c",), [1, 2, 3]),
+        (op("move", "/a/b/0", from_="/a/b/2"), ("a", "b"), [3, 1, 2]),
+        (op("copy", "/c", from_="/a/b/0"), ("c",), 1),
+        (op("test", "/a/b", value=[1, 2, 3]), ("a", "b"), [1, 2, 3]),
+        (op("test", "/nowhere", value=None), ("flag",), True),
+        (op("replace", "", value={"new": 1}), ("new",), 1),
+    ],
+)
+def test_operations(operation: dict[str, Any], path: tuple[str, ...], expected: Any) -> None:
+    result: Any = json_patch.apply(DOCUMENT, [operation])
+    for step in path:
+        result = result[step]
+    assert result == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        (
+            op("replace", "/spec/x", value=1),
+            "replace operation does not apply: doc is missing path: /spec/x: missing value",
+        ),
+        (
+            op("replace", "/a/x", value=1),
+            "replace operation does not apply: doc is missing key: /a/x: missing value",
+        ),
+        (
+            op("add", "/x/y", value=1),
+            "add operation does not apply: doc is missing path: /x/y: missing value",
+        ),
+        (op("remove", "/x"), "Unable to remove nonexistent key: x"),
+        (op("remove", "/a/b/3"), "invalid index: 3"),
+        (op("add", "/a/b/9", value=1), "invalid index: 9"),
+        (op("add", "/a/b/x", value=1), "invalid array index"),
+        (op("add", "/a/b/01", value=1), "invalid array index"),
+        (op("replace", "/a/b/-", value=1), "invalid array index"),
+        (op("test", "/flag", value=1), "testing value /flag failed"),
+        (op("test", "/nowhere", value=1), "test operation does not apply"),
+        (op("move", "/x", from_="/nowhere"), "move operation does not apply"),
+        (op("move", "/a/b/0", from_="/a"), "lies inside"),
+        (op("copy", "/x", from_="/nowhere"), "copy operation does not apply"),
+        (op("copy", "/x"), "failed to decode from"),
+        (op("add", "/x"), "has no value"),
+        (op("add", "x", value=1), "not a JSON pointer"),
+        (op("remove", ""), "missing path"),
+        (op("frobnicate", "/x"), "Unexpected kind: frobnicate"),
+    ],
+)
+def test_what_does_not_apply_is_invalid(operation: dict[str, Any], reason: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        json_patch.apply(DOCUMENT, [operation])
+    assert caught.value.message.startswith("the server rejected our request due to an error in our request: ")
+    assert reason in caught.value.message
+
+
+@pytest.mark.parametrize("operations", [{}, None, "x", [1], [[]]])
+def test_what_is_no_list_of_operations_is_a_bad_request(operations: Any) -> None:
+    with pytest.raises(errors.BadRequest):
+        json_patch.apply(DOCUMENT, operations)
+
+
+def test_the_document_must_stay_an_object() -> None:
+    with pytest.raises(errors.BadRequest):
+        json_patch.apply(DOCUMENT, [op("replace", "", value=[])])
+
+
+def test_too_many_operations() -> None:
+    with pytest.raises(errors.RequestEntityTooLarge, match="is 10000, got 10001"):
+        json_patch.apply({}, [op("test", "/x", value=None)] * 10_001)
+
+
+def test_all_or_nothing_and_inputs_untouched() -> None:
+    before = repr(DOCUMENT)
+    value: dict[str, Any] = {}
+    result = json_patch.apply(DOCUMENT, [op("add", "/x", value=value), op("add", "/x/y", value=1)])
+    assert result["x"] == {"y": 1}
+    assert value == {}
+    assert result["a"] is not DOCUMENT["a"]
+    with pytest.raises(errors.Invalid):
+        json_patch.apply(DOCUMENT, [op("remove", "/a"), op("remove", "/a")])
+    assert repr(DOCUMENT) == before
+
+
+KEYS = st.text("ab/~", min_size=1, max_size=3)
+VALUES = st.recursive(
+    st.integers(-3, 3) | st.booleans() | st.text("ab", max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4), KEYS, VALUES)
+def test_add_then_test_then_remove_is_as_before(document: dict[str, Any], key: str, value: Any) -> None:
+    path = "/" + key.replace("~", "~0").replace("/", "~1")
+    added = json_patch.apply(document, [op("add", path, value=value), op("test", path, value=value)])
+    assert added[key] == value
+    document.pop(key, None)
+    assert json_patch.apply(added, [op("remove", path)]) == document
+
+
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=4), st.data())
+def test_move_there_and_back(document: dict[str, Any], data: st.DataObject) -> None:
+    key = data.draw(st.sampled_from(sorted(document)))
+    path = "/" + key.replace("~", "~0").replace("/", "~1")
+    back = json_patch.apply(
+        document, [op("move", "/elsewhere", from_=path), op("move", path, from_="/elsewhere")]
+    )
+    assert back == document
