@@ -16,7 +16,7 @@ from pinnace.apimachinery.gvk import GVK
 from pinnace.apimachinery.schema_check import Problem
 from pinnace.apimachinery.schema_definitions import REF_PREFIX, Definitions, Raw
 
-__all__ = ["Kind", "Problem", "Schema", "SchemaSet", "Struct", "compile_schema"]
+__all__ = ["Kind", "Problem", "Schema", "SchemaSet", "Struct", "compile_schema", "schemas"]
 
 Kind = Literal[
     "struct", "map", "list", "string", "integer", "number", "boolean", "bytes", "time", "quantity",
@@ -182,3 +182,6 @@ class SchemaSet:
         if node.struct:  # forget the decoded definition: its fields are read again if they are ever asked for
             node = replace(node, struct=Struct(name, lambda: self.definitions.get(name), self.by_name))
         return node
+
+
+schemas = SchemaSet()  # facts of the release, read when first asked for: holds no state of any server

@@ -33,9 +33,7 @@ def apply(document: dict[str, Any], operations: Any) -> dict[str, Any]:
 
 def _checked(operations: Any) -> list[dict[str, Any]]:
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise errors.BadRequest(
-            "error decoding patch: json: cannot unmarshal into Go value of type jsonpatch.Patch"
-        )
+        raise errors.BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
         raise errors.RequestEntityTooLarge(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
