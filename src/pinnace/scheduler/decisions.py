@@ -1,0 +1,69 @@
+"""What a scheduling cycle decided and why; and a ring of the latest decisions, for `explain`."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+NO_NODES = "no nodes available to schedule pods"
+REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class NodeScoreCard:
+    """One of the best nodes: the weighted total, and each plugin's score of 0..100."""
+
+    node: str
+    total: int
+    scores: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`node` is "" when the pod fits nowhere; then `message` says so in upstream's words and `plugins` names who refused."""
+
+    namespace: str
+    name: str
+    node: str
+    nodes: int
+    feasible: int
+    rejected: Mapping[
+        str, int
+    ]  # plugin -> how many nodes it refused (each node counts for the first that refused)
+    best: tuple[NodeScoreCard, ...] = ()
+    message: str = ""
+    plugins: frozenset[str] = field(default_factory=frozenset)
+
+
+def fit_error(total: int, reasons: Iterable[str], post_filter: str = "") -> str:
+    """`0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. preemption: ...`
+
+    Reasons are counted, and the counted texts sorted, as upstream's FitError does.
+    """
+    counts: dict[str, int] = {}
+    for reason in reasons:
+        counts[reason] = counts.get(reason, 0) + 1
+    message = f"0/{total} nodes are available:"
+    if counts:
+        message += f" {', '.join(sorted(f'{number} {reason}' for reason, number in counts.items()))}."
+    return f"{message} {post_filter}" if post_filter else message
+
+
+class DecisionRing:
+    """The latest decision of each of the last few thousand pods."""
+
+    def __init__(self, size: int = REMEMBERED) -> None:
+        self._size = size
+        self._decisions: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._decisions)
+
+    def add(self, decision: Decision) -> None:
+        key = decision.namespace, decision.name
+        self._decisions[key] = decision
+        self._decisions.move_to_end(key)
+        if len(self._decisions) > self._size:
+            self._decisions.popitem(last=False)
+
+    def get(self, namespace: str, name: str) -> Decision | None:
+        return self._decisions.get((namespace, name))

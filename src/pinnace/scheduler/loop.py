@@ -1,0 +1,197 @@
+"""The scheduler: watches pods without a node and nodes, decides one pod after the other, and binds in the background.
+
+Everything it knows comes from its informers, so a scheduler that starts again continues where the last one stopped.
+"""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, field
+
+from pinnace.api import meta
+from pinnace.api.resources import NAMESPACES, NODES, PODS
+from pinnace.apimachinery.errors import NotFound
+from pinnace.client.events import EventRecorder
+from pinnace.client.informer import Informers
+from pinnace.client.interface import Client, Object
+from pinnace.component.clock import Clock
+from pinnace.scheduler.binding import Binder
+from pinnace.scheduler.cache import SchedulerCache
+from pinnace.scheduler.cycle import Cycle
+from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo, is_finished, parse_pod
+from pinnace.scheduler.profiles import Profile, default_profile
+from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
+from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter
+from pinnace.scheduler.workloads import WorkloadSelectors
+
+log = logging.getLogger(__name__)
+
+DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """`seed` makes the choice among equal nodes repeatable; `scheduler_name` is what pods name in spec.schedulerName."""
+
+    scheduler_name: str = DEFAULT_SCHEDULER
+    seed: int | None = None
+    remembered_decisions: int = 4096
+    informers: Informers | None = field(
+        default=None, compare=False
+    )  # shared ones; whoever shares them runs them
+
+
+class Scheduler:
+    def __init__(self, client: Client, clock: Clock, config: SchedulerConfig = SchedulerConfig()) -> None:
+        self._client, self._clock, self._config = client, clock, config
+        self._owns_informers = config.informers is None
+        self._informers = config.informers or Informers(client, clock)
+        self._recorder = EventRecorder(client, clock, config.scheduler_name)
+        self._reporter = Reporter(client, clock, self._recorder)
+        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of)
+        self._queue = SchedulingQueue(
+            clock,
+            self._profile.sort.key,
+            {plugin.name: plugin.requeue_on for plugin in self._profile.filters},
+        )
+        self._cache = SchedulerCache()
+        self._cycle = Cycle(self._profile, random.Random(config.seed))
+        self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._reports: set[asyncio.Task[None]] = set()
+        self.decisions = DecisionRing(config.remembered_decisions)
+
+    def explain(self, namespace: str, name: str) -> Decision | None:
+        """The latest decision about a pod: who refused which number of nodes, and the scores of the best nodes."""
+        return self.decisions.get(namespace, name)
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        self._informers.of(NODES).add_handler(self._on_node)
+        self._informers.of(NAMESPACES).add_handler(self._on_namespace)
+        self._informers.of(PODS).add_handler(self._on_pod)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self._owns_informers:
+                    tasks.create_task(self._informers.run(), name="scheduler informers")
+                tasks.create_task(self._recorder.run(), name="scheduler events")
+                tasks.create_task(self._queue.run(), name="scheduler queue")
+                tasks.create_task(self._schedule(), name="scheduler cycle")
+        finally:
+            await self._binder.close()
+
+    # --- what the watches say
+
+    def _on_node(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            assert old is not None
+            self._cache.remove_node(meta.name(old))
+            self._queue.happened(("Node/Delete",))
+        else:
+            self._queue.happened(self._cache.set_node(new))
+
+    def _on_namespace(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            assert old is not None
+            self._cache.set_namespace(meta.name(old), None)
+        else:
+            self._cache.set_namespace(meta.name(new), meta.labels(new))
+            self._queue.happened(("Namespace/Update",))
+
+    def _on_pod(self, old: Object | None, new: Object | None) -> None:
+        if new is None or is_finished(new):
+            gone = new or old
+            assert gone is not None
+            self._pod_left(gone)
+            return
+        if old is not None and meta.uid(old) != meta.uid(new):
+            self._pod_left(old)
+            old = None
+        if new["spec"].get("nodeName"):
+            self._pod_on_node(old, new)
+        elif (new["spec"].get("schedulerName") or DEFAULT_SCHEDULER) == self._config.scheduler_name:
+            self._pod_to_schedule(old, new)
+
+    def _pod_left(self, pod: Object) -> None:
+        uid = parse_pod(pod).uid
+        self._queue.remove(uid)
+        if self._cache.remove(uid):
+            self._queue.happened(("Pod/Delete",))
+
+    def _pod_on_node(self, old: Object | None, new: Object) -> None:
+        pod = parse_pod(new)
+        if old is None or not old["spec"].get("nodeName"):
+            self._queue.remove(pod.uid)
+            self._cache.place(pod, pod.node_name)
+            self._queue.happened(("Pod/Add",))
+            return
+        self._cache.place(pod, pod.node_name)
+        before = parse_pod(old)
+        if before.labels != pod.labels or before.is_terminating != pod.is_terminating:
+            self._queue.happened(("Pod/UpdateLabel",))
+        if before.demand is not pod.demand:
+            self._queue.happened(("Pod/ScaleDown",))
+
+    def _pod_to_schedule(self, old: Object | None, new: Object) -> None:
+        pod = parse_pod(new)
+        if self._cache.is_assumed(pod.uid):
+            return
+        if pod.is_terminating or not self._profile.gates.admits(pod):
+            self._queue.remove(pod.uid)
+            return
+        known = old is not None and self._queue.knows(pod.uid)
+        if known and old is not None and _same_wish(old, new):
+            self._queue.refresh(pod)
+        else:
+            self._queue.add(pod)
+
+    # --- one pod after the other
+
+    async def _schedule(self) -> None:
+        await self._informers.wait_synced()
+        while True:
+            await self._schedule_one(await self._queue.pop())
+            for _ in range(DECISIONS_AT_A_TIME - 1):
+                entry = self._queue.pop_nowait()
+                if entry is None:
+                    break
+                await self._schedule_one(entry)
+            await self._clock.sleep(0)
+
+    async def _schedule_one(self, entry: QueuedPod) -> None:
+        try:
+            decision = self._cycle.decide(entry.pod, self._cache.nodes)
+        except Exception as error:  # a pod that a plugin chokes on must not stop the others
+            log.exception("scheduling %s/%s failed", *entry.pod.key)
+            self._queue.failed(entry)
+            self._report(entry.pod, SCHEDULER_ERROR, str(error))
+            return
+        self.decisions.add(decision)
+        if not decision.node:
+            self._queue.refused(entry, decision.plugins)
+            self._report(entry.pod, UNSCHEDULABLE, decision.message)
+            return
+        self._cache.assume(entry.pod, decision.node)
+        await self._binder.start(entry, decision.node)
+
+    def _report(self, pod: PodInfo, reason: str, message: str) -> None:
+        task = asyncio.create_task(self._reporter.failed(pod, reason, message))
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
+    def _bound(self, entry: QueuedPod, node: str) -> None:
+        self._queue.done(entry)
+        self._reporter.scheduled(entry.pod, node)
+
+    def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
+        self._cache.forget(entry.pod.uid)
+        self._queue.happened(("Pod/Delete",))  # the room that was assumed is free again
+        if isinstance(error, NotFound):
+            self._queue.remove(entry.pod.uid)
+            return
+        self._queue.failed(entry)
+        self._report(entry.pod, SCHEDULER_ERROR, f'running Bind plugin "DefaultBinder": {error}')
+
+
+def _same_wish(old: Object, new: Object) -> bool:
+    return old["spec"] == new["spec"] and meta.labels(old) == meta.labels(new)

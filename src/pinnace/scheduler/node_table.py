@@ -1,0 +1,208 @@
+"""The nodes as columns, updated in place as nodes change and pods come and go.
+
+Row numbers are stable while a node exists; rows of deleted nodes are reused, so plugins work on whole columns and the
+cycle looks only at rows where `exists` is true. `spec_version` moves when anything but pods changed, `usage_version[row]`
+when the row's pods changed: what was computed from unchanged columns may be kept.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnace.api import meta
+from pinnace.apimachinery import quantity
+from pinnace.scheduler.columns import ABSENT, Distinct, Ids, Rows, Usage
+from pinnace.scheduler.pod_columns import Carried, PodColumns, PodQuery
+from pinnace.scheduler.pod_info import CPU, PodInfo, Taint
+
+Object = dict[str, Any]
+Sums = NDArray[np.float64]
+FIRST_CAPACITY = 16
+
+
+class NodeTable:
+    def __init__(self) -> None:
+        capacity = FIRST_CAPACITY
+        self.names: list[str] = [""] * capacity
+        self.row_of: dict[str, int] = {}
+        self.exists: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self.unschedulable: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self.usage = Usage.empty(capacity)
+        self.taint_sets: Distinct[tuple[Taint, ...]] = Distinct(capacity)
+        self.image_sets: Distinct[frozenset[tuple[str, int]]] = Distinct(capacity)
+        self.labels: list[Mapping[str, str]] = [{}] * capacity
+        self.pods: list[dict[str, PodInfo]] = [{} for _ in range(capacity)]
+        self.namespace_labels: dict[str, Mapping[str, str]] = {}
+        self.spec_version = 0
+        self._version = 0
+        self._row_version = np.zeros(capacity, np.int64)
+        self._label_columns: dict[str, Distinct[str]] = {}
+        self._pod_columns = PodColumns(capacity)
+        self._free = list(range(capacity - 1, -1, -1))
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+    @property
+    def usage_version(self) -> int:
+        return self._version
+
+    def rows_changed_since(self, version: int) -> Rows:
+        """Rows whose pods changed after `usage_version` was `version`."""
+        return np.flatnonzero(self._row_version > version)
+
+    # --- nodes
+
+    def set_node(self, node: Object) -> tuple[str, ...]:
+        """Add or update; returns what changed, as the events that requeue pods: `Node/Add`, `Node/UpdateTaint`, ..."""
+        name = meta.name(node)
+        row = self.row_of.get(name)
+        if row is None:
+            row = self._new_row(name)
+            self._update(row, node)
+            self.spec_version += 1
+            return ("Node/Add",)
+        changes = self._update(row, node)
+        if changes:
+            self.spec_version += 1
+        return changes
+
+    def _update(self, row: int, node: Object) -> tuple[str, ...]:
+        spec, status, changes = node.get("spec") or {}, node.get("status") or {}, []
+        if self._set_allocatable(row, status.get("allocatable") or status.get("capacity") or {}):
+            changes.append("Node/UpdateAllocatable")
+        labels = meta.labels(node)
+        if labels != self.labels[row]:
+            self.labels[row] = labels
+            for key, column in self._label_columns.items():
+                column.set(row, labels.get(key))
+            changes.append("Node/UpdateLabel")
+        taints = tuple(
+            Taint(t["key"], t.get("value") or "", t.get("effect") or "") for t in spec.get("taints") or ()
+        )
+        cordoned = bool(spec.get("unschedulable"))
+        if self.taint_sets.set(row, taints) or cordoned != self.unschedulable[row]:
+            self.unschedulable[row] = cordoned
+            changes.append("Node/UpdateTaint")
+        images = frozenset(
+            (normalised_image(name), image.get("sizeBytes") or 0)
+            for image in status.get("images") or ()
+            for name in image.get("names") or ()
+        )
+        if self.image_sets.set(row, images):
+            changes.append("Node/UpdateImages")
+        return tuple(changes)
+
+    def _set_allocatable(self, row: int, amounts: Mapping[str, Any]) -> bool:
+        usage = self.usage
+        numbers = {
+            usage.index(r): quantity.milli(text) if r == CPU else quantity.whole(text)
+            for r, text in amounts.items()
+        }
+        new = np.zeros(len(usage.resources), np.int64)
+        for position, number in numbers.items():
+            new[position] = number
+        if np.array_equal(usage.allocatable[:, row], new):
+            return False
+        usage.allocatable[:, row] = new
+        self._touch(row)
+        return True
+
+    def remove_node(self, name: str) -> None:
+        """The node and the pods on it; pods of a node that comes back must be added again."""
+        row = self.row_of.pop(name, None)
+        if row is None:
+            return
+        for uid in list(self.pods[row]):
+            self.remove_pod(name, uid, row)
+        self.names[row], self.exists[row], self.unschedulable[row] = "", False, False
+        self.usage.allocatable[:, row] = 0
+        self.labels[row] = {}
+        self.taint_sets.set(row, None)
+        self.image_sets.set(row, None)
+        for column in self._label_columns.values():
+            column.set(row, None)
+        self._free.append(row)
+        self.spec_version += 1
+
+    def _new_row(self, name: str) -> int:
+        if not self._free:
+            self._grow(len(self.names) + max(16, len(self.names) // 4))
+        row = self._free.pop()
+        self.names[row], self.row_of[name], self.exists[row] = name, row, True
+        self._touch(row)
+        return row
+
+    def _grow(self, capacity: int) -> None:
+        extra = capacity - len(self.names)
+        self._free.extend(range(capacity - 1, len(self.names) - 1, -1))
+        self.names += [""] * extra
+        self.labels += [{}] * extra
+        self.pods += [{} for _ in range(extra)]
+        self.exists = np.concatenate((self.exists, np.zeros(extra, np.bool_)))
+        self.unschedulable = np.concatenate((self.unschedulable, np.zeros(extra, np.bool_)))
+        self._row_version = np.concatenate((self._row_version, np.zeros(extra, np.int64)))
+        for part in (self.usage, self.taint_sets, self.image_sets, self._pod_columns):
+            part.grow(capacity)
+        for column in self._label_columns.values():
+            column.grow(capacity)
+
+    # --- pods
+
+    def add_pod(self, node: str, pod: PodInfo) -> None:
+        row = self.row_of[node]
+        self.pods[row][pod.uid] = pod
+        self.usage.charge(row, pod, 1)
+        self._pod_columns.charge(row, pod, 1)
+        self._touch(row)
+
+    def remove_pod(self, node: str, uid: str, row: int | None = None) -> None:
+        row = self.row_of[node] if row is None else row
+        pod = self.pods[row].pop(uid)
+        self.usage.charge(row, pod, -1)
+        self._pod_columns.charge(row, pod, -1)
+        self._touch(row)
+
+    def _touch(self, row: int) -> None:
+        self._version += 1
+        self._row_version[row] = self._version
+
+    def placed(self) -> Iterator[tuple[int, PodInfo]]:
+        for row, pods in enumerate(self.pods):
+            for pod in pods.values():
+                yield row, pod
+
+    # --- columns for plugins
+
+    def label(self, key: str) -> Distinct[str]:
+        """The values of a label; the column is built at first use and then kept current."""
+        column = self._label_columns.get(key)
+        if column is None:
+            column = self._label_columns[key] = Distinct(len(self.names))
+            for row in self.row_of.values():
+                column.set(row, self.labels[row].get(key))
+        return column
+
+    def matching(self, query: PodQuery) -> Ids:
+        """How many pods of each node match."""
+        return self._pod_columns.count(query, self.placed())
+
+    @property
+    def carried(self) -> Mapping[Carried, Ids]:
+        """The affinity terms of the pods on nodes, each with how many pods of each node carry it."""
+        return self._pod_columns.carried
+
+
+def normalised_image(image: str) -> str:
+    """Images without tag or digest count as `:latest`."""
+    name = image.rsplit("/", 1)[-1]
+    return image if ":" in name or "@" in name else f"{image}:latest"
+
+
+def per_value(column: Distinct[str], counts: Ids, rows: NDArray[np.bool_]) -> Sums:
+    """The sum of `counts` for each distinct value of a label, over the given rows; index it by `column.ids`."""
+    chosen = rows & (column.ids != ABSENT)
+    sums = np.bincount(column.ids[chosen], weights=counts[chosen], minlength=len(column.values))
+    return sums.astype(np.float64, copy=False)

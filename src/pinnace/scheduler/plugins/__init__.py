@@ -1,0 +1,1 @@
+"""The scheduling plugins, one file each. Pure: no I/O, no clock, no randomness."""

@@ -1,0 +1,72 @@
+"""NodeResourcesFit: the node must have room for the pod; nodes with more room left score higher (LeastAllocated)."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pinnace.scheduler.framework import MAX_SCORE, Demand, Mask, PodInfo, Refusal, Scores, Usage
+from pinnace.scheduler.pod_info import PODS
+
+TOO_MANY = "Too many pods"
+
+
+class NodeResourcesFit:
+    name: ClassVar[str] = "NodeResourcesFit"
+    reads: ClassVar[Literal["usage"]] = "usage"
+    score_reads: ClassVar[Literal["usage"]] = "usage"
+    requeue_on: ClassVar[tuple[str, ...]] = (
+        "Node/Add",
+        "Node/UpdateAllocatable",
+        "Pod/Delete",
+        "Pod/ScaleDown",
+    )
+
+    def applies(self, demand: Demand) -> bool:
+        return True
+
+    def filter(self, pod: PodInfo, usage: Usage) -> Mask:
+        pods = usage.resources[PODS]
+        mask: Mask = usage.requested[pods] < usage.allocatable[pods]
+        for resource, amount in pod.demand.requests.items():
+            mask &= _fits(usage, resource, amount)
+        return mask
+
+    def refusals(self, pod: PodInfo, usage: Usage) -> list[Refusal]:
+        count = usage.nonzero.shape[1]
+        reasons: list[list[str]] = [[] for _ in range(count)]
+        hopeless = np.zeros(count, np.bool_)
+        pods = usage.resources[PODS]
+        for row in np.flatnonzero(usage.requested[pods] >= usage.allocatable[pods]):
+            reasons[row].append(TOO_MANY)
+        for resource, amount in pod.demand.requests.items():
+            for row in np.flatnonzero(~_fits(usage, resource, amount)):
+                reasons[row].append(f"Insufficient {resource}")
+            hopeless |= amount > _allocatable(usage, resource)
+        return [
+            Refusal(tuple(texts), preemption_may_help=not bool(never))
+            for texts, never in zip(reasons, hopeless, strict=True)
+        ]
+
+    def scores(self, demand: Demand) -> bool:
+        return True
+
+    def score(self, pod: PodInfo, usage: Usage) -> Scores:
+        """The mean, over cpu and memory, of the share in per cent that is left after the pod has come."""
+        added = np.array([[pod.demand.nonzero_cpu_millis], [pod.demand.nonzero_memory_bytes]])
+        capacity = usage.allocatable[:2]
+        left = capacity - usage.nonzero - added
+        share = np.where(left > 0, left * MAX_SCORE // np.maximum(capacity, 1), 0)
+        counted = (capacity > 0).sum(axis=0)
+        return share.sum(axis=0) // np.maximum(counted, 1)
+
+
+def _allocatable(usage: Usage, resource: str) -> Scores:
+    position = usage.resources.get(resource)
+    return np.zeros(usage.nonzero.shape[1], np.int64) if position is None else usage.allocatable[position]
+
+
+def _fits(usage: Usage, resource: str, amount: int) -> Mask:
+    position = usage.resources.get(resource)
+    if position is None:  # no node ever had any
+        return np.zeros(usage.nonzero.shape[1], np.bool_)
+    return usage.requested[position] + amount <= usage.allocatable[position]

@@ -1,0 +1,146 @@
+"""The node table, updated in place, equals one that is built from scratch: after any sequence of events."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinnace.apimachinery.selectors import from_map
+from pinnace.scheduler.cache import SchedulerCache
+from pinnace.scheduler.node_table import NodeTable
+from pinnace.scheduler.pod_columns import PodQuery
+from pinnace.scheduler.pod_info import HostPort, parse_pod
+from unit.scheduler.objects import node, pod
+
+Object = dict[str, Any]
+WEB = PodQuery(((frozenset({"default"}), from_map({"app": "web"})),), live_only=True)
+NAMES = [f"n{i}" for i in range(20)]  # more than the first capacity, so that columns grow
+
+ANTI = {
+    "podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "zone"}
+        ]
+    }
+}
+nodes = st.builds(
+    lambda name, cpu, zone, taint, cordoned, gpu: node(
+        name,
+        cpu=cpu,
+        labels={"zone": zone} if zone else {},
+        taints=[{"key": taint, "effect": "NoSchedule"}] if taint else [],
+        unschedulable=cordoned,
+        allocatable={"example.com/gpu": gpu} if gpu else {},
+    ),
+    st.sampled_from(NAMES),
+    st.sampled_from(["1", "2"]),
+    st.sampled_from(["", "a", "b"]),
+    st.sampled_from(["", "x", "y"]),
+    st.booleans(),
+    st.sampled_from(["", "2"]),
+)
+pods = st.builds(
+    lambda name, cpu, app, on, port, gpu, anti, dying: pod(
+        name, cpu=cpu, labels={"app": app}, node=on, ports=[{"hostPort": port}] if port else [],
+        requests={"example.com/gpu": gpu} if gpu else {}, terminating=dying, **({"affinity": ANTI} if anti else {}),
+    ),
+    st.sampled_from(["p1", "p2", "p3", "p4", "p5"]),
+    st.sampled_from(["", "100m", "1"]),
+    st.sampled_from(["web", "db"]),
+    st.sampled_from(NAMES),
+    st.sampled_from([0, 80]),
+    st.sampled_from(["", "1"]),
+    st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("node"), nodes),
+        st.tuples(st.just("no node"), st.sampled_from(NAMES)),
+        st.tuples(st.just("pod"), pods),
+        st.tuples(st.just("no pod"), st.sampled_from(["p1", "p2", "p3", "p4", "p5"])),
+    ),
+    max_size=60,
+)
+
+
+def content(table: NodeTable) -> dict[str, Any]:
+    """What the table says of each node, whatever its rows."""
+    matching, found = table.matching(WEB), {}
+    for name, row in table.row_of.items():
+        amounts = {
+            resource: (int(table.usage.allocatable[i, row]), int(table.usage.requested[i, row]))
+            for resource, i in table.usage.resources.items()
+        }
+        found[name] = {
+            "amounts": {r: pair for r, pair in amounts.items() if any(pair)},
+            "nonzero": table.usage.nonzero[:, row].tolist(),
+            "ports": {port for port, counts in table.usage.ports.items() if counts[row]},
+            "taints": table.taint_sets.get(row),
+            "cordoned": bool(table.unschedulable[row]),
+            "zone": table.label("zone").get(row),
+            "pods": set(table.pods[row]),
+            "web": int(matching[row]),
+            "carried": {
+                carried: int(counts[row]) for carried, counts in table.carried.items() if counts[row]
+            },
+        }
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(events)
+def test_updated_in_place_equals_rebuilt(history: list[tuple[str, Any]]) -> None:
+    cache = SchedulerCache()
+    cache.nodes.matching(WEB)  # so that the columns exist from the start and must follow
+    cache.nodes.label("zone")
+    known_nodes: dict[str, Object] = {}
+    known_pods: dict[str, Object] = {}
+    for kind, what in history:
+        if kind == "node":
+            known_nodes[what["metadata"]["name"]] = what
+            cache.set_node(what)
+        elif kind == "no node":
+            known_nodes.pop(what, None)
+            cache.remove_node(what)
+        elif kind == "pod":
+            known_pods[what["metadata"]["name"]] = what
+            cache.place(parse_pod(what), what["spec"]["nodeName"])
+        elif what in known_pods:
+            cache.remove(parse_pod(known_pods.pop(what)).uid)
+    fresh = SchedulerCache()
+    for one in known_nodes.values():
+        fresh.set_node(one)
+    for one in known_pods.values():
+        fresh.place(parse_pod(one), one["spec"]["nodeName"])
+    assert content(cache.nodes) == content(fresh.nodes)
+    gone = ~cache.nodes.exists
+    assert not cache.nodes.usage.requested[:, gone].any()
+    assert not cache.nodes.usage.allocatable[:, gone].any()
+
+
+def test_an_unchanged_node_keeps_what_was_computed() -> None:
+    cache = SchedulerCache()
+    cache.set_node(node("n1"))
+    version = cache.nodes.spec_version
+    assert cache.set_node(node("n1")) == ()
+    assert cache.nodes.spec_version == version
+
+
+def test_names_what_changed() -> None:
+    table = NodeTable()
+    assert table.set_node(node("n1")) == ("Node/Add",)
+    assert table.set_node(node("n1", cpu="8")) == ("Node/UpdateAllocatable",)
+    assert table.set_node(node("n1", cpu="8", unschedulable=True)) == ("Node/UpdateTaint",)
+    assert table.set_node(node("n1", cpu="8", unschedulable=True, labels={"a": "b"})) == ("Node/UpdateLabel",)
+
+
+def test_rows_whose_pods_changed() -> None:
+    cache = SchedulerCache()
+    for name in ("n1", "n2"):
+        cache.set_node(node(name))
+    before = cache.nodes.usage_version
+    cache.place(parse_pod(pod(ports=[{"hostPort": 80}], node="n2")), "n2")
+    assert np.array_equal(cache.nodes.rows_changed_since(before), [cache.nodes.row_of["n2"]])
+    assert list(cache.nodes.usage.ports) == [HostPort("0.0.0.0", "TCP", 80)]
