@@ -19,7 +19,8 @@ from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
-from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo, is_finished, parse_pod
+from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
+from pinnace.scheduler.pod_parsing import is_finished, parse_pod
 from pinnace.scheduler.profiles import Profile, default_profile
 from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
 from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter

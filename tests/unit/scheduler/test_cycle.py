@@ -6,7 +6,7 @@ from typing import Any
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision
-from pinnace.scheduler.pod_info import parse_pod
+from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.profiles import default_profile
 from unit.scheduler.objects import node, pod
 

@@ -10,7 +10,8 @@ from pinnace.apimachinery.selectors import from_map
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.node_table import NodeTable
 from pinnace.scheduler.pod_columns import PodQuery
-from pinnace.scheduler.pod_info import HostPort, parse_pod
+from pinnace.scheduler.pod_info import HostPort
+from pinnace.scheduler.pod_parsing import parse_pod
 from unit.scheduler.objects import node, pod
 
 Object = dict[str, Any]

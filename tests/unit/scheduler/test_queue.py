@@ -1,7 +1,8 @@
 """The scheduling queue, on a fake clock."""
 
 from pinnace.scheduler.plugins.priority_sort import PrioritySort
-from pinnace.scheduler.pod_info import PodInfo, parse_pod
+from pinnace.scheduler.pod_info import PodInfo
+from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
 from pinnace.testing.fake_clock import FakeClock
 from unit.scheduler.objects import pod

@@ -1,0 +1,241 @@
+"""Reading pods: from the API object to `PodInfo`, with one shared `Demand` for all pods of a template.
+
+Demands are interned by the parts of the spec that they are read from, so that equal templates give the same object.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from pinnace.api import meta
+from pinnace.apimachinery import quantity
+from pinnace.apimachinery.selectors import (
+    Requirement,
+    Selector,
+    from_label_selector,
+    node_selector_requirement,
+)
+from pinnace.apimachinery.times import parse_time
+from pinnace.scheduler.pod_info import (
+    CPU,
+    DEFAULT_SCHEDULER,
+    MEMORY,
+    AffinityTerm,
+    Demand,
+    HostPort,
+    NodeTerm,
+    Object,
+    PodInfo,
+    SpreadConstraint,
+    Toleration,
+)
+
+# What a container without a request counts as when nodes are scored, so that such pods spread as well.
+# https://github.com/kubernetes/kubernetes/blob/master/pkg/scheduler/util/pod_resources.go
+DEFAULT_CPU_MILLIS, DEFAULT_MEMORY_BYTES = 100, 200 * 1024 * 1024
+
+
+def parse_pod(pod: Object) -> PodInfo:
+    spec, metadata = pod["spec"], pod["metadata"]
+    created = metadata.get("creationTimestamp")
+    return PodInfo(
+        uid=metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata['name']}",
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        labels=metadata.get("labels") or {},
+        priority=spec.get("priority") or 0,
+        created=_timestamp(created) if created else 0.0,
+        node_name=spec.get("nodeName") or "",
+        is_terminating="deletionTimestamp" in metadata,
+        is_gated=bool(spec.get("schedulingGates")),
+        scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
+        demand=demand_of(pod),
+        object=pod,
+    )
+
+
+def is_finished(pod: Object) -> bool:
+    """Succeeded and Failed pods no longer use their node."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+@lru_cache(maxsize=1024)
+def _timestamp(text: str) -> float:
+    return parse_time(text).timestamp()
+
+
+def demand_of(pod: Object) -> Demand:
+    """The shared demand of this pod's template."""
+    spec = pod["spec"]
+    constraints = spec.get("topologySpreadConstraints") or ()
+    affinity = spec.get("affinity") or {}
+    needs_labels = any(c.get("matchLabelKeys") for c in constraints) or "matchLabelKeys" in str(affinity)
+    facts = [
+        meta.namespace(pod), meta.labels(pod) if needs_labels else None,
+        [[c.get("image"), c.get("resources"), c.get("ports")] for c in spec.get("containers") or ()],
+        [[c.get("image"), c.get("resources"), c.get("ports"), c.get("restartPolicy")]
+         for c in spec.get("initContainers") or ()],
+        spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), affinity,
+        spec.get("tolerations"), constraints, spec.get("hostNetwork"),
+    ]  # fmt: skip
+    return _parse_demand(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=4096)
+def _parse_demand(facts: bytes) -> Demand:
+    (namespace, labels, containers, init_containers, pod_resources, overhead, node_selector, affinity,
+     tolerations, constraints, host_network) = orjson.loads(facts)  # fmt: skip
+    node_affinity = affinity.get("nodeAffinity") or {}
+    required = node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    own, anti = affinity.get("podAffinity") or {}, affinity.get("podAntiAffinity") or {}
+    requests, nonzero_cpu, nonzero_memory = _requests(containers, init_containers, pod_resources, overhead)
+    return Demand(
+        requests=requests,
+        nonzero_cpu_millis=nonzero_cpu,
+        nonzero_memory_bytes=nonzero_memory,
+        host_ports=tuple(_host_ports([*containers, *(c for c in init_containers if c[3] == "Always")], host_network)),
+        images=tuple(c[0] for c in [*init_containers, *containers] if c[0]),
+        node_selector=tuple(Requirement(k, "In", frozenset((v,))) for k, v in (node_selector or {}).items()),
+        required_node_terms=None if required is None else _node_terms(required.get("nodeSelectorTerms") or ()),
+        preferred_node_terms=tuple(
+            _node_term(entry["preference"], entry["weight"])
+            for entry in node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        ),
+        tolerations=tuple(
+            Toleration(t.get("key") or "", t.get("operator") or "Equal", t.get("value") or "", t.get("effect") or "")
+            for t in tolerations or ()
+        ),
+        affinity=_required_terms(own, namespace, labels),
+        anti_affinity=_required_terms(anti, namespace, labels),
+        preferred_affinity=_preferred_terms(own, namespace, labels),
+        preferred_anti_affinity=_preferred_terms(anti, namespace, labels),
+        spread=tuple(_spread(c, labels) for c in constraints),
+    )  # fmt: skip
+
+
+def _amount(resource: str, text: Any) -> int:
+    return quantity.milli(text) if resource == CPU else quantity.whole(text)
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for resource, amount in more.items():
+        total[resource] = total.get(resource, 0) + amount
+
+
+def _sum_containers(
+    containers: list[Any], init_containers: list[Any], minimum: Mapping[str, int]
+) -> dict[str, int]:
+    """Running containers and sidecars together, or the largest moment of initialisation, whichever is more."""
+
+    def wants(container: list[Any]) -> dict[str, int]:
+        stated = ((container[1] or {}).get("requests")) or {}
+        return {**minimum, **{resource: _amount(resource, text) for resource, text in stated.items()}}
+
+    total: dict[str, int] = {}
+    for container in containers:
+        _add(total, wants(container))
+    sidecars: dict[str, int] = {}
+    peak: dict[str, int] = {}
+    for container in init_containers:
+        moment = dict(sidecars)
+        _add(moment, wants(container))
+        if container[3] == "Always":
+            sidecars = moment
+        for resource, amount in moment.items():
+            peak[resource] = max(peak.get(resource, 0), amount)
+    _add(total, sidecars)
+    for resource, amount in peak.items():
+        total[resource] = max(total.get(resource, 0), amount)
+    return total
+
+
+def _requests(
+    containers: list[Any], init_containers: list[Any], pod_resources: Any, overhead: Any
+) -> tuple[dict[str, int], int, int]:
+    exact = _sum_containers(containers, init_containers, {})
+    padded = _sum_containers(
+        containers, init_containers, {CPU: DEFAULT_CPU_MILLIS, MEMORY: DEFAULT_MEMORY_BYTES}
+    )
+    for resource, text in ((pod_resources or {}).get("requests") or {}).items():
+        exact[resource] = padded[resource] = _amount(resource, text)
+    extra = {resource: _amount(resource, text) for resource, text in (overhead or {}).items()}
+    _add(exact, extra)
+    _add(padded, extra)
+    return {r: n for r, n in exact.items() if n}, padded.get(CPU, 0), padded.get(MEMORY, 0)
+
+
+def _host_ports(containers: list[Any], host_network: bool | None) -> list[HostPort]:
+    found = []
+    for container in containers:
+        for port in container[2] or ():
+            number = port.get("hostPort") or (port.get("containerPort") if host_network else 0)
+            if number:
+                found.append(HostPort(port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP", number))
+    return found
+
+
+def _node_terms(terms: Any) -> tuple[NodeTerm, ...]:
+    """A term without any condition matches no node, as upstream has it."""
+    return tuple(term for term in map(_node_term, terms) if term.expressions or term.fields)
+
+
+def _node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
+    return NodeTerm(
+        tuple(map(node_selector_requirement, term.get("matchExpressions") or ())),
+        tuple(map(node_selector_requirement, term.get("matchFields") or ())),
+        weight,
+    )
+
+
+def _narrowed(
+    selector: Mapping[str, Any] | None, body: Mapping[str, Any], labels: Mapping[str, str] | None
+) -> Selector:
+    """The selector, with `matchLabelKeys` and `mismatchLabelKeys` turned into requirements on the pod's own labels."""
+    base = from_label_selector(selector)
+    labels = labels or {}
+    more = [
+        Requirement(k, "In", frozenset((labels[k],))) for k in body.get("matchLabelKeys") or () if k in labels
+    ]
+    more += [
+        Requirement(k, "NotIn", frozenset((labels[k],)))
+        for k in body.get("mismatchLabelKeys") or ()
+        if k in labels
+    ]
+    return Selector((*base.requirements, *more), base.nothing) if more else base
+
+
+def _affinity_term(
+    term: Mapping[str, Any], namespace: str, labels: Mapping[str, str] | None, weight: int = 0
+) -> AffinityTerm:
+    chosen, by_label = term.get("namespaces") or (), term.get("namespaceSelector")
+    return AffinityTerm(
+        term.get("topologyKey") or "",
+        _narrowed(term.get("labelSelector"), term, labels),
+        frozenset(chosen) if chosen or by_label is not None else frozenset((namespace,)),
+        None if by_label is None else from_label_selector(by_label),
+        weight,
+    )
+
+
+def _required_terms(side: Mapping[str, Any], namespace: str, labels: Any) -> tuple[AffinityTerm, ...]:
+    terms = side.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    return tuple(_affinity_term(term, namespace, labels) for term in terms)
+
+
+def _preferred_terms(side: Mapping[str, Any], namespace: str, labels: Any) -> tuple[AffinityTerm, ...]:
+    terms = side.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    return tuple(_affinity_term(t["podAffinityTerm"], namespace, labels, t["weight"]) for t in terms)
+
+
+def _spread(constraint: Mapping[str, Any], labels: Mapping[str, str] | None) -> SpreadConstraint:
+    return SpreadConstraint(
+        constraint["topologyKey"],
+        constraint["maxSkew"],
+        _narrowed(constraint.get("labelSelector"), constraint, labels),
+        constraint.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule",
+        constraint.get("minDomains") or 1,
+        constraint.get("nodeAffinityPolicy", "Honor") == "Honor",
+        constraint.get("nodeTaintsPolicy", "Ignore") == "Honor",
+    )
