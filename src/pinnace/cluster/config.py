@@ -1,0 +1,187 @@
+"""What a cluster is made of: flags, the `--config` file, and what was decided at its first start.
+
+Precedence: command line, then the `--config` file, then what the data directory remembers, then defaults.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEFAULT_NAME = "pinnace"
+DEFAULT_PORT = 6443
+DEFAULT_KUBELET_PORT = 10250
+NAME_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+REMEMBERED = ("port", "kubelet_port", "pod_cidr", "service_cidr", "dns_ip", "nodes", "store", "http_port", "https_port")
+
+
+class UsageError(Exception):
+    """A flag or the configuration file is wrong; the message is for the user."""
+
+
+def data_root() -> Path:
+    """Where clusters keep their data: `/var/lib/pinnace` for root, the XDG data directory for others."""
+    if override := os.environ.get("PINNACE_DATA"):
+        return Path(override)
+    if os.geteuid() == 0:
+        return Path("/var/lib/pinnace")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pinnace"
+
+
+@dataclass
+class ClusterConfig:
+    """0 or "" stands for "choose at the first start"; `decide` fills those in."""
+
+    name: str = DEFAULT_NAME
+    data_dir: str = ""
+    kubeconfig: str = ""
+    port: int | None = None  # 0: any free one; None: 6443, or a free one when another Pinnace cluster has it
+    bind_address: str = "0.0.0.0"
+    nodes: str = "real"  # real | none | sim:N
+    store: str = "sqlite"  # sqlite | memory
+    wait: bool = True
+    timeout: float = 120.0
+    node_name: str = ""
+    kubelet_port: int | None = None
+    http_port: int = 80
+    https_port: int = 443
+    pod_cidr: str = ""
+    service_cidr: str = ""
+    dns_ip: str = ""
+    cluster_domain: str = "cluster.local"
+    controllers: str = "*"
+    disable_scheduler: bool = False
+    disable_dns: bool = False
+    disable_ingress: bool = False
+    enable_admission_plugins: str = ""
+    disable_admission_plugins: str = ""
+    authorization_mode: str = "RBAC"
+    token_auth_file: str = ""
+    registry_config: str = ""
+    container_runtime_endpoint: str = ""
+    eviction_hard: str = ""
+    node_monitor_grace_period: float = 50.0
+    verbosity: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.data_dir) if self.data_dir else data_root() / self.name
+
+    @property
+    def simulated_nodes(self) -> int:
+        return int(self.nodes.removeprefix("sim:")) if self.nodes.startswith("sim:") else 0
+
+    @property
+    def has_real_node(self) -> bool:
+        return self.nodes == "real"
+
+    def check(self) -> None:
+        """Raise UsageError for what can be known to be wrong without looking at the machine."""
+        if not NAME_PATTERN.match(self.name):
+            raise UsageError(f"--name {self.name!r}: at most 32 lowercase letters, digits and dashes")
+        if not re.fullmatch(r"real|none|sim:[1-9]\d{0,4}", self.nodes):
+            raise UsageError(f"--nodes {self.nodes!r}: must be real, none or sim:N")
+        if self.store == "etcd":
+            raise UsageError("--store etcd is not there yet: use sqlite or memory")
+        if self.store not in ("sqlite", "memory"):
+            raise UsageError(f"--store {self.store!r}: must be sqlite or memory")
+        for mode in self.authorization_mode.split(","):
+            if mode not in ("RBAC", "AlwaysAllow"):
+                raise UsageError(f"--authorization-mode {mode!r}: RBAC and AlwaysAllow are there")
+        for option in ("token_auth_file", "registry_config"):
+            path = getattr(self, option)
+            if path and not Path(path).is_file():
+                raise UsageError(f"--{option.replace('_', '-')} {path}: no such file")
+
+
+def remembered(directory: Path) -> dict[str, Any]:
+    """What the data directory remembers of its first start; {} for a new one."""
+    try:
+        return json.loads((directory / "config.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def remember(config: ClusterConfig) -> None:
+    config.directory.mkdir(parents=True, exist_ok=True)
+    values = {name: getattr(config, name) for name in REMEMBERED}
+    (config.directory / "config.json").write_text(json.dumps({"formatVersion": 1, **values}, indent=1))
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `up`, `server` and `agent`; a default of None means "not given"."""
+    add = parser.add_argument
+    add("--name", help=f"the cluster's name (default {DEFAULT_NAME})")
+    add("--data-dir", help="where the cluster keeps its data (default /var/lib/pinnace/NAME)")
+    add("--kubeconfig", help="write only this kubeconfig file instead of merging into $KUBECONFIG or ~/.kube/config")
+    add("--config", help="a YAML file with these flags as keys")
+    add("--port", type=int, help="API server port (default 6443; 0 picks a free one)")
+    add("--bind-address", help="address the API server listens on (default 0.0.0.0)")
+    add("--nodes", help="real, none (control plane alone) or sim:N (N simulated nodes)")
+    add("--store", help="sqlite (durable, the default) or memory")
+    add("--etcd-servers", help=argparse.SUPPRESS)
+    add("--wait", dest="wait", action="store_true", default=None, help="return when the node is Ready (default)")
+    add("--no-wait", dest="wait", action="store_false", default=None, help="return when the API server answers")
+    add("--timeout", type=float, help="seconds to wait (default 120)")
+    add("--node-name", help="the node's name (default: the host name)")
+    add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
+    add("--http-port", type=int, help="port of the ingress proxy (default 80)")
+    add("--https-port", type=int, help="TLS port of the ingress proxy (default 443)")
+    add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
+    add("--service-cidr", help="service network (default 10.43.0.0/16)")
+    add("--cluster-dns", dest="dns_ip", help="address of the cluster DNS (default: the tenth of the service network)")
+    add("--cluster-domain", help="DNS domain (default cluster.local)")
+    add("--controllers", help="controllers to run, as kube-controller-manager's flag: '*,-NAME'")
+    add("--disable-scheduler", action="store_true", default=None)
+    add("--disable-dns", action="store_true", default=None)
+    add("--disable-ingress", action="store_true", default=None)
+    add("--enable-admission-plugins")
+    add("--disable-admission-plugins")
+    add("--authorization-mode")
+    add("--token-auth-file")
+    add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
+    add("--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd")
+    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
+    add("--node-monitor-grace-period", type=float, help="seconds without heartbeat until a node is Unknown (default 50)")
+    add("-v", "--verbosity", type=int, help="0 (default) to 4")
+
+
+def load_file(path: str) -> dict[str, Any]:
+    """The `--config` file: keys are flag names without dashes in front; raises UsageError."""
+    import yaml  # only where a file is given: it costs start-up time
+
+    try:
+        content = yaml.safe_load(Path(path).read_text()) or {}
+    except FileNotFoundError:
+        raise UsageError(f"--config {path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"--config {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"--config {path}: must be a mapping of flags")
+    aliases = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip"}
+    values = {aliases.get(key, key.replace("-", "_")): value for key, value in content.items()}
+    known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"extra"}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"--config {path}: unknown flag {unknown[0]!r}")
+    return values
+
+
+def from_args(args: argparse.Namespace) -> ClusterConfig:
+    """Flags over file over what is remembered over defaults; raises UsageError."""
+    given = {key: value for key, value in vars(args).items() if value is not None}
+    if given.pop("etcd_servers", None):
+        raise UsageError("--etcd-servers: the etcd store is not there yet: use --store sqlite or memory")
+    in_file = load_file(given.pop("config")) if "config" in given else {}
+    merged = {**in_file, **given}
+    known = {f.name for f in dataclasses.fields(ClusterConfig)}
+    config = ClusterConfig(**{key: value for key, value in merged.items() if key in known})
+    for key, value in remembered(config.directory).items():
+        if key in REMEMBERED and key not in merged:
+            setattr(config, key, value)
+    config.check()
+    return config
