@@ -19,10 +19,16 @@ class ClusterApi:
         self._token = (directory / "token").read_text().strip()
         self._context = ssl.create_default_context(cafile=str(directory / "ca.crt"))
 
-    def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+    def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> Any:
         """The decoded answer; raises RuntimeError with the server's message."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type, "Accept": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": content_type,
+            "Accept": "application/json",
+        }
         call = urllib.request.Request(self._server + path, data=data, method=method, headers=headers)
         try:
             with urllib.request.urlopen(call, context=self._context, timeout=30) as answer:
@@ -34,4 +40,9 @@ class ClusterApi:
         """Server-side apply."""
         gvr = BY_GVK[meta.gvk(manifest)].gvr
         path = gvr.path(meta.namespace(manifest) or None, meta.name(manifest))
-        return self.request("PATCH", f"{path}?fieldManager={field_manager}&force=true", manifest, "application/apply-patch+yaml")
+        return self.request(
+            "PATCH",
+            f"{path}?fieldManager={field_manager}&force=true",
+            manifest,
+            "application/apply-patch+yaml",
+        )

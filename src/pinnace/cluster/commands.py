@@ -77,7 +77,9 @@ def _which(parser: argparse.ArgumentParser, argv: list[str]) -> tuple[argparse.N
 def down(argv: list[str]) -> int:
     """Stop a cluster and its containers; --purge deletes its data too."""
     parser = _Parser(prog="pinnace down", description="Stop a cluster and its containers.")
-    parser.add_argument("--purge", action="store_true", help="delete the cluster's data and its kubeconfig entries")
+    parser.add_argument(
+        "--purge", action="store_true", help="delete the cluster's data and its kubeconfig entries"
+    )
     args, directory = _which(parser, argv)
     from pinnace.cluster.teardown import teardown
 
@@ -101,7 +103,9 @@ def status(argv: list[str]) -> int:
         _say(f"Cluster {args.name!r} is not running{hint}: start it with `pinnace up`.")
         return 1
     _say(f"Cluster {found['name']!r} {'is ready' if found['ready'] else 'is starting'}: {found['server']}")
-    _say(f"  version     {found['version']}\n  data        {found['dataDirectory']}\n  kubeconfig  {found['kubeconfig']}")
+    _say(
+        f"  version     {found['version']}\n  data        {found['dataDirectory']}\n  kubeconfig  {found['kubeconfig']}"
+    )
     for process in found["processes"]:
         _say(f"  {process['name']:<11} pid {process['pid']}")
     for note in found["notes"]:
@@ -118,7 +122,9 @@ def token(argv: list[str]) -> int:
     except FileNotFoundError:
         return _fail(f"there is no cluster in {directory}: start one with `pinnace up`")
     except PermissionError:
-        return _fail(f"{directory}/token is readable by its owner only: run this as the user that started the cluster")
+        return _fail(
+            f"{directory}/token is readable by its owner only: run this as the user that started the cluster"
+        )
     return 0
 
 
@@ -126,7 +132,9 @@ def image(argv: list[str]) -> int:
     """Images of the nodes: load PATH --tag REF, ls, rm REF."""
     parser = _Parser(prog="pinnace image", description="Images on the nodes of a cluster.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="load|ls|rm")
-    load = commands.add_parser("load", help="an OCI layout, a docker or OCI archive, or a plain root directory")
+    load = commands.add_parser(
+        "load", help="an OCI layout, a docker or OCI archive, or a plain root directory"
+    )
     load.add_argument("path")
     load.add_argument("--tag", required=True, help="the reference that pods use, e.g. example.com/web:1")
     load.add_argument("--entrypoint", help="for a root directory: JSON list or words")
@@ -155,7 +163,14 @@ def not_there_yet(argv: list[str]) -> int:
     return _fail("this command is not there yet: docs/conformance.md says what is")
 
 
-COMMANDS: dict[str, Any] = {"up": up, "down": down, "status": status, "server": server, "token": token, "image": image}
+COMMANDS: dict[str, Any] = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "server": server,
+    "token": token,
+    "image": image,
+}
 
 
 def main() -> int:

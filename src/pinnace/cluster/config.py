@@ -16,7 +16,17 @@ DEFAULT_NAME = "pinnace"
 DEFAULT_PORT = 6443
 DEFAULT_KUBELET_PORT = 10250
 NAME_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
-REMEMBERED = ("port", "kubelet_port", "pod_cidr", "service_cidr", "dns_ip", "nodes", "store", "http_port", "https_port")
+REMEMBERED = (
+    "port",
+    "kubelet_port",
+    "pod_cidr",
+    "service_cidr",
+    "dns_ip",
+    "nodes",
+    "store",
+    "http_port",
+    "https_port",
+)
 
 
 class UsageError(Exception):
@@ -118,15 +128,30 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--name", help=f"the cluster's name (default {DEFAULT_NAME})")
     add("--data-dir", help="where the cluster keeps its data (default /var/lib/pinnace/NAME)")
-    add("--kubeconfig", help="write only this kubeconfig file instead of merging into $KUBECONFIG or ~/.kube/config")
+    add(
+        "--kubeconfig",
+        help="write only this kubeconfig file instead of merging into $KUBECONFIG or ~/.kube/config",
+    )
     add("--config", help="a YAML file with these flags as keys")
     add("--port", type=int, help="API server port (default 6443; 0 picks a free one)")
     add("--bind-address", help="address the API server listens on (default 0.0.0.0)")
     add("--nodes", help="real, none (control plane alone) or sim:N (N simulated nodes)")
     add("--store", help="sqlite (durable, the default) or memory")
     add("--etcd-servers", help=argparse.SUPPRESS)
-    add("--wait", dest="wait", action="store_true", default=None, help="return when the node is Ready (default)")
-    add("--no-wait", dest="wait", action="store_false", default=None, help="return when the API server answers")
+    add(
+        "--wait",
+        dest="wait",
+        action="store_true",
+        default=None,
+        help="return when the node is Ready (default)",
+    )
+    add(
+        "--no-wait",
+        dest="wait",
+        action="store_false",
+        default=None,
+        help="return when the API server answers",
+    )
     add("--timeout", type=float, help="seconds to wait (default 120)")
     add("--node-name", help="the node's name (default: the host name)")
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
@@ -134,7 +159,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443)")
     add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
     add("--service-cidr", help="service network (default 10.43.0.0/16)")
-    add("--cluster-dns", dest="dns_ip", help="address of the cluster DNS (default: the tenth of the service network)")
+    add(
+        "--cluster-dns",
+        dest="dns_ip",
+        help="address of the cluster DNS (default: the tenth of the service network)",
+    )
     add("--cluster-domain", help="DNS domain (default cluster.local)")
     add("--controllers", help="controllers to run, as kube-controller-manager's flag: '*,-NAME'")
     add("--disable-scheduler", action="store_true", default=None)
@@ -145,9 +174,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--authorization-mode")
     add("--token-auth-file")
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
-    add("--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd")
+    add(
+        "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
+    )
     add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
-    add("--node-monitor-grace-period", type=float, help="seconds without heartbeat until a node is Unknown (default 50)")
+    add(
+        "--node-monitor-grace-period",
+        type=float,
+        help="seconds without heartbeat until a node is Unknown (default 50)",
+    )
     add("-v", "--verbosity", type=int, help="0 (default) to 4")
 
 

@@ -36,10 +36,18 @@ def names_of(cluster: str) -> Names:
 def settle(config: ClusterConfig) -> None:
     """Fill in every open choice of `config`; raises UsageError when a wish cannot be met."""
     others = [record for record in running_records() if record.get("name") != config.name]
-    config.port = _port("API server port", "--port", config.port, DEFAULT_PORT, config.bind_address, others, "port")
+    config.port = _port(
+        "API server port", "--port", config.port, DEFAULT_PORT, config.bind_address, others, "port"
+    )
     if config.has_real_node:
         config.kubelet_port = _port(
-            "kubelet port", "--kubelet-port", config.kubelet_port, DEFAULT_KUBELET_PORT, "0.0.0.0", others, "kubeletPort"
+            "kubelet port",
+            "--kubelet-port",
+            config.kubelet_port,
+            DEFAULT_KUBELET_PORT,
+            "0.0.0.0",
+            others,
+            "kubeletPort",
         )
     config.node_name = config.node_name or platform.node().lower()
     if not config.pod_cidr or not config.service_cidr:
@@ -62,7 +70,13 @@ def _network(text: str, flag: str) -> ipaddress.IPv4Network:
 
 
 def _port(
-    what: str, flag: str, wish: int | None, default: int, address: str, others: list[dict[str, Any]], field: str
+    what: str,
+    flag: str,
+    wish: int | None,
+    default: int,
+    address: str,
+    others: list[dict[str, Any]],
+    field: str,
 ) -> int:
     if wish == 0:
         return preflight.free_port()
@@ -73,7 +87,9 @@ def _port(
         return preflight.free_port()
     holder = preflight.port_holder(port)
     by = f" by {holder}" if holder else ""
-    raise UsageError(f"{what} {port} is taken{by}: stop that program, or choose another port with {flag} N (0 picks a free one)")
+    raise UsageError(
+        f"{what} {port} is taken{by}: stop that program, or choose another port with {flag} N (0 picks a free one)"
+    )
 
 
 def _networks(others: list[dict[str, Any]]) -> tuple[str, str]:

@@ -36,7 +36,9 @@ def root_directory(target: Path) -> None:
     shutil.copy(busybox, target / "bin" / "busybox")
     for applet in APPLETS:
         (target / "bin" / applet).symlink_to("busybox")
-    (target / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    (target / "etc" / "passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+    )
     (target / "etc" / "group").write_text("root:x:0:\nnobody:x:65534:\n")
     (target / "www" / "index.html").write_text(PAGE)
 
@@ -96,10 +98,14 @@ def run(name: str, directory: Path) -> int:
     port, where = record.get("httpPort") or 0, f"http://{HOST}"
     url = where if port == 80 else f"{where}:{port}"
     if not port:
-        sys.stdout.write("Ingress is not served on this machine (`pinnace status` says why); the demo runs without it.\n")
+        sys.stdout.write(
+            "Ingress is not served on this machine (`pinnace status` says why); the demo runs without it.\n"
+        )
         return 0
     if not _answers(port):
-        sys.stderr.write(f"error: the demo did not answer at {url} within 30 s: look with `kubectl describe pods -l app=demo`\n")
+        sys.stderr.write(
+            f"error: the demo did not answer at {url} within 30 s: look with `kubectl describe pods -l app=demo`\n"
+        )
         return 1
     sys.stdout.write(NEXT.format(url=url, context=record.get("context", name), port=port, host=HOST))
     return 0

@@ -114,7 +114,9 @@ def _from_archive(source: Path, reference: str, target: IO[bytes]) -> None:
         with tarfile.open(source) as archive:
             names = {name.removeprefix("./") for name in archive.getnames()}
             if "index.json" not in names and "manifest.json" not in names:
-                raise ImageError(f"{source} is not an image: neither an OCI layout nor a docker archive (no index.json or manifest.json)")
+                raise ImageError(
+                    f"{source} is not an image: neither an OCI layout nor a docker archive (no index.json or manifest.json)"
+                )
             _copy_renamed(archive, reference, target, str(source))
     except tarfile.TarError as error:
         raise ImageError(f"{source} is not an image archive: {error}") from error
@@ -130,7 +132,9 @@ def _copy_renamed(archive: tarfile.TarFile, reference: str, target: IO[bytes], w
             elif content is not None and name == "manifest.json":
                 manifests = json.load(content)
                 if len(manifests) != 1:
-                    raise ImageError(f"{where} holds {len(manifests)} images: save one image into one archive")
+                    raise ImageError(
+                        f"{where} holds {len(manifests)} images: save one image into one archive"
+                    )
                 manifests[0]["RepoTags"] = [reference]
                 _add(copy, name, json.dumps(manifests).encode())
             else:
@@ -144,7 +148,9 @@ def _named_index(index: dict[str, Any], reference: str, where: str) -> dict[str,
     if len(manifests) > 1:
         fitting = [m for m in manifests if (m.get("platform") or {}).get("architecture") == architecture()]
         if len(fitting) != 1:
-            raise ImageError(f"{where} holds {len(manifests)} images, none or several for {architecture()}: save one image into it")
+            raise ImageError(
+                f"{where} holds {len(manifests)} images, none or several for {architecture()}: save one image into it"
+            )
         manifests = fitting
     if not manifests:
         raise ImageError(f"{where} holds no image")

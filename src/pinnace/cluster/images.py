@@ -42,7 +42,9 @@ def _socket(directory: Path, nodes: list[str]) -> str:
     if unknown := [node for node in nodes if node != record.get("nodeName")]:
         raise ImageError(f'node "{unknown[0]}" has no container runtime on this machine')
     if not record.get("containerdSocket"):
-        raise ImageError("this cluster has no real node (--nodes none or sim:N), so there is nowhere to load images")
+        raise ImageError(
+            "this cluster has no real node (--nodes none or sim:N), so there is nowhere to load images"
+        )
     return str(record["containerdSocket"])
 
 
@@ -90,7 +92,11 @@ def remove(socket: str, reference: str) -> None:
 def names(socket: str) -> list[tuple[str, str, str]]:
     """(name, digest, size) of every image that has a name."""
     rows = [line.split() for line in _ctr(socket, "images", "ls").splitlines()[1:]]
-    return sorted((row[0], row[2], " ".join(row[3:5])) for row in rows if len(row) > 4 and not row[0].startswith("sha256:"))
+    return sorted(
+        (row[0], row[2], " ".join(row[3:5]))
+        for row in rows
+        if len(row) > 4 and not row[0].startswith("sha256:")
+    )
 
 
 def _ctr(socket: str, *arguments: str) -> str:

@@ -26,7 +26,9 @@ def launch(config: ClusterConfig) -> int:
         log_path = config.directory / "logs" / "server.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        sys.stderr.write(f"error: {config.directory} cannot be made ({error.strerror}): choose another place with --data-dir DIR\n")
+        sys.stderr.write(
+            f"error: {config.directory} cannot be made ({error.strerror}): choose another place with --data-dir DIR\n"
+        )
         return 1
     state.progress_file.unlink(missing_ok=True)
     with log_path.open("ab") as log:
@@ -84,7 +86,9 @@ def _already_up(config: ClusterConfig, state: RunState) -> int:
     return 0
 
 
-def _follow(config: ClusterConfig, state: RunState, process: "subprocess.Popen[bytes]", log_path: Path) -> int:
+def _follow(
+    config: ClusterConfig, state: RunState, process: "subprocess.Popen[bytes]", log_path: Path
+) -> int:
     clock = BlockingClock()
     begun = clock.monotonic()
     shown = 0

@@ -81,7 +81,10 @@ class Pki:
         entry = self._index.get(leaf.file)
         if entry is None or not self.cert(leaf.file).exists() or not self.key(leaf.file).exists():
             return True
-        return entry["of"] != leaf.fingerprint() or datetime.fromisoformat(entry["until"]) - self._now < RENEW_BEFORE
+        return (
+            entry["of"] != leaf.fingerprint()
+            or datetime.fromisoformat(entry["until"]) - self._now < RENEW_BEFORE
+        )
 
     def _make_ca(self) -> None:
         from cryptography import x509
@@ -141,7 +144,9 @@ def _signed_leaf(
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    purposes = [ExtendedKeyUsageOID.SERVER_AUTH] * leaf.server + [ExtendedKeyUsageOID.CLIENT_AUTH] * leaf.client
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH] * leaf.server + [
+        ExtendedKeyUsageOID.CLIENT_AUTH
+    ] * leaf.client
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(leaf.common_name, leaf.organizations))
@@ -151,14 +156,18 @@ def _signed_leaf(
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True)
+        .add_extension(
+            x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True
+        )
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
         )
     )
     if leaf.names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in leaf.names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([_general_name(n) for n in leaf.names]), critical=False
+        )
     return builder.sign(issuer_key, hashes.SHA256())
 
 
@@ -200,14 +209,32 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     temporary.replace(path)
 
 
-def cluster_leaves(*, service_ip: str, domain: str, addresses: list[str], node_name: str, node_ip: str) -> list[Leaf]:
+def cluster_leaves(
+    *, service_ip: str, domain: str, addresses: list[str], node_name: str, node_ip: str
+) -> list[Leaf]:
     """Every certificate of a cluster with one embedded node. `addresses`: names and IPs under which clients reach the API."""
-    api_names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}"]
+    api_names = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        f"kubernetes.default.svc.{domain}",
+    ]
     node = ("localhost", "127.0.0.1", node_name, *((node_ip,) if node_ip else ()))
     return [
-        Leaf("apiserver", "kube-apiserver", names=(*api_names, "localhost", "127.0.0.1", "::1", service_ip, *addresses), server=True),
+        Leaf(
+            "apiserver",
+            "kube-apiserver",
+            names=(*api_names, "localhost", "127.0.0.1", "::1", service_ip, *addresses),
+            server=True,
+        ),
         Leaf("admin", "kubernetes-admin", ("system:masters",), client=True),
         Leaf("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",), client=True),
-        Leaf("kubelet-server", f"system:node:{node_name}", ("system:nodes",), tuple(dict.fromkeys(node)), server=True),
+        Leaf(
+            "kubelet-server",
+            f"system:node:{node_name}",
+            ("system:nodes",),
+            tuple(dict.fromkeys(node)),
+            server=True,
+        ),
         Leaf("kubelet-client", f"system:node:{node_name}", ("system:nodes",), client=True),
     ]

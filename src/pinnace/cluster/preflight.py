@@ -44,7 +44,9 @@ def _programs(config: ClusterConfig, findings: Findings) -> None:
         ("runc", "runc", not config.container_runtime_endpoint),
         ("nft", "nftables", True),
     ]
-    missing = [(program, package) for program, package, needed in packages if needed and not find_program(program)]
+    missing = [
+        (program, package) for program, package, needed in packages if needed and not find_program(program)
+    ]
     if not config.container_runtime_endpoint and cni_directory() is None:
         missing.append(("CNI plugins (bridge, host-local, portmap, loopback)", "containernetworking-plugins"))
     if missing:
@@ -53,7 +55,9 @@ def _programs(config: ClusterConfig, findings: Findings) -> None:
         verb = "is" if len(missing) == 1 else "are"
         findings.fatal.append(f"{programs} {verb} not installed: run `apt-get install -y {packages_text}`")
     if not config.disable_ingress and not find_program("haproxy"):
-        findings.warnings.append("haproxy is not installed, so Ingress is not served: run `apt-get install -y haproxy`")
+        findings.warnings.append(
+            "haproxy is not installed, so Ingress is not served: run `apt-get install -y haproxy`"
+        )
     if not find_program("conntrack"):
         findings.warnings.append(
             "conntrack is not installed, so UDP flows to a removed endpoint last until they time out: run `apt-get install -y conntrack`"
@@ -85,8 +89,13 @@ def _limits(findings: Findings) -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < MIN_OPEN_FILES:
-        findings.fatal.append(f"at most {hard} open files are allowed, {MIN_OPEN_FILES} are needed: run `ulimit -n 65536`")
-    for name, least in (("max_user_instances", MIN_INOTIFY_INSTANCES), ("max_user_watches", MIN_INOTIFY_WATCHES)):
+        findings.fatal.append(
+            f"at most {hard} open files are allowed, {MIN_OPEN_FILES} are needed: run `ulimit -n 65536`"
+        )
+    for name, least in (
+        ("max_user_instances", MIN_INOTIFY_INSTANCES),
+        ("max_user_watches", MIN_INOTIFY_WATCHES),
+    ):
         path = Path("/proc/sys/fs/inotify") / name
         if path.exists() and int(path.read_text()) < least:
             findings.fatal.append(
@@ -110,7 +119,10 @@ def _disk(directory: Path, findings: Findings) -> None:
 
 def find_program(name: str) -> str:
     """Its path, looking in the system directories too; "" when it is not there."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin") or ""
+    return (
+        shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin")
+        or ""
+    )
 
 
 def cni_directory() -> Path | None:

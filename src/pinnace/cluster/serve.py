@@ -22,14 +22,20 @@ LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 def serve(config: ClusterConfig) -> int:
     """Run until SIGTERM or SIGINT; containers go on running. The exit code is 1 when the start failed."""
     level = LEVELS[min(config.verbosity, len(LEVELS) - 1)]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s", stream=sys.stderr
+    )
     state = RunState(config.directory)
     try:
         if not state.acquire():
-            sys.stderr.write(f"error: cluster {config.name!r} is already running: `pinnace status` shows it\n")
+            sys.stderr.write(
+                f"error: cluster {config.name!r} is already running: `pinnace status` shows it\n"
+            )
             return 1
     except OSError as error:
-        sys.stderr.write(f"error: {config.directory} cannot be used ({error.strerror}): choose another place with --data-dir DIR\n")
+        sys.stderr.write(
+            f"error: {config.directory} cannot be used ({error.strerror}): choose another place with --data-dir DIR\n"
+        )
         return 1
     progress = Progress(state.progress_file)
     try:

@@ -14,7 +14,11 @@ def current(name: str, directory: Path) -> dict[str, Any]:
     state = RunState(directory)
     record = state.read()
     running = state.is_running()
-    processes = [{"name": p["name"], "pid": p["pid"]} for p in record.get("processes", []) if Path(f"/proc/{p['pid']}").exists()]
+    processes = [
+        {"name": p["name"], "pid": p["pid"]}
+        for p in record.get("processes", [])
+        if Path(f"/proc/{p['pid']}").exists()
+    ]
     if not running:
         processes = [process for process in processes if process["name"] != "pinnace"]
     return {

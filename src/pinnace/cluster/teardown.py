@@ -19,7 +19,12 @@ from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
 CLOCK = BlockingClock()
-PROGRAMS = ("containerd", "containerd-shim", "haproxy", "runc")  # as /proc/PID/comm has them, cut to 15 characters
+PROGRAMS = (
+    "containerd",
+    "containerd-shim",
+    "haproxy",
+    "runc",
+)  # as /proc/PID/comm has them, cut to 15 characters
 
 
 def teardown(name: str, directory: Path, *, purge: bool) -> int:
@@ -29,7 +34,9 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
         sys.stdout.write(f"Cluster {name!r} does not exist: nothing to stop.\n")
         return 0
     if not os.access(directory, os.W_OK):
-        sys.stderr.write(f"error: {directory} belongs to another user: run this as the user that started the cluster\n")
+        sys.stderr.write(
+            f"error: {directory} belongs to another user: run this as the user that started the cluster\n"
+        )
         return 1
     was_running = state.is_running()
     if was_running and not stop_process(server_pid(record), "server", wait_while=state.is_running):
@@ -37,7 +44,9 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
     if os.geteuid() == 0:
         clean_machine(name, directory)
     state.clear()
-    sys.stdout.write(f"Cluster {name!r} is stopped.\n" if was_running else f"Cluster {name!r} was not running.\n")
+    sys.stdout.write(
+        f"Cluster {name!r} is stopped.\n" if was_running else f"Cluster {name!r} was not running.\n"
+    )
     if purge:
         if record.get("kubeconfig"):
             kubeconfig.remove(Path(record["kubeconfig"]), name)
@@ -154,6 +163,7 @@ def _unmount(directory: Path) -> None:
     """Lazily, deepest first: overlays of containers, tmpfs of volumes, network namespaces (their veth pairs go with them)."""
     prefix = f"{directory}/"
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m.replace("\\040", " ") for m in mounts if m.startswith(prefix)), key=len, reverse=True):
+    for mount in sorted(
+        (m.replace("\\040", " ") for m in mounts if m.startswith(prefix)), key=len, reverse=True
+    ):
         _run("umount", "-l", mount)
-
