@@ -7,8 +7,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from pinnace.api.resources import BY_GVK
 from pinnace.api import meta
+from pinnace.api.resources import BY_GVK
 
 
 class ClusterApi:

@@ -1,0 +1,119 @@
+"""What the proxy knows of Services and EndpointSlices, reduced to what rules are made of. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+DEFAULT_AFFINITY_SECONDS = 10800
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    ip: str
+    port: int
+    is_local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """One port of one Service: everything that its rules depend on."""
+
+    namespace: str
+    service: str
+    port_name: str
+    protocol: str  # tcp | udp | sctp
+    port: int
+    cluster_ips: tuple[str, ...]
+    external_ips: tuple[str, ...] = ()  # spec.externalIPs and load balancer addresses
+    node_port: int = 0
+    affinity_seconds: int = 0
+    internal_local: bool = False  # internalTrafficPolicy: Local
+    external_local: bool = False  # externalTrafficPolicy: Local
+    source_ranges: tuple[str, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """`namespace/service/protocol/port`, as comments and chain names carry it."""
+        return f"{self.namespace}/{self.service}/{self.protocol}/{self.port_name or self.port}"
+
+    def for_cluster(self) -> tuple[Endpoint, ...]:
+        return tuple(e for e in self.endpoints if e.is_local) if self.internal_local else self.endpoints
+
+    def for_outside(self) -> tuple[Endpoint, ...]:
+        return tuple(e for e in self.endpoints if e.is_local) if self.external_local else self.endpoints
+
+
+def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> tuple[ServicePort, ...]:
+    """The ports to make rules for; none for headless and ExternalName Services, and for those of other proxies."""
+    spec, metadata = service.get("spec") or {}, service["metadata"]
+    addresses = tuple(
+        ip
+        for ip in spec.get("clusterIPs") or [spec.get("clusterIP")]
+        if ip and ip != "None" and ":" not in ip
+    )
+    skip = "service.kubernetes.io/service-proxy-name" in (metadata.get("labels") or {})
+    if not addresses or spec.get("type") == "ExternalName" or skip:
+        return ()
+    slices = list(slices)
+    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    sticky = (
+        config.get("timeoutSeconds", DEFAULT_AFFINITY_SECONDS)
+        if spec.get("sessionAffinity") == "ClientIP"
+        else 0
+    )
+    return tuple(
+        ServicePort(
+            namespace=metadata["namespace"],
+            service=metadata["name"],
+            port_name=port.get("name", ""),
+            protocol=port.get("protocol", "TCP").lower(),
+            port=port["port"],
+            cluster_ips=addresses,
+            external_ips=_outside_addresses(service),
+            node_port=port.get("nodePort", 0),
+            affinity_seconds=sticky,
+            internal_local=spec.get("internalTrafficPolicy") == "Local",
+            external_local=spec.get("externalTrafficPolicy") == "Local",
+            source_ranges=tuple(spec.get("loadBalancerSourceRanges") or ()),
+            endpoints=_endpoints(slices, port, node_name),
+        )
+        for port in spec.get("ports") or ()
+    )
+
+
+def _outside_addresses(service: Object) -> tuple[str, ...]:
+    spec = service.get("spec") or {}
+    found = list(spec.get("externalIPs") or ())
+    if spec.get("type") == "LoadBalancer":
+        ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+        found += [entry["ip"] for entry in ingress if entry.get("ip") and entry.get("ipMode") != "Proxy"]
+    return tuple(ip for ip in dict.fromkeys(found) if ":" not in ip)
+
+
+def _endpoints(slices: Iterable[Object], port: Object, node_name: str) -> tuple[Endpoint, ...]:
+    """Ready endpoints; when there are none, those that still serve while terminating."""
+    name, protocol = port.get("name", ""), port.get("protocol", "TCP")
+    ready: dict[tuple[str, int], Endpoint] = {}
+    terminating: dict[tuple[str, int], Endpoint] = {}
+    for piece in slices:
+        if piece.get("addressType") != "IPv4":
+            continue
+        numbers = [
+            p["port"] for p in piece.get("ports") or ()
+            if p.get("port") and p.get("name", "") == name and p.get("protocol", "TCP") == protocol
+        ]  # fmt: skip
+        for endpoint in piece.get("endpoints") or ():
+            conditions = endpoint.get("conditions") or {}
+            is_ready = conditions.get("ready") is not False
+            still_serves = bool(conditions.get("serving") and conditions.get("terminating"))
+            if not (is_ready or still_serves):
+                continue
+            target = ready if is_ready else terminating
+            for number in numbers:
+                ip = endpoint["addresses"][0]
+                target[ip, number] = Endpoint(ip, number, endpoint.get("nodeName") == node_name)
+    chosen = ready or terminating
+    return tuple(chosen[key] for key in sorted(chosen))
