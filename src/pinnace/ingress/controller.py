@@ -1,0 +1,119 @@
+"""The ingress controller: watches Ingresses and what they refer to, keeps HAProxy current, reports addresses and problems."""
+
+import asyncio
+import base64
+import binascii
+import logging
+from dataclasses import dataclass
+
+from pinnace.api import meta
+from pinnace.api.resources import ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, SECRETS, SERVICES
+from pinnace.apimachinery.errors import StatusError
+from pinnace.client.events import EventRecorder
+from pinnace.client.informer import Informers
+from pinnace.client.interface import MERGE_PATCH, Client, Object
+from pinnace.component.clock import Clock
+from pinnace.ingress import haproxy_config, routes
+from pinnace.ingress.haproxy import Haproxy, HaproxyError
+from pinnace.ingress.haproxy_config import Listen
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.1  # a reload costs a process: changes that come together share one
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngressConfig:
+    """`node_ip` is what Ingress status reports."""
+
+    listen: Listen
+    node_ip: str
+
+
+class IngressController:
+    def __init__(self, client: Client, clock: Clock, config: IngressConfig) -> None:
+        self._client, self._clock, self._config = client, clock, config
+        self._haproxy = Haproxy(clock, config.listen)
+        self._events = EventRecorder(client, clock, "pinnace-ingress")
+        self._informers = Informers(client, clock)
+        self._ingresses = self._informers.of(INGRESSES)
+        self._classes = self._informers.of(INGRESS_CLASSES)
+        self._services = self._informers.of(SERVICES)
+        self._secrets = self._informers.of(SECRETS)
+        self._slices = self._informers.of(ENDPOINT_SLICES)
+        self._slices.lister.add_index(
+            "service", lambda s: [(meta.namespace(s), meta.labels(s).get(routes.SERVICE_LABEL, ""))]
+        )
+        self._wake = asyncio.Event()
+        self._told: set[tuple[tuple[str, str], str]] = set()
+        for informer in (self._ingresses, self._classes, self._services, self._secrets, self._slices):
+            informer.add_handler(lambda old, new: self._wake.set())
+
+    @property
+    def haproxy_pid(self) -> int:
+        return self._haproxy.pid
+
+    async def run(self) -> None:
+        """Keep HAProxy current until cancelled; it goes on running, so that a restart of this server drops nothing."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._informers.run())
+            tasks.create_task(self._events.run())
+            await self._informers.wait_synced()
+            while True:
+                await self._sync()
+                await self._wake.wait()
+                await self._clock.sleep(GATHER_SECONDS)
+
+    async def stop(self) -> None:
+        await self._haproxy.stop()
+
+    async def _sync(self) -> None:
+        self._wake.clear()
+        sources = routes.Sources(
+            service=lambda namespace, name: self._services.lister.get(name, namespace),
+            slices=lambda namespace, name: self._slices.lister.by_index("service", (namespace, name)),
+            tls_secret=self._tls_secret,
+        )
+        routing = routes.build(self._ingresses.lister, self._classes.lister, sources)
+        try:
+            await self._haproxy.apply(
+                haproxy_config.render(routing, self._config.listen), routing.certificates
+            )
+        except (HaproxyError, OSError, TimeoutError) as error:
+            log.error("ingress: %s", error)
+            await self._clock.sleep(RETRY_SECONDS)
+            self._wake.set()
+            return
+        for key in routing.served:
+            await self._report(key)
+        for key, problem in routing.problems:
+            if (key, problem) not in self._told and (ingress := self._ingresses.lister.get(key[1], key[0])):
+                self._events.event(ingress, "Warning", "Sync", problem)
+        self._told = set(routing.problems)
+
+    async def _report(self, key: tuple[str, str]) -> None:
+        ingress = self._ingresses.lister.get(key[1], key[0])
+        wanted = {"loadBalancer": {"ingress": [{"ip": self._config.node_ip}]}}
+        if ingress is None or ingress.get("status") == wanted:
+            return
+        try:
+            await self._client.patch(
+                INGRESSES, key[1], {"status": wanted}, key[0], content_type=MERGE_PATCH, subresource="status"
+            )
+            self._events.event(ingress, "Normal", "Sync", "Scheduled for sync")
+        except StatusError as error:
+            log.warning("status of ingress %s/%s: %s", *key, error)
+
+    def _tls_secret(self, namespace: str, name: str) -> bytes | None:
+        secret: Object | None = self._secrets.lister.get(name, namespace)
+        data = (secret or {}).get("data") or {}
+        try:
+            return (
+                b"\n".join(
+                    base64.b64decode(data[key], validate=True).strip() for key in ("tls.crt", "tls.key")
+                )
+                + b"\n"
+            )
+        except (KeyError, binascii.Error):
+            return None
