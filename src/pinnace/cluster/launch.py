@@ -68,7 +68,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
     }  # fmt: skip
     paths = ("data-dir", "kubeconfig", "token-auth-file", "registry-config")
     flags = [
-        f"--{flag}={Path(value).absolute() if flag in paths else value}"
+        f"--{flag}={Path(str(value)).absolute() if flag in paths else value}"
         for flag, value in values.items()
         if value is not None and value != ""
     ]

@@ -94,6 +94,7 @@ def render_config(config: ContainerdConfig) -> str:
         "stream_server_address = '127.0.0.1'",
         "stream_server_port = '0'",
         "disable_tcp_service = true",
+        "netns_mounts_under_state_dir = true",
         "ignore_image_defined_volumes = false",
         f"[{cri}.cni]",
         f"bin_dir = {quote(str(config.cni_bin_dir))}",
