@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pinnace.store.backend import (
-    Compacted,
     Event,
-    FutureRevision,
     KeyExists,
     KeyNotFound,
     KeyValue,
@@ -23,6 +21,7 @@ from pinnace.store.backend import (
     StoreError,
     StoreUnavailable,
 )
+from pinnace.store.compaction import Compaction, Compactor
 from pinnace.store.sqlite_log import Head, Row, State, failure, insertion
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,6 @@ log = logging.getLogger(__name__)
 BATCH_LIMIT = 512  # writes in one transaction
 BATCH_BYTES = 16 * 1024 * 1024
 STATEMENT_ROWS = 64  # rows in one statement
-PRUNE_STEP = 500  # revisions pruned in one transaction, so that no write waits long for it
-VACUUM_STEP = 64  # pages given back to the file system in one step
 CHECKPOINT_BYTES = 8 * 1024 * 1024  # written to the write-ahead log, about
 PAGE_BYTES_PER_ROW = 2 * 4096  # the index and table pages that a row changes, about
 
@@ -44,13 +41,6 @@ class Write:
     value: bytes | None
     expected: int
     done: "asyncio.Future[int]"
-
-
-@dataclass(eq=False, slots=True)
-class Compaction:
-    revision: int
-    done: "asyncio.Future[None]"
-    begun: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +64,7 @@ class GroupCommit:
     def __init__(self, connection: sqlite3.Connection, state: State, land: Callable[[Commit], None]) -> None:
         self._connection, self._state, self._land = connection, state, land
         self._queue: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._compactor = Compactor(connection, state)
         self._compactions: list[Compaction] = []
         self._unchecked = 0  # bytes in the write-ahead log since the last checkpoint, about
         self._stopping = False
@@ -94,8 +85,8 @@ class GroupCommit:
                 self._maintain()
             except sqlite3.Error as error:
                 log.warning("store maintenance failed: %s", error)
-                self._give_up_compaction(failure(error))
-        self._give_up_compaction(StoreUnavailable("the store is closed"))
+                self._give_up_compactions(failure(error))
+        self._give_up_compactions(StoreUnavailable("the store is closed"))
         self._close()
 
     def _take(self) -> list[Write]:
@@ -197,71 +188,30 @@ class GroupCommit:
 
     def _maintain(self) -> None:
         if self._compactions:
-            self._compact_step(self._compactions[0])
+            self._compact(self._compactions[0])
         if self._unchecked > CHECKPOINT_BYTES:
             self._checkpoint()
 
-    def _checkpoint(self) -> None:
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self._unchecked = 0
-
-    def _compact_step(self, compaction: Compaction) -> None:
-        """Prune the next revisions up to the one to compact to; answer when there are none left."""
-        state, target = self._state, compaction.revision
-        if target > state.revision:
-            self._finish_compaction(FutureRevision(target, state.revision))
-            return
-        if not compaction.begun and target <= min(state.compacted, state.pruned):
-            self._finish_compaction(Compacted(target, state.compacted))
-            return
-        compaction.begun = True
-        if state.pruned < target:
-            up_to = min(target, state.pruned + PRUNE_STEP)
-            self._prune(target, up_to)
-            state.compacted, state.pruned = max(state.compacted, target), up_to
-        elif not self._shrink():
-            self._checkpoint()
-            self._finish_compaction(None)
-
-    def _prune(self, target: int, up_to: int) -> None:
-        """Delete what is superseded by, or is a deletion among, the revisions after `pruned` up to `up_to`."""
-        span = (self._state.pruned, up_to)
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+    def _compact(self, compaction: Compaction) -> None:
         try:
-            connection.execute(
-                "DELETE FROM log WHERE revision IN (SELECT previous FROM log WHERE revision > ? AND revision <= ?)",
-                span,
-            )
-            connection.execute("DELETE FROM log WHERE revision > ? AND revision <= ? AND deleted", span)
-            for name, revision in (
-                ("compacted", max(target, self._state.compacted)),
-                ("pruned", up_to),
-                ("newest", self._state.revision),  # should the newest row be a deletion that is pruned
-            ):
-                connection.execute("UPDATE progress SET revision = ? WHERE name = ?", (revision, name))
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _shrink(self) -> bool:
-        """Give some free pages back to the file system; False when a quarter of the file or less is free."""
-        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        if free <= pages // 4:
-            return False
-        # Steps through one page at a time, which `execute` would stop after the first one.
-        self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_STEP})")
-        return True
+            if not self._compactor.step(compaction):
+                return
+        except StoreError as refusal:
+            self._finish_compaction(refusal)
+            return
+        self._checkpoint()
+        self._finish_compaction(None)
 
     def _finish_compaction(self, answer: StoreError | None) -> None:
         self._land(Commit(answers=[(self._compactions.pop(0).done, answer)]))
 
-    def _give_up_compaction(self, error: StoreError) -> None:
+    def _give_up_compactions(self, error: StoreError) -> None:
         while self._compactions:
             self._finish_compaction(error)
+
+    def _checkpoint(self) -> None:
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._unchecked = 0
 
     def _close(self) -> None:
         try:

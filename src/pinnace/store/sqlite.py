@@ -28,7 +28,8 @@ from pinnace.store.backend import (
     Subscription,
 )
 from pinnace.store.broadcaster import Broadcaster
-from pinnace.store.group_commit import Commit, Compaction, GroupCommit, Write
+from pinnace.store.compaction import Compaction
+from pinnace.store.group_commit import Commit, GroupCommit, Write
 
 T = TypeVar("T")
 

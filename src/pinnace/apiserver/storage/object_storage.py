@@ -15,7 +15,7 @@ from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import FieldLabels, Item, ItemReader, Object
 from pinnace.apiserver.storage.keys import KeySpace
 from pinnace.apiserver.storage.options import ListOptions, ListResult, Outcome, Preconditions, WatchOptions
-from pinnace.apiserver.storage.reading import Reading, parse_revision, select
+from pinnace.apiserver.storage.reading import Reading, parse_revision
 from pinnace.apiserver.storage.translation import api_errors
 from pinnace.apiserver.storage.watch_cache import WatchCache
 from pinnace.apiserver.storage.watchers import ObjectWatch
@@ -48,7 +48,7 @@ class ObjectStorage:
         """The object; `resource_version` as in the API: "" the newest, "0" what the cache has. Raises NotFound."""
         with api_errors(self.gvr, name):
             await self._reading.not_older_than(resource_version)
-        item = self.cache.get(self._keys.key(name, namespace))
+        item = self.cache.contents.get(self._keys.key(name, namespace))
         if item is None:
             raise errors.not_found(self.gvr.resource, name, self.gvr.group)
         return item
@@ -140,7 +140,7 @@ class ObjectStorage:
 
     def _written(self, key: str, stored: bytes, revision: int) -> Item:
         """The item of a write: the cache's own unless a later write has replaced it or a remote store is behind."""
-        item = self.cache.get(key)
+        item = self.cache.contents.get(key)
         if item is not None and item.revision == revision:
             return item
         return self._read_item.from_write(key, stored, revision)
@@ -201,7 +201,7 @@ class ObjectStorage:
         """The snapshot is taken now; its events are made one by one as they are read."""
         scope = options.scope
         within = self._keys.scope(scope.namespace)
-        items = select(self.cache.items_in(within, prefix_end(within)), scope)
+        items = self.cache.contents.find(within, prefix_end(within), scope)
         bookmark = options.send_initial_events and options.bookmarks
         end = self.bookmark(self.cache.revision, initial_events_end=True) if bookmark else None
 

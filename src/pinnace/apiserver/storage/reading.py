@@ -1,14 +1,12 @@
 """Lists over the watch cache: which revision to show, pages over a consistent snapshot."""
 
-from collections.abc import Iterable
-
 from pinnace.apimachinery.errors import BadRequest, Cause, Timeout
 from pinnace.apiserver.storage import continuation
 from pinnace.apiserver.storage.continuation import ANY_REVISION, Continuation
 from pinnace.apiserver.storage.item import Item, ItemReader
 from pinnace.apiserver.storage.keys import KeySpace
 from pinnace.apiserver.storage.options import ListOptions, ListResult
-from pinnace.apiserver.storage.scope import NAME, Scope
+from pinnace.apiserver.storage.scope import NAME, Scope, select
 from pinnace.apiserver.storage.watch_cache import WatchCache
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend, Compacted, FutureRevision, prefix_end
@@ -106,12 +104,12 @@ class Reading:
         scope = options.scope
         name = scope.wanted_field(NAME)
         if name is not None and (scope.namespace or not self._keys.namespaced):
-            item = self._cache.get(self._keys.key(name, scope.namespace))
+            item = self._cache.contents.get(self._keys.key(name, scope.namespace))
             first, _ = self._bounds(scope, start)
-            found = [item] if item is not None and item.key >= first else []
+            found = select([item] if item is not None and item.key >= first else [], scope)
         else:
-            found = self._cache.items_in(*self._bounds(scope, start))
-        return self._page(select(found, scope), revision, options)
+            found = self._cache.contents.find(*self._bounds(scope, start), scope)
+        return self._page(found, revision, options)
 
     async def _from_store(self, revision: int, start: str, options: ListOptions) -> ListResult:
         scope = options.scope
@@ -138,10 +136,3 @@ class Reading:
         start = page[-1].key[len(self._keys.prefix) :] + "\0"
         remaining = None if options.scope.has_selectors else len(found) - len(page) + left
         return ListResult(page, version, Continuation(revision, start).encode(), remaining)
-
-
-def select(items: Iterable[Item], scope: Scope) -> list[Item]:
-    """The items that the selectors match; their namespace is already right."""
-    if not scope.has_selectors:
-        return list(items)
-    return [item for item in items if scope.selects(item)]

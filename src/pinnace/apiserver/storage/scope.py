@@ -1,5 +1,6 @@
 """What a list or a watch selects: namespace, label selector, field selector; matched on the index beside the bytes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pinnace.apimachinery.selectors import EVERYTHING, FieldRequirement, Selector
@@ -47,3 +48,28 @@ class Scope:
             if not requirement.negated:
                 return requirement.path, requirement.value
         return (NAMESPACE, self.namespace) if self.namespace else None
+
+
+def select(items: Iterable[Item], scope: Scope) -> list[Item]:
+    """The items that the selectors match; the caller has seen to the namespace.
+
+    One pass for each requirement, each cheap: this is what lists of 20,000 objects spend their time in.
+    """
+    found = items if isinstance(items, list) else list(items)
+    for field in scope.fields:
+        path, value = field.path, field.value
+        if field.negated:
+            found = [item for item in found if item.fields.get(path, "") != value]
+        else:
+            found = [item for item in found if item.fields.get(path, "") == value]
+    if scope.labels.nothing:
+        return []
+    for requirement in scope.labels.requirements:
+        key, values = requirement.key, requirement.values
+        if requirement.operator == "In":
+            found = [item for item in found if item.labels.get(key) in values]
+        elif requirement.operator == "NotIn":
+            found = [item for item in found if item.labels.get(key) not in values]
+        else:
+            found = [item for item in found if requirement.matches(item.labels)]
+    return found

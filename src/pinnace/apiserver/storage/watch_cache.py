@@ -7,16 +7,25 @@ A broken subscription empties nothing: watchers are ended, and the next use load
 
 import asyncio
 import logging
-from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from pinnace.apimachinery import errors
+from pinnace.apiserver.storage.contents import Contents
 from pinnace.apiserver.storage.events import StorageEvent
-from pinnace.apiserver.storage.history import History
+from pinnace.apiserver.storage.history import AT_LEAST, History
 from pinnace.apiserver.storage.item import Item, ItemReader, detects_mutation
 from pinnace.apiserver.storage.watchers import Watchers
 from pinnace.component.clock import Clock
-from pinnace.store.backend import Backend, Compacted, Event, StoreError, Subscription, prefix_end
+from pinnace.store.backend import (
+    Backend,
+    Compacted,
+    Event,
+    KeyValue,
+    RangeResult,
+    StoreError,
+    Subscription,
+    prefix_end,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +35,7 @@ class WatchCache:
 
     def __init__(self, backend: Backend, prefix: str, read_item: ItemReader, clock: Clock) -> None:
         self._backend, self._prefix, self._read_item = backend, prefix, read_item
-        self._items: dict[str, Item] = {}
-        self._keys: list[str] = []
+        self.contents = Contents()
         self._subscription: Subscription | None = None
         self._loading = asyncio.Lock()
         self._checks = detects_mutation()
@@ -48,18 +56,31 @@ class WatchCache:
             return
         async with self._loading:
             while self._subscription is None:
-                now = await self._backend.range(self._prefix, prefix_end(self._prefix))
-                self._items = {}
-                for kv in now.kvs:
-                    item = self._items[kv.key] = self._read_item(kv)
-                    item.release()
-                self._keys = list(self._items)
+                now = await self._snapshot()
+                self.contents.reset(map(self._read_released, now.kvs))
                 self.changed_at = max((kv.mod_revision for kv in now.kvs), default=0)
                 self.history.reset(now.revision)
                 try:
                     self._subscription = await self._backend.subscribe(self._prefix, now.revision, self)
                 except Compacted:
                     log.info("%s: compacted while loading; loading again", self._prefix)
+
+    async def _snapshot(self) -> RangeResult:
+        """The keys as they were a little ago: what happened since then fills the history, so that watches which were
+        open before a restart of the server can go on."""
+        now = await self._backend.revision()
+        base = max(min(1, now), now - AT_LEAST)
+        for _ in range(2):
+            try:
+                return await self._backend.range(self._prefix, prefix_end(self._prefix), revision=base)
+            except Compacted as error:
+                base = error.compacted
+        return await self._backend.range(self._prefix, prefix_end(self._prefix))
+
+    def _read_released(self, kv: KeyValue) -> Item:
+        item = self._read_item(kv)
+        item.release()
+        return item
 
     async def catch_up(self) -> None:
         """Have everything that the store had when this was called."""
@@ -91,39 +112,28 @@ class WatchCache:
                 change.item.release()
 
     def _apply(self, event: Event) -> StorageEvent | None:
-        key, old = event.kv.key, self._items.get(event.kv.key)
-        if old is not None and self._checks:
-            old.check_unchanged()
+        if self._checks:
+            self._check(event.kv.key)
         if not event.is_delete:
-            item = self._items[key] = self._read_item(event.kv)
-            if old is None:
-                insort(self._keys, key)
+            item = self._read_item(event.kv)
+            old = self.contents.put(item)
             return StorageEvent("ADDED" if old is None else "MODIFIED", item, old)
+        old = self.contents.remove(event.kv.key)
         if old is None:
             return None
-        del self._items[key]
-        del self._keys[bisect_left(self._keys, key)]
         return StorageEvent("DELETED", old.restamped(event.kv.mod_revision), old)
+
+    def _check(self, key: str) -> None:
+        item = self.contents.get(key)
+        if item is not None:
+            item.check_unchanged()
 
     def fail(self, error: StoreError) -> None:
         log.warning("%s: lost the event stream: %s", self._prefix, error)
         self._subscription = None
         self.watchers.end_all(errors.ServiceUnavailable("the event stream of the store was interrupted"))
 
-    # reading
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def get(self, key: str) -> Item | None:
-        return self._items.get(key)
-
-    def items_in(self, start: str, end: str) -> list[Item]:
-        """The items with keys in `[start, end)`, in key order."""
-        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
-        return list(map(self._items.__getitem__, keys))
-
     def verify(self) -> None:
         """Raise CacheMutated if any object was changed by a reader."""
-        for item in self._items.values():
+        for item in self.contents:
             item.check_unchanged()

@@ -349,9 +349,22 @@ async def test_watch_from_a_forgotten_revision_is_expired(
 ) -> None:
     await storage.create(pod("a"))
     await storage.create(pod("b"))
+    await backend.compact(2)
     fresh = Storages(backend, clock).of(BY_GVR[PODS], field_labels)
     with pytest.raises(errors.Expired, match=r"^too old resource version: 1 \(2\)$"):
         await fresh.watch(WatchOptions(resource_version="1"))
+
+
+async def test_watch_goes_on_after_a_restart_of_the_server(
+    backend: MemoryBackend, clock: FakeClock, storage: ObjectStorage
+) -> None:
+    await storage.create(pod("a", app="x"))
+    await storage.update("a", "default", relabel("y"))
+    await storage.create(pod("b", app="x"))
+    await storage.delete("b", "default")
+    restarted = Storages(backend, clock).of(BY_GVR[PODS], field_labels)
+    watch = await restarted.watch(WatchOptions(scope("app=x"), resource_version="1"))
+    assert await next_batch(watch) == [("DELETED", "a"), ("ADDED", "b"), ("DELETED", "b")]
 
 
 async def test_slow_watcher_is_ended(storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
