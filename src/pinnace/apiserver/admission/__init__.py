@@ -1,0 +1,1 @@
+"""Admission: plugins that change or refuse a write after authorization and before validation; one file each."""

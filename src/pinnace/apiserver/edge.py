@@ -1,0 +1,125 @@
+"""The edge: aiohttp's low-level server on one side, `Request` and `Answer` on the other.
+
+Owns the body limit, compression, chunked streaming and connection upgrades. No routing: that is the pipeline's work.
+"""
+
+import asyncio
+import logging
+import zlib
+from contextlib import aclosing
+from urllib.parse import parse_qs
+
+import orjson
+from aiohttp import web
+from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
+
+from pinnace.apimachinery import errors
+from pinnace.apiserver.authn.x509 import peer_certificate
+from pinnace.apiserver.filters.errors import error_response
+from pinnace.apiserver.request import Answer, Handler, Request, Response, StreamingResponse, UpgradeResponse
+from pinnace.apiserver.services import Services
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 3 * 1024 * 1024
+COMPRESS_ABOVE = 128 * 1024
+_COMPRESSION_LEVEL = 1  # as upstream: fast beats small on a local network
+
+
+class Edge:
+    """`handle` is the handler of an aiohttp `web.Server`."""
+
+    def __init__(self, handler: Handler, services: Services) -> None:
+        self._handler, self._services = handler, services
+        self._streams: set[asyncio.Task[object]] = set()
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        request = self._request(http)
+        answer = await self._handler(request)
+        return await self._write(http, answer)
+
+    def end_streams(self) -> None:
+        """Stop every watch and upgraded connection: part of a graceful shutdown."""
+        for task in list(self._streams):
+            task.cancel()
+
+    def _request(self, http: web.BaseRequest) -> Request:
+        query_text = http.rel_url.raw_query_string
+        transport = http.transport
+        return Request(
+            method=http.method,
+            path=http.rel_url.path,
+            query=parse_qs(query_text, keep_blank_values=True) if query_text else {},
+            headers=http.headers,
+            services=self._services,
+            read_body=lambda: _read_body(http),
+            raw_target=http.raw_path,
+            remote=http.remote or "",
+            certificate=peer_certificate(transport.get_extra_info("peercert")) if transport else None,
+        )
+
+    async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        if isinstance(answer, Response):
+            return _whole(http, answer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            if isinstance(answer, StreamingResponse):
+                return await _stream(http, answer)
+            return await self._upgrade(http, answer)
+        finally:
+            self._streams.discard(task)
+
+    async def _upgrade(self, http: web.BaseRequest, answer: UpgradeResponse) -> web.StreamResponse:
+        try:
+            return await answer.serve(http)
+        except errors.StatusError as error:
+            return _whole(http, error_response(error))
+        except OSError as error:
+            return _whole(http, error_response(errors.StatusError(f"error dialing backend: {error}")))
+
+
+async def _read_body(http: web.BaseRequest) -> bytes:
+    try:
+        return await http.read()
+    except HTTPRequestEntityTooLarge:
+        raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}") from None
+
+
+def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
+    body, headers = answer.body, answer.headers
+    headers["Content-Type"] = answer.content_type
+    if len(body) > COMPRESS_ABOVE and "gzip" in http.headers.get("Accept-Encoding", ""):
+        body = _gzip(body)
+        headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
+    return web.Response(body=body, status=answer.status, headers=headers)
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+async def _stream(http: web.BaseRequest, answer: StreamingResponse) -> web.StreamResponse:
+    """An error in the middle of a stream of JSON becomes an ERROR event; other streams just end."""
+    answer.headers["Content-Type"] = answer.content_type
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.enable_chunked_encoding()
+    async with aclosing(answer.chunks) as chunks:
+        await response.prepare(http)
+        try:
+            async for chunk in chunks:
+                await response.write(chunk)
+        except errors.StatusError as error:
+            await response.write(
+                orjson.dumps({"type": "ERROR", "object": errors.status_of(error)}) + b"\n"
+            )
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        except Exception:
+            log.exception("the stream of %s broke off", http.raw_path)
+    if not http.transport or http.transport.is_closing():
+        return response
+    await response.write_eof()
+    return response

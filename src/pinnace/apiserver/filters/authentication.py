@@ -1,0 +1,21 @@
+"""Finds out who is asking; an unknown or missing identity is anonymous, wrong credentials are 401."""
+
+from pinnace.apimachinery import errors
+from pinnace.apiserver.authn.user import ANONYMOUS, AUTHENTICATED, with_group
+from pinnace.apiserver.request import Answer, Handler, Request
+
+
+async def authenticate(inner: Handler, request: Request) -> Answer:
+    user = await request.services.authenticator.authenticate(request)
+    if user is None:
+        if _carries_credentials(request) or not request.services.config.anonymous_auth:
+            raise errors.Unauthorized("Unauthorized")
+        request.user = ANONYMOUS
+    else:
+        request.user = with_group(user, AUTHENTICATED)
+    return await inner(request)
+
+
+def _carries_credentials(request: Request) -> bool:
+    """A bearer token that nobody knows must not fall back to anonymous."""
+    return request.headers.get("Authorization", "").lower().startswith("bearer ")

@@ -1,0 +1,98 @@
+"""Paths that name no resource: health, version, metrics, discovery, OpenAPI, token keys."""
+
+import platform
+
+import orjson
+
+from pinnace import __version__
+from pinnace.apimachinery import errors
+from pinnace.apiserver.handlers.options import boolean
+from pinnace.apiserver.request import Answer, Request, Response
+
+KUBERNETES_VERSION = ("1", "36", "2")
+TEXT = "text/plain; charset=utf-8"
+_READING = ("GET", "HEAD")
+
+
+async def serve(request: Request) -> Answer:
+    path = request.path.rstrip("/") or "/"
+    first = path.split("/")[1]
+    if first in ("livez", "readyz", "healthz"):
+        return await _health(request, path)
+    if request.method not in _READING:
+        raise errors.MethodNotSupported("the server does not allow this method on the requested resource")
+    if path == "/version":
+        return Response(orjson.dumps(version(), option=orjson.OPT_INDENT_2))
+    if path == "/metrics":
+        return Response(request.services.metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
+    if first in ("api", "apis"):
+        return _discovery(request, path)
+    if first in ("openapi", ".well-known"):
+        return await _documents(request, path)
+    if path == "/":
+        return Response(orjson.dumps({"paths": paths(request)}, option=orjson.OPT_INDENT_2))
+    return not_found()
+
+
+def not_found() -> Response:
+    return Response(b"404 page not found\n", 404, TEXT)
+
+
+def version() -> dict[str, str]:
+    """What `kubectl version` prints; the suffix tells Pinnace from upstream."""
+    major, minor, _ = KUBERNETES_VERSION
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": f"v{'.'.join(KUBERNETES_VERSION)}+pinnace.{__version__}",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": platform.python_implementation(),
+        "platform": f"{platform.system().lower()}/{_architecture()}",
+    }
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+def paths(request: Request) -> list[str]:
+    groups = sorted({row.gvr for row in request.services.registries.rows})
+    versions = {f"/apis/{gvr.group}/{gvr.version}" for gvr in groups if gvr.group}
+    names = {f"/apis/{gvr.group}" for gvr in groups if gvr.group}
+    others = {"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
+              "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"}  # fmt: skip
+    return sorted(versions | names | others)
+
+
+async def _health(request: Request, path: str) -> Answer:
+    health = request.services.health
+    _, name, *rest = path.split("/")
+    if rest:
+        one = await health.one(name, "/".join(rest))
+        if one is None:
+            return not_found()
+        return Response(one[1].encode(), one[0], TEXT)
+    exclude = frozenset(request.query.get("exclude", ()))
+    code, text = await health.report(name, verbose=boolean(request, "verbose"), exclude=exclude)
+    return Response(text.encode(), code, TEXT)
+
+
+def _discovery(request: Request, path: str) -> Answer:
+    answer = request.services.discovery.answer(path, request.headers.get("Accept", ""))
+    if answer is None:
+        raise errors.NotFound("the server could not find the requested resource")
+    headers = {"ETag": answer.etag, "Vary": "Accept"} if answer.etag else {}
+    if answer.etag and answer.is_known_to(request.headers.get("If-None-Match", "")):
+        return Response(b"", 304, answer.content_type, headers)
+    return Response(answer.body, 200, answer.content_type, headers)
+
+
+async def _documents(request: Request, path: str) -> Answer:
+    return not_found()

@@ -1,0 +1,20 @@
+"""PUT of one object or of its status."""
+
+from pinnace.api.resources import Resource
+from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
+from pinnace.apiserver.handlers.options import write_context
+from pinnace.apiserver.handlers.render import item_response
+from pinnace.apiserver.negotiation import negotiate, require_body_type
+from pinnace.apiserver.representations import ITEM_FORMS
+from pinnace.apiserver.request import Answer, Request
+
+
+async def handle(request: Request, row: Resource) -> Answer:
+    accepted = negotiate(request.headers.get("Accept", ""), forms=ITEM_FORMS)
+    media = require_body_type(request.headers.get("Content-Type", ""), OBJECT_TYPES)
+    ctx = write_context(request, "UpdateOptions")
+    info, registry = request.info, request.services.registries.of(row.gvr)
+    body = await request.read_body()
+    obj = decode_object(body, media)
+    item = await registry.update(info.name, info.namespace, obj, ctx, subresource=info.subresource, raw=body)
+    return item_response(request, registry, item, accepted)

@@ -1,0 +1,39 @@
+"""The way of a request: through the filters, outermost first, to its handler.
+
+The order is upstream's (`DefaultBuildHandlerChain`); each filter is one file under `filters/`.
+"""
+
+from functools import partial
+from typing import Protocol
+
+from pinnace.apiserver.filters.authentication import authenticate
+from pinnace.apiserver.filters.authorization import authorize
+from pinnace.apiserver.filters.deadline import enforce_deadline
+from pinnace.apiserver.filters.errors import answer_errors
+from pinnace.apiserver.filters.impersonation import impersonate
+from pinnace.apiserver.filters.in_flight import limit_in_flight
+from pinnace.apiserver.filters.metrics import record_metrics
+from pinnace.apiserver.filters.request_info import resolve_request_info
+from pinnace.apiserver.request import Answer, Handler, Request
+
+
+class Filter(Protocol):
+    async def __call__(self, inner: Handler, request: Request) -> Answer: ...
+
+
+FILTERS: tuple[Filter, ...] = (
+    resolve_request_info,
+    record_metrics,
+    answer_errors,
+    enforce_deadline,
+    authenticate,
+    impersonate,
+    limit_in_flight,
+    authorize,
+)
+
+
+def compose(handler: Handler, filters: tuple[Filter, ...] = FILTERS) -> Handler:
+    for outer in reversed(filters):
+        handler = partial(outer, handler)
+    return handler

@@ -1,0 +1,53 @@
+"""Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from pinnace.api import resources as r
+from pinnace.api.resources import Resource
+from pinnace.api.strategies import strategy_for
+from pinnace.apimachinery.gvk import GVR
+from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.registry.generic import Registry
+from pinnace.apiserver.storage.storages import Storages
+from pinnace.component.clock import Clock
+
+_CLASSES: dict[GVR, str] = {}
+
+
+class Registries:
+    """One registry per stored resource, made at first use."""
+
+    def __init__(
+        self, storages: Storages, admission: Chain, clock: Clock, rows: Iterable[Resource] = r.TABLE
+    ) -> None:
+        self.storages, self.clock = storages, clock
+        self.admission = admission
+        self._rows = {row.gvr: row for row in rows}
+        self._made: dict[GVR, Registry] = {}
+
+    @property
+    def rows(self) -> list[Resource]:
+        return list(self._rows.values())
+
+    def row(self, gvr: GVR) -> Resource | None:
+        return self._rows.get(gvr)
+
+    def of(self, gvr: GVR) -> Registry:
+        """Raises KeyError for a resource that is not served."""
+        found = self._made.get(gvr)
+        if found is None:
+            found = self._made[gvr] = self._make(self._rows[gvr])
+        return found
+
+    def _make(self, row: Resource) -> Registry:
+        strategy = strategy_for(row.gvr)
+        storage = self.storages.of(row, strategy.field_labels)
+        where = _CLASSES.get(row.gvr)
+        if where is None:
+            return Registry(row, storage, strategy, self.admission, self.clock)
+        module, _, name = where.partition(":")
+        made: Registry = getattr(import_module(f"pinnace.apiserver.registry.{module}"), name)(
+            row, storage, strategy, self.admission, self.clock
+        )
+        return made

@@ -1,0 +1,88 @@
+"""What the server itself writes into `metadata`: identity on create, immutability on update. Pure.
+
+Rules: https://github.com/kubernetes/apiserver/blob/master/pkg/registry/rest/create.go and update.go
+"""
+
+import secrets
+import uuid
+from datetime import datetime
+from typing import Any
+
+from pinnace.apimachinery import errors
+from pinnace.apimachinery.times import format_time
+
+Object = dict[str, Any]
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: names spell no words
+_MAX_GENERATED_BASE = 58
+_SERVER_OWNED = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+def generate_name(base: str) -> str:
+    """`generateName` plus five random characters, cut to 63."""
+    return base[:_MAX_GENERATED_BASE] + "".join(secrets.choice(_ALPHABET) for _ in range(5))
+
+
+def fill_on_create(obj: Object, now: datetime) -> None:
+    metadata = obj["metadata"]
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
+        metadata.pop(field, None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = format_time(now)
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = generate_name(metadata["generateName"])
+
+
+def check_create(obj: Object, resource: str) -> None:
+    if obj["metadata"].get("resourceVersion"):
+        raise errors.BadRequest("resourceVersion should not be set on objects to be created")
+
+
+def carry_over(new: Object, current: Object) -> None:
+    """On update the server's own fields come from what is stored, whatever the client sent."""
+    metadata, stored = new["metadata"], current["metadata"]
+    for field in _SERVER_OWNED:
+        if field in stored:
+            metadata[field] = stored[field]
+        else:
+            metadata.pop(field, None)
+    metadata.setdefault("uid", stored.get("uid", ""))
+    if "generateName" not in metadata and "generateName" in stored:
+        metadata["generateName"] = stored["generateName"]
+    if not metadata.get("namespace") and stored.get("namespace"):
+        metadata["namespace"] = stored["namespace"]
+
+
+def check_preconditions(
+    current: Object, *, uid: str, resource_version: str, resource: str, group: str
+) -> None:
+    metadata = current["metadata"]
+    name = metadata.get("name", "")
+    if uid and uid != metadata.get("uid"):
+        raise errors.conflict(
+            resource, name,
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata.get('uid', '')}", group,
+        )  # fmt: skip
+    if resource_version and resource_version != metadata.get("resourceVersion"):
+        raise errors.conflict(
+            resource, name,
+            f"Precondition failed: ResourceVersion in precondition: {resource_version}, "
+            f"ResourceVersion in object meta: {metadata.get('resourceVersion', '')}", group,
+        )  # fmt: skip
+
+
+def same_but_for_bookkeeping(new: Object, current: Object) -> bool:
+    """Nothing to write: equal except for the times in managedFields and the resource version."""
+    if {key: value for key, value in new.items() if key != "metadata"} != {
+        key: value for key, value in current.items() if key != "metadata"
+    }:
+        return False
+    return _comparable(new["metadata"]) == _comparable(current["metadata"])
+
+
+def _comparable(metadata: Object) -> Object:
+    entries = [
+        {key: value for key, value in entry.items() if key != "time"}
+        for entry in metadata.get("managedFields") or ()
+    ]
+    plain = {k: v for k, v in metadata.items() if k not in ("resourceVersion", "managedFields") and v not in ({}, [])}
+    return {**plain, "managedFields": entries}

@@ -1,0 +1,91 @@
+"""A request on its way through the pipeline, and the three shapes of an answer; free of any HTTP library.
+
+The edge (`edge.py`) makes a `Request` of what came off the wire and writes the answer back. Filters add facts (`info`, `user`,
+`deadline`); later stations only read them.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from multidict import MultiMapping
+
+from pinnace.apiserver.authn.user import ANONYMOUS, User
+from pinnace.apiserver.request_info import RequestInfo
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from pinnace.apiserver.services import Services
+
+JSON = "application/json"
+Query = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What the TLS layer verified about the client: the subject's common name and organizations."""
+
+    common_name: str
+    organizations: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    path: str
+    query: Query
+    headers: MultiMapping[str]  # case-insensitive
+    services: "Services"
+    read_body: Callable[[], Awaitable[bytes]]
+    raw_target: str = ""  # path and query as they came off the wire, for proxying
+    remote: str = ""
+    certificate: PeerCertificate | None = None
+    info: RequestInfo = field(default_factory=lambda: RequestInfo("", "get", False))
+    user: User = ANONYMOUS
+    deadline: float | None = None  # of the clock's monotonic time
+    warnings: list[str] = field(default_factory=list)
+
+    def param(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def header_values(self, name: str) -> tuple[str, ...]:
+        return tuple(self.headers.getall(name, ()))
+
+    @property
+    def user_agent(self) -> str:
+        return self.headers.get("User-Agent", "")
+
+
+@dataclass(slots=True)
+class Response:
+    """A whole answer; `revision`-bearing JSON bodies are the stored bytes."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class StreamingResponse:
+    """An answer of unknown length: watch events, logs. The edge closes `chunks` when the client goes away."""
+
+    chunks: AsyncGenerator[bytes, None]
+    status: int = 200
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class UpgradeResponse:
+    """Let `serve` speak on the client's connection: an upgrade, or an answer passed on as it comes from a backend."""
+
+    serve: Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
+
+
+Answer = Response | StreamingResponse | UpgradeResponse
+Handler = Callable[[Request], Awaitable[Answer]]
+Object = dict[str, Any]

@@ -1,0 +1,29 @@
+"""What the stations of the pipeline and the handlers share: finished dependencies of one running server."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pinnace.apiserver.authn.authenticator import Authenticator
+from pinnace.apiserver.authz.rbac import Authorizer
+from pinnace.apiserver.config import ApiServerConfig
+from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.filters.in_flight import InFlight
+from pinnace.apiserver.health import Health
+from pinnace.apiserver.metrics import Metrics
+from pinnace.component.clock import Clock
+
+if TYPE_CHECKING:
+    from pinnace.apiserver.registry.catalog import Registries
+
+
+@dataclass(slots=True)
+class Services:
+    config: ApiServerConfig
+    clock: Clock
+    registries: "Registries"
+    authenticator: Authenticator
+    authorizer: Authorizer
+    in_flight: InFlight
+    metrics: Metrics
+    health: Health
+    discovery: Discovery
