@@ -80,7 +80,15 @@ def json_type(value: Any) -> str:
     return "object"
 
 
-_STRINGS = ("name", "generateName", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+_STRINGS = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
 
 
 def check_metadata_types(obj: Object) -> None:

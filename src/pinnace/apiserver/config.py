@@ -22,7 +22,9 @@ class ApiServerConfig:
     authorization_modes: tuple[str, ...] = ("RBAC",)  # RBAC, AlwaysAllow, Node
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
-    kubelet_certificate_authority: Path | None = None  # None: the kubelet's certificate is not verified, as upstream
+    kubelet_certificate_authority: Path | None = (
+        None  # None: the kubelet's certificate is not verified, as upstream
+    )
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None
     max_requests_inflight: int = 400

@@ -112,9 +112,7 @@ async def _stream(http: web.BaseRequest, answer: StreamingResponse) -> web.Strea
             async for chunk in chunks:
                 await response.write(chunk)
         except errors.StatusError as error:
-            await response.write(
-                orjson.dumps({"type": "ERROR", "object": errors.status_of(error)}) + b"\n"
-            )
+            await response.write(orjson.dumps({"type": "ERROR", "object": errors.status_of(error)}) + b"\n")
         except (ConnectionError, asyncio.CancelledError):
             pass
         except Exception:

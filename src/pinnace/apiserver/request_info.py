@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pinnace.apimachinery import selectors
 from pinnace.apimachinery.gvk import GVR
 
-_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {
+    "GET": "get",
+    "HEAD": "get",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 _NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
 _TRUE = frozenset(("", "1", "t", "T", "true", "True", "TRUE"))
 

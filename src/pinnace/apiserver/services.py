@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pinnace.apiserver.authn.authenticator import Authenticator
+from pinnace.apiserver.authn.service_accounts import ServiceAccountTokens
 from pinnace.apiserver.authz.rbac import Authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
@@ -21,6 +22,7 @@ class Services:
     config: ApiServerConfig
     clock: Clock
     registries: "Registries"
+    tokens: ServiceAccountTokens
     authenticator: Authenticator
     authorizer: Authorizer
     in_flight: InFlight

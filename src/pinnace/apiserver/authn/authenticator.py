@@ -9,7 +9,9 @@ from pinnace.apiserver.request import Request
 
 
 class TokenReviewer(Protocol):
-    async def review(self, token: str, audiences: tuple[str, ...] = ()) -> tuple[User, tuple[str, ...]] | None:
+    async def review(
+        self, token: str, audiences: tuple[str, ...] = ()
+    ) -> tuple[User, tuple[str, ...]] | None:
         """The user and the audiences that the token is good for; None when it is not valid."""
         ...
 

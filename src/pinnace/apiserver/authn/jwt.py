@@ -46,9 +46,7 @@ def _int_bytes(number: int, length: int = 0) -> bytes:
 
 def key_id(key: PublicKey) -> str:
     """Upstream's: base64url of the SHA-256 of the DER form."""
-    der = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return encode_segment(hashlib.sha256(der).digest())
 
 
@@ -60,7 +58,10 @@ def public_jwk(key: PublicKey) -> dict[str, str]:
     common = {"use": "sig", "kid": key_id(key), "alg": algorithm(key)}
     if isinstance(key, ec.EllipticCurvePublicKey):
         numbers = key.public_numbers()
-        point = {"x": encode_segment(_int_bytes(numbers.x, 32)), "y": encode_segment(_int_bytes(numbers.y, 32))}
+        point = {
+            "x": encode_segment(_int_bytes(numbers.x, 32)),
+            "y": encode_segment(_int_bytes(numbers.y, 32)),
+        }
         return {**common, "kty": "EC", "crv": "P-256", **point}
     public = key.public_numbers()
     return {

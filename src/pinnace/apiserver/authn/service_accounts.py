@@ -141,9 +141,7 @@ class ServiceAccountTokens:
             "uid": claims.get(f"{LEGACY_ISSUER}/service-account.uid"),
         }
         matching = tuple(a for a in (audiences or self.audiences) if a in self.audiences)
-        secret = await self._lookup(
-            r.SECRETS, namespace, str(claims.get(f"{LEGACY_ISSUER}/secret.name", ""))
-        )
+        secret = await self._lookup(r.SECRETS, namespace, str(claims.get(f"{LEGACY_ISSUER}/secret.name", "")))
         if not matching or secret is None or not _holds(secret, token):
             return None
         if not await self._is_current(r.SERVICE_ACCOUNTS, namespace, account):
@@ -166,7 +164,10 @@ class ServiceAccountTokens:
 
 def _is_in_time(claims: Mapping[str, Any], now: datetime) -> bool:
     try:
-        return float(claims["exp"]) > now.timestamp() and float(claims.get("nbf", 0)) <= now.timestamp() + _LEEWAY_SECONDS
+        return (
+            float(claims["exp"]) > now.timestamp()
+            and float(claims.get("nbf", 0)) <= now.timestamp() + _LEEWAY_SECONDS
+        )
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -188,4 +189,6 @@ def _user(namespace: str, account: Mapping[str, Any], private: Mapping[str, Any]
             extra[f"authentication.kubernetes.io/{kind}-name"] = (reference.get("name", ""),)
             extra[f"authentication.kubernetes.io/{kind}-uid"] = (reference.get("uid", ""),)
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-    return User(user_name(namespace, str(account.get("name", ""))), groups, str(account.get("uid", "")), extra)
+    return User(
+        user_name(namespace, str(account.get("name", ""))), groups, str(account.get("uid", "")), extra
+    )

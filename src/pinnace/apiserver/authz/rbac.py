@@ -112,7 +112,9 @@ def build_index(policy: Policy) -> dict[tuple[str, str, str], list[Grant]]:
         space = binding["metadata"].get("namespace", "")
         reference = binding.get("roleRef") or {}
         named = reference.get("name", "")
-        role = cluster_roles.get(named) if reference.get("kind") == "ClusterRole" else roles.get((space, named))
+        role = (
+            cluster_roles.get(named) if reference.get("kind") == "ClusterRole" else roles.get((space, named))
+        )
         if role is None:
             continue
         rules = tuple(role.get("rules") or ())

@@ -44,4 +44,3 @@ def _path_matches(pattern: str, path: str) -> bool:
     if pattern in (ALL, path):
         return True
     return pattern.endswith("*") and path.startswith(pattern.rstrip("*"))
-

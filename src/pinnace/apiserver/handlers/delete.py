@@ -49,5 +49,3 @@ def success(row: Resource, item: Item) -> dict[str, Any]:
         "status": "Success",
         "details": {key: value for key, value in details.items() if value},
     }
-
-

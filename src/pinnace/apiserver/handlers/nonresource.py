@@ -24,7 +24,9 @@ async def serve(request: Request) -> Answer:
     if path == "/version":
         return Response(orjson.dumps(version(), option=orjson.OPT_INDENT_2))
     if path == "/metrics":
-        return Response(request.services.metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            request.services.metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8"
+        )
     if first in ("api", "apis"):
         return _discovery(request, path)
     if first in ("openapi", ".well-known"):

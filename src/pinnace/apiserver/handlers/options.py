@@ -92,11 +92,11 @@ def watch_options(request: Request, scope: Scope) -> WatchOptions:
     match = request.param("resourceVersionMatch")
     field = "resourceVersionMatch"
     if match and initial is None:
-        raise _invalid(field, f"Forbidden: {field} is forbidden for watch unless sendInitialEvents is provided")
-    if initial is not None and not match:
         raise _invalid(
-            field, f"Forbidden: sendInitialEvents requires setting {field} to NotOlderThan"
+            field, f"Forbidden: {field} is forbidden for watch unless sendInitialEvents is provided"
         )
+    if initial is not None and not match:
+        raise _invalid(field, f"Forbidden: sendInitialEvents requires setting {field} to NotOlderThan")
     if match and match != "NotOlderThan":
         raise _unsupported(field, match, '"NotOlderThan"')
     if request.param("continue"):
@@ -111,7 +111,9 @@ def _invalid(field: str, message: str) -> errors.Invalid:
 
 
 def _unsupported(field: str, value: str, supported: str) -> errors.Invalid:
-    cause = Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {supported}', field)
+    cause = Cause(
+        "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {supported}', field
+    )
     return errors.invalid("ListOptions", "", [cause], "meta.k8s.io")
 
 
@@ -151,9 +153,7 @@ def delete_options(request: Request, body: Any) -> DeleteOptions:
     if body:
         return _delete_options_from(body)
     orphan = boolean(request, "orphanDependents") if "orphanDependents" in request.query else None
-    return DeleteOptions(
-        integer(request, "gracePeriodSeconds"), request.param("propagationPolicy"), orphan
-    )
+    return DeleteOptions(integer(request, "gracePeriodSeconds"), request.param("propagationPolicy"), orphan)
 
 
 def _delete_options_from(body: Any) -> DeleteOptions:

@@ -19,13 +19,19 @@ async def handle(request: Request, row: Resource) -> Answer:
     body = await request.read_body()
     if media in APPLY_TYPES:
         if not request.param("fieldManager"):
-            cause = errors.Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+            cause = errors.Cause(
+                "FieldValueRequired", "Required value: is required for apply patch", "fieldManager"
+            )
             raise errors.invalid("PatchOptions", "", [cause], "meta.k8s.io")
         obj = decode_object(body, "application/yaml")
-        item, created = await registry.apply(info.name, info.namespace, obj, ctx, subresource=info.subresource)
+        item, created = await registry.apply(
+            info.name, info.namespace, obj, ctx, subresource=info.subresource
+        )
         return item_response(request, registry, item, accepted, 201 if created else 200)
     if ctx.force:
-        cause = errors.Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force")
+        cause = errors.Cause(
+            "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"
+        )
         raise errors.invalid("PatchOptions", "", [cause], "meta.k8s.io")
     change = decode(body, media)
     item = await registry.patch(info.name, info.namespace, media, change, ctx, subresource=info.subresource)

@@ -27,7 +27,9 @@ async def handle(request: Request, row: Resource) -> Answer:
     options = watch_options(request, scope)
     lasting = _duration(request)
     watch = await registry.storage.watch(options)
-    return StreamingResponse(_stream(watch, EventForm(request, registry, accepted), lasting), content_type=STREAM_TYPE)
+    return StreamingResponse(
+        _stream(watch, EventForm(request, registry, accepted), lasting), content_type=STREAM_TYPE
+    )
 
 
 def _without_stream(accept: str) -> str:

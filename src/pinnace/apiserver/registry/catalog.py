@@ -7,6 +7,7 @@ from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.schema import SchemaSet
 from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
@@ -18,11 +19,10 @@ _CLASSES: dict[GVR, str] = {}
 class Registries:
     """One registry per stored resource, made at first use."""
 
-    def __init__(
-        self, storages: Storages, admission: Chain, clock: Clock, rows: Iterable[Resource] = r.TABLE
-    ) -> None:
+    def __init__(self, storages: Storages, clock: Clock, rows: Iterable[Resource] = r.TABLE) -> None:
         self.storages, self.clock = storages, clock
-        self.admission = admission
+        self.admission = Chain()  # the assembly sets the real one: plugins read through these registries
+        self.schemas = SchemaSet()
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
 
@@ -45,9 +45,14 @@ class Registries:
         storage = self.storages.of(row, strategy.field_labels)
         where = _CLASSES.get(row.gvr)
         if where is None:
-            return Registry(row, storage, strategy, self.admission, self.clock)
+            return Registry(row, storage, strategy, self)
         module, _, name = where.partition(":")
         made: Registry = getattr(import_module(f"pinnace.apiserver.registry.{module}"), name)(
-            row, storage, strategy, self.admission, self.clock
+            row, storage, strategy, self
         )
         return made
+
+
+def has_own_version(row: Resource) -> bool:
+    """Whether the resource shows, in another version, objects that are stored for another resource, or none at all."""
+    return row.gvr in (r.EVENTS_V1, r.NODE_METRICS, r.POD_METRICS)

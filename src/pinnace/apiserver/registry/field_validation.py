@@ -1,12 +1,49 @@
-"""Unknown fields and wrong types in what a client sent: ignored, warned about or refused, by `?fieldValidation=`."""
+"""Unknown fields, duplicate keys and wrong types in what a client sent: ignored, warned about or refused (`?fieldValidation=`).
+
+Unknown fields are dropped, as upstream's decoder drops them; a wrong type is an error whatever the client asked for.
+"""
 
 from typing import Any
 
 from pinnace.api.resources import Resource
+from pinnace.apimachinery import errors
+from pinnace.apimachinery.schema import Problem, Schema
 from pinnace.apiserver.registry.context import WriteContext
 
 Object = dict[str, Any]
+_MOST_WARNINGS = 20
 
 
-def check(row: Resource, obj: Object, ctx: WriteContext) -> None:
-    """Raises BadRequest for wrong types always, for unknown fields when Strict; else warns."""
+def check(
+    row: Resource, schema: Schema | None, obj: Object, ctx: WriteContext, raw: bytes | None = None
+) -> None:
+    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict."""
+    if schema is None:
+        return
+    problems = schema.prune(obj)
+    wrong = [problem for problem in problems if problem.kind == "type"]
+    if wrong:
+        raise errors.BadRequest(
+            f'{row.kind} in version "{row.gvr.version}" cannot be handled as a {row.kind}: {wrong[0].message}'
+        )
+    if ctx.field_validation == "Ignore":
+        return
+    found = [*_duplicates(raw), *problems]
+    if not found:
+        return
+    if ctx.field_validation == "Strict":
+        texts = ", ".join(problem.message for problem in found)
+        raise errors.BadRequest(
+            f'{row.kind} in version "{row.gvr.version}" cannot be handled as a {row.kind}: '
+            f"strict decoding error: {texts}"
+        )
+    for problem in found[:_MOST_WARNINGS]:
+        ctx.warn(problem.message)
+
+
+def _duplicates(raw: bytes | None) -> list[Problem]:
+    if raw is None:
+        return []
+    from pinnace.apimachinery import schema_duplicates
+
+    return schema_duplicates.in_json(raw) if raw.lstrip()[:1] == b"{" else schema_duplicates.in_yaml(raw)

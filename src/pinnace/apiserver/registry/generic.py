@@ -6,24 +6,34 @@ differs derives from `Registry` and overrides the hooks at the end of the class.
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.schema import Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.bodies import check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation, managed_fields
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import (
-    carry_over, check_preconditions, fill_on_create, generate_name, same_but_for_bookkeeping,
+    carry_over,
+    check_preconditions,
+    fill_on_create,
+    generate_name,
+    same_but_for_bookkeeping,
 )  # fmt: skip
+from pinnace.apiserver.registry.patching import patcher
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.object_storage import ObjectStorage
 from pinnace.apiserver.storage.options import Outcome
-from pinnace.component.clock import Clock
+
+if TYPE_CHECKING:
+    from pinnace.apiserver.registry.catalog import Registries
 
 Object = dict[str, Any]
 Produce = Callable[[Object], Object]
@@ -50,15 +60,24 @@ def unstored(obj: Object, revision: int = 0) -> Item:
 
 class Registry:
     def __init__(
-        self, row: Resource, storage: ObjectStorage, strategy: Strategy, admission: Chain, clock: Clock
+        self, row: Resource, storage: ObjectStorage, strategy: Strategy, shared: "Registries"
     ) -> None:
-        self.row, self.storage, self.strategy = row, storage, strategy
-        self.admission, self.clock = admission, clock
+        self.row, self.storage, self.strategy, self.shared = row, storage, strategy, shared
+
+    @cached_property
+    def schema(self) -> Schema | None:
+        return self.shared.schemas.for_gvk(self.row.gvk)
+
+    @property
+    def admission(self) -> Chain:
+        return self.shared.admission
 
     # -- create ---------------------------------------------------------------------------------------------
-    async def create(self, obj: Object, namespace: str, ctx: WriteContext) -> Item:
-        """`obj` belongs to the registry from here on."""
-        field_validation.check(self.row, obj, ctx)
+    async def create(
+        self, obj: Object, namespace: str, ctx: WriteContext, *, raw: bytes | None = None
+    ) -> Item:
+        """`obj` belongs to the registry from here on; `raw` is the text it was decoded from, if there was one."""
+        field_validation.check(self.row, self.schema, obj, ctx, raw)
         self._place(obj, namespace)
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
@@ -111,7 +130,7 @@ class Registry:
             obj["metadata"].pop("namespace", None)
         elif given and given != namespace:
             raise errors.BadRequest(
-                f"the namespace of the provided object does not match the namespace sent on the request"
+                "the namespace of the provided object does not match the namespace sent on the request"
             )
         else:
             obj["metadata"]["namespace"] = namespace
@@ -122,10 +141,17 @@ class Registry:
 
     # -- update and patch -----------------------------------------------------------------------------------
     async def update(
-        self, name: str, namespace: str, obj: Object, ctx: WriteContext, *, subresource: str = ""
+        self,
+        name: str,
+        namespace: str,
+        obj: Object,
+        ctx: WriteContext,
+        *,
+        subresource: str = "",
+        raw: bytes | None = None,
     ) -> Item:
         """Replace by what the client sent; its resourceVersion, if any, must be the current one."""
-        field_validation.check(self.row, obj, ctx)
+        field_validation.check(self.row, self.schema, obj, ctx, raw)
         self._place(obj, namespace)
         given = obj["metadata"].setdefault("name", name)
         if given != name:
@@ -139,6 +165,30 @@ class Registry:
             raise errors.invalid(self.row.kind, name, [cause], self.row.gvr.group)
         self.strategy.default(obj)
         return await self.change(name, namespace, lambda _: private_copy(obj), ctx, subresource=subresource)
+
+    async def patch(
+        self, name: str, namespace: str, media: str, change: Any, ctx: WriteContext, *, subresource: str = ""
+    ) -> Item:
+        """A JSON, merge or strategic merge patch of whatever is current."""
+        apply = patcher(self.schema, media, change)
+
+        def produce(current: Object) -> Object:
+            new = apply(current)
+            if not isinstance(new, dict):
+                raise errors.BadRequest("the patch does not result in an object")
+            check_metadata_types(new)
+            field_validation.check(self.row, self.schema, new, ctx)
+            self._place(new, namespace)
+            self.strategy.default(new)
+            return new
+
+        return await self.change(name, namespace, produce, ctx, subresource=subresource)
+
+    async def apply(
+        self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = ""
+    ) -> tuple[Item, bool]:
+        """Server-side apply: the item, and whether it is new."""
+        raise errors.UnsupportedMediaType("server-side apply is not served yet")
 
     async def change(
         self,
@@ -230,9 +280,7 @@ class Registry:
                 current, uid=options.uid, resource_version=options.resource_version,
                 resource=self.row.gvr.resource, group=self.row.gvr.group,
             )  # fmt: skip
-            await self.admission.validate(
-                self._admission("DELETE", ctx, namespace, old=current, name=name)
-            )
+            await self.admission.validate(self._admission("DELETE", ctx, namespace, old=current, name=name))
             stays = self.mark_deleted(current, options, ctx)
             gone = stays is None
             return Outcome.DELETE if stays is None else stays
@@ -244,6 +292,10 @@ class Registry:
     def served(self, item: Item) -> bytes:
         """The item's bytes in the version of this resource; the stored bytes unless versions differ."""
         return item.raw
+
+    def served_object(self, item: Item) -> Object:
+        """The same, decoded: shared and read-only."""
+        return item.obj
 
     # -- hooks ----------------------------------------------------------------------------------------------
     def mark_deleted(self, current: Object, options: DeleteOptions, ctx: WriteContext) -> Object | None:

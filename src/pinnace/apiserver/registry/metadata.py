@@ -84,5 +84,9 @@ def _comparable(metadata: Object) -> Object:
         {key: value for key, value in entry.items() if key != "time"}
         for entry in metadata.get("managedFields") or ()
     ]
-    plain = {k: v for k, v in metadata.items() if k not in ("resourceVersion", "managedFields") and v not in ({}, [])}
+    plain = {
+        k: v
+        for k, v in metadata.items()
+        if k not in ("resourceVersion", "managedFields") and v not in ({}, [])
+    }
     return {**plain, "managedFields": entries}

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.schema import Schema
 from pinnace.client.interface import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 
 Object = dict[str, Any]
@@ -12,7 +12,7 @@ APPLY_TYPES = (APPLY_PATCH,)
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, *APPLY_TYPES)
 
 
-def patcher(row: Resource, media: str, change: Any) -> Callable[[Object], Any]:
+def patcher(schema: Schema | None, media: str, change: Any) -> Callable[[Object], Any]:
     """Raises BadRequest for a patch that has not the shape of its type."""
     if media == JSON_PATCH:
         if not isinstance(change, list):
@@ -27,7 +27,5 @@ def patcher(row: Resource, media: str, change: Any) -> Callable[[Object], Any]:
 
         return lambda document: merge_patch.apply(document, change)
     from pinnace.apimachinery.patch import strategic
-    from pinnace.apimachinery.schema import schemas
 
-    schema = schemas.for_gvk(row.gvk)
     return lambda document: strategic.apply(document, change, schema)

@@ -1,0 +1,58 @@
+"""Builds the parts of one server from its configuration: the only module that knows them all."""
+
+from pinnace.apimachinery import errors
+from pinnace.apimachinery.gvk import GVR
+from pinnace.apiserver.admission.catalog import build_chain
+from pinnace.apiserver.authn.authenticator import Authenticator
+from pinnace.apiserver.authn.service_accounts import Lookup, Object, ServiceAccountTokens
+from pinnace.apiserver.authn.static_tokens import StaticTokens
+from pinnace.apiserver.authz.policy_source import StoredPolicy
+from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer, RbacAuthorizer
+from pinnace.apiserver.config import ApiServerConfig
+from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.filters.in_flight import InFlight
+from pinnace.apiserver.health import Health
+from pinnace.apiserver.metrics import Metrics
+from pinnace.apiserver.registry.catalog import Registries
+from pinnace.apiserver.services import Services
+from pinnace.apiserver.storage.storages import Storages
+from pinnace.component.clock import Clock
+from pinnace.store.backend import Backend
+
+
+def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> Services:
+    registries = Registries(Storages(backend, clock), clock)
+    registries.admission = build_chain(config, registries)
+    tokens = ServiceAccountTokens(
+        config.service_account_key_file, config.service_account_issuer, config.audiences, clock,
+        _lookup(registries),
+    )  # fmt: skip
+    static = StaticTokens.load(config.token_auth_file) if config.token_auth_file else None
+    return Services(
+        config=config,
+        clock=clock,
+        registries=registries,
+        tokens=tokens,
+        authenticator=Authenticator(static, (tokens,)),
+        authorizer=_authorizer(config, registries),
+        in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
+        metrics=Metrics(),
+        health=Health(),
+        discovery=Discovery(registries.rows),
+    )
+
+
+def _authorizer(config: ApiServerConfig, registries: Registries) -> Authorizer:
+    if "AlwaysAllow" in config.authorization_modes:
+        return AlwaysAllow()
+    return RbacAuthorizer(StoredPolicy(registries))
+
+
+def _lookup(registries: Registries) -> Lookup:
+    async def lookup(gvr: GVR, namespace: str, name: str) -> Object | None:
+        try:
+            return (await registries.of(gvr).storage.get(name, namespace)).obj
+        except errors.NotFound:
+            return None
+
+    return lookup

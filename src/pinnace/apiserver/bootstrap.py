@@ -1,0 +1,55 @@
+"""What a new cluster has before anybody writes to it: system namespaces, the `kubernetes` service, the RBAC policy.
+
+Runs at every start and creates only what is missing. Roles and bindings that somebody changed are left as they are.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from pinnace.api import resources as r
+from pinnace.apimachinery import errors
+from pinnace.apimachinery.gvk import GVR
+from pinnace.apiserver.authz import bootstrap_policy
+from pinnace.apiserver.authz.policy_source import StoredPolicy
+from pinnace.apiserver.registry.metadata import fill_on_create
+from pinnace.apiserver.services import Services
+
+Object = dict[str, Any]
+SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+class Bootstrap:
+    def __init__(self, services: Services) -> None:
+        self._services, self._registries = services, services.registries
+
+    async def run(self) -> None:
+        await StoredPolicy(self._registries).load()
+        await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
+        await asyncio.gather(*(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()))
+
+    async def _ensure(self, gvr: GVR, objects: Iterable[Object]) -> None:
+        """Writes that are issued together share a commit of the store."""
+        await asyncio.gather(*(self._create(gvr, obj) for obj in objects))
+
+    async def _create(self, gvr: GVR, obj: Object) -> None:
+        """Straight into the storage: the server's own objects need no judging, and a start needs no schemas."""
+        storage, metadata = self._registries.of(gvr).storage, obj["metadata"]
+        try:
+            await storage.get(metadata["name"], metadata.get("namespace", ""))
+        except errors.NotFound:
+            fill_on_create(obj, self._services.clock.now())
+            with suppress(errors.AlreadyExists):
+                await storage.create(obj)
+
+
+def _namespace(name: str) -> Object:
+    labels = {"kubernetes.io/metadata.name": name}
+    return {
+        "kind": "Namespace",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    }
