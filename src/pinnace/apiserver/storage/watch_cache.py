@@ -14,6 +14,7 @@ from pinnace.apiserver.storage.contents import Contents
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.history import AT_LEAST, History
 from pinnace.apiserver.storage.item import Item, ItemReader, detects_mutation
+from pinnace.apiserver.storage.scope import Scope
 from pinnace.apiserver.storage.watchers import Watchers
 from pinnace.component.clock import Clock
 from pinnace.store.backend import (
@@ -132,6 +133,10 @@ class WatchCache:
         log.warning("%s: lost the event stream: %s", self._prefix, error)
         self._subscription = None
         self.watchers.end_all(errors.ServiceUnavailable("the event stream of the store was interrupted"))
+
+    def items_in(self, start: str, end: str) -> list[Item]:
+        """The items with keys in `[start, end)`, in key order: for readers in this process that never wait."""
+        return self.contents.find(start, end, Scope())
 
     def verify(self) -> None:
         """Raise CacheMutated if any object was changed by a reader."""
