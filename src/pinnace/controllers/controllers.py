@@ -1,32 +1,44 @@
 """The part: a selection of controllers on shared informers, run until cancelled."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
-from pinnace.controllers import catalog
-from pinnace.controllers.runtime.loop import ControllerLoop
-
-
-@dataclass(frozen=True, slots=True)
-class ControllersConfig:
-    controllers: tuple[str, ...] = ("*",)  # as kube-controller-manager's --controllers
+from pinnace.component.tasks import keep_running
+from pinnace.controllers.catalog import CATALOG, ControllersConfig, Parts, Runnable, select
+from pinnace.controllers.runtime.directory import Directory
+from pinnace.controllers.runtime.metrics import LoopMetrics
 
 
 class Controllers:
+    """Raises UnknownController when the configuration selects what does not exist; the publisher of the root CA is left
+    out when there is no root CA to publish."""
+
     def __init__(self, client: Client, clock: Clock, config: ControllersConfig | None = None) -> None:
         self.config = config or ControllersConfig()
+        self._clock = clock
         self.informers = Informers(client, clock)
-        known = [row.name for row in catalog.PURE]
-        chosen = catalog.select(self.config.controllers, known)
-        self.loops = [
-            ControllerLoop(row, client, clock, self.informers) for row in catalog.PURE if row.name in chosen
-        ]
+        parts = Parts(client, clock, self.informers, Directory(client), self.config)
+        chosen = select(self.config.controllers, list(CATALOG))
+        if not self.config.root_ca and "root-ca-certificate-publisher" in chosen:
+            chosen.remove("root-ca-certificate-publisher")
+        self.running: dict[str, Runnable] = {name: CATALOG[name](parts) for name in chosen}
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.informers.run())
-            for loop in self.loops:
-                tasks.create_task(loop.run(), name=f"controller {loop.controller.name}")
+            tasks.create_task(self.informers.run(), name="controllers: informers")
+            for name, controller in self.running.items():
+                tasks.create_task(
+                    keep_running(f"controller {name}", controller.run, self._clock),
+                    name=f"controller {name}",
+                )
+
+    def metrics(self) -> Iterator[tuple[str, str, float]]:
+        """(metric, controller, value) of every controller that counts its passes."""
+        for name, controller in self.running.items():
+            counted = getattr(controller, "metrics", None)
+            if isinstance(counted, LoopMetrics):
+                for metric, value in counted.samples():
+                    yield metric, name, value

@@ -150,7 +150,10 @@ class FakeClient:
         return self._finish(gvr, new)
 
     def _finish(self, gvr: GVR, new: Object) -> Object:
-        gone = meta.is_terminating(new) and not new["metadata"].get("finalizers")
+        held = new["metadata"].get("finalizers") or (
+            gvr.resource == "namespaces" and (new.get("spec") or {}).get("finalizers")
+        )
+        gone = meta.is_terminating(new) and not held
         return self._put(gvr, new, "DELETED" if gone else "MODIFIED")
 
     async def patch(

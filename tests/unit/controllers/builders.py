@@ -109,3 +109,41 @@ def service(name: str = "web", **spec: Any) -> Object:
         **spec,
     }
     return obj
+
+
+def daemonset(name: str = "agent", **spec: Any) -> Object:
+    obj = _named("DaemonSet", "apps/v1", name)
+    obj["spec"] = {
+        "selector": {"matchLabels": {"app": name}},
+        "template": template(app=name),
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+        "revisionHistoryLimit": 10,
+        **spec,
+    }
+    return obj
+
+
+def lease(name: str, renewed: str) -> Object:
+    obj = _named("Lease", "coordination.k8s.io/v1", name, "kube-node-lease")
+    obj["spec"] = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": renewed}
+    return obj
+
+
+def namespace(name: str, *, terminating: bool = False) -> Object:
+    obj = _named("Namespace", "v1", name, None)
+    obj["spec"] = {"finalizers": ["kubernetes"]}
+    obj["status"] = {"phase": "Active"}
+    if terminating:
+        obj["metadata"]["deletionTimestamp"] = ago(1)
+        obj["status"]["phase"] = "Terminating"
+    return obj
+
+
+def config_map(name: str, namespace: str = "default", **metadata: Any) -> Object:
+    return {**_named("ConfigMap", "v1", name, namespace, **metadata), "data": {}}
+
+
+def budget(name: str = "web", **spec: Any) -> Object:
+    obj = _named("PodDisruptionBudget", "policy/v1", name)
+    obj["spec"] = {"selector": {"matchLabels": {"app": "web"}}, **spec}
+    return obj

@@ -6,8 +6,8 @@ import pytest
 
 from pinnace.api import meta
 from pinnace.api.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS
-from pinnace.controllers.catalog import UnknownController, select
-from pinnace.controllers.controllers import Controllers, ControllersConfig
+from pinnace.controllers.catalog import ControllersConfig, UnknownController, select
+from pinnace.controllers.controllers import Controllers
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from unit.controllers.builders import Object, deployment

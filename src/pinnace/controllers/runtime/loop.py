@@ -5,8 +5,6 @@ It owns what every controller would otherwise repeat: the queue, expectations, t
 
 import asyncio
 import logging
-from collections.abc import Hashable
-from datetime import datetime
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
@@ -22,7 +20,7 @@ from pinnace.controllers.runtime.controller import Controller, KeysOf
 from pinnace.controllers.runtime.executor import Executor, Outcome
 from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
-from pinnace.controllers.runtime.world import World
+from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class ControllerLoop:
         self._expectations = Expectations(self._informers.get)
         self._executor = Executor(client, clock, self._recorder, self._expectations)
         self._failures: dict[Key, StatusError] = {}
-        self._first_seen: dict[Hashable, datetime] = {}
+        self._memory: Memory = {}
         self._last_pass: dict[Key, float] = {}
         self.metrics = LoopMetrics(controller.name)
 
@@ -64,7 +62,7 @@ class ControllerLoop:
 
     def world(self, key: Key | None = None) -> World:
         failure = self._failures.get(key) if key is not None else None
-        return World(self._listers, self._clock.now(), failure, self._first_seen)
+        return World(self._listers, self._clock.now(), failure, self._memory)
 
     def _primary_changed(self, old: Object | None, new: Object | None) -> None:
         changed = new if new is not None else old

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, MutableMapping
 from datetime import datetime
+from typing import Any
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
@@ -13,6 +14,8 @@ from pinnace.client.informer import Lister
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.actions import gvr_of
 
+Memory = MutableMapping[Hashable, tuple[Hashable, datetime]]  # fact -> (value, since when)
+
 
 class World:
     """`failure` is why this key's last pass failed; None after a pass that succeeded."""
@@ -22,15 +25,21 @@ class World:
         listers: Mapping[GVR, Lister],
         now: datetime,
         failure: StatusError | None = None,
-        first_seen: MutableMapping[Hashable, datetime] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._listers = listers
-        self._first_seen = first_seen if first_seen is not None else {}
+        self._memory: Memory = memory if memory is not None else {}
         self.now = now
         self.failure = failure
 
     @classmethod
-    def of(cls, objects: Iterable[Object], now: datetime, failure: StatusError | None = None) -> "World":
+    def of(
+        cls,
+        objects: Iterable[Object],
+        now: datetime,
+        failure: StatusError | None = None,
+        memory: Memory | None = None,
+    ) -> "World":
         """A world of just these objects: for tests and for what-if questions."""
         listers: dict[GVR, Lister] = {}
         for obj in objects:
@@ -39,7 +48,7 @@ class World:
                 listers[gvr] = Lister()
                 indexes.add_to(listers[gvr], gvr)
             listers[gvr].put(obj)
-        return cls(listers, now, failure)
+        return cls(listers, now, failure, memory)
 
     def all(self, gvr: GVR, namespace: str | None = None) -> list[Object]:
         return self._listers[gvr].select(namespace) if gvr in self._listers else []
@@ -82,9 +91,21 @@ class World:
         ]
         return [s for s in candidates if from_map(s["spec"]["selector"]).matches(labels)]
 
-    def since(self, fact: Hashable) -> datetime:
-        """When this controller first asked about `fact`: for ages that the API does not record."""
-        return self._first_seen.setdefault(fact, self.now)
+    def unchanged_since(self, fact: Hashable, value: Hashable = True) -> datetime:
+        """Since when `fact` has had this value, as far as this controller has looked: for ages that the API does not record."""
+        known, since = self._memory.get(fact, (None, self.now))
+        if fact not in self._memory or known != value:
+            since = self.now
+            self._memory[fact] = (value, since)
+        return since
 
-    def forget(self, fact: Hashable) -> None:
-        self._first_seen.pop(fact, None)
+    def recall(self, fact: Hashable) -> tuple[Any, datetime] | None:
+        """(value, since when) of a remembered fact."""
+        return self._memory.get(fact)
+
+    def remembers(self, fact: Hashable) -> bool:
+        return fact in self._memory
+
+    def forget(self, fact: Hashable) -> Hashable | None:
+        """Drop a remembered fact and return its last value."""
+        return self._memory.pop(fact, (None, self.now))[0]

@@ -1,0 +1,163 @@
+"""One pass over one DaemonSet: write the revision down, place pods, roll, tidy up, report."""
+
+from collections.abc import Generator, Iterator
+from datetime import timedelta
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import NODES
+from pinnace.controllers.daemonset import history, placement, rolling
+from pinnace.controllers.runtime import (
+    Action,
+    Create,
+    Delete,
+    Emit,
+    RequeueAfter,
+    SetStatus,
+    World,
+    pods,
+)
+
+BURST = 250  # writes per pass
+LONGEST_BACKOFF = 900.0  # seconds between two attempts on a node where daemon pods keep failing
+
+
+class Pass:
+    def __init__(self, ds: Object, world: World, owned: list[Object], revisions: list[Object]) -> None:
+        self.ds, self.world, self.owned = ds, world, owned
+        self.history = history.history_of(ds, revisions)
+        self.status: Object = ds.get("status") or {}
+        self.collisions: int = self.status.get("collisionCount", 0)
+        self.min_ready: int = ds["spec"].get("minReadySeconds") or 0
+        self.placed = placement.by_node(owned)
+        spec = ds["spec"]["template"]["spec"]
+        tolerated = placement.tolerations(spec)
+        self.verdicts = {
+            meta.name(node): placement.should_run(spec, tolerated, node) for node in world.all(NODES)
+        }
+        self.desired = [name for name, (start, _) in self.verdicts.items() if start]
+
+    def run(self) -> Iterator[Action]:
+        for step in history.write_down(self.ds, self.history, self.collisions, self.world):
+            if isinstance(step, int):
+                self.collisions = step
+            else:
+                yield step
+        if self.history.current is not None:
+            acted = yield from self._place()
+            if not acted and rolling.is_rolling(self.ds):
+                yield from self._roll()
+            yield from history.tidy(self.ds, self.history, self.owned)
+        status = self.observed()
+        if status != self.status:
+            yield SetStatus(self.ds, status)
+        yield from self._recheck_availability()
+
+    # --- placing
+
+    def _place(self) -> Generator[Action, None, bool]:
+        """Start pods where one is missing, remove them where none belongs; True when something was done."""
+        create: list[str] = []
+        delete: list[Object] = []
+        for node, (start, go_on) in self.verdicts.items():
+            on_node = self.placed.get(node, [])
+            if on_node and not go_on:
+                delete += [pod for pod in on_node if not meta.is_terminating(pod)]
+            elif on_node:
+                delete += yield from self._unwanted(node, on_node)
+            elif start:
+                create.append(node)
+        delete += [
+            pod
+            for node, on_node in self.placed.items()
+            if node not in self.verdicts
+            for pod in on_node
+            if not pods.node_name(pod) and not meta.is_terminating(pod)
+        ]
+        yield from self._write(create, delete)
+        return bool(create or delete)
+
+    def _write(self, create: list[str], delete: list[Object]) -> Iterator[Action]:
+        for node in create[:BURST]:
+            pod = placement.daemon_pod(self.ds, node, self.history.digest)
+            yield Create(pod, about=self.ds)
+        for pod in delete[:BURST]:
+            yield Delete(pod, about=self.ds)
+
+    def _unwanted(self, node: str, on_node: list[Object]) -> Generator[Action, None, list[Object]]:
+        """Finished pods (after a back-off, for failed ones) and all but the oldest of each template."""
+        unwanted, running = [], []
+        for pod in on_node:
+            if meta.is_terminating(pod):
+                continue
+            if not pods.is_finished(pod):
+                running.append(pod)
+            elif pods.phase(pod) == "Succeeded" or (yield from self._may_retry(node)):
+                unwanted.append(pod)
+                yield self._found(pod, node)
+        new, old = rolling.split(running, self.history.digest)
+        surges = rolling.budgets(self.ds, len(self.desired))[0] > 0
+        if surges:
+            return [*unwanted, *new[1:], *old[1:]]
+        return [*unwanted, *running[1:]]
+
+    def _found(self, pod: Object, node: str) -> Action:
+        failed = pods.phase(pod) == "Failed"
+        word, reason = ("failed", "FailedDaemonPod") if failed else ("succeeded", "SucceededDaemonPod")
+        message = f"Found {word} daemon pod {meta.key_text(pod)} on node {node}, will try to "
+        message += "kill it" if failed else "delete it"
+        return Emit(self.ds, "Warning" if failed else "Normal", reason, message)
+
+    def _may_retry(self, node: str) -> Generator[Action, None, bool]:
+        """1 s, 2 s, 4 s ... between two failures on one node; a quiet time twice as long as the longest starts over."""
+        fact = ("failed-daemon", meta.uid(self.ds), node)
+        attempts, since = self.world.recall(fact) or (0, None)
+        if since is not None:
+            due = since + timedelta(seconds=min(2.0 ** (attempts - 1), LONGEST_BACKOFF))
+            if self.world.now < due:
+                yield RequeueAfter((due - self.world.now).total_seconds())
+                return False
+            if self.world.now > since + timedelta(seconds=2 * LONGEST_BACKOFF):
+                attempts = 0
+        self.world.unchanged_since(fact, attempts + 1)
+        return True
+
+    # --- rolling and reporting
+
+    def _roll(self) -> Iterator[Action]:
+        placed = {node: self.placed.get(node, []) for node in self.desired}
+        step = rolling.next_step(self.ds, placed, self.history.digest, len(self.desired), self.world.now)
+        yield from self._write(step.create_on, step.delete)
+
+    def observed(self) -> Object:
+        desired = set(self.desired)
+        first = {node: on_node[0] for node, on_node in self.placed.items() if node in desired}
+        available = sum(pods.is_available(pod, self.min_ready, self.world.now) for pod in first.values())
+        misplaced = sum(node in self.verdicts and node not in desired for node in self.placed)
+        digest = self.history.digest
+        optional = {
+            "observedGeneration": self.ds["metadata"].get("generation", 0),
+            "updatedNumberScheduled": sum(
+                bool(digest) and rolling.is_updated(pod, digest) for pod in first.values()
+            ),
+            "numberAvailable": available,
+            "numberUnavailable": len(desired) - available,
+            "collisionCount": self.collisions,
+        }
+        status: Object = {
+            "currentNumberScheduled": len(first),
+            "numberMisscheduled": misplaced,
+            "desiredNumberScheduled": len(desired),
+            "numberReady": sum(map(pods.is_ready, first.values())),
+            **{name: number for name, number in optional.items() if number},
+        }
+        if self.status.get("conditions"):
+            status["conditions"] = self.status["conditions"]
+        return status
+
+    def _recheck_availability(self) -> Iterator[Action]:
+        waits = [
+            wait for pod in self.owned if (wait := pods.available_in(pod, self.min_ready, self.world.now))
+        ]
+        if waits:
+            yield RequeueAfter(min(waits) + 0.1)

@@ -1,0 +1,226 @@
+"""The garbage collector at work: one informer per resource feeds the graph, workers look at what the graph points out."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import EVENTS
+from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
+from pinnace.apimachinery.gvk import GVR
+from pinnace.client.events import EventRecorder
+from pinnace.client.informer import Informers
+from pinnace.client.interface import Client
+from pinnace.client.workqueue import WorkQueue
+from pinnace.component.clock import Clock
+from pinnace.controllers.garbage.decisions import Keep, OwnerState, decide
+from pinnace.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Node
+from pinnace.controllers.runtime.directory import Directory
+
+log = logging.getLogger(__name__)
+
+RESYNC = 30.0  # seconds between two looks for new resources
+IGNORED = frozenset((EVENTS,))
+
+
+class GarbageCollector:
+    name = "garbage-collector"
+
+    def __init__(
+        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 20
+    ) -> None:
+        self._client, self._clock = client, clock
+        self._informers, self._directory = informers, directory
+        self._recorder = EventRecorder(client, clock, "garbage-collector-controller")
+        self._graph = Graph()
+        self._queue: WorkQueue[str] = WorkQueue(clock)
+        self._workers = workers
+        self._watched: set[GVR] = set()
+        self._watch_resources()
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._informers.of(gvr).wait_synced() for gvr in self._watched))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._follow_discovery())
+                for _ in range(self._workers):
+                    tasks.create_task(self._work())
+        finally:
+            self._queue.close()
+
+    def _watch_resources(self) -> None:
+        for served in self._directory:
+            if served.gvr not in self._watched and served.gvr not in IGNORED:
+                self._watched.add(served.gvr)
+                self._informers.of(served.gvr).add_handler(partial(self._changed, served.gvr))
+
+    async def _follow_discovery(self) -> None:
+        while True:
+            await self._directory.refresh()
+            self._watch_resources()
+            await self._clock.sleep(RESYNC)
+
+    def _changed(self, gvr: GVR, old: Object | None, new: Object | None) -> None:
+        if old is not None and (new is None or meta.uid(new) != meta.uid(old)):
+            for node in self._graph.remove(meta.uid(old)):
+                self._queue.add(node.uid)
+        if new is not None:
+            for node in self._graph.put(new, gvr):
+                self._queue.add(node.uid)
+
+    async def _work(self) -> None:
+        while True:
+            uid = await self._queue.get()
+            try:
+                await self._look_at(uid)
+                self._queue.forget(uid)
+            except NotFound:
+                self._queue.forget(uid)
+            except Conflict:
+                self._queue.add_rate_limited(uid)
+            except (StatusError, OSError, TimeoutError) as error:
+                log.warning("garbage collector: %s: %s", self._describe(uid), error)
+                self._queue.add_rate_limited(uid)
+            except Exception:
+                log.exception("garbage collector: %s", self._describe(uid))
+                self._queue.add_rate_limited(uid)
+            finally:
+                self._queue.done(uid)
+
+    def _describe(self, uid: str) -> str:
+        node = self._graph.get(uid)
+        return f"{node.kind} {node.namespace}/{node.name}" if node is not None else uid
+
+    async def _look_at(self, uid: str) -> None:
+        node = self._graph.get(uid)
+        if node is None:
+            return
+        if node.is_virtual:
+            await self._look_up(node)
+        elif node.is_orphaning:
+            await self._set_free(node)
+        elif node.is_deleting_dependents:
+            await self._finish_foreground(node)
+        elif not node.is_terminating:
+            await self._collect(node)
+
+    async def _look_up(self, node: Node) -> None:
+        """An owner that no informer knows: ask the server; if it is not there, its dependents are garbage."""
+        served = self._directory.find(node.api_version, node.kind)
+        if served is None:
+            await self._directory.refresh()
+            served = self._directory.find(node.api_version, node.kind)
+        if served is None:
+            raise Conflict(f"no resource serves {node.api_version} {node.kind}")  # perhaps later
+        if not await self._exists(served.gvr, served.namespaced, node):
+            for dependent in self._graph.remove(node.uid):
+                self._queue.add(dependent.uid)
+
+    async def _exists(self, gvr: GVR, namespaced: bool, node: Node) -> bool:
+        try:
+            found = await self._client.get(gvr, node.name, node.namespace if namespaced else None)
+        except NotFound:
+            return False
+        return meta.uid(found) == node.uid
+
+    async def _set_free(self, node: Node) -> None:
+        """Orphan: take the reference off every dependent, then the finalizer off the owner."""
+        for dependent in list(node.dependents.values()):
+            await self._drop_owners(dependent, frozenset((node.uid,)))
+        await self._drop_finalizer(node, ORPHAN)
+
+    async def _finish_foreground(self, node: Node) -> None:
+        blocking = node.blocking_dependents()
+        for dependent in blocking:
+            if not dependent.is_deleting_dependents:
+                self._queue.add(dependent.uid)
+        if not blocking:
+            await self._drop_finalizer(node, FOREGROUND)
+
+    async def _collect(self, node: Node) -> None:
+        obj = self._copy_of(node)
+        if obj is None or not node.owners:
+            return
+        owners = [(ref, await self._state_of(node, ref, obj)) for ref in node.owners]
+        match decide(node, owners):
+            case Keep(drop):
+                if drop:
+                    await self._drop_owners(node, drop)
+            case verdict:
+                if verdict.unblock:
+                    obj = await self._unblock(node, obj)
+                await self._delete(node, obj, verdict.policy)
+
+    async def _state_of(self, node: Node, ref: Object, obj: Object) -> OwnerState:
+        owner = self._graph.get(ref["uid"])
+        if owner is None or owner.is_virtual:
+            if self._graph.is_absent(ref["uid"]):
+                return "dangling"
+            served = self._directory.find(ref["apiVersion"], ref["kind"])
+            if served is None:
+                raise Conflict(f"no resource serves {ref['apiVersion']} {ref['kind']}")
+            candidate = Node(ref["uid"], ref["name"], node.namespace)
+            return "solid" if await self._exists(served.gvr, served.namespaced, candidate) else "dangling"
+        if not owner.may_own(node):
+            self._recorder.event(obj, "Warning", "OwnerRefInvalidNamespace", _wrong_namespace(node, ref))
+            return "dangling"
+        return "waiting" if owner.is_deleting_dependents else "solid"
+
+    def _copy_of(self, node: Node) -> Object | None:
+        """The informer's copy, if it is still this very object."""
+        if node.gvr is None:
+            return None
+        obj = self._informers.of(node.gvr).lister.get(node.name, node.namespace)
+        return obj if obj is not None and meta.uid(obj) == node.uid else None
+
+    async def _delete(self, node: Node, obj: Object, policy: str) -> None:
+        """Guarded by uid and revision: an object that changed since is looked at again."""
+        if node.gvr is not None:
+            await self._client.delete(
+                node.gvr,
+                node.name,
+                node.namespace or None,
+                uid=node.uid,
+                resource_version=meta.resource_version(obj),
+                propagation_policy=policy,
+            )
+
+    async def _patch(self, node: Node, obj: Object, **metadata: Any) -> Object:
+        if node.gvr is None:
+            return obj
+        guard = {"uid": node.uid, "resourceVersion": meta.resource_version(obj)}
+        return await self._client.patch(
+            node.gvr, node.name, {"metadata": {**guard, **metadata}}, node.namespace or None
+        )
+
+    async def _drop_owners(self, node: Node, uids: frozenset[str]) -> None:
+        obj = self._copy_of(node)
+        if obj is None:
+            return
+        references = obj["metadata"].get("ownerReferences") or []
+        rest = [ref for ref in references if ref["uid"] not in uids]
+        if len(rest) < len(references):
+            await self._patch(node, obj, ownerReferences=rest or None)
+
+    async def _unblock(self, node: Node, obj: Object) -> Object:
+        references = [
+            {**ref, "blockOwnerDeletion": False} for ref in obj["metadata"].get("ownerReferences") or []
+        ]
+        return await self._patch(node, obj, ownerReferences=references)
+
+    async def _drop_finalizer(self, node: Node, finalizer: str) -> None:
+        obj = self._copy_of(node)
+        if obj is None:
+            return
+        finalizers = obj["metadata"].get("finalizers") or []
+        if finalizer in finalizers:
+            rest = [name for name in finalizers if name != finalizer]
+            await self._patch(node, obj, finalizers=rest or None)
+
+
+def _wrong_namespace(node: Node, ref: Object) -> str:
+    owner = f"[{ref['apiVersion']}/{ref['kind']}, namespace: {node.namespace}, name: {ref['name']}, uid: {ref['uid']}]"
+    return f'ownerRef {owner} does not exist in namespace "{node.namespace}"'

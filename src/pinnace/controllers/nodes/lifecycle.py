@@ -1,0 +1,188 @@
+"""Node lifecycle controller: notices nodes whose heartbeats stopped, says so in their conditions, and taints them.
+
+A heartbeat is a renewed Lease or a newly posted status; its age is counted from when it was seen here, so clocks need not
+agree. Leaves out the legacy `beta.kubernetes.io` node labels and cloud providers' shutdown taint.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import LEASES, NODES, PODS
+from pinnace.apimachinery.times import parse_time
+from pinnace.client.informer import Key
+from pinnace.controllers.nodes import taints
+from pinnace.controllers.nodes.zones import EvictionLimiter, EvictionRates, zone_of
+from pinnace.controllers.runtime import (
+    Action,
+    Controller,
+    Emit,
+    Patch,
+    RequeueAfter,
+    SetStatus,
+    World,
+    conditions,
+    pods,
+)
+
+LEASE_NAMESPACE = "kube-node-lease"
+MONITORED = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLifecycleConfig:
+    """Seconds, as kube-controller-manager's flags of the same names."""
+
+    node_monitor_period: float = 5.0
+    node_monitor_grace_period: float = 50.0
+    node_startup_grace_period: float = 60.0
+    eviction: EvictionRates = field(default_factory=EvictionRates)
+
+
+class NodeLifecycle:
+    def __init__(self, config: NodeLifecycleConfig) -> None:
+        self._config = config
+        self._limiter = EvictionLimiter(config.eviction)
+
+    def reconcile(self, node: Object, world: World) -> Iterator[Action]:
+        yield from greet(node, world)
+        found = self.judged(node, world)
+        status = node.get("status") or {}
+        if found != (status.get("conditions") or []):
+            yield SetStatus(node, {**status, "conditions": found})
+            if _ready_status(found) == "Unknown" and taints.is_ready(node):
+                message = f"Node {meta.name(node)} status is now: NodeNotReady"
+                yield Emit(_reference(node), "Normal", "NodeNotReady", message)
+        yield from self._taint(node, found, world)
+        if _ready_status(found) == "Unknown":
+            yield from mark_pods_unready(node, world)
+        yield RequeueAfter(self._config.node_monitor_period)
+
+    def judged(self, node: Object, world: World) -> list[Object]:
+        """The node's conditions; all Unknown when its heartbeats stopped for longer than the grace period."""
+        found: list[Object] = (node.get("status") or {}).get("conditions") or []
+        name, ready = meta.name(node), conditions.find(found, "Ready")
+        lease = world.get(LEASES, name, LEASE_NAMESPACE) or {}
+        renewed = (lease.get("spec") or {}).get("renewTime")
+        seen = world.unchanged_since(("heartbeat", name), (renewed, (ready or {}).get("lastHeartbeatTime")))
+        grace = self._config.node_monitor_grace_period
+        created = node["metadata"].get("creationTimestamp")
+        if ready is None and renewed is None and created:
+            seen, grace = parse_time(created), self._config.node_startup_grace_period
+        if world.now <= seen + timedelta(seconds=grace):
+            return found
+        for kind in MONITORED:
+            found = _silenced(node, kind, found, world)
+        return found
+
+    def _taint(self, node: Object, found: list[Object], world: World) -> Iterator[Action]:
+        """NoSchedule at once; NoExecute as fast as the zone allows, and never while every node looks dead."""
+        wanted = taints.no_execute_key(found)
+        current = {
+            t["key"]
+            for t in taints.of(node)
+            if t["effect"] == "NoExecute" and t["key"] in taints.MANAGED_NO_EXECUTE
+        }
+        no_execute = {wanted} if wanted else set()
+        if wanted:
+            rate = self._limiter.rates(world.all(NODES)).get(zone_of(node), 0.0)
+            if rate <= 0 and self._all_dead(world):
+                no_execute = set()
+            elif not current:
+                wait = self._limiter.wait(zone_of(node), rate, world.now)
+                if wait:
+                    yield RequeueAfter(wait)
+                no_execute = {wanted} if wait == 0 else set()
+        result = taints.reconciled(
+            taints.of(node), taints.no_schedule_keys(node, found), no_execute, world.now
+        )
+        if result != taints.of(node):
+            yield Patch(node, {"spec": {"taints": result or None}}, guarded=True)
+
+    def _all_dead(self, world: World) -> bool:
+        return not any(taints.is_ready(node) for node in world.all(NODES))
+
+
+def greet(node: Object, world: World) -> Iterator[Action]:
+    """A node seen for the first time is registered with this controller."""
+    fact = ("registered", meta.name(node))
+    if not world.remembers(fact):
+        world.unchanged_since(fact, meta.uid(node))
+        message = f"Node {meta.name(node)} event: Registered Node {meta.name(node)} in Controller"
+        yield Emit(_reference(node), "Normal", "RegisteredNode", message)
+
+
+def absent(key: Key, world: World) -> Iterator[Action]:
+    name = key[1]
+    uid = world.forget(("registered", name))
+    world.forget(("heartbeat", name))
+    if uid is not None:
+        about = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": str(uid)}
+        message = f"Node {name} event: Removing Node {name} from Controller"
+        yield Emit(about, "Normal", "RemovingNode", message)
+
+
+def _reference(node: Object) -> Object:
+    return {"apiVersion": "v1", "kind": "Node", "name": meta.name(node), "uid": meta.uid(node)}
+
+
+def _ready_status(found: list[Object]) -> str:
+    ready = conditions.find(found, "Ready")
+    return ready["status"] if ready is not None else ""
+
+
+def _silenced(node: Object, kind: str, found: list[Object], world: World) -> list[Object]:
+    """The condition turned Unknown; one that was never posted is added."""
+    old = conditions.find(found, kind)
+    if old is None:
+        new = conditions.condition(
+            kind, "Unknown", "NodeStatusNeverUpdated", "Kubelet never posted node status.", world.now
+        )
+        return [*found, {**new, "lastHeartbeatTime": node["metadata"].get("creationTimestamp")}]
+    if old["status"] == "Unknown":
+        return found
+    new = conditions.condition(
+        kind, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", world.now
+    )
+    return conditions.with_condition(found, {**old, **new})
+
+
+def mark_pods_unready(node: Object, world: World) -> Iterator[Action]:
+    """Nobody on a silent node reports for its pods any more: traffic must not go there."""
+    for pod in world.pods_on(meta.name(node)):
+        if not pods.is_ready(pod):
+            continue
+        found = pod["status"]["conditions"]
+        ready = conditions.find(found, "Ready") or {}
+        fresh = conditions.condition("Ready", "False", "", "", world.now)
+        changed = {**ready, "status": "False", "lastTransitionTime": fresh["lastTransitionTime"]}
+        body = {"status": {"conditions": [changed if c is ready else c for c in found]}}
+        yield Patch(pod, body, subresource="status", guarded=True)
+        yield Emit(pod, "Warning", "NodeNotReady", "Node is not ready")
+
+
+def worth_a_pass(old: Object | None, new: Object) -> bool:
+    """Heartbeats alone are looked at by the clock, not one by one."""
+    if old is None:
+        return True
+    if old.get("spec") != new.get("spec"):
+        return True
+
+    def states(node: Object) -> list[tuple[str, str]]:
+        return [(c["type"], c["status"]) for c in (node.get("status") or {}).get("conditions") or ()]
+
+    return states(old) != states(new)
+
+
+def controller(config: NodeLifecycleConfig) -> Controller:
+    return Controller(
+        name="node-lifecycle",
+        source="node-controller",
+        primary=NODES,
+        reconcile=NodeLifecycle(config).reconcile,
+        absent=absent,
+        concerns=worth_a_pass,
+        reads=(LEASES, PODS),
+    )

@@ -1,0 +1,115 @@
+"""Taint eviction: pods leave a node with a NoExecute taint that they do not tolerate, or no longer.
+
+A pod of a lost node also gets the status reason `NodeLost`, which clients show as Unknown while it waits to be let go.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import NODES, PODS
+from pinnace.apimachinery.times import parse_time
+from pinnace.client.informer import Key
+from pinnace.controllers.nodes import taints
+from pinnace.controllers.runtime import (
+    Action,
+    Controller,
+    Delete,
+    Emit,
+    Patch,
+    RequeueAfter,
+    World,
+    conditions,
+    pods,
+)
+
+
+def reconcile(pod: Object, world: World) -> Iterator[Action]:
+    planned = ("eviction", meta.uid(pod))
+    due = evict_at(pod, world)
+    if meta.is_terminating(pod) or due is None:
+        if world.forget(planned) is not None and not meta.is_terminating(pod):
+            message = f"Cancelling deletion of Pod {meta.key_text(pod)}"
+            yield Emit(pod, "Normal", "TaintManagerEviction", message)
+        return
+    if world.now < due:
+        world.unchanged_since(planned, due)
+        yield RequeueAfter((due - world.now).total_seconds())
+        return
+    world.forget(planned)
+    yield Emit(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {meta.key_text(pod)}")
+    yield Patch(pod, {"status": farewell(pod, world)}, subresource="status")
+    yield Delete(pod)
+
+
+def evict_at(pod: Object, world: World) -> datetime | None:
+    """When the pod must go; None when it may stay."""
+    node = world.get(NODES, pods.node_name(pod))
+    if node is None:
+        return None
+    tolerations = pod["spec"].get("tolerations") or []
+    moments = []
+    for taint in taints.of(node):
+        if taint["effect"] != "NoExecute":
+            continue
+        matching = [t for t in tolerations if taints.tolerates(t, taint)]
+        if not matching:
+            return world.now
+        limits = [t["tolerationSeconds"] for t in matching if t.get("tolerationSeconds") is not None]
+        if limits:
+            moments.append(_since(taint, node, world) + timedelta(seconds=max(0, min(limits))))
+    return min(moments, default=None)
+
+
+def _since(taint: Object, node: Object, world: World) -> datetime:
+    """Since when the taint is there: as it says, else since this controller first saw it."""
+    if taint.get("timeAdded"):
+        return parse_time(taint["timeAdded"])
+    return world.unchanged_since(("taint", meta.uid(node), taint["key"], taint.get("value")))
+
+
+def farewell(pod: Object, world: World) -> Object:
+    """The status changes that say why the pod goes."""
+    found = (pod.get("status") or {}).get("conditions") or []
+    target = conditions.condition(
+        "DisruptionTarget", "True", "DeletionByTaintManager",
+        "Taint manager: deleting due to NoExecute taint", world.now,
+    )  # fmt: skip
+    status: Object = {"conditions": conditions.with_condition(found, target)}
+    node = world.get(NODES, pods.node_name(pod))
+    if node is not None and taints.has(node, taints.UNREACHABLE):
+        status["reason"] = "NodeLost"
+        status["message"] = f"Node {meta.name(node)} which was running pod {meta.name(pod)} is unresponsive"
+    return status
+
+
+def pods_of_node(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:
+    """A change of a node's NoExecute taints concerns every pod on it."""
+
+    def strict(node: Object | None) -> list[Object]:
+        return [t for t in taints.of(node) if t["effect"] == "NoExecute"] if node else []
+
+    if strict(old) != strict(new) and new is not None:
+        for pod in world.pods_on(meta.name(new)):
+            yield meta.key(pod)
+
+
+def newly_bound(old: Object | None, new: Object) -> bool:
+    if not pods.node_name(new):
+        return False
+    return (
+        old is None
+        or not pods.node_name(old)
+        or old["spec"].get("tolerations") != new["spec"].get("tolerations")
+    )
+
+
+CONTROLLER = Controller(
+    name="taint-eviction",
+    source="taint-eviction-controller",
+    primary=PODS,
+    reconcile=reconcile,
+    concerns=newly_bound,
+    watches={NODES: pods_of_node},
+)

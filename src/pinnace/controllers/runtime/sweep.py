@@ -1,0 +1,64 @@
+"""A controller that looks at everything at once, every so often: for promises about the whole and not about one object."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pinnace.apimachinery.gvk import GVR
+from pinnace.client.events import EventRecorder
+from pinnace.client.informer import Informers
+from pinnace.client.interface import Client
+from pinnace.component.clock import Clock
+from pinnace.controllers.runtime import indexes
+from pinnace.controllers.runtime.actions import Action
+from pinnace.controllers.runtime.executor import Executor
+from pinnace.controllers.runtime.expectations import Expectations
+from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.world import Memory, World
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    name: str
+    source: str
+    period: float  # seconds
+    reads: tuple[GVR, ...]
+    reconcile: Callable[[World], Iterator[Action]]
+
+
+class SweepLoop:
+    def __init__(self, sweep: Sweep, client: Client, clock: Clock, informers: Informers) -> None:
+        self.sweep, self._clock = sweep, clock
+        self.name = sweep.name
+        self._informers = {gvr: informers.of(gvr) for gvr in sweep.reads}
+        for gvr, informer in self._informers.items():
+            indexes.add_to(informer.lister, gvr)
+        self._recorder = EventRecorder(client, clock, sweep.source)
+        self._expectations = Expectations(self._informers.get)
+        self._executor = Executor(client, clock, self._recorder, self._expectations)
+        self._memory: Memory = {}
+        self.metrics = LoopMetrics(sweep.name)
+
+    async def run(self) -> None:
+        for informer in self._informers.values():
+            await informer.wait_synced()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        listers = {gvr: informer.lister for gvr, informer in self._informers.items()}
+        while True:
+            begun = self._clock.monotonic()
+            if self._expectations.fulfilled(self.name, begun):
+                try:
+                    world = World(listers, self._clock.now(), None, self._memory)
+                    for action in self.sweep.reconcile(world):  # one that fails does not stop the others
+                        await self._executor.carry_out(self.name, (action,))
+                except Exception:
+                    log.exception("%s: a sweep failed", self.name)
+                self.metrics.observe(self._clock.monotonic() - begun)
+            await self._clock.sleep(self.sweep.period)
