@@ -1,5 +1,9 @@
 """Our own plugin's fixtures, also where Pinnace is not installed and its entry point therefore not there."""
 
+import os
+
 from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client
 
 __all__ = ["api_server", "fake_clock", "local_client", "rest_client"]
+
+os.environ.setdefault("PINNACE_DETECT_MUTATION", "1")  # caches check that nobody changes what they hold

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.component.clock import Clock
 
-AT_LEAST = 1_000  # events kept however old they are
+AT_LEAST = 200  # events kept however old they are
 AT_MOST = 20_000
+SETTLED = 64  # events behind the newest that every watcher in this process has read by now
 FRESH_SECONDS = 75.0  # upstream's eventFreshDuration: a client that lost its connection comes back within it
 
 
@@ -25,10 +26,18 @@ class History:
 
     def append(self, events: Sequence[StorageEvent]) -> None:
         now = self._clock.monotonic()
+        self._release_deleted(len(events))
         self._events.extend(events)
         self._times.extend([now] * len(events))
         if len(self._events) > AT_LEAST + AT_LEAST // 2:
             self._trim(now)
+
+    def _release_deleted(self, count: int) -> None:
+        """Decoded objects of deletions are of use while watchers read them, not for as long as the events are kept."""
+        end = max(0, len(self._events) - SETTLED)
+        for event in self._events[max(0, end - count) : end]:
+            if event.type == "DELETED":
+                event.item.release()
 
     def _trim(self, now: float) -> None:
         """Called once per many events, since the front of a list is dear to cut."""

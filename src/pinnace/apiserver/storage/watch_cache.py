@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pinnace.apimachinery import errors
 from pinnace.apiserver.storage.contents import Contents
 from pinnace.apiserver.storage.events import StorageEvent
-from pinnace.apiserver.storage.history import AT_LEAST, History
-from pinnace.apiserver.storage.item import Item, ItemReader, detects_mutation
+from pinnace.apiserver.storage.history import History
+from pinnace.apiserver.storage.item import CacheMutated, Item, ItemReader, detects_mutation
 from pinnace.apiserver.storage.scope import Scope
 from pinnace.apiserver.storage.watchers import Watchers
 from pinnace.component.clock import Clock
@@ -30,6 +30,8 @@ from pinnace.store.backend import (
 
 log = logging.getLogger(__name__)
 
+BACKFILL = 1_000  # revisions of the store replayed into the history when a cache is loaded
+
 
 class WatchCache:
     """`changed_at` is the newest revision that changed something here; `revision` how far the cache has seen."""
@@ -40,6 +42,7 @@ class WatchCache:
         self._subscription: Subscription | None = None
         self._loading = asyncio.Lock()
         self._checks = detects_mutation()
+        self._violation: CacheMutated | None = None
         self.history = History(clock)
         self.watchers = Watchers()
         self.changed_at = 0
@@ -70,7 +73,7 @@ class WatchCache:
         """The keys as they were a little ago: what happened since then fills the history, so that watches which were
         open before a restart of the server can go on."""
         now = await self._backend.revision()
-        base = max(min(1, now), now - AT_LEAST)
+        base = max(min(1, now), now - BACKFILL)
         for _ in range(2):
             try:
                 return await self._backend.range(self._prefix, prefix_end(self._prefix), revision=base)
@@ -95,9 +98,12 @@ class WatchCache:
             await self._subscription.wait_until(revision)
 
     def close(self) -> None:
+        """Raises CacheMutated where that is looked for."""
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
+        if self._checks:
+            self.verify()
 
     # the subscriber's side
 
@@ -108,8 +114,10 @@ class WatchCache:
         self.changed_at = changes[-1].revision
         self.history.append(changes)
         self.watchers.dispatch(changes)
-        if not self.keeps_objects:
-            for change in changes:
+        for change in changes:
+            if change.previous is not None:
+                change.previous.release()
+            if not self.keeps_objects:
                 change.item.release()
 
     def _apply(self, event: Event) -> StorageEvent | None:
@@ -125,9 +133,14 @@ class WatchCache:
         return StorageEvent("DELETED", old.restamped(event.kv.mod_revision), old)
 
     def _check(self, key: str) -> None:
+        """Remember a violation until the cache is closed: the event stream is not to suffer from it."""
         item = self.contents.get(key)
-        if item is not None:
-            item.check_unchanged()
+        try:
+            if item is not None:
+                item.check_unchanged()
+        except CacheMutated as violation:
+            log.error("%s", violation)
+            self._violation = self._violation or violation
 
     def fail(self, error: StoreError) -> None:
         log.warning("%s: lost the event stream: %s", self._prefix, error)
@@ -139,6 +152,8 @@ class WatchCache:
         return self.contents.find(start, end, Scope())
 
     def verify(self) -> None:
-        """Raise CacheMutated if any object was changed by a reader."""
+        """Raise CacheMutated if any object is, or was when it was replaced, changed by a reader."""
+        if self._violation is not None:
+            raise self._violation
         for item in self.contents:
             item.check_unchanged()

@@ -1,0 +1,57 @@
+"""How long events are kept for watches that come back."""
+
+from pinnace.apiserver.storage import history
+from pinnace.apiserver.storage.events import StorageEvent
+from pinnace.apiserver.storage.history import AT_LEAST, AT_MOST, FRESH_SECONDS, History
+from pinnace.apiserver.storage.item import Item
+from pinnace.testing.fake_clock import FakeClock
+
+
+def event(revision: int, kind: str = "ADDED") -> StorageEvent:
+    item = Item(f"/r/{revision}", b'{"a":1}', revision, namespace="", name="", labels={}, fields={})
+    return StorageEvent(kind, item)  # type: ignore[arg-type]
+
+
+def filled(clock: FakeClock, count: int) -> History:
+    kept = History(clock)
+    kept.reset(0)
+    for revision in range(1, count + 1):
+        kept.append([event(revision)])
+    return kept
+
+
+def revisions(kept: History, after: int) -> list[int]:
+    return [one.revision for one in kept.after(after)]
+
+
+def test_gives_the_events_after_a_revision() -> None:
+    kept = filled(FakeClock(), 10)
+    assert revisions(kept, 7) == [8, 9, 10]
+    assert revisions(kept, 10) == []
+    assert len(kept.after(0)) == 10
+
+
+def test_keeps_fresh_events_up_to_the_limit() -> None:
+    kept = filled(FakeClock(), AT_MOST + 500)
+    assert kept.floor <= 500
+    assert revisions(kept, kept.floor)[0] == kept.floor + 1
+
+
+async def test_drops_stale_events_but_keeps_a_few() -> None:
+    clock = FakeClock()
+    kept = filled(clock, 5 * AT_LEAST)
+    assert kept.floor == 0
+    await clock.advance(FRESH_SECONDS + 1)
+    kept.append([event(5 * AT_LEAST + 1)])
+    assert kept.floor == 4 * AT_LEAST + 1
+    assert len(kept.after(kept.floor)) == AT_LEAST
+
+
+def test_decoded_objects_of_old_deletions_are_released() -> None:
+    kept = History(FakeClock())
+    gone = event(1, "DELETED")
+    assert gone.item.obj == {"a": 1}
+    kept.append([gone])
+    for revision in range(2, history.SETTLED + 3):
+        kept.append([event(revision)])
+    assert gone.item._obj is None
