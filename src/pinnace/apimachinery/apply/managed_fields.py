@@ -1,0 +1,132 @@
+"""Bookkeeping of `metadata.managedFields` on creates, updates and patches.
+
+Whoever changes a field owns it from then on, and everybody else loses it. Who writes a subresource gets an entry of its
+own. Fields that every write carries (name, uid, resourceVersion...) have no owner.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from pinnace.apimachinery import times
+from pinnace.apimachinery.apply import fields
+from pinnace.apimachinery.apply.comparison import Comparison, compare
+from pinnace.apimachinery.apply.entries import Entries, Entry, Owner
+from pinnace.apimachinery.copies import same
+from pinnace.apimachinery.schema import Schema
+
+Object = dict[str, Any]
+
+_UNOWNED_TOP = frozenset(("apiVersion", "kind"))
+SERVERS_METADATA = frozenset(
+    ("creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+     "resourceVersion")
+)  # fmt: skip
+_UNOWNED_METADATA = SERVERS_METADATA | {"name", "namespace"}
+
+
+def record_update(
+    old: Object | None,
+    new: Object,
+    *,
+    manager: str,
+    now: datetime,
+    api_version: str,
+    subresource: str = "",
+    schema: Schema | None,
+    ignored: Collection[str] | None = None,
+) -> None:
+    """Set `new.metadata.managedFields` for a write by `manager` that turned `old` (None: a create) into `new`.
+
+    `ignored` names the top-level fields that this write does not change whatever it says; by default `status`, or
+    all but `status` for the status subresource. Sending `managedFields: []` or `[{}]` clears the bookkeeping for good.
+    """
+    entries = _starting_point(old, new, subresource)
+    if entries is None:
+        _store(new, Entries())
+        return
+    if ignored is None:
+        ignored = default_ignored({**(old or {}), **new}, subresource)
+    changes = compare(ownable(old or {}, ignored), ownable(new, ignored), schema)
+    record(entries, changes, Owner(manager, "Update", api_version, subresource), times.format_time(now))
+    entries.cap()
+    _store(new, entries)
+
+
+def record(entries: Entries, changes: Comparison, owner: Owner, time: str) -> None:
+    """Give what was added or modified to `owner`, and take it, and what was removed, from everybody."""
+    gained = fields.union(changes.added, changes.modified)
+    entries.take_away(fields.union(gained, changes.removed))
+    if gained:
+        previous = entries.get(owner)
+        owned = fields.union(gained, previous.fields) if previous else gained
+        entries.put(Entry(owner, owned, time))
+
+
+def _starting_point(old: Object | None, new: Object, subresource: str) -> Entries | None:
+    """The entries before this write; None when nobody is to keep books on this object."""
+    stored = ((old or {}).get("metadata") or {}).get("managedFields")
+    sent = (new.get("metadata") or {}).get("managedFields")
+    if subresource:
+        sent = None
+    if sent is not None and (not sent or sent == [{}]):
+        return None
+    entries = Entries.of(sent)
+    if not len(entries):
+        entries = Entries.of(stored)
+    if old is not None and not len(entries):
+        return None  # cleared before: only an apply starts the books again
+    return entries
+
+
+def default_ignored(obj: Object, subresource: str) -> Collection[str]:
+    if subresource == "status":
+        return [name for name in obj if name not in ("metadata", "status")]
+    return ("status",)
+
+
+def ownable(obj: Object, ignored: Collection[str] = ()) -> Object:
+    """The part of an object that can have owners; shares its values."""
+    view = {name: value for name, value in obj.items() if name not in _UNOWNED_TOP and name not in ignored}
+    metadata = view.pop("metadata", None)
+    if isinstance(metadata, dict):
+        own = {name: value for name, value in metadata.items() if name not in _UNOWNED_METADATA}
+        if own:
+            view["metadata"] = own
+    return view
+
+
+def _store(obj: Object, entries: Entries) -> None:
+    metadata = obj.setdefault("metadata", {})
+    if len(entries):
+        metadata["managedFields"] = entries.as_list()
+    else:
+        metadata.pop("managedFields", None)
+
+
+def keep_times_if_unchanged(old: Object, new: Object) -> bool:
+    """Whether `new` differs from `old` in nothing but times of managedFields; if so, the old times are put back.
+
+    Called after defaulting and validation, right before storing: it makes a write that changes nothing a no-op.
+    """
+    if len(_books(old)) != len(_books(new)):
+        return False
+    if not same(_without_times(old), _without_times(new)):
+        return False
+    for ours, theirs in zip(_books(new), _books(old), strict=True):
+        if "time" in theirs:
+            ours["time"] = theirs["time"]
+    return True
+
+
+def _books(obj: Object) -> list[dict[str, Any]]:
+    return obj.get("metadata", {}).get("managedFields") or []
+
+
+def _without_times(obj: Object) -> Object:
+    metadata = dict(obj.get("metadata") or {})
+    if "managedFields" in metadata:
+        metadata["managedFields"] = [
+            {name: value for name, value in entry.items() if name != "time"} for entry in _books(obj)
+        ]
+    return {**obj, "metadata": metadata}
