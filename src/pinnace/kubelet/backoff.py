@@ -29,6 +29,11 @@ class Backoff:
         entry = self._entries.get(key)
         return entry.wait if entry else 0.0
 
+    def updated(self, key: str) -> float:
+        """When the key failed last; minus infinity when it never did."""
+        entry = self._entries.get(key)
+        return entry.updated if entry else float("-inf")
+
     def next(self, key: str, now: float) -> None:
         """One more failure or restart at `now`."""
         entry = self._entries.get(key)

@@ -6,6 +6,7 @@ What a reference needs (config maps, secrets) is handed in; a missing one raises
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pinnace.api import meta
@@ -16,6 +17,16 @@ from pinnace.apimachinery import quantity
 _REFERENCE = re.compile(r"\$(\$|\(([^()]*)\)?|)")
 
 GetObject = Callable[[str, str], Object | None]  # (kind, name) -> ConfigMap or Secret of the pod's namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """`facts` holds what only the node knows (addresses), `allocatable` the node's resources, `links` the service links."""
+
+    get: GetObject
+    facts: Mapping[str, str]
+    allocatable: Mapping[str, Any]
+    links: Mapping[str, str]
 
 
 class ConfigError(Exception):
@@ -114,25 +125,22 @@ def service_links(services: Iterable[Object], namespace: str) -> dict[str, str]:
 def build(
     pod: Object,
     container: dict[str, Any],
-    *,
-    get: GetObject,
-    facts: Mapping[str, str],
-    allocatable: Mapping[str, Any],
-    links: Mapping[str, str],
+    given: Surroundings,
 ) -> dict[str, str]:
     """The variables in the order in which they were decided; explicit ones win over `envFrom`, those over links."""
+    links = given.links
     result: dict[str, str] = {}
     for source in container.get("envFrom") or ():
-        result.update(_from_whole(pod, source, get))
+        result.update(_from_whole(source, given.get))
     seen: dict[str, str] = {**links, **result}
     for entry in container.get("env") or ():
-        value = _value(pod, container, entry, seen, get, facts, allocatable)
+        value = _value(pod, container, entry, seen, given)
         if value is not None:
             result[entry["name"]] = seen[entry["name"]] = value
     return {**{name: value for name, value in links.items() if name not in result}, **result}
 
 
-def _from_whole(pod: Object, source: dict[str, Any], get: GetObject) -> dict[str, str]:
+def _from_whole(source: dict[str, Any], get: GetObject) -> dict[str, str]:
     for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
         reference = source.get(field)
         if reference is None:
@@ -160,27 +168,22 @@ def _value(
     container: dict[str, Any],
     entry: dict[str, Any],
     seen: Mapping[str, str],
-    get: GetObject,
-    facts: Mapping[str, str],
-    allocatable: Mapping[str, Any],
+    given: Surroundings,
 ) -> str | None:
     source = entry.get("valueFrom")
     if not source:
         return expand(entry.get("value") or "", seen)
     if "fieldRef" in source:
-        return field_value(pod, source["fieldRef"]["fieldPath"], facts)
+        return field_value(pod, source["fieldRef"]["fieldPath"], given.facts)
     if "resourceFieldRef" in source:
-        return resource_value(pod, source["resourceFieldRef"], container["name"], allocatable)
-    for field, kind, shown in (
-        ("configMapKeyRef", "ConfigMap", "ConfigMap"),
-        ("secretKeyRef", "Secret", "Secret"),
-    ):
+        return resource_value(pod, source["resourceFieldRef"], container["name"], given.allocatable)
+    for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         if field in source:
-            return _key_value(pod, source[field], kind, shown, get)
+            return _key_value(pod, source[field], kind, given.get)
     raise ConfigError(f"env {entry['name']} has an unsupported source")
 
 
-def _key_value(pod: Object, reference: dict[str, Any], kind: str, shown: str, get: GetObject) -> str | None:
+def _key_value(pod: Object, reference: dict[str, Any], kind: str, get: GetObject) -> str | None:
     name, key, optional = reference["name"], reference["key"], reference.get("optional")
     found = get(kind, name)
     if found is None:
@@ -191,5 +194,5 @@ def _key_value(pod: Object, reference: dict[str, Any], kind: str, shown: str, ge
     if key not in texts:
         if optional:
             return None
-        raise ConfigError(f"couldn't find key {key} in {shown} {meta.namespace(pod)}/{name}")
+        raise ConfigError(f"couldn't find key {key} in {kind} {meta.namespace(pod)}/{name}")
     return texts[key]

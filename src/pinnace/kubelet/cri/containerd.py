@@ -3,7 +3,7 @@
 gRPC and protobuf are imported when the first call is made, so that importing this module costs nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from pinnace.component.clock import Clock
@@ -189,6 +189,23 @@ class CriClient:
     async def list_container_stats(self, *, labels: Mapping[str, str] | None = None) -> list[ContainerStats]:
         answer = await self._call("ListContainerStats", filter={"label_selector": dict(labels or {})})
         return [answers.container_stats(item) for item in answer.stats]
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        """containerd's own event stream, because CRI's came with containerd 1.7; other runtimes answer UNIMPLEMENTED."""
+        import grpc
+
+        self._method("RuntimeService", "Version")  # opens the channel
+        subscribe = self._channel.unary_stream("/containerd.services.events.v1.Events/Subscribe")
+        filters = (b'topic=="/tasks/exit"', b'topic=="/tasks/delete"', b'topic=="/tasks/oom"')
+        request = b"".join(
+            b"\x0a" + bytes((len(text),)) + text for text in filters
+        )  # field 1, repeated string
+        try:
+            async for _ in subscribe(request):
+                yield None
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise CriError(error.code().name, error.details() or "") from error
 
     async def list_images(self) -> list[Image]:
         return [

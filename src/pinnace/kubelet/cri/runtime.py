@@ -6,7 +6,7 @@ nanoseconds of the Unix epoch as in CRI, 0 when not set. Errors are `CriError`. 
 Facts: https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
@@ -221,6 +221,10 @@ class RuntimeService(Protocol):
     async def list_container_stats(
         self, *, labels: Mapping[str, str] | None = None
     ) -> list[ContainerStats]: ...
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        """Yields when a container may have changed state; ends at once where the runtime cannot tell."""
+        ...
 
 
 class ImageService(Protocol):

@@ -1,0 +1,137 @@
+"""cgroup v1, hybrid or v2: where controllers are mounted, and one interface to make, set and remove groups.
+
+The container runtime makes the groups of containers below the pod's. Left out: cpuset (runc fills it in), huge pages.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+V1_CONTROLLERS = ("cpu", "memory", "pids")
+
+
+class Hierarchy(Protocol):
+    """`group` is a path below the mounts, e.g. `/NAME/kubepods/burstable/podUID`."""
+
+    version: int
+
+    def create(self, group: str, settings: Mapping[str, int]) -> None:
+        """Idempotent. settings: cpu_shares, cpu_quota (microseconds of 100 ms), memory_limit (bytes)."""
+
+    def remove(self, group: str) -> bool:
+        """Remove the group and what is below it; False while processes remain."""
+
+    def children(self, group: str) -> list[str]:
+        """Names of the groups directly below."""
+
+
+class CgroupV1:
+    version = 1
+
+    def __init__(self, mounts: Mapping[str, Path]) -> None:
+        self._mounts = dict(mounts)
+
+    def create(self, group: str, settings: Mapping[str, int]) -> None:
+        for controller in V1_CONTROLLERS:
+            if controller in self._mounts:
+                (self._mounts[controller] / group.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        if "cpu" in self._mounts:
+            directory = self._mounts["cpu"] / group.lstrip("/")
+            _write(directory / "cpu.shares", settings.get("cpu_shares"))
+            _write(directory / "cpu.cfs_quota_us", settings.get("cpu_quota"))
+        if "memory" in self._mounts:
+            directory = self._mounts["memory"] / group.lstrip("/")
+            _write(directory / "memory.limit_in_bytes", settings.get("memory_limit"))
+
+    def remove(self, group: str) -> bool:
+        directories = {mount / group.lstrip("/") for mount in self._mounts.values()}
+        return all([_remove_tree(directory) for directory in directories])
+
+    def children(self, group: str) -> list[str]:
+        names = {name for mount in self._mounts.values() for name in _names(mount / group.lstrip("/"))}
+        return sorted(names)
+
+
+class CgroupV2:
+    version = 2
+
+    def __init__(self, mount: Path) -> None:
+        self._mount = mount
+
+    def create(self, group: str, settings: Mapping[str, int]) -> None:
+        directory = self._mount
+        for part in group.strip("/").split("/"):
+            with contextlib.suppress(OSError):
+                available = set((directory / "cgroup.controllers").read_text().split())
+                wanted = [
+                    f"+{name}" for name in ("cpu", "memory", "pids", "cpuset", "io") if name in available
+                ]
+                (directory / "cgroup.subtree_control").write_text(" ".join(wanted))
+            directory /= part
+            directory.mkdir(exist_ok=True)
+        if shares := settings.get("cpu_shares"):
+            _write(directory / "cpu.weight", 1 + (shares - 2) * 9999 // 262142)
+        if quota := settings.get("cpu_quota"):
+            _write(directory / "cpu.max", f"{quota} 100000")
+        _write(directory / "memory.max", settings.get("memory_limit"))
+
+    def remove(self, group: str) -> bool:
+        return _remove_tree(self._mount / group.lstrip("/"))
+
+    def children(self, group: str) -> list[str]:
+        return sorted(_names(self._mount / group.lstrip("/")))
+
+
+def detect(mountinfo: str | None = None) -> Hierarchy:
+    """By what is mounted: v1 controllers win, because a hybrid's v2 mount has none. RuntimeError without any."""
+    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    v1: dict[str, Path] = {}
+    v2: Path | None = None
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        point, kind, options = Path(left.split()[4]), right.split()[0], right.split()[-1]
+        if kind == "cgroup2":
+            v2 = v2 or point
+        elif kind == "cgroup":
+            v1.update(
+                {name: point for name in options.split(",") if "=" not in name and name not in ("rw", "ro")}
+            )
+            v1.update({name[5:]: point for name in options.split(",") if name.startswith("name=")})
+    if "memory" in v1 and "cpu" in v1:
+        return CgroupV1(v1)
+    if v2 is not None:
+        return CgroupV2(v2)
+    raise RuntimeError("no control groups are mounted: mount cgroup2 on /sys/fs/cgroup")
+
+
+def _write(path: Path, value: int | str | None) -> None:
+    if value is None or value == 0:
+        return
+    try:
+        path.write_text(str(value))
+    except OSError as error:
+        log.warning("cannot set %s to %s: %s", path, value, error)
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _remove_tree(directory: Path) -> bool:
+    for name in _names(directory):
+        _remove_tree(directory / name)
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,178 @@
+"""Pod lifecycle event generator: keeps a picture of every pod in the runtime and says which pods changed.
+
+It lists everything each second (two cheap calls), at once after the runtime's own event stream reports an end, and looks
+at one pod again after the kubelet's own actions. Details of a container are asked for only when its state changed.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from pinnace.component.clock import Clock
+from pinnace.component.tasks import keep_running
+from pinnace.kubelet import labels
+from pinnace.kubelet.cri.runtime import (
+    Container,
+    ContainerRuntime,
+    ContainerState,
+    ContainerStatus,
+    CriError,
+    Sandbox,
+    SandboxStatus,
+)
+from pinnace.kubelet.pod_runtime import PodRuntime, pod_runtime
+
+log = logging.getLogger(__name__)
+
+AFTER_EVENT = (0.01, 0.08)  # the runtime books an end a little after it reports it
+UNHEALTHY_SECONDS = 180.0
+
+
+class Pleg:
+    """`on_change(uid)` is called after the picture of that pod changed."""
+
+    def __init__(
+        self,
+        runtime: ContainerRuntime,
+        clock: Clock,
+        on_change: Callable[[str], None],
+        relist_seconds: float = 1.0,
+    ) -> None:
+        self._runtime, self._clock, self._on_change = runtime, clock, on_change
+        self._period = relist_seconds
+        self._pods: dict[str, PodRuntime] = {}
+        self._signatures: dict[str, frozenset[tuple[str, int]]] = {}
+        self._containers: dict[str, ContainerStatus] = {}
+        self._sandboxes: dict[str, SandboxStatus] = {}
+        self._looked_at: dict[str, float] = {}
+        self._poke = asyncio.Event()
+        self.last_relist: float | None = None
+
+    def get(self, uid: str) -> PodRuntime:
+        return self._pods.get(uid) or PodRuntime(uid)
+
+    def __iter__(self) -> Iterator[PodRuntime]:
+        return iter(list(self._pods.values()))
+
+    def health_problem(self) -> str:
+        """Upstream's sentence when listing has not worked for three minutes, else ""."""
+        if self.last_relist is None:
+            return "PLEG is not healthy: pleg has yet to be successful"
+        silent = self._clock.monotonic() - self.last_relist
+        if silent < UNHEALTHY_SECONDS:
+            return ""
+        return f"PLEG is not healthy: pleg was last seen active {silent:.0f}s ago; threshold is 3m0s"
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_running("runtime events", self._listen, self._clock))
+            group.create_task(self._relist_for_ever())
+
+    async def _listen(self) -> None:
+        async for _ in self._runtime.changes():
+            self._poke.set()
+
+    async def _relist_for_ever(self) -> None:
+        while True:
+            pauses: Iterable[float] = (0.0,)
+            try:
+                await self._clock.wait_for(self._poke.wait(), self._period)
+                pauses = AFTER_EVENT
+            except TimeoutError:
+                pass
+            self._poke.clear()
+            for pause in pauses:
+                await self._clock.sleep(pause)
+                try:
+                    await self.relist()
+                except (CriError, TimeoutError) as error:
+                    log.warning("cannot list containers: %s", error)
+
+    async def relist(self) -> None:
+        """Look at everything; pods that changed are reported."""
+        begun = self._clock.monotonic()
+        boxes, containers = await asyncio.gather(
+            self._runtime.list_sandboxes(), self._runtime.list_containers()
+        )
+        by_pod: dict[str, tuple[list[Sandbox], list[Container]]] = defaultdict(lambda: ([], []))
+        for box in boxes:
+            by_pod[box.uid][0].append(box)
+        for container in containers:
+            by_pod[container.labels.get(labels.POD_UID, "")][1].append(container)
+        for uid in [uid for uid in self._pods if uid not in by_pod]:
+            by_pod[uid] = ([], [])
+        for uid, (own_boxes, own) in by_pod.items():
+            if self._looked_at.get(uid, -1.0) < begun and uid:
+                await self._take(uid, own_boxes, own, report=True)
+        self.last_relist = self._clock.monotonic()
+
+    async def refresh(self, uid: str) -> PodRuntime:
+        """Look at one pod now; the caller knows of the change, so it is not reported."""
+        chosen = {labels.POD_UID: uid}
+        boxes, containers = await asyncio.gather(
+            self._runtime.list_sandboxes(labels=chosen), self._runtime.list_containers(labels=chosen)
+        )
+        self._looked_at[uid] = self._clock.monotonic()
+        await self._take(uid, boxes, containers, report=False)
+        return self.get(uid)
+
+    async def _take(
+        self, uid: str, boxes: list[Sandbox], containers: list[Container], *, report: bool
+    ) -> None:
+        signature = frozenset(
+            [(box.id, int(box.is_ready)) for box in boxes] + [(one.id, int(one.state)) for one in containers]
+        )
+        if self._signatures.get(uid) == signature:
+            return
+        try:
+            box_states = [await self._sandbox(box) for box in boxes]
+            states = [await self._container(one) for one in containers]
+        except CriError as error:
+            if error.is_not_found:  # removed between the two calls: the next look sees it
+                self._poke.set()
+                return
+            raise
+        self._forget_missing(uid, box_states, states)
+        self._signatures[uid] = signature
+        if signature:
+            self._pods[uid] = pod_runtime(uid, box_states, states)
+        else:
+            for memory in (self._pods, self._signatures, self._looked_at):
+                memory.pop(uid, None)
+        if report:
+            self._on_change(uid)
+
+    def _forget_missing(
+        self, uid: str, boxes: list[SandboxStatus], containers: list[ContainerStatus]
+    ) -> None:
+        old = self._pods.get(uid)
+        if old is None:
+            return
+        alive = {box.id for box in boxes} | {one.id for one in containers}
+        for box in old.sandboxes:
+            if box.id not in alive:
+                self._sandboxes.pop(box.id, None)
+        for one in old.containers:
+            if one.id not in alive:
+                self._containers.pop(one.id, None)
+
+    async def _sandbox(self, box: Sandbox) -> SandboxStatus:
+        known = self._sandboxes.get(box.id)
+        if known is None or known.is_ready != box.is_ready:
+            known = self._sandboxes[box.id] = await self._runtime.sandbox_status(box.id)
+        return known
+
+    async def _container(self, one: Container) -> ContainerStatus:
+        known = self._containers.get(one.id)
+        if known is None or known.state != one.state or known.state == ContainerState.CREATED:
+            fresh = await self._runtime.container_status(one.id)
+            known = self._containers[one.id] = _with_sandbox(fresh, one)
+        return known
+
+
+def _with_sandbox(status: ContainerStatus, listed: Container) -> ContainerStatus:
+    """CRI's container status does not name its sandbox; the list does."""
+    import dataclasses
+
+    return dataclasses.replace(status, sandbox_id=listed.sandbox_id)

@@ -1,0 +1,290 @@
+"""A pod's API status from its spec and its runtime: phase, conditions, container statuses, addresses. Pure.
+
+Rules follow upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kubelet_pods.go (getPhase,
+generateAPIPodStatus) and pkg/kubelet/status/generate.go (conditions).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pinnace.api.core import pod_resources, pods
+from pinnace.api.meta import Object
+from pinnace.kubelet.container_states import Observed, container_status
+from pinnace.kubelet.pod_runtime import PodRuntime
+
+OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+Statuses = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInputs:
+    """`reason`/`message` are set when the kubelet itself failed the pod (Evicted, DeadlineExceeded, rejected)."""
+
+    now: str
+    host_ips: tuple[str, ...]
+    observed: Observed
+    failed: tuple[str, str] | None = None
+    extra_conditions: tuple[dict[str, Any], ...] = ()
+
+
+def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[str, Any]:
+    """A whole new `status`; of the pod's old status only what the kubelet does not decide is taken over."""
+    old = pod.get("status") or {}
+    seen = given.observed
+    inits = [
+        container_status(pod, one, runtime, seen, is_initialized=False) for one in pods.init_containers(pod)
+    ]
+    is_initialized = all(
+        _init_done(one, entry) for one, entry in zip(pods.init_containers(pod), inits, strict=True)
+    )
+    has_app = any(runtime.newest(one["name"]) for one in pods.containers(pod))
+    apps = [
+        container_status(pod, one, runtime, seen, is_initialized=is_initialized or has_app)
+        for one in pods.containers(pod)
+    ]
+    phase = _phase_with_history(pod, inits, apps, given)
+    status: dict[str, Any] = {
+        "phase": phase,
+        "startTime": old.get("startTime") or given.now,
+        "qosClass": pod_resources.qos_class(pod),
+        "containerStatuses": apps,
+    }
+    if generation := pod["metadata"].get("generation"):
+        status["observedGeneration"] = generation
+    if inits:
+        status["initContainerStatuses"] = inits
+    if pods.ephemeral_containers(pod):
+        status["ephemeralContainerStatuses"] = [
+            container_status(pod, one, runtime, seen, is_initialized=True)
+            for one in pods.ephemeral_containers(pod)
+        ]
+    for field in ("nominatedNodeName", "resourceClaimStatuses", "resize"):
+        if field in old:
+            status[field] = old[field]
+    _set_failure(status, old, given)
+    _set_addresses(pod, runtime, status, given)
+    status["conditions"] = _conditions(pod, runtime, status, given)
+    return status
+
+
+def _init_done(container: dict[str, Any], entry: dict[str, Any]) -> bool:
+    if pods.is_sidecar(container):
+        return bool(entry.get("started"))
+    return bool(entry.get("ready"))
+
+
+def _set_failure(status: dict[str, Any], old: dict[str, Any], given: StatusInputs) -> None:
+    if given.failed is not None:
+        status["reason"], status["message"] = given.failed
+    elif status["phase"] == "Failed":
+        for field in ("reason", "message"):
+            if old.get(field):
+                status[field] = old[field]
+
+
+def _set_addresses(pod: Object, runtime: PodRuntime, status: dict[str, Any], given: StatusInputs) -> None:
+    status["hostIP"] = given.host_ips[0]
+    status["hostIPs"] = [{"ip": ip} for ip in given.host_ips]
+    if pods.uses_host_network(pod):
+        ips: Sequence[str] = given.host_ips if runtime.sandboxes or pods.pod_ips(pod) else ()
+    else:
+        ips = runtime.ready_sandbox.ips if runtime.ready_sandbox else ()
+        if (not ips and status["phase"] in pods.TERMINAL_PHASES) or (not ips and given.observed.is_ending):
+            ips = pods.pod_ips(pod)
+    if ips:
+        status["podIP"] = ips[0]
+        status["podIPs"] = [{"ip": ip} for ip in ips]
+
+
+# -- phase --------------------------------------------------------------------------------------------------------
+def _phase_with_history(pod: Object, inits: Statuses, apps: Statuses, given: StatusInputs) -> str:
+    """A terminal phase is never left; Running does not go back to Pending."""
+    if given.failed is not None:
+        return "Failed"
+    old = pods.phase(pod)
+    if old in pods.TERMINAL_PHASES:
+        return old
+    return phase_of(pod, inits, apps, has_ended=given.observed.has_ended)
+
+
+def phase_of(pod: Object, inits: Statuses, apps: Statuses, *, has_ended: bool = False) -> str:
+    """`has_ended`: the pod was told to end and nothing of it runs any more."""
+    policy = pod["spec"].get("restartPolicy") or "Always"
+    pending_inits, failed_inits = _count_inits(pod, inits, policy)
+    states = [_state_of(entry) for entry in apps]
+    if failed_inits and policy == "Never":
+        return "Failed"
+    if pending_inits and not has_ended and "running" not in states and "stopped" not in states:
+        return "Pending"
+    if "waiting" in states:
+        return "Pending" if not has_ended else "Failed"
+    if "running" in states:
+        return "Running"
+    if not states:
+        return "Pending"
+    succeeded = all(_exit_code(entry) == 0 for entry in apps)
+    if has_ended or policy == "Never":
+        return "Succeeded" if succeeded else "Failed"
+    if policy == "OnFailure" and succeeded:
+        return "Succeeded"
+    return "Running"
+
+
+def _count_inits(pod: Object, inits: Statuses, policy: str) -> tuple[int, int]:
+    pending = failed = 0
+    for container, entry in zip(pods.init_containers(pod), inits, strict=True):
+        state = entry["state"]
+        ended = state.get("terminated")
+        if pods.is_sidecar(container):
+            pending += not entry.get("started") and not ended
+        elif ended is not None and ended["exitCode"] == 0:
+            continue
+        elif ended is not None and policy == "Never":
+            failed += 1
+        else:
+            pending += 1
+    return pending, failed
+
+
+def _state_of(entry: dict[str, Any]) -> str:
+    state = entry["state"]
+    if "running" in state:
+        return "running"
+    if "terminated" in state:
+        return "stopped"
+    return "stopped" if (entry.get("lastState") or {}).get("terminated") else "waiting"
+
+
+def _exit_code(entry: dict[str, Any]) -> int:
+    ended = entry["state"].get("terminated") or (entry.get("lastState") or {}).get("terminated") or {}
+    return ended.get("exitCode", 1)
+
+
+# -- conditions ---------------------------------------------------------------------------------------------------
+def _conditions(
+    pod: Object, runtime: PodRuntime, status: dict[str, Any], given: StatusInputs
+) -> list[dict[str, Any]]:
+    inits, apps = status.get("initContainerStatuses", []), status["containerStatuses"]
+    old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
+    phase = status["phase"]
+    sidecars = [
+        entry for one, entry in zip(pods.init_containers(pod), inits, strict=True) if pods.is_sidecar(one)
+    ]
+    ready_for_containers = _verdict(_has_ready_sandbox(pod, runtime))
+    containers_ready = _containers_ready([*sidecars, *apps], phase)
+    fresh = [
+        {"type": "PodReadyToStartContainers", **ready_for_containers},
+        {"type": "Initialized", **_initialized(pod, inits, phase)},
+        {"type": "Ready", **_pod_ready(pod, containers_ready, old)},
+        {"type": "ContainersReady", **containers_ready},
+        {"type": "PodScheduled", "status": "True"},
+        *given.extra_conditions,
+    ]
+    kept = [one for kind, one in old.items() if kind not in {entry["type"] for entry in fresh}]
+    return [
+        *(_with_times(entry, old.get(entry["type"]), given.now, status) for entry in fresh),
+        *kept,
+    ]
+
+
+def _with_times(
+    entry: dict[str, Any], old: dict[str, Any] | None, now: str, status: dict[str, Any]
+) -> dict[str, Any]:
+    same = old is not None and old.get("status") == entry["status"]
+    result = {**entry, "lastProbeTime": None}
+    result["lastTransitionTime"] = (old or {}).get("lastTransitionTime", now) if same else now
+    if "observedGeneration" in status:
+        result["observedGeneration"] = status["observedGeneration"]
+    return result
+
+
+def _verdict(holds: bool, reason: str = "", message: str = "") -> dict[str, Any]:
+    if holds:
+        return {"status": "True", **({"reason": reason} if reason else {})}
+    return {
+        "status": "False",
+        **({"reason": reason} if reason else {}),
+        **({"message": message} if message else {}),
+    }
+
+
+def _has_ready_sandbox(pod: Object, runtime: PodRuntime) -> bool:
+    sandbox = runtime.ready_sandbox
+    return sandbox is not None and (pods.uses_host_network(pod) or bool(sandbox.ips))
+
+
+def _initialized(pod: Object, inits: Statuses, phase: str) -> dict[str, Any]:
+    if phase == "Succeeded":
+        return _verdict(True, "PodCompleted" if inits else "")
+    incomplete = [
+        entry["name"]
+        for container, entry in zip(pods.init_containers(pod), inits, strict=True)
+        if not _init_done(container, entry)
+    ]
+    if not incomplete:
+        return _verdict(True)
+    return _verdict(
+        False, "ContainersNotInitialized", f"containers with incomplete status: {_go_list(incomplete)}"
+    )
+
+
+def _containers_ready(entries: Statuses, phase: str) -> dict[str, Any]:
+    if phase == "Succeeded":
+        return _verdict(False, "PodCompleted")
+    if phase == "Failed":
+        return _verdict(False, "PodFailed")
+    unready = [entry["name"] for entry in entries if not entry["ready"]]
+    if not unready:
+        return _verdict(True)
+    return _verdict(False, "ContainersNotReady", f"containers with unready status: {_go_list(unready)}")
+
+
+def _pod_ready(pod: Object, containers_ready: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """Containers first, then the readiness gates, which others set as conditions."""
+    if containers_ready["status"] != "True":
+        return containers_ready
+    messages = []
+    for gate in pod["spec"].get("readinessGates") or ():
+        kind = gate["conditionType"]
+        if kind not in old:
+            messages.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
+        elif old[kind].get("status") != "True":
+            messages.append(
+                f'the status of pod readiness gate "{kind}" is not "True", but {old[kind].get("status")}'
+            )
+    return _verdict(False, "ReadinessGatesNotReady", ", ".join(messages)) if messages else _verdict(True)
+
+
+def _go_list(names: Iterable[str]) -> str:
+    return f"[{' '.join(names)}]"
+
+
+def same_but_for_times(one: dict[str, Any] | None, other: dict[str, Any]) -> bool:
+    """Whether writing `other` over `one` would change nothing (the API drops nulls and may reorder)."""
+    return one is not None and _canonical(one) == _canonical(other)
+
+
+def _canonical(status: dict[str, Any]) -> Any:
+    body = _without_nothing(status)
+    if isinstance(body, dict) and "conditions" in body:
+        body["conditions"] = {one["type"]: one for one in body["conditions"]}
+    return body
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: clean
+            for key, one in value.items()
+            if (clean := _without_nothing(one)) is not None and clean not in ({}, [])
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_nothing(one) for one in value]
+    return value
+
+
+def failed_pod_status(pod: Object, reason: str, message: str, now: str) -> dict[str, Any]:
+    """The status of a pod that this node refuses to run."""
+    return {"phase": "Failed", "reason": reason, "message": f"Pod was rejected: {message}", "startTime": now,
+            "qosClass": pod_resources.qos_class(pod), "observedGeneration": pod["metadata"].get("generation", 1)}  # fmt: skip

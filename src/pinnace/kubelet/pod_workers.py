@@ -1,0 +1,191 @@
+"""One worker for each pod: it syncs the pod, then ends it, then cleans up after it, never two things at a time.
+
+A worker is woken by changes of the API object, of the runtime, of what the pod refers to, and by its own timer. An end
+interrupts a sync (an image pull may take an hour); a shorter grace period interrupts a longer one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.component.clock import Clock
+from pinnace.kubelet.pod_record import PodRecord
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+
+
+class PodLifecycle(Protocol):
+    """What a worker does with its pod; each step may be repeated."""
+
+    async def sync(self, record: PodRecord) -> None:
+        """Towards the spec; sets `record.retry_after` when it wants to be called again soon."""
+
+    async def end(self, record: PodRecord, grace: int) -> None:
+        """Stop everything that runs; returns when nothing does."""
+
+    async def clean_up(self, record: PodRecord) -> None:
+        """Volumes, cgroups, directories; then the final status."""
+
+    async def forget(self, record: PodRecord) -> None:
+        """Delete the API object if it waits for that, and what the runtime still keeps of the pod."""
+
+
+class PodWorker:
+    def __init__(self, record: PodRecord, lifecycle: PodLifecycle, clock: Clock, resync: float) -> None:
+        self.record = record
+        self._lifecycle, self._clock, self._resync = lifecycle, clock, resync
+        self._wake = asyncio.Event()
+        self._end = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.is_finished = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"pod {meta.key_text(self.record.pod)}")
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def wake(self) -> None:
+        self._wake.set()
+        if self.record.wants_end():
+            self._end.set()
+
+    async def _run(self) -> None:
+        try:
+            await self._sync_until_end()
+            await self._repeat("ending", self._end_pod)
+            self.record.has_ended = True
+            await self._repeat("cleaning up", lambda: self._lifecycle.clean_up(self.record))
+            await self._wait_deleted()
+            await self._repeat("removing", lambda: self._lifecycle.forget(self.record))
+        finally:
+            self.is_finished = True
+
+    async def _sync_until_end(self) -> None:
+        self.wake()
+        while not self._end.is_set():
+            self._wake.clear()
+            await self._interruptible(self._sync_once())
+            if self.record.wants_end():
+                return
+            pause = self._resync if self.record.retry_after is None else self.record.retry_after
+            await self._wait_woken(pause)
+
+    async def _sync_once(self) -> None:
+        self.record.retry_after = None
+        try:
+            await self._lifecycle.sync(self.record)
+        except Exception:
+            log.exception("sync of pod %s failed", meta.key_text(self.record.pod))
+            self.record.retry_after = RETRY_SECONDS
+
+    async def _interruptible(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work`, but give it up when the pod shall end."""
+        doing, ending = asyncio.ensure_future(work), asyncio.ensure_future(self._end.wait())
+        try:
+            await asyncio.wait((doing, ending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (doing, ending):
+                task.cancel()
+            await asyncio.gather(doing, ending, return_exceptions=True)
+
+    async def _wait_woken(self, seconds: float) -> None:
+        try:
+            await self._clock.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _end_pod(self) -> None:
+        """A new, shorter grace period while we wait starts the end over with it."""
+        self.record.is_ending = True
+        while True:
+            grace = self.record.grace_seconds()
+            ending = asyncio.ensure_future(self._lifecycle.end(self.record, grace))
+            try:
+                while not ending.done() and self.record.grace_seconds() >= grace:
+                    self._wake.clear()
+                    waking = asyncio.ensure_future(self._wake.wait())
+                    await asyncio.wait((ending, waking), return_when=asyncio.FIRST_COMPLETED)
+                    waking.cancel()
+                if ending.done():
+                    return ending.result()
+            finally:
+                ending.cancel()
+                await asyncio.gather(ending, return_exceptions=True)
+
+    async def _wait_deleted(self) -> None:
+        while not (self.record.is_gone_from_api or meta.is_terminating(self.record.pod)):
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _repeat(self, what: str, step: "_Step") -> None:
+        pause = 0.5
+        while True:
+            try:
+                await step()
+            except Exception:
+                log.exception("%s pod %s failed", what, meta.key_text(self.record.pod))
+            else:
+                return
+            await self._wait_woken(pause)
+            pause = min(pause * 2, 30.0)
+
+
+class _Step(Protocol):
+    async def __call__(self) -> None: ...
+
+
+class PodWorkers:
+    """The workers by pod uid."""
+
+    def __init__(self, lifecycle: PodLifecycle, clock: Clock, resync_seconds: float) -> None:
+        self._lifecycle, self._clock, self._resync = lifecycle, clock, resync_seconds
+        self._workers: dict[str, PodWorker] = {}
+
+    def records(self) -> list[PodRecord]:
+        return [worker.record for worker in self._workers.values()]
+
+    def record(self, uid: str) -> PodRecord | None:
+        worker = self._workers.get(uid)
+        return worker.record if worker else None
+
+    def update(self, pod: Object) -> PodRecord:
+        """A pod is new or changed."""
+        uid = meta.uid(pod)
+        worker = self._workers.get(uid)
+        if worker is None:
+            worker = self._workers[uid] = PodWorker(
+                PodRecord(pod), self._lifecycle, self._clock, self._resync
+            )
+            worker.start()
+        else:
+            worker.record.pod = pod
+            worker.wake()
+        return worker.record
+
+    def remove(self, pod: Object) -> None:
+        """The API object is gone: whatever still runs of it is ended."""
+        worker = self._workers.get(meta.uid(pod))
+        if worker is not None:
+            worker.record.is_gone_from_api = True
+            worker.wake()
+
+    def wake(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.wake()
+
+    def sweep(self) -> None:
+        """Drop workers whose pods are gone altogether."""
+        for uid in [uid for uid, worker in self._workers.items() if worker.is_finished]:
+            del self._workers[uid]
+
+    def stop(self) -> None:
+        for worker in self._workers.values():
+            worker.stop()

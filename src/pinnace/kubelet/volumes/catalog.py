@@ -1,0 +1,27 @@
+"""The volume plugins, by the field of the pod's volume that chooses them."""
+
+from typing import Any
+
+from pinnace.kubelet.volumes import payloads
+from pinnace.kubelet.volumes.empty_dir import EmptyDir
+from pinnace.kubelet.volumes.host_path import HostPath
+from pinnace.kubelet.volumes.object_files import ObjectFiles, projected
+from pinnace.kubelet.volumes.plugin import MountError, VolumePlugin
+
+PLUGINS: dict[str, VolumePlugin] = {
+    "emptyDir": EmptyDir(),
+    "hostPath": HostPath(),
+    "configMap": ObjectFiles("kubernetes.io/configmap", "configMap", payloads.config_map),
+    "secret": ObjectFiles("kubernetes.io/secret", "secret", payloads.secret),
+    "downwardAPI": ObjectFiles("kubernetes.io/downward-api", "downwardAPI", payloads.downward_api),
+    "projected": ObjectFiles("kubernetes.io/projected", "projected", projected),
+}
+
+
+def plugin_for(volume: dict[str, Any]) -> VolumePlugin:
+    """Raises MountError for a kind of volume that this node does not have."""
+    kinds = [field for field in volume if field != "name"]
+    for field in kinds:
+        if field in PLUGINS:
+            return PLUGINS[field]
+    raise MountError(f"no volume plugin matched name: {kinds[0] if kinds else 'nothing'}")

@@ -1,0 +1,62 @@
+"""What a volume plugin gets and gives: the contract of this package."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pinnace.api.meta import Object
+
+
+class MountError(Exception):
+    """The volume cannot be set up; the message is what follows `MountVolume.SetUp failed for volume "x" : `."""
+
+
+class ObjectSource(Protocol):
+    async def config_map(self, name: str) -> Object | None: ...
+
+    async def secret(self, name: str) -> Object | None: ...
+
+    async def token(self, audience: str, seconds: int) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeContext:
+    """`facts` are the addresses that only the node knows (see `environment.field_value`); `stamp` names a version of files."""
+
+    pod: Object
+    objects: ObjectSource
+    facts: Mapping[str, str]
+    allocatable: Mapping[str, Any]
+    stamp: str
+    node_memory: int
+
+    @property
+    def group(self) -> int | None:
+        return (self.pod["spec"].get("securityContext") or {}).get("fsGroup")
+
+    @property
+    def owner(self) -> int | None:
+        """The user of all containers, if they agree: a token file is readable by that user only."""
+        context = self.pod["spec"].get("securityContext") or {}
+        users = {
+            (one.get("securityContext") or {}).get("runAsUser", context.get("runAsUser"))
+            for one in self.containers
+        }
+        return users.pop() if len(users) == 1 else None
+
+    @property
+    def containers(self) -> Sequence[dict[str, Any]]:
+        spec = self.pod["spec"]
+        return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+
+
+class VolumePlugin(Protocol):
+    """`directory` is the volume's own place under the pod's directory."""
+
+    @property
+    def name(self) -> str:
+        """E.g. `kubernetes.io/empty-dir`."""
+
+    async def set_up(self, volume: dict[str, Any], directory: Path, context: VolumeContext) -> Path:
+        """Make the volume be there, or bring it up to date; returns the path to mount. Idempotent. Raises MountError."""
