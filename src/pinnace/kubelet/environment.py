@@ -122,6 +122,12 @@ def service_links(services: Iterable[Object], namespace: str) -> dict[str, str]:
     return env
 
 
+def api_server_links(services: Iterable[Object]) -> dict[str, str]:
+    """Every container finds the API server, whatever its namespace and `enableServiceLinks`."""
+    master = [one for one in services if meta.key(one) == ("default", "kubernetes")]
+    return service_links(master, "default")
+
+
 def build(
     pod: Object,
     container: dict[str, Any],

@@ -134,7 +134,7 @@ class PodObjects:
     async def environment_objects(self, container: dict[str, Any]) -> dict[tuple[str, str], Object | None]:
         """Every config map and secret that the container's environment names, by (kind, name)."""
         found: dict[tuple[str, str], Object | None] = {}
-        sources = [one for one in container.get("envFrom") or ()]
+        sources = list(container.get("envFrom") or ())
         sources += [one["valueFrom"] for one in container.get("env") or () if one.get("valueFrom")]
         for source in sources:
             for field in ("configMapRef", "configMapKeyRef"):

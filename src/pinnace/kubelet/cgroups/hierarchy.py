@@ -50,7 +50,8 @@ class CgroupV1:
 
     def remove(self, group: str) -> bool:
         directories = {mount / group.lstrip("/") for mount in self._mounts.values()}
-        return all([_remove_tree(directory) for directory in directories])
+        removed = [_remove_tree(directory) for directory in directories]
+        return all(removed)
 
     def children(self, group: str) -> list[str]:
         names = {name for mount in self._mounts.values() for name in _names(mount / group.lstrip("/"))}

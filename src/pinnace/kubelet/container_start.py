@@ -1,0 +1,181 @@
+"""Starts one container: image, configuration, create, start, postStart hook. Failures are `StartError` with upstream's reasons."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pinnace.api.core import pods
+from pinnace.api.meta import Object
+from pinnace.client.events import EventRecorder
+from pinnace.kubelet import environment, security
+from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
+from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config
+from pinnace.kubelet.environment import ConfigError
+from pinnace.kubelet.images import Images, StartError
+from pinnace.kubelet.lifecycle_hooks import HookError, HookRunner
+from pinnace.kubelet.name_resolution import hosts_file
+from pinnace.kubelet.node_facts import NodeFacts
+from pinnace.kubelet.pod_record import PodPaths, field_path
+from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
+from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.volumes.set import container_mounts
+
+CONFIG_RETRY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartContext:
+    """One pod's sandbox and volumes, the same for each of its containers."""
+
+    pod: Object
+    runtime: PodRuntime
+    sandbox_id: str
+    sandbox_config: Config
+    volumes: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def pod_ip(self) -> str:
+        sandbox = self.runtime.ready_sandbox
+        return sandbox.ips[0] if sandbox and sandbox.ips else ""
+
+
+class ContainerStarter:
+    """`services` gives every Service of the cluster, for the links in the environment."""
+
+    def __init__(
+        self,
+        *,
+        runtime: ContainerRuntime,
+        images: Images,
+        objects: ReferencedObjects,
+        hooks: HookRunner,
+        recorder: EventRecorder,
+        facts: NodeFacts,
+        paths: PodPaths,
+        services: Callable[[], Iterable[Object]],
+    ) -> None:
+        self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
+        self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
+
+    async def start(self, context: StartContext, container: dict[str, Any]) -> None:
+        pod, where = context.pod, field_path(context.pod, container["name"])
+        try:
+            secrets = await self._objects.for_pod(pod).pull_secrets()
+            image = await self._images.ensure(pod, container, secrets)
+            config = await self._configure(context, container, image)
+            container_id = await self._create(context, config)
+            self._recorder.event(pod, "Normal", "Created", "Container created", field_path=where)
+            await self._run(container_id)
+            self._recorder.event(pod, "Normal", "Started", "Container started", field_path=where)
+        except StartError as error:
+            shown = error.reason if error.reason in IMAGE_REASONS else error.message
+            self._recorder.event(pod, "Warning", "Failed", f"Error: {shown}", field_path=where)
+            raise
+        await self._post_start(context, container, container_id)
+
+    async def _configure(self, context: StartContext, container: dict[str, Any], image: Image) -> Config:
+        try:
+            security.verify_non_root(context.pod, container, image)
+            variables = await self._environment(context, container)
+            attempt = next_attempt(context.runtime, container["name"])
+            mounts = container_mounts(container, context.volumes, variables)
+        except (ConfigError, OSError) as error:
+            raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
+        mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})
+        inputs = ContainerInputs(
+            image_id=image.id,
+            image=image,
+            environment=variables,
+            mounts=mounts,
+            restart_count=attempt,
+            node_memory=self._facts.memory_bytes,
+            target_id=self._target(context, container),
+        )
+        return container_config(context.pod, container, inputs)
+
+    async def _environment(self, context: StartContext, container: dict[str, Any]) -> dict[str, str]:
+        pod = context.pod
+        found = await self._objects.for_pod(pod).environment_objects(container)
+        links: dict[str, str] = {}
+        services = self._services()
+        if pod["spec"].get("enableServiceLinks") is not False:
+            links = environment.service_links(services, pod["metadata"]["namespace"])
+        links.update(environment.api_server_links(self._services()))
+        given = environment.Surroundings(
+            get=lambda kind, name: found.get((kind, name)),
+            facts=self._facts.addresses(pod, context.runtime),
+            allocatable={name: str(amount) for name, amount in self._facts.allocatable.items()},
+            links=links,
+        )
+        return environment.build(pod, container, given=given)
+
+    def _own_mounts(
+        self, context: StartContext, container: dict[str, Any], attempt: int, taken: set[str]
+    ) -> list[dict[str, Any]]:
+        """The managed /etc/hosts and the termination message file."""
+        uid, mounts = context.runtime.uid, []
+        if "/etc/hosts" not in taken:
+            mounts.append({"container_path": "/etc/hosts", "host_path": str(self._paths.hosts(uid))})
+        message = self._paths.message(uid, container["name"], attempt)
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.touch()
+        message.chmod(0o666)
+        inside = container.get("terminationMessagePath") or DEFAULT_MESSAGE_PATH
+        if inside not in taken:
+            mounts.append({"container_path": inside, "host_path": str(message)})
+        return mounts
+
+    def _target(self, context: StartContext, container: dict[str, Any]) -> str:
+        """The container whose processes an ephemeral container shares."""
+        target = context.runtime.newest(container.get("targetContainerName") or "")
+        return target.id if target else ""
+
+    async def _create(self, context: StartContext, config: Config) -> str:
+        try:
+            return await self._runtime.create_container(context.sandbox_id, config, context.sandbox_config)
+        except CriError as error:
+            raise StartError("CreateContainerError", error.message, CONFIG_RETRY_SECONDS) from error
+
+    async def _run(self, container_id: str) -> None:
+        try:
+            await self._runtime.start_container(container_id)
+        except CriError as error:
+            raise StartError("RunContainerError", error.message, CONFIG_RETRY_SECONDS) from error
+
+    async def _post_start(self, context: StartContext, container: dict[str, Any], container_id: str) -> None:
+        handler = (container.get("lifecycle") or {}).get("postStart")
+        if not handler:
+            return
+        try:
+            await self._hooks.run(context.pod, container, container_id, handler, context.pod_ip)
+        except HookError as error:
+            where = field_path(context.pod, container["name"])
+            self._recorder.event(
+                context.pod, "Warning", "FailedPostStartHook", "PostStartHook failed", field_path=where
+            )
+            await self._runtime.stop_container(container_id, pods.grace_period_seconds(context.pod))
+            raise StartError("PostStartHookError", str(error), 1.0) from error
+
+    def write_hosts(self, context: StartContext) -> None:
+        """The pod's /etc/hosts; written once, because containers may edit their copy."""
+        path = self._paths.hosts(context.runtime.uid)
+        if path.exists() and not context.pod_ip:
+            return
+        sandbox = context.runtime.ready_sandbox
+        node = Path("/etc/hosts").read_text() if pods.uses_host_network(context.pod) else ""
+        domain = self._facts.config.cluster_domain
+        text = hosts_file(context.pod, sandbox.ips if sandbox else (), domain, node)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            path.chmod(0o644)
+
+
+IMAGE_REASONS = frozenset(
+    ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+)
+
+
+def next_attempt(runtime: PodRuntime, name: str) -> int:
+    newest = runtime.newest(name)
+    return restart_count(newest) + 1 if newest else 0

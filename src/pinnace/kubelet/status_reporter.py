@@ -1,0 +1,96 @@
+"""Computes a pod's status from all that is known, remembers it in its record, and has it written."""
+
+from pathlib import Path
+
+from pinnace.api.core import pods
+from pinnace.api.meta import Object
+from pinnace.apimachinery.times import format_time
+from pinnace.component.clock import Clock
+from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.container_states import Observed
+from pinnace.kubelet.contracts import ProbeManager
+from pinnace.kubelet.cri.runtime import ContainerState
+from pinnace.kubelet.cri_config import pod_log_dir
+from pinnace.kubelet.pod_record import PodPaths, PodRecord
+from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
+from pinnace.kubelet.pod_status import OWN_CONDITIONS, StatusInputs, pod_status
+from pinnace.kubelet.status_writer import StatusWriter
+from pinnace.kubelet.termination import termination_message
+
+
+class StatusReporter:
+    def __init__(
+        self,
+        config: KubeletConfig,
+        writer: StatusWriter,
+        probes: ProbeManager | None,
+        paths: PodPaths,
+        clock: Clock,
+    ) -> None:
+        self._config, self._writer, self._probes = config, writer, probes
+        self._paths, self._clock = paths, clock
+
+    def report(self, record: PodRecord, runtime: PodRuntime) -> None:
+        if pods.is_terminal(record.pod):
+            return  # the API has the final status already
+        self._collect_messages(record, runtime)
+        unready, unstarted = self.probe_results(record.pod, runtime)
+        observed = Observed(
+            waiting=record.waiting,
+            unready=unready,
+            unstarted=unstarted,
+            messages=record.messages,
+            is_ending=record.is_ending,
+            has_ended=record.has_ended,
+        )
+        given = StatusInputs(
+            now=format_time(self._clock.now()),
+            host_ips=(self._config.node_ip,),
+            observed=observed,
+            failed=record.failed,
+            extra_conditions=record.extra_conditions,
+        )
+        record.status = pod_status(_with_newest_status(record), runtime, given)
+        self._writer.set(record.pod, record.status)
+
+    async def flush(self, uid: str) -> None:
+        await self._writer.flush(uid)
+
+    def forget(self, uid: str) -> None:
+        self._writer.forget(uid)
+
+    def probe_results(self, pod: Object, runtime: PodRuntime) -> tuple[frozenset[str], frozenset[str]]:
+        """Ids of running containers that are not ready, and of those whose startup probe has not passed."""
+        unready, unstarted = set(), set()
+        for container in pods.all_containers(pod):
+            status = runtime.newest(container["name"])
+            if status is None or status.state != ContainerState.RUNNING or self._probes is None:
+                continue
+            if container.get("readinessProbe") and not self._probes.is_ready(status.id):
+                unready.add(status.id)
+            if container.get("startupProbe") and not self._probes.is_started(status.id):
+                unstarted.add(status.id)
+        return frozenset(unready), frozenset(unstarted)
+
+    def _collect_messages(self, record: PodRecord, runtime: PodRuntime) -> None:
+        for status in runtime.containers:
+            if status.state != ContainerState.EXITED or status.id in record.messages:
+                continue
+            file = self._paths.message(runtime.uid, status.name, restart_count(status))
+            record.messages[status.id] = termination_message(status, file, self._log_file(record.pod, status.name, restart_count(status)))  # fmt: skip
+        alive = {status.id for status in runtime.containers}
+        for gone in record.messages.keys() - alive:
+            del record.messages[gone]
+
+    def _log_file(self, pod: Object, name: str, attempt: int) -> Path:
+        return pod_log_dir(self._config.pod_logs_dir, pod) / name / f"{attempt}.log"
+
+
+def _with_newest_status(record: PodRecord) -> Object:
+    """Our own last status, with the conditions that others have set in the API since."""
+    if record.status is None:
+        return record.pod
+    in_api = (record.pod.get("status") or {}).get("conditions") or ()
+    own = [one for one in record.status["conditions"] if one["type"] in OWN_CONDITIONS]
+    others = [one for one in in_api if one["type"] not in OWN_CONDITIONS]
+    return {**record.pod, "status": {**record.status, "conditions": [*own, *others]}}
