@@ -1,0 +1,301 @@
+"""The kubelet put together: what runs, in which order it starts, and what its edges may ask (`contracts.KubeletHost`).
+
+Start: look at the runtime (so that running containers are adopted, not restarted), then take pods from the API.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import PODS, SERVICES
+from pinnace.client.events import EventRecorder
+from pinnace.client.informer import Informer
+from pinnace.client.interface import Client
+from pinnace.component.clock import Clock
+from pinnace.component.tasks import keep_running
+from pinnace.kubelet.admission import Refusal, refusal
+from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
+from pinnace.kubelet.cgroups.pods import PodCgroups
+from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.container_start import ContainerStarter
+from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
+from pinnace.kubelet.cri.runtime import (
+    ContainerRuntime,
+    ContainerState,
+    ContainerStatus,
+    CriError,
+    SandboxStatus,
+)
+from pinnace.kubelet.cri_config import pod_log_dir
+from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.images import Images
+from pinnace.kubelet.lifecycle_hooks import HookRunner
+from pinnace.kubelet.node_agent import NodeAgent
+from pinnace.kubelet.node_facts import NodeFacts
+from pinnace.kubelet.node_status import labels as node_labels
+from pinnace.kubelet.pleg import Pleg
+from pinnace.kubelet.pod_lifecycle import PodSyncer
+from pinnace.kubelet.pod_record import PodPaths, PodRecord
+from pinnace.kubelet.pod_workers import PodWorkers
+from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.status_reporter import StatusReporter
+from pinnace.kubelet.status_writer import StatusWriter
+from pinnace.kubelet.termination import Terminator, stop_grace
+
+log = logging.getLogger(__name__)
+
+
+class PodView:
+    """The pods of this node, by uid and by name. Implements `contracts.PodTable`."""
+
+    def __init__(self, workers: PodWorkers) -> None:
+        self._workers = workers
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter([record.pod for record in self._workers.records()])
+
+    def get(self, uid: str) -> Object | None:
+        record = self._workers.record(uid)
+        return record.pod if record else None
+
+    def by_name(self, namespace: str, name: str) -> Object | None:
+        """The newest of that name: an old one may still be ending."""
+        found = [pod for pod in self if meta.key(pod) == (namespace, name)]
+        return found[-1] if found else None
+
+
+class Kubelet:
+    """Edges are built with the kubelet and handed in through `attach` before `run`."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        config: KubeletConfig,
+        runtime: ContainerRuntime,
+        *,
+        hierarchy: Hierarchy | None = None,
+    ) -> None:
+        self.config, self.runtime = config, runtime
+        self._client, self._clock = client, clock
+        self.recorder = EventRecorder(client, clock, "kubelet", config.node_name)
+        self.facts = NodeFacts(config)
+        self.paths = PodPaths(config.root_dir)
+        self.cgroups = PodCgroups(hierarchy or detect(), config.cgroup_root)
+        self._pleg = Pleg(runtime, clock, self._woken, config.pleg_relist_seconds)
+        self._writer = StatusWriter(client, clock)
+        self._objects = ReferencedObjects(client, clock, self._woken)
+        self._services = Informer(client, clock, SERVICES)
+        self._pods_informer = Informer(
+            client, clock, PODS, field_selector=f"spec.nodeName={config.node_name}"
+        )
+        self.node_agent = NodeAgent(
+            client, clock, config, runtime=runtime, pleg=self._pleg, facts=self.facts, recorder=self.recorder
+        )
+        self._probes: ProbeManager | None = None
+        self._edges: list[NodeEdge] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        self._http: LifecycleHooks | None = None
+        self._assemble()
+
+    def attach(
+        self,
+        *,
+        probes: ProbeManager | None = None,
+        http_hooks: LifecycleHooks | None = None,
+        edges: Iterable[NodeEdge] = (),
+    ) -> None:
+        """Give the kubelet its probe manager, HTTP hooks and further parts that run with it."""
+        self._probes, self._http = probes, http_hooks
+        self._edges.extend(edges)
+        self._assemble()
+
+    def _assemble(self) -> None:
+        config, clock, recorder = self.config, self._clock, self.recorder
+        hooks = HookRunner(self.runtime, clock, self._http)
+        images = Images(self.runtime, recorder, clock, parallel_pulls=config.max_parallel_image_pulls)
+        self._terminator = Terminator(self.runtime, hooks, recorder, clock)
+        self._reporter = StatusReporter(config, self._writer, self._probes, self.paths, clock)
+        starter = ContainerStarter(
+            runtime=self.runtime,
+            images=images,
+            objects=self._objects,
+            hooks=hooks,
+            recorder=recorder,
+            facts=self.facts,
+            paths=self.paths,
+            services=lambda: self._services.lister,
+        )
+        self._syncer = PodSyncer(
+            client=self._client,
+            clock=clock,
+            config=config,
+            runtime=self.runtime,
+            pleg=self._pleg,
+            starter=starter,
+            terminator=self._terminator,
+            reporter=self._reporter,
+            images=images,
+            objects=self._objects,
+            cgroups=self.cgroups,
+            facts=self.facts,
+            paths=self.paths,
+            probes=self._probes,
+            recorder=recorder,
+            admit=self._admit,
+            network_problem=lambda: self.node_agent.network_problem,
+        )
+        self._workers = PodWorkers(self._syncer, clock, config.sync_frequency_seconds)
+        self._view = PodView(self._workers)
+        self._housekeeping = Housekeeping(
+            config=config,
+            clock=clock,
+            runtime=self.runtime,
+            pleg=self._pleg,
+            workers=self._workers,
+            syncer=self._syncer,
+            terminator=self._terminator,
+            cgroups=self.cgroups,
+            paths=self.paths,
+        )
+
+    async def run(self) -> None:
+        """Run this node's pods until cancelled; containers go on when it ends."""
+        self.cgroups.prepare()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks = group
+                group.create_task(self.recorder.run())
+                group.create_task(self._writer.run())
+                group.create_task(self._services.run())
+                await self._first_look()
+                group.create_task(keep_running("node agent", self.node_agent.run, self._clock))
+                group.create_task(self._pleg.run())
+                for edge in (*self._edges, *([self._probes] if self._probes else [])):
+                    group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
+                await self._services.wait_synced()
+                self._pods_informer.add_handler(self._pod_changed)
+                group.create_task(self._pods_informer.run())
+                await self._pods_informer.wait_synced()
+                group.create_task(keep_running("housekeeping", self._housekeeping.run, self._clock))
+        finally:
+            self._workers.stop()
+            self._objects.close()
+            self._tasks = None
+
+    async def _first_look(self) -> None:
+        """Wait for the runtime: without knowing what runs, containers would be started twice."""
+        while True:
+            await self.node_agent.check_runtime()
+            try:
+                return await self._pleg.relist()
+            except (CriError, TimeoutError) as error:
+                log.warning("the container runtime does not answer yet: %s", error)
+                if self._client is not None:
+                    await self._post_not_ready()
+            await self._clock.sleep(1.0)
+
+    async def _post_not_ready(self) -> None:
+        try:
+            await self.node_agent.post()
+        except Exception as error:
+            log.warning("node status not posted: %s", error)
+
+    # -- changes -------------------------------------------------------------------------------------------------
+    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            if old is not None:
+                self._workers.remove(old)
+            return
+        if old is not None and meta.uid(old) != meta.uid(new):
+            self._workers.remove(old)
+        self._workers.update(new)
+
+    def _woken(self, uid: str) -> None:
+        self._workers.wake(uid)
+
+    def _admit(self, pod: Object) -> Refusal | None:
+        node = self.node_agent.node or {
+            "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
+        }
+        others = [
+            record.current()
+            for record in self._workers.records()
+            if record.uid != meta.uid(pod) and record.status is not None and not record.has_ended
+        ]
+        return refusal(pod, node, others, self.facts.allocatable)
+
+    # -- what the edges may ask (contracts.KubeletHost) ----------------------------------------------------------
+    @property
+    def pods(self) -> PodView:
+        return self._view
+
+    def pod_status(self, uid: str) -> Object | None:
+        record = self._workers.record(uid)
+        return record.status if record else None
+
+    def containers(self, uid: str) -> list[ContainerStatus]:
+        return list(self._pleg.get(uid).containers)
+
+    def sandbox(self, uid: str) -> SandboxStatus | None:
+        return self._pleg.get(uid).ready_sandbox
+
+    def container(self, uid: str, name: str, *, previous: bool = False) -> ContainerStatus | None:
+        runtime = self._pleg.get(uid)
+        return runtime.previous(name) if previous else runtime.newest(name)
+
+    def pod_dir(self, uid: str) -> Path:
+        return self.paths.pod(uid)
+
+    def volume_dir(self, uid: str, plugin: str, volume: str) -> Path:
+        return self.paths.volume(uid, plugin, volume)
+
+    def log_path(self, pod: Object, container: str, restart_count: int) -> Path:
+        return pod_log_dir(self.config.pod_logs_dir, pod) / container / f"{restart_count}.log"
+
+    def pod_cgroup(self, pod: Object) -> str:
+        return self.cgroups.path(pod)
+
+    def restart_container(self, uid: str, container_id: str, reason: str, message: str) -> None:
+        status = next((one for one in self.containers(uid) if one.id == container_id), None)
+        record = self._workers.record(uid)
+        if status is None or record is None or self._tasks is None or status.state != ContainerState.RUNNING:
+            return
+        log.info("container %s of pod %s: %s", status.name, meta.key_text(record.pod), reason)
+        self._tasks.create_task(self._stop_container(record, status, message))
+
+    async def _stop_container(self, record: PodRecord, status: ContainerStatus, message: str) -> None:
+        grace = stop_grace(record.pod, status)
+        try:
+            await self._terminator.stop(
+                record.pod, status, self._pleg.get(record.uid), grace=grace, message=message
+            )
+            await self._pleg.refresh(record.uid)
+        except CriError as error:
+            log.warning("container %s was not stopped: %s", status.id[:13], error)
+        self._workers.wake(record.uid)
+
+    def probe_changed(self, uid: str) -> None:
+        record = self._workers.record(uid)
+        if record is not None and not record.has_ended:
+            self._reporter.report(record, self._pleg.get(uid))
+            self._workers.wake(uid)
+
+    async def evict(
+        self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Iterable[Object] = ()
+    ) -> None:
+        record = self._workers.record(uid)
+        if record is None:
+            return
+        record.failed = ("Evicted", message)
+        record.grace_override = grace_period_seconds
+        record.extra_conditions = tuple(conditions)
+        self._reporter.report(record, self._pleg.get(uid))
+        self._workers.wake(uid)
+
+    def set_node_condition(self, condition: dict[str, Any]) -> None:
+        self.node_agent.set_condition(condition)
