@@ -158,9 +158,8 @@ class NodeAgent:
         name = self._config.node_name
         try:
             self.node = await self._client.create(NODES, initial_node(self._config, status))
-            self._posted, self._posted_at = status, self._clock.monotonic()
             self._recorder.event(self.reference(), "Normal", "Starting", "Starting kubelet.")
-            self._tell_transitions(None, status)
+            await self.post()
         except AlreadyExists:
             self.node = await self._client.get(NODES, name)
             wanted = {key: value for key, value in labels(self._config).items()

@@ -104,7 +104,11 @@ def patch_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     if isinstance(patch.get("podIPs"), list) and old.get("podIPs"):
         patch["podIPs"] = [{"$patch": "replace"}, *patch["podIPs"]]
     known = {one["type"]: one for one in old.get("conditions") or ()}
-    changed = [one for one in new.get("conditions") or () if not _same_condition(known.get(one["type"]), one)]
+    changed = [
+        {**dict.fromkeys(known.get(one["type"], {})), **one}  # nulls for what a condition no longer says
+        for one in new.get("conditions") or ()
+        if not _same_condition(known.get(one["type"]), one)
+    ]
     gone = known.keys() - {one["type"] for one in new.get("conditions") or ()}
     changed += [{"$patch": "delete", "type": kind} for kind in sorted(gone)]
     if changed:
