@@ -1,10 +1,9 @@
-"""What decoding does upstream: null counts as absent, times are whole UTC seconds, quantities are in canonical form."""
+"""What decoding does upstream: null counts as absent, times are whole UTC seconds."""
 
-from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
-from pinnace.apimachinery import quantity, times
+from pinnace.apimachinery import times
 
 
 def drop_nulls(value: Any) -> None:
@@ -60,19 +59,3 @@ def conditions(status: dict[str, Any] | None) -> None:
     """Rewrite the times of `status.conditions`."""
     for condition in (status or {}).get("conditions") or ():
         times_in(condition, "lastTransitionTime", "lastProbeTime", "lastUpdateTime", "lastHeartbeatTime")
-
-
-def quantities(amounts: dict[str, Any] | None) -> None:
-    """Rewrite each quantity of a resource list; what is none stays, for validation to reject."""
-    for name, amount in (amounts or {}).items():
-        try:
-            amounts[name] = quantity.canonical(amount)  # type: ignore[index]  # not None: it has items
-        except ValueError:
-            continue
-
-
-def quantity_lists(container: dict[str, Any] | None, keys: Iterable[str] = ("limits", "requests")) -> None:
-    if container:
-        for key in keys:
-            if key in container:
-                quantities(container[key])

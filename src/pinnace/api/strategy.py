@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pinnace.api import fields, metadata, names, normalise
 from pinnace.api.meta import Object
 from pinnace.api.resources import Resource
-from pinnace.apimachinery.errors import Cause
+from pinnace.apimachinery.errors import BadRequest, Cause
 
 _ENVELOPE = frozenset(("apiVersion", "kind", "metadata"))
 
@@ -31,13 +31,26 @@ class Strategy:
 
     # -- decoding -------------------------------------------------------------------------------------------
     def default(self, obj: Object) -> None:
-        """Fill in, in place, what the user left out; also puts values into canonical form."""
-        obj.setdefault("metadata", {})
+        """Fill in, in place, what the user left out, and put values into canonical form.
+
+        Raises BadRequest for values that cannot be read (quantities, base64, a wrong type that no schema check caught).
+        """
+        try:
+            self._normalise(obj)
+            self.set_defaults(obj)
+        except (ValueError, TypeError, AttributeError) as error:
+            kind, version = self.resource.kind, self.resource.gvr.version
+            message = f'{kind} in version "{version}" cannot be handled as a {kind}: {error}'
+            raise BadRequest(message) from error
+
+    def set_defaults(self, obj: Object) -> None:
+        """The kind's own defaults."""
+
+    def _normalise(self, obj: Object) -> None:
+        own = obj.setdefault("metadata", {})
         normalise.drop_nulls(obj)
-        normalise.drop_empty(
-            obj["metadata"], "labels", "annotations", "finalizers", "ownerReferences", "generateName"
-        )
-        normalise.times_in(obj["metadata"], "creationTimestamp", "deletionTimestamp")
+        normalise.drop_empty(own, "labels", "annotations", "finalizers", "ownerReferences", "generateName")
+        normalise.times_in(own, "creationTimestamp", "deletionTimestamp")
         if self.has_status:
             normalise.conditions(obj.get("status"))
 

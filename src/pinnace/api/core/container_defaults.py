@@ -83,11 +83,8 @@ def round_amounts(amounts: dict[str, Any] | None) -> None:
 
 @lru_cache(maxsize=4096)
 def canonical(amount: str | int | float) -> str:
-    """Text that is no quantity stays, for validation to reject."""
-    try:
-        text = quantity.canonical(amount)
-        if text[-1] in "nu":
-            return quantity.format_quantity(quantity.parse(quantity.milli(text)).scaleb(-3))
-    except ValueError:
-        return str(amount)
+    """Raises ValueError for text that is no quantity."""
+    text = quantity.canonical(amount)
+    if text[-1] in "nu":
+        return quantity.format_quantity(quantity.parse(quantity.milli(text)).scaleb(-3))
     return text

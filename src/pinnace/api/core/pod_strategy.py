@@ -1,9 +1,17 @@
 """The strategy of pods: what is reset on create and update, what is selectable."""
 
+from pinnace.api import fields, meta
 from pinnace.api.core import pod_resources
-from pinnace.api.core.pod_defaults import set_pod_defaults
+from pinnace.api.core.pod_defaults import set_pod_defaults, sync_service_account
+from pinnace.api.core.pod_update_validation import (
+    validate_ephemeral_update,
+    validate_pod_update,
+    validate_status_transitions,
+)
+from pinnace.api.core.pod_validation import validate_pod
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
+from pinnace.apimachinery.errors import Cause
 
 _SPEC_LABELS = ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName")
 _STATUS_LABELS = ("phase", "podIP", "nominatedNodeName")
@@ -28,15 +36,49 @@ class PodStrategy(Strategy):
         )
     )
 
-    def default(self, obj: Object) -> None:
-        super().default(obj)
+    def set_defaults(self, obj: Object) -> None:
         set_pod_defaults(obj)
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
-        spec = obj.get("spec") or {}
-        status = {"phase": "Pending", "qosClass": pod_resources.compute_qos_class(spec)}
-        obj["status"] = {**status, **({"conditions": [_GATED.copy()]} if spec.get("schedulingGates") else {})}
+        spec = obj.setdefault("spec", {})
+        sync_service_account(spec)  # admission may have chosen one
+        obj["status"] = {"phase": "Pending", "qosClass": pod_resources.compute_qos_class(spec)}
+        if spec.get("schedulingGates"):
+            obj["status"]["conditions"] = [_GATED.copy()]
+
+    def prepare_status_update(self, new: Object, old: Object) -> None:
+        super().prepare_status_update(new, old)
+        if qos := (old.get("status") or {}).get("qosClass"):
+            new.setdefault("status", {})["qosClass"] = qos
+
+    def prepare_ephemeral_containers_update(self, new: Object, old: Object) -> None:
+        """Through `pods/ephemeralcontainers`: nothing but that list changes."""
+        added = (new.get("spec") or {}).get("ephemeralContainers")
+        version = new["metadata"].get("resourceVersion")
+        new.clear()
+        new.update(meta.mutable_copy(old))
+        new["spec"]["ephemeralContainers"] = added or []
+        if version:
+            new["metadata"]["resourceVersion"] = version
+        if self.bumps_generation(new, old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+    def validate(self, obj: Object) -> list[Cause]:
+        found = super().validate(obj) + list(validate_pod(obj))
+        if (obj.get("spec") or {}).get("ephemeralContainers"):
+            why = "cannot be set on create"
+            found.append(fields.forbidden("spec.ephemeralContainers", why))
+        return found
+
+    def validate_update(self, new: Object, old: Object) -> list[Cause]:
+        return super().validate_update(new, old) + list(validate_pod_update(new, old))
+
+    def validate_ephemeral_containers_update(self, new: Object, old: Object) -> list[Cause]:
+        return super().validate_update(new, old) + list(validate_ephemeral_update(new, old))
+
+    def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
+        return super().validate_status_update(new, old) + list(validate_status_transitions(new, old))
 
     def field_labels(self, obj: Object) -> dict[str, str]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

@@ -1,0 +1,66 @@
+"""What Deployments, ReplicaSets and DaemonSets have in common: a selector, and a template that it selects."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pinnace.api import fields, label_selectors
+from pinnace.api.core.pod_validation import validate_template
+from pinnace.apimachinery import selectors
+from pinnace.apimachinery.errors import Cause
+
+
+def validate_selector_and_template(
+    spec: Mapping[str, Any], owner: str, *, deadline_owner: str = "", old_template: Any = None
+) -> Iterator[Cause]:
+    """`owner` and `deadline_owner` are how upstream's sentences name the kind."""
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    if selector is None:
+        yield fields.required("spec.selector")
+    else:
+        yield from label_selectors.validate(selector, "spec.selector")
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            why = f"empty selector is invalid for {owner}"
+            yield fields.invalid("spec.selector", selector, why)
+    yield from _validate_match(selector, template)
+    if old_template is None or old_template != template:
+        yield from validate_template(template, "spec.template")
+    pod_spec = template.get("spec") or {}
+    policy = pod_spec.get("restartPolicy")
+    if policy != "Always":
+        yield fields.not_supported("spec.template.spec.restartPolicy", policy or "", ("Always",))
+    if pod_spec.get("activeDeadlineSeconds") is not None:
+        why = f"activeDeadlineSeconds in {deadline_owner or owner} is not Supported"
+        yield fields.forbidden("spec.template.spec.activeDeadlineSeconds", why)
+
+
+def _validate_match(selector: Mapping[str, Any] | None, template: Mapping[str, Any]) -> Iterator[Cause]:
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    try:
+        parsed = selectors.from_label_selector(selector)
+    except selectors.SelectorError:
+        return
+    if selector is not None and not parsed.is_everything and not parsed.matches(labels):
+        yield fields.invalid(
+            "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
+        )
+
+
+def validate_rolling_update(
+    rolling: Mapping[str, Any] | None, path: str, *, unavailable_first: bool = True
+) -> Iterator[Cause]:
+    """Surge and unavailability: integers or percentages, not both zero."""
+    if rolling is None:
+        yield fields.required(path, "this should be defaulted and never be nil")
+        return
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    yield from label_selectors.validate_int_or_percent(unavailable, f"{path}.maxUnavailable")
+    yield from label_selectors.validate_int_or_percent(surge, f"{path}.maxSurge")
+    if label_selectors.is_zero(unavailable) and label_selectors.is_zero(surge):
+        zero = 0 if unavailable is None else unavailable
+        yield fields.invalid(f"{path}.maxUnavailable", zero, "may not be 0 when `maxSurge` is 0")
+    yield from label_selectors.validate_at_most_all(unavailable, f"{path}.maxUnavailable")
+
+
+def validate_counts(spec: Mapping[str, Any], *names: str) -> Iterator[Cause]:
+    for name in names:
+        yield from fields.non_negative(f"spec.{name}", spec.get(name))

@@ -1,0 +1,47 @@
+"""Leases: heartbeats of nodes and locks of leaders."""
+
+from datetime import datetime, timedelta
+
+from pinnace.api import fields, normalise
+from pinnace.api.meta import Object
+from pinnace.api.strategy import Strategy
+from pinnace.apimachinery import times
+from pinnace.apimachinery.errors import Cause
+
+
+def renewed_at(lease: Object) -> datetime | None:
+    text = (lease.get("spec") or {}).get("renewTime")
+    return times.parse_time(text) if text else None
+
+
+def is_expired(lease: Object, now: datetime) -> bool:
+    """Nobody renewed it for as long as its holder promised to."""
+    renewed = renewed_at(lease)
+    seconds = (lease.get("spec") or {}).get("leaseDurationSeconds") or 0
+    return renewed is None or renewed + timedelta(seconds=seconds) < now
+
+
+class LeaseStrategy(Strategy):
+    allows_create_on_update = True
+    allows_unconditional_update = False
+
+    def set_defaults(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        for field in ("acquireTime", "renewTime"):
+            if field in spec:
+                spec[field] = normalise.micro_time_text(spec[field])
+
+    def validate(self, obj: Object) -> list[Cause]:
+        return super().validate(obj) + _validate_spec(obj)
+
+    def validate_update(self, new: Object, old: Object) -> list[Cause]:
+        return super().validate_update(new, old) + _validate_spec(new)
+
+
+def _validate_spec(obj: Object) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    seconds = spec.get("leaseDurationSeconds")
+    found: list[Cause] = []
+    if seconds is not None and seconds <= 0:
+        found.append(fields.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+    return found + fields.non_negative("spec.leaseTransitions", spec.get("leaseTransitions"))

@@ -1,0 +1,76 @@
+"""Validation of the security contexts of pods and containers. Left out: Windows options, AppArmor, SELinux."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pinnace.api import fields
+from pinnace.apimachinery.errors import Cause
+
+Found = Iterator[Cause]
+MAX_ID = 2147483647
+_ID_RANGE = f"must be between 0 and {MAX_ID}, inclusive"
+SECCOMP_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
+_SYSCTL = r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+_sysctl = re.compile(_SYSCTL).fullmatch
+
+
+def _validate_id(value: int | None, path: str) -> Found:
+    if value is not None and not 0 <= value <= MAX_ID:
+        yield fields.invalid(path, value, _ID_RANGE)
+
+
+def validate_pod_security(context: Mapping[str, Any], path: str) -> Found:
+    for field in ("fsGroup", "runAsUser", "runAsGroup"):
+        yield from _validate_id(context.get(field), f"{path}.{field}")
+    for index, group in enumerate(context.get("supplementalGroups") or ()):
+        yield from _validate_id(group, f"{path}.supplementalGroups[{index}]")
+    policy = context.get("fsGroupChangePolicy")
+    if policy is not None and policy not in ("Always", "OnRootMismatch"):
+        yield fields.not_supported(f"{path}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
+    yield from _validate_seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
+    yield from _validate_sysctls(context, f"{path}.sysctls")
+
+
+def _validate_sysctls(context: Mapping[str, Any], path: str) -> Found:
+    taken: set[str] = set()
+    for index, sysctl in enumerate(context.get("sysctls") or ()):
+        name, here = sysctl.get("name") or "", f"{path}[{index}].name"
+        if not name:
+            yield fields.required(here)
+        elif len(name) > 253 or not _sysctl(name):
+            why = f"must have at most 253 characters and match regex ^{_SYSCTL}$"
+            yield fields.invalid(here, name, why)
+        elif name in taken:
+            yield fields.duplicate(here, name)
+        taken.add(name)
+
+
+def validate_container_security(context: Mapping[str, Any], path: str) -> Found:
+    for field in ("runAsUser", "runAsGroup"):
+        yield from _validate_id(context.get(field), f"{path}.{field}")
+    yield from _validate_seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
+    if context.get("allowPrivilegeEscalation") is not False:
+        return
+    if context.get("privileged"):
+        why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+        yield fields.invalid(path, context, why)
+    if "SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
+        why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
+        yield fields.invalid(path, context, why)
+
+
+def _validate_seccomp(profile: Mapping[str, Any] | None, path: str) -> Found:
+    if profile is None:
+        return
+    kind, local = profile.get("type") or "", profile.get("localhostProfile")
+    if not kind:
+        yield fields.required(f"{path}.type", "type is required when seccompProfile is set")
+    elif kind not in SECCOMP_TYPES:
+        yield fields.not_supported(f"{path}.type", kind, SECCOMP_TYPES)
+    elif kind == "Localhost" and not local:
+        why = "must be set when seccomp type is Localhost"
+        yield fields.required(f"{path}.localhostProfile", why)
+    elif kind != "Localhost" and local is not None:
+        why = "can only be set when seccomp type is Localhost"
+        yield fields.invalid(f"{path}.localhostProfile", local, why)
