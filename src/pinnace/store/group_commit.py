@@ -68,6 +68,7 @@ class GroupCommit:
         self._compactions: list[Compaction] = []
         self._unchecked = 0  # bytes in the write-ahead log since the last checkpoint, about
         self._stopping = False
+        self._failing = False  # said once, not for every write
 
     def put(self, work: Write | Compaction) -> None:
         self._queue.put(work)
@@ -133,9 +134,14 @@ class GroupCommit:
         try:
             self._insert(rows)
         except Exception as error:
-            log.warning("%d writes failed: %s", len(writes), error)
+            if not self._failing:
+                log.error("the store refuses writes: %s", failure(error))
+            self._failing = True
             self._land(Commit(answers=[(write.done, failure(error)) for write in writes]))
             return
+        if rows and self._failing:
+            log.warning("the store takes writes again")
+            self._failing = False
         self._apply(changed, revision)
         again = [write for write in refused if not write.expected and write.key not in state.heads]
         commit.answers += [(write.done, self._refusal(write)) for write in refused if write not in again]
@@ -210,8 +216,8 @@ class GroupCommit:
             self._finish_compaction(error)
 
     def _checkpoint(self) -> None:
+        self._unchecked = 0  # also when it fails: the next attempt is due after as many bytes again
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self._unchecked = 0
 
     def _close(self) -> None:
         try:
