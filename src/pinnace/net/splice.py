@@ -3,8 +3,8 @@
     async def splice(one: ByteStream, other: ByteStream) -> None
 
 Bytes are copied both ways, a direction reading on only when the far side took what came before, so a slow peer slows
-the other one and nothing piles up. As upstream's upgrade-aware proxy does, the first direction that ends (end of
-file or a broken connection) ends both; both streams are then flushed and closed.
+the other one and nothing piles up. As upstream's upgrade-aware proxy does, the first stream that ends ends both; both are
+then flushed and closed. A stream that takes no more bytes may have said its last words before: they are still delivered.
 """
 
 import asyncio
@@ -16,7 +16,9 @@ from pinnace.net.streams import ByteStream
 async def splice(one: ByteStream, other: ByteStream) -> None:
     ways = {asyncio.create_task(copy(one, other)), asyncio.create_task(copy(other, one))}
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        if pending and not all(way.result() for way in done):
+            await asyncio.wait(pending)
     finally:
         for way in ways:
             way.cancel()
@@ -26,8 +28,16 @@ async def splice(one: ByteStream, other: ByteStream) -> None:
                 await stream.close()
 
 
-async def copy(source: ByteStream, target: ByteStream) -> None:
-    """Copy one direction until the source ends; a broken connection is an end."""
-    with contextlib.suppress(ConnectionError):
-        while data := await source.read():
+async def copy(source: ByteStream, target: ByteStream) -> bool:
+    """Copy one direction; True when the source ended, False when the target broke."""
+    while True:
+        try:
+            data = await source.read()
+        except ConnectionError:
+            return True
+        if not data:
+            return True
+        try:
             await target.write(data)
+        except ConnectionError:
+            return False

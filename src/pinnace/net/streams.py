@@ -5,10 +5,11 @@ memory. Nothing here knows a protocol.
 """
 
 import asyncio
-import contextlib
+import ssl
 from typing import Protocol
 
 CHUNK = 64 * 1024
+READ_AHEAD = 256 * 1024
 
 
 class ByteStream(Protocol):
@@ -29,32 +30,118 @@ class ByteStream(Protocol):
         ...
 
 
-class SocketStream:
-    """A connection opened by `asyncio.open_connection`; `first` holds bytes already read past an HTTP head."""
+class Inbox:
+    """Bytes that arrived and were not read yet; asks `transport` to pause while too many wait.
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes = b""
-    ) -> None:
-        self._reader, self._writer, self._first = reader, writer, first
+    What arrived before the connection broke can still be read: peers close as soon as they have said all.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._ended = self._paused = False
+        self._arrived = asyncio.Event()
+        self.transport: asyncio.ReadTransport | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended
+
+    def put(self, data: bytes) -> None:
+        self._waiting += data
+        if len(self._waiting) > READ_AHEAD and not self._paused and self.transport is not None:
+            self._paused = True
+            self.transport.pause_reading()
+        self._arrived.set()
+
+    def put_back(self, data: bytes) -> None:
+        """Read too far: the next reader gets it."""
+        self._waiting[:0] = data
+
+    def end(self) -> None:
+        self._ended = True
+        self._arrived.set()
+
+    async def get(self) -> bytes:
+        while not self._waiting and not self._ended:
+            self._arrived.clear()
+            await self._arrived.wait()
+        data = bytes(self._waiting[:CHUNK])
+        del self._waiting[:CHUNK]
+        if self._paused and len(self._waiting) < READ_AHEAD // 2 and not self._ended:
+            self._paused = False
+            if self.transport is not None:
+                self.transport.resume_reading()
+        return data
+
+
+class SocketStream(asyncio.Protocol):
+    """A TCP or TLS connection that we open: `await SocketStream.connect(host, port)`."""
+
+    def __init__(self) -> None:
+        self._inbox = Inbox()
+        self._transport: asyncio.Transport | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+
+    @classmethod
+    async def connect(
+        cls, host: str, port: int, *, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    ) -> "SocketStream":
+        """Raises OSError when there is nobody, or TLS fails."""
+        loop = asyncio.get_running_loop()
+        name = (server_name or host) if tls is not None else None
+        _, stream = await loop.create_connection(cls, host, port, ssl=tls, server_hostname=name)
+        return stream
 
     async def read(self) -> bytes:
-        if self._first:
-            first, self._first = self._first, b""
-            return first
-        return await self._reader.read(CHUNK)
+        return await self._inbox.get()
+
+    def put_back(self, data: bytes) -> None:
+        self._inbox.put_back(data)
 
     async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("the connection is closed")
+        self._transport.write(data)
+        await self._may_write.wait()
 
     async def write_eof(self) -> None:
-        if self._writer.can_write_eof():
-            self._writer.write_eof()
+        if (
+            self._transport is not None
+            and not self._transport.is_closing()
+            and self._transport.can_write_eof()
+        ):
+            self._transport.write_eof()
 
     async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        """What was written is still sent, in the background: a peer that reads no more cannot hold us."""
+        self.abandon()
+
+    def abandon(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = self._inbox.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._inbox.put(data)
+
+    def eof_received(self) -> bool:
+        """We may still write; TLS transports close themselves all the same."""
+        self._inbox.end()
+        return not (self._transport is not None and self._transport.get_extra_info("sslcontext"))
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inbox.end()
+        self._may_write.set()
 
 
 class _PipeEnd:

@@ -8,7 +8,6 @@ aiohttp knows only `Upgrade: websocket`; here any protocol is possible, since th
 it reads the 101.
 """
 
-import asyncio
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from pinnace.net.splice import splice
-from pinnace.net.streams import CHUNK, ByteStream, SocketStream
+from pinnace.net.streams import ByteStream, Inbox, SocketStream
 
 Headers = Sequence[tuple[str, str]]
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
-READ_AHEAD = 256 * 1024
 HOP_BY_HOP = {
     "host",
     "content-length",
@@ -69,61 +67,74 @@ async def request_upgrade(
     Raises ConnectionError (or another OSError) when there is no server, or no HTTP answer. The caller sets the
     deadline and sends Connection and Upgrade among `headers`.
     """
-    reader, writer = await asyncio.open_connection(
-        address.host,
-        address.port,
-        ssl=address.tls,
-        server_hostname=(address.server_name or address.host) if address.tls else None,
+    stream = await SocketStream.connect(
+        address.host, address.port, tls=address.tls, server_name=address.server_name
     )
     try:
         own_host = [("Host", f"{address.host}:{address.port}")]
         lines = [f"{name}: {value}\r\n" for name, value in (*own_host, *headers)]
-        writer.write(f"{method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1"))
-        await writer.drain()
-        status, reason, answer_headers = await _read_head(reader)
-        stream = SocketStream(reader, writer)
+        await stream.write(f"{method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1"))
+        head = await _read_until(stream, b"\r\n\r\n", MAX_HEAD)
+        status, reason, answer_headers = _parse_head(head)
         if status == 101:
             return UpgradeAnswer(status, reason, answer_headers, stream)
-        body = await _read_body(reader, {name.lower(): value for name, value in answer_headers})
+        body = await _read_body(stream, {name.lower(): value for name, value in answer_headers})
         await stream.close()
         return UpgradeAnswer(status, reason, answer_headers, stream, body)
     except BaseException:
-        writer.close()
+        stream.abandon()
         raise
 
 
-async def _read_head(reader: asyncio.StreamReader) -> tuple[int, str, list[tuple[str, str]]]:
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        version, status, reason = (*first.split(" ", 2), "")[:3]
-        if not version.startswith("HTTP/1."):
-            raise ConnectionError(f"not an HTTP answer: {first[:80]!r}")
-        pairs = [line.partition(":") for line in lines if line]
-        return int(status), reason, [(name.strip(), value.strip()) for name, _, value in pairs]
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
-        raise ConnectionError(f"no HTTP answer: {error}") from error
+async def _read_until(stream: SocketStream, end: bytes, limit: int) -> bytes:
+    """Up to and including `end`; the rest stays in the stream."""
+    found = b""
+    while (at := found.find(end)) < 0:
+        if not (data := await stream.read()) or len(found) > limit:
+            raise ConnectionError(f"no HTTP answer: {found[:80]!r}")
+        found += data
+    stream.put_back(found[at + len(end) :])
+    return found[: at + len(end)]
 
 
-async def _read_body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+def _parse_head(head: bytes) -> tuple[int, str, list[tuple[str, str]]]:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, status, reason = (*first.split(" ", 2), "", "")[:3]
+    if not version.startswith("HTTP/1.") or not status.isdigit():
+        raise ConnectionError(f"no HTTP answer: {first[:80]!r}")
+    pairs = [line.partition(":") for line in lines if line]
+    return int(status), reason, [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+async def _read_body(stream: SocketStream, headers: dict[str, str]) -> bytes:
+    """As far as it comes, at most `MAX_BODY`."""
     try:
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            return await _read_chunks(reader)
-        if "content-length" in headers:
-            return await reader.readexactly(min(int(headers["content-length"]), MAX_BODY))
-        return await reader.read(MAX_BODY)
-    except (asyncio.IncompleteReadError, ValueError):
+            return await _read_chunks(stream)
+        size = int(headers.get("content-length", MAX_BODY))
+        return await _read_size(stream, min(size, MAX_BODY))
+    except (ConnectionError, ValueError):
         return b""
 
 
-async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+async def _read_size(stream: SocketStream, size: int) -> bytes:
+    """`size` bytes, fewer when the stream ends before."""
+    found = b""
+    while len(found) < size and (data := await stream.read()):
+        found += data
+    stream.put_back(found[size:])
+    return found[:size]
+
+
+async def _read_chunks(stream: SocketStream) -> bytes:
     body = b""
     while len(body) < MAX_BODY:
-        size = int((await reader.readline()).split(b";")[0].strip() or b"0", 16)
+        line = await _read_until(stream, b"\r\n", MAX_HEAD)
+        size = int(line.split(b";")[0].strip() or b"0", 16)
         if size == 0:
             break
-        body += await reader.readexactly(min(size, MAX_BODY))
-        await reader.readline()
+        body += await _read_size(stream, min(size, MAX_BODY))
+        await _read_until(stream, b"\r\n", MAX_HEAD)
     return body
 
 
@@ -133,9 +144,9 @@ class AcceptedStream:
     def __init__(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         self._protocol = request.protocol
         self._response = response
-        self._received = bytearray()
-        self._ended = self._paused = self._closed = False
-        self._arrived = asyncio.Event()
+        self._inbox = Inbox()
+        self._inbox.transport = request.transport  # the protocol's own pausing is for HTTP messages
+        self._closed = False
 
     @property
     def response(self) -> web.StreamResponse:
@@ -143,30 +154,17 @@ class AcceptedStream:
         return self._response
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._received += data
-        if len(self._received) > READ_AHEAD and not self._paused:
-            self._paused = True
-            self._protocol.pause_reading()
-        self._arrived.set()
+        self._inbox.put(data)
         return False, b""
 
     def feed_eof(self) -> None:
-        self._ended = True
-        self._arrived.set()
+        self._inbox.end()
 
     async def read(self) -> bytes:
-        while not self._received and not self._ended:
-            self._arrived.clear()
-            await self._arrived.wait()
-        data = bytes(self._received[:CHUNK])
-        del self._received[:CHUNK]
-        if self._paused and len(self._received) < READ_AHEAD // 2:
-            self._paused = False
-            self._protocol.resume_reading()
-        return data
+        return await self._inbox.get()
 
     async def write(self, data: bytes) -> None:
-        if self._closed or self._ended:
+        if self._closed or self._inbox.has_ended:
             raise ConnectionResetError("the connection is closed")
         await self._response.write(data)
 
@@ -177,7 +175,7 @@ class AcceptedStream:
         if self._closed:
             return
         self._closed = True
-        self.feed_eof()
+        self._inbox.end()
         if (transport := self._protocol.transport) is not None:
             transport.close()
 

@@ -63,3 +63,30 @@ async def test_the_end_of_one_side_closes_the_other() -> None:
     await task
     assert await client.read() == b"last words"
     assert await client.read() == b""
+
+
+class Deaf:
+    """Takes no bytes, but has something to say."""
+
+    def __init__(self, *said: bytes) -> None:
+        self._said = [*said, b""]
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(0)
+        return self._said.pop(0)
+
+    async def write(self, data: bytes) -> None:
+        raise ConnectionResetError
+
+    async def write_eof(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_last_words_of_a_stream_that_takes_nothing_more_are_delivered() -> None:
+    client, front = pipe()
+    await client.write(b"too late")
+    await splice(front, Deaf(b"the", b" result"))
+    assert await read_all(client) == b"the result"

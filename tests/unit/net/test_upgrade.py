@@ -80,6 +80,39 @@ async def test_the_proxy_passes_the_upgrade_and_large_data_through(proxy: Addres
     await answer.stream.close()
 
 
+async def test_a_reader_that_is_slow_loses_nothing_and_last_words_are_delivered() -> None:
+    size = 3_000_000
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        stream = await accept_upgrade(request, [("Upgrade", "SPDY/3.1")])
+        received = 0
+        while received < size:
+            received += len(await stream.read())
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await stream.write(b"b" * 30_000)
+        await stream.close()
+        return stream.response
+
+    runner, backend = await serve(handle)
+
+    async def pass_on(request: web.BaseRequest) -> web.StreamResponse:
+        return await proxy_upgrade(request, backend, "/", forwarded_headers(request))
+
+    front_runner, front = await serve(pass_on)
+    answer = await request_upgrade(front, "POST", "/", UPGRADE)
+    for _ in range(0, size, 30_000):
+        await answer.stream.write(b"a" * 30_000)
+    received = 0
+    while part := await answer.stream.read():
+        received += len(part)
+        await asyncio.sleep(0)
+    assert received == size
+    await answer.stream.close()
+    await front_runner.cleanup()
+    await runner.cleanup()
+
+
 async def test_the_proxy_hands_a_refusal_on(proxy: Address) -> None:
     answer = await request_upgrade(proxy, "POST", "/refuse", UPGRADE)
     assert (answer.status, answer.body) == (403, b'{"message": "no"}')
