@@ -6,7 +6,7 @@ memory. Nothing here knows a protocol.
 
 import asyncio
 import ssl
-from typing import Protocol
+from typing import Protocol, cast
 
 CHUNK = 64 * 1024
 READ_AHEAD = 256 * 1024
@@ -122,8 +122,9 @@ class SocketStream(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = self._inbox.transport = transport
+        self._transport = self._inbox.transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._inbox.put(data)

@@ -1,7 +1,8 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from pinnace.net.upgrade import Address, accept_upgrade, forwarded_headers, proxy_upgrade, request_upgrade
@@ -9,7 +10,9 @@ from pinnace.net.upgrade import Address, accept_upgrade, forwarded_headers, prox
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")]
 
 
-async def serve(handler) -> tuple[web.ServerRunner, Address]:
+async def serve(
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> tuple[web.ServerRunner, Address]:
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -80,7 +83,12 @@ async def test_the_proxy_passes_the_upgrade_and_large_data_through(proxy: Addres
     await answer.stream.close()
 
 
-async def test_a_reader_that_is_slow_loses_nothing_and_last_words_are_delivered() -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_slow_reader_loses_nothing_and_last_words_are_delivered(run: Callable[..., None]) -> None:
+    run(slow_reader())
+
+
+async def slow_reader() -> None:
     size = 3_000_000
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
