@@ -9,7 +9,29 @@ from pinnace.api.columns.table import TableDef as TableDef
 from pinnace.apimachinery.gvk import GVR
 
 _TABLES: dict[GVR, str] = {
+    r.CONFIG_MAPS: "config:CONFIG_MAPS",
+    r.ENDPOINTS: "network:ENDPOINTS",
+    r.EVENTS: "events:EVENTS",
+    r.NAMESPACES: "config:NAMESPACES",
+    r.NODES: "nodes:NODES",
     r.PODS: "pods:PODS",
+    r.SECRETS: "config:SECRETS",
+    r.SERVICE_ACCOUNTS: "config:SERVICE_ACCOUNTS",
+    r.SERVICES: "network:SERVICES",
+    r.CONTROLLER_REVISIONS: "workloads:CONTROLLER_REVISIONS",
+    r.DAEMON_SETS: "workloads:DAEMON_SETS",
+    r.DEPLOYMENTS: "workloads:DEPLOYMENTS",
+    r.REPLICA_SETS: "workloads:REPLICA_SETS",
+    r.LEASES: "config:LEASES",
+    r.ENDPOINT_SLICES: "network:ENDPOINT_SLICES",
+    r.EVENTS_V1: "events:EVENTS",
+    r.INGRESS_CLASSES: "network:INGRESS_CLASSES",
+    r.INGRESSES: "network:INGRESSES",
+    r.POD_DISRUPTION_BUDGETS: "config:POD_DISRUPTION_BUDGETS",
+    r.CLUSTER_ROLE_BINDINGS: "rbac:BINDINGS",
+    r.ROLE_BINDINGS: "rbac:BINDINGS",
+    r.NODE_METRICS: "metrics:METRICS",
+    r.POD_METRICS: "metrics:METRICS",
 }
 
 

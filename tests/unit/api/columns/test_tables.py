@@ -1,0 +1,119 @@
+"""Cells of the other kinds; `KIND: object -> cells` as kubectl would print them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from pinnace.api import resources as r
+from pinnace.api.columns import table_for
+
+NOW = datetime(2026, 1, 1, 1, tzinfo=UTC)
+META = {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}
+TEMPLATE = {"spec": {"containers": [{"name": "a", "image": "i:1"}, {"name": "b", "image": "j"}]}}
+WIDE = ["a,b", "i:1,j", "app=web,tier in (x,y)"]
+SELECTOR = {
+    "matchLabels": {"app": "web"},
+    "matchExpressions": [{"key": "tier", "operator": "In", "values": ["y", "x"]}],
+}
+
+
+def subset(count):
+    return {"addresses": [{"ip": f"10.0.0.{i}"} for i in range(count)], "ports": [{"port": 80}]}
+
+
+CASES = [
+    (
+        r.DEPLOYMENTS,
+        {"spec": {"replicas": 3, "selector": SELECTOR, "template": TEMPLATE}, "status": {"readyReplicas": 2, "updatedReplicas": 3, "availableReplicas": 1}},
+        ["x", "2/3", 3, 1, "60m", *WIDE],
+    ),
+    (
+        r.REPLICA_SETS,
+        {"spec": {"replicas": 3, "selector": SELECTOR, "template": TEMPLATE}, "status": {"replicas": 2}},
+        ["x", 3, 2, 0, "60m", *WIDE],
+    ),
+    (
+        r.DAEMON_SETS,
+        {"spec": {"selector": {}, "template": TEMPLATE}, "status": {"desiredNumberScheduled": 1, "numberReady": 1}},
+        ["x", 1, 0, 1, 0, 0, "<none>", "60m", "a,b", "i:1,j", "<none>"],
+    ),
+    (
+        r.CONTROLLER_REVISIONS,
+        {"revision": 4, "metadata": {**META, "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": True}]}},
+        ["x", "daemonset.apps/d", 4, "60m"],
+    ),
+    (
+        r.SERVICES,
+        {"spec": {"type": "NodePort", "clusterIP": "10.0.0.1", "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}], "selector": {"b": "2", "a": "1"}}},
+        ["x", "NodePort", "10.0.0.1", "<none>", "80:30080/TCP,53/UDP", "60m", "a=1,b=2"],
+    ),
+    (r.SERVICES, {"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}}, ["x", "LoadBalancer", "10.0.0.1", "<pending>", "<none>", "60m", "<none>"]),
+    (r.SERVICES, {"spec": {"type": "ExternalName", "externalName": "e.x"}}, ["x", "ExternalName", "<none>", "e.x", "<none>", "60m", "<none>"]),
+    (r.ENDPOINTS, {}, ["x", "<none>", "60m"]),
+    (r.ENDPOINTS, {"subsets": [subset(5)]}, ["x", "10.0.0.0:80,10.0.0.1:80,10.0.0.2:80 + 2 more...", "60m"]),
+    (
+        r.ENDPOINT_SLICES,
+        {"addressType": "IPv4", "ports": [{"port": 80}, {}], "endpoints": [{"addresses": ["10.0.0.1"]}]},
+        ["x", "IPv4", "80,*", "10.0.0.1", "60m"],
+    ),
+    (r.ENDPOINT_SLICES, {"addressType": "IPv4"}, ["x", "IPv4", "<unset>", "<unset>", "60m"]),
+    (
+        r.INGRESSES,
+        {"spec": {"ingressClassName": "p", "tls": [{}], "rules": [{"host": h} for h in "abcd"]}, "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}},
+        ["x", "p", "a,b,c + 1 more...", "1.2.3.4", "80, 443", "60m"],
+    ),
+    (r.INGRESSES, {"spec": {"defaultBackend": {}}}, ["x", "<none>", "*", "", "80", "60m"]),
+    (
+        r.INGRESS_CLASSES,
+        {"spec": {"controller": "a.b/c", "parameters": {"apiGroup": "g", "kind": "K", "name": "n"}}},
+        ["x", "a.b/c", "K.g/n", "60m"],
+    ),
+    (r.CONFIG_MAPS, {"data": {"a": "b"}, "binaryData": {"c": ""}}, ["x", 2, "60m"]),
+    (r.SECRETS, {"type": "Opaque"}, ["x", "Opaque", 0, "60m"]),
+    (r.SERVICE_ACCOUNTS, {}, ["x", 0, "60m"]),
+    (r.NAMESPACES, {"status": {"phase": "Active"}}, ["x", "Active", "60m"]),
+    (r.LEASES, {"spec": {"holderIdentity": "me"}}, ["x", "me", "60m"]),
+    (r.POD_DISRUPTION_BUDGETS, {"spec": {"minAvailable": "50%"}}, ["x", "50%", "N/A", 0, "60m"]),
+    (
+        r.ROLE_BINDINGS,
+        {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s", "namespace": "n"}]},
+        ["x", "Role/r", "60m", "u", "", "n/s"],
+    ),
+    (r.ROLES, {}, ["x", "2026-01-01T00:00:00Z"]),
+    (
+        r.NODES,
+        {"spec": {"unschedulable": True}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}], "nodeInfo": {"kubeletVersion": "v1.36.0"}, "addresses": [{"type": "InternalIP", "address": "10.1.1.1"}]}},
+        ["x", "NotReady,SchedulingDisabled", "<none>", "60m", "v1.36.0", "10.1.1.1", "<none>", "<unknown>", "<unknown>", "<unknown>"],
+    ),
+    (
+        r.EVENTS,
+        {"involvedObject": {"kind": "Pod", "name": "p", "fieldPath": "spec.containers{c}"}, "type": "Normal", "reason": "Pulled", "message": " done\n", "source": {"component": "kubelet", "host": "n"}, "firstTimestamp": "2026-01-01T00:30:00Z", "lastTimestamp": "2026-01-01T00:59:55Z", "count": 3},
+        ["5s", "Normal", "Pulled", "pod/p", "spec.containers{c}", "kubelet, n", "done", "30m", 3, "x"],
+    ),
+    (
+        r.EVENTS_V1,
+        {"regarding": {"kind": "Pod", "name": "p"}, "note": "n", "reportingController": "scheduler", "reportingInstance": "i", "eventTime": "2026-01-01T00:59:55.000000Z", "type": "Warning", "reason": "R"},
+        ["5s", "Warning", "R", "pod/p", "", "scheduler, i", "n", "5s", 1, "x"],
+    ),
+    (r.NODE_METRICS, {"usage": {"cpu": "12m", "memory": "5Mi"}, "window": "10s"}, ["x", "12m", "5Mi", "10s"]),
+    (
+        r.POD_METRICS,
+        {"containers": [{"usage": {"cpu": "12m", "memory": "5Mi"}}, {"usage": {"cpu": "1m", "memory": "1Mi"}}], "window": "10s"},
+        ["x", "13m", "6Mi", "10s"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gvr", "obj", "expected"), CASES, ids=lambda value: getattr(value, "resource", ""))
+def test_cells(gvr, obj, expected):
+    table = table_for(gvr)
+    assert table.cells({"metadata": META, **obj}, NOW) == expected
+    assert len(table.columns) == len(expected)
+
+
+@pytest.mark.parametrize("row", [row for row in r.TABLE if row.is_stored], ids=lambda row: row.gvr.qualified)
+def test_a_bare_object_can_always_be_shown(row):
+    table = table_for(row.gvr)
+    cells = table.cells({"metadata": {"name": "x"}, "spec": {}}, NOW)
+    assert len(cells) == len(table.columns)
+    assert "x" in cells
