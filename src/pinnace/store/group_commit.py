@@ -80,11 +80,15 @@ class GroupCommit:
     def run(self) -> None:
         while not self._stopping:
             writes = self._take()
-            if writes:
-                self._commit(writes)
+            try:
+                if writes:
+                    self._commit(writes)
+            except Exception as error:  # a fault of ours: nobody may wait for ever because of it
+                log.exception("a batch of writes failed")
+                self._land(Commit(answers=[(write.done, failure(error)) for write in writes]))
             try:
                 self._maintain()
-            except sqlite3.Error as error:
+            except Exception as error:
                 log.warning("store maintenance failed: %s", error)
                 self._give_up_compactions(failure(error))
         self._give_up_compactions(StoreUnavailable("the store is closed"))
@@ -222,6 +226,7 @@ class GroupCommit:
     def _close(self) -> None:
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._connection.close()
         except sqlite3.Error as error:
-            log.warning("closing the store: %s", error)
+            log.warning("the write-ahead log stays beside the store's file: %s", error)
+        finally:
+            self._connection.close()
