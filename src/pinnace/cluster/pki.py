@@ -236,5 +236,6 @@ def cluster_leaves(
             tuple(dict.fromkeys(node)),
             server=True,
         ),
+        Leaf("ingress-default", "pinnace-ingress", names=("localhost",), server=True),
         Leaf("kubelet-client", f"system:node:{node_name}", ("system:nodes",), client=True),
     ]

@@ -14,23 +14,28 @@ def current(name: str, directory: Path) -> dict[str, Any]:
     state = RunState(directory)
     record = state.read()
     running = state.is_running()
-    processes = [
-        {"name": p["name"], "pid": p["pid"]}
-        for p in record.get("processes", [])
-        if Path(f"/proc/{p['pid']}").exists()
-    ]
-    if not running:
-        processes = [process for process in processes if process["name"] != "pinnace"]
+    processes = _processes(record, directory) if running else []
     return {
         "name": name,
         "server": record.get("server", ""),
         "dataDirectory": str(directory),
         "kubeconfig": record.get("kubeconfig", ""),
-        "processes": processes if running else [],
+        "processes": processes,
         "version": record.get("version", ""),
         "ready": running and _is_ready(record, directory),
         "notes": record.get("notes", []),
     }
+
+
+def _processes(record: dict[str, Any], directory: Path) -> list[dict[str, Any]]:
+    """The server, and the programs that it supervises, by their pid files."""
+    found = [("pinnace", record.get("pid", 0))]
+    for name, file in (("containerd", "containerd/containerd.pid"), ("haproxy", "ingress/haproxy.pid")):
+        try:
+            found.append((name, int((directory / file).read_text())))
+        except (FileNotFoundError, ValueError):
+            continue
+    return [{"name": name, "pid": pid} for name, pid in found if pid and Path(f"/proc/{pid}").exists()]
 
 
 def _is_ready(record: dict[str, Any], directory: Path) -> bool:

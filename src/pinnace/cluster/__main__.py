@@ -1,0 +1,5 @@
+"""`python -m pinnace.cluster server ...`."""
+
+from pinnace.cluster.commands import main
+
+raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""Objects that a cluster has from its first second: the DNS Service and the IngressClass of the built-in proxy."""
+
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.api.resources import BY_GVK
+from pinnace.client.interface import APPLY_PATCH, Client
+from pinnace.ingress.routes import CLASS_NAME, CONTROLLER, DEFAULT_CLASS
+
+MANAGER = "pinnace"
+
+
+def dns_objects(cluster_ip: str, address: str, port: int) -> list[dict[str, Any]]:
+    """The Service `kube-dns`, whose one endpoint is the name server in this process."""
+    metadata = {
+        "name": "kube-dns",
+        "namespace": "kube-system",
+        "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"},
+    }
+    names = [("dns", "UDP"), ("dns-tcp", "TCP")]
+    ports = [{"name": name, "port": 53, "protocol": protocol, "targetPort": port} for name, protocol in names]
+    slice_labels = {
+        "kubernetes.io/service-name": "kube-dns",
+        "endpointslice.kubernetes.io/managed-by": "pinnace.dev",
+    }
+    return [
+        {
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata,
+            "spec": {"clusterIP": cluster_ip, "clusterIPs": [cluster_ip], "ports": ports},
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": "kube-dns-pinnace", "namespace": "kube-system", "labels": slice_labels},
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True, "serving": True, "terminating": False}}],
+            "ports": [{"name": name, "port": port, "protocol": protocol} for name, protocol in names],
+        },
+    ]  # fmt: skip
+
+
+def ingress_class() -> dict[str, Any]:
+    metadata = {"name": CLASS_NAME, "annotations": {DEFAULT_CLASS: "true"}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": metadata,
+        "spec": {"controller": CONTROLLER},
+    }
+
+
+async def apply(client: Client, objects: list[dict[str, Any]]) -> None:
+    """Server-side apply, so that what users add to these objects stays."""
+    for obj in objects:
+        gvr = BY_GVK[meta.gvk(obj)].gvr
+        await client.patch(
+            gvr, meta.name(obj), obj, meta.namespace(obj) or None,
+            content_type=APPLY_PATCH, field_manager=MANAGER, force=True,
+        )  # fmt: skip

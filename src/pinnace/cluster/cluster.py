@@ -1,0 +1,183 @@
+"""A whole cluster in one process: makes the parts, joins them, says how far it is, ends them in order."""
+
+import asyncio
+import logging
+import os
+import platform
+from typing import Any
+
+from pinnace import __version__
+from pinnace.api.core import nodes as node_rules
+from pinnace.api.resources import NODES
+from pinnace.apiserver.server import ApiServer
+from pinnace.client.informer import Informer
+from pinnace.client.interface import Client
+from pinnace.cluster import kubeconfig
+from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
+from pinnace.cluster.decide import node_address
+from pinnace.cluster.node import Node
+from pinnace.cluster.pki import Pki, cluster_leaves
+from pinnace.cluster.state import Progress, RunState
+from pinnace.component.clock import Clock
+from pinnace.component.tasks import keep_running
+
+log = logging.getLogger(__name__)
+
+
+class Cluster:
+    def __init__(
+        self, config: ClusterConfig, clock: Clock, *, state: RunState, progress: Progress, notes: list[str]
+    ) -> None:
+        self._config, self._clock = config, clock
+        self._state, self._progress, self._notes = state, progress, notes
+        self._address = node_address()
+        self._pki = Pki(config.directory / "pki", clock.now())
+        self._server: ApiServer | None = None
+        self._node: Node | None = None
+        self._record: dict[str, Any] = {}
+
+    async def run(self) -> None:
+        """Until cancelled; raises what made the start fail. Containers and HAProxy go on running afterwards."""
+        config = self._config
+        self._make_certificates()
+        preparing = None
+        if config.has_real_node:
+            self._node = Node(config, self._clock, self._pki, self._address, self._client, self._notes)
+            preparing = asyncio.create_task(self._node.prepare(), name="prepare node")
+        advertise = self._address if config.bind_address in ("0.0.0.0", "::") else config.bind_address
+        self._server = ApiServer(
+            api_server_config(config, self._pki, advertise), open_store(config), self._clock
+        )
+        try:
+            await self._server.start()
+            self._write_access()
+            self._progress.step(f"API server at {self._record['server']}")
+            async with asyncio.TaskGroup() as tasks:
+                self._start_control_plane(tasks)
+                if preparing is not None:
+                    await preparing
+                    self._progress.step("containerd")
+                await self._start_nodes(tasks)
+                await self._wait_ready()
+                self._tell_ready()
+        finally:
+            if preparing is not None:
+                preparing.cancel()
+            await self._server.stop()
+
+    def _client(self, user: str, groups: tuple[str, ...]) -> Client:
+        assert self._server is not None
+        return self._server.local_client(user, groups)
+
+    def _make_certificates(self) -> None:
+        config = self._config
+        host = platform.node().lower()
+        addresses = [
+            name for name in (host, self._address, config.bind_address) if name not in ("0.0.0.0", "::")
+        ]
+        leaves = cluster_leaves(
+            service_ip=service_ip(config), domain=config.cluster_domain, addresses=list(dict.fromkeys(addresses)),
+            node_name=config.node_name, node_ip=self._address,
+        )  # fmt: skip
+        if self._pki.ensure(leaves):
+            self._progress.step("certificates")
+        (config.directory / "ca.crt").write_bytes(self._pki.ca.read_bytes())
+
+    def _write_access(self) -> None:
+        """kubeconfig, token and the record that `status` and `down` read."""
+        config, server = self._config, self._server
+        assert server is not None
+        host = "127.0.0.1" if config.bind_address in ("0.0.0.0", "::") else config.bind_address
+        url = f"https://{host}:{server.port}"
+        path = kubeconfig.target(config.kubeconfig)
+        files = (self._pki.ca, self._pki.cert("admin"), self._pki.key("admin"))
+        content = kubeconfig.entries(config.name, url, *(file.read_bytes() for file in files))
+        if config.kubeconfig:
+            kubeconfig.write(path, content)
+        else:
+            kubeconfig.merge(path, content)
+        self._record = {
+            "name": config.name, "pid": os.getpid(), "server": url, "port": server.port,
+            "kubeconfig": str(path), "context": kubeconfig.context_name(config.name),
+            "version": f"v1.36.2+pinnace.{__version__}", "nodes": config.nodes, "nodeName": config.node_name,
+            "kubeletPort": config.kubelet_port, "podCIDR": config.pod_cidr, "serviceCIDR": config.service_cidr,
+            "ready": False,
+        }  # fmt: skip
+        self._write_record()
+
+    def _write_record(self) -> None:
+        node = self._node
+        self._record["notes"] = self._notes
+        if node is not None:
+            self._record["containerdSocket"] = node.runtime_endpoint.removeprefix("unix://")
+            self._record["httpPort"], self._record["httpsPort"] = node.http_port, node.https_port
+        self._state.write(self._record)
+
+    def _start_control_plane(self, tasks: asyncio.TaskGroup) -> None:
+        config, clock = self._config, self._clock
+
+        async def controllers() -> None:
+            from pinnace.controllers.controllers import Controllers, ControllersConfig
+
+            settings = ControllersConfig(
+                controllers=tuple(config.controllers.split(",")),
+                root_ca=self._pki.ca.read_text(),
+                node_monitor_grace_period=config.node_monitor_grace_period,
+            )
+            await Controllers(
+                self._client("system:kube-controller-manager", (MASTERS,)), clock, settings
+            ).run()
+
+        async def scheduler() -> None:
+            from pinnace.scheduler.loop import Scheduler, SchedulerConfig
+
+            await Scheduler(self._client("system:kube-scheduler", ()), clock, SchedulerConfig()).run()
+
+        tasks.create_task(keep_running("controllers", controllers, clock), name="controllers")
+        if not config.disable_scheduler:
+            tasks.create_task(keep_running("scheduler", scheduler, clock), name="scheduler")
+
+    async def _start_nodes(self, tasks: asyncio.TaskGroup) -> None:
+        config, clock = self._config, self._clock
+        if self._node is not None:
+            await self._node.run(tasks)
+            for note in self._notes:
+                self._progress.note(note)
+        elif config.simulated_nodes:
+
+            async def simulated() -> None:
+                from pinnace.kubelet.simulated import SimulatedNodes
+
+                client = self._client("system:node-simulator", (MASTERS,))
+                await SimulatedNodes(client, clock, config.simulated_nodes).run()
+
+            tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")
+
+    async def _wait_ready(self) -> None:
+        """Return when as many nodes as were asked for are Ready."""
+        wanted = self._config.simulated_nodes or int(self._config.has_real_node)
+        if not wanted:
+            return
+        informer = Informer(self._client(ADMIN, (MASTERS,)), self._clock, NODES)
+        ready = asyncio.Event()
+
+        def look(_old: object, _new: object) -> None:
+            if sum(map(node_rules.is_ready, informer.lister)) >= wanted:
+                ready.set()
+
+        informer.add_handler(look)
+        watching = asyncio.create_task(informer.run())
+        try:
+            await ready.wait()
+        finally:
+            watching.cancel()
+
+    def _tell_ready(self) -> None:
+        self._record["ready"] = True
+        self._write_record()
+        context = self._record["context"]
+        self._progress.ready(
+            f"Cluster {self._config.name!r} is up: {self._record['server']}\n"
+            f"kubectl uses context {context!r} of {self._record['kubeconfig']}. Try: kubectl get nodes"
+        )

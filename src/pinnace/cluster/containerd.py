@@ -1,0 +1,74 @@
+"""The cluster's containerd: started once, adopted by every later server, ended by `pinnace down`."""
+
+import asyncio
+from pathlib import Path
+
+from pinnace.cluster.preflight import cni_directory
+from pinnace.component.clock import Clock
+from pinnace.kubelet.cri.containerd import CriClient
+from pinnace.kubelet.cri.private_containerd import (
+    BridgeNetwork,
+    ContainerdConfig,
+    PrivateContainerd,
+    needs_restricted_oom_score_adj,
+)
+from pinnace.kubelet.cri.runtime import CriError
+
+
+def containerd_config(directory: Path, registry_dir: Path | None) -> ContainerdConfig:
+    base = directory / "containerd"
+    return ContainerdConfig(
+        root=base / "root",
+        state=base / "state",
+        cni_conf_dir=base / "cni",
+        cni_bin_dir=cni_directory() or Path("/usr/lib/cni"),
+        registry_dir=registry_dir,
+        restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+    )
+
+
+class ClusterContainerd:
+    def __init__(self, config: ContainerdConfig, network: BridgeNetwork, clock: Clock) -> None:
+        self.config, self._network, self._clock = config, network, clock
+        self._pid_file = config.root.parent / "containerd.pid"
+
+    @property
+    def endpoint(self) -> str:
+        return f"unix://{self.config.socket}"
+
+    @property
+    def pid(self) -> int:
+        try:
+            return int(self._pid_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def _is_alive(self) -> bool:
+        return bool(self.pid) and Path(f"/proc/{self.pid}").exists()
+
+    async def ensure(self) -> None:
+        """Start containerd unless it runs already; raises RuntimeError with its words."""
+        if await self._answers():
+            return
+        private = PrivateContainerd(self.config, self._network, self._clock)
+        await private.start()
+        self._pid_file.write_text(f"{private.pid}\n")
+
+    async def keep(self) -> None:
+        """Start it again whenever it has died; its containers live on in their shims meanwhile."""
+        while True:
+            await self._clock.sleep(2.0)
+            if not self._is_alive():
+                await self.ensure()
+
+    async def _answers(self) -> bool:
+        if not self.config.socket.exists():
+            return False
+        client = CriClient(self.endpoint, self._clock)
+        try:
+            await self._clock.wait_for(client.version(), 5.0)
+        except (CriError, TimeoutError, asyncio.CancelledError):
+            return False
+        finally:
+            await client.close()
+        return True

@@ -1,0 +1,69 @@
+"""The control plane of one cluster in one process: store, API server, controllers, scheduler."""
+
+import ipaddress
+import secrets
+from pathlib import Path
+
+from pinnace.apiserver.config import ApiServerConfig
+from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.pki import Pki
+from pinnace.store.backend import Backend
+
+ADMIN, MASTERS = "kubernetes-admin", "system:masters"
+
+
+def open_store(config: ClusterConfig) -> Backend:
+    if config.store == "memory":
+        from pinnace.store.memory import MemoryBackend
+
+        return MemoryBackend()
+    from pinnace.store.sqlite import SqliteBackend
+
+    return SqliteBackend(config.directory / "db" / "state.db")
+
+
+def service_ip(config: ClusterConfig) -> str:
+    """The ClusterIP of the `kubernetes` Service: the first of the service network."""
+    return str(ipaddress.IPv4Network(config.service_cidr)[1])
+
+
+def admin_token(directory: Path) -> str:
+    """The bearer token of the administrator, made at the first start and kept in `DATA/token`."""
+    path = directory / "token"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32) + "\n")
+    return path.read_text().strip()
+
+
+def token_file(config: ClusterConfig) -> Path:
+    """The administrator's token together with the user's `--token-auth-file`, in kube-apiserver's CSV format."""
+    path = config.directory / "pki" / "tokens.csv"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = [f'{admin_token(config.directory)},{ADMIN},{ADMIN},"{MASTERS}"']
+    if config.token_auth_file:
+        lines.append(Path(config.token_auth_file).read_text())
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiServerConfig:
+    return ApiServerConfig(
+        tls_cert_file=pki.cert("apiserver"),
+        tls_private_key_file=pki.key("apiserver"),
+        client_ca_file=pki.ca,
+        service_account_key_file=pki.service_account_key,
+        bind_address=config.bind_address,
+        port=config.port or 0,
+        advertise_address=advertise,
+        service_account_issuer=f"https://kubernetes.default.svc.{config.cluster_domain}",
+        service_cidr=config.service_cidr,
+        token_auth_file=token_file(config),
+        authorization_modes=tuple(config.authorization_mode.split(",")),
+        enable_admission_plugins=tuple(filter(None, config.enable_admission_plugins.split(","))),
+        disable_admission_plugins=tuple(filter(None, config.disable_admission_plugins.split(","))),
+        kubelet_client_certificate=pki.cert("apiserver-kubelet-client"),
+        kubelet_client_key=pki.key("apiserver-kubelet-client"),
+        kubelet_certificate_authority=pki.ca,
+    )

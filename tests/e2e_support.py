@@ -1,0 +1,217 @@
+"""What the end-to-end tests share: a running cluster, kubectl of any version, waiting, and looking at what is left over."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+IMAGE = "pinnace.local/demo:1"
+
+
+def kubectls() -> dict[str, str]:
+    """Version ("1.32") -> path of every kubectl on this machine; {} on a machine without one."""
+    found: dict[str, str] = {}
+    default = shutil.which("kubectl")
+    if not default:
+        return found
+    candidates = [default, *map(str, sorted(Path(default).resolve().parent.glob("kubectl.1.*")))]
+    for path in candidates:
+        answer = subprocess.run([path, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False)
+        match = re.search(r'"gitVersion": "v(1\.\d+)', answer.stdout)
+        if match:
+            found.setdefault(match[1], path)
+    return found
+
+
+KUBECTLS = kubectls()
+
+
+def until(probe: Callable[[], T], within: float = 30.0, every: float = 0.1) -> T:
+    """The first truthy answer; AssertionError with the last answer after `within` seconds."""
+    end = time.monotonic() + within
+    last: object = None
+    while True:
+        try:
+            answer = probe()
+            if answer:
+                return answer
+            last = answer
+        except (AssertionError, subprocess.CalledProcessError, KeyError, IndexError) as error:
+            last = getattr(error, "stderr", None) or error
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within} s; last: {last!r}")
+        time.sleep(every)
+
+
+def pinnace(*arguments: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 180) -> "subprocess.CompletedProcess[str]":
+    """Run our own program from the source tree."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), **(env or {})}
+    done = subprocess.run(
+        [sys.executable, "-m", "pinnace", *arguments], capture_output=True, text=True, check=False, env=environment, timeout=timeout
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"pinnace {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}")
+    return done
+
+
+@dataclass
+class TestCluster:
+    """A cluster that the tests started; every flag that could collide with another cluster is chosen by it."""
+
+    __test__ = False
+    name: str
+    directory: Path
+    flags: tuple[str, ...] = ()
+    kubeconfig: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kubeconfig = self.directory / "kubeconfig"
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    def arguments(self) -> list[str]:
+        return ["--name", self.name, "--data-dir", str(self.data)]
+
+    def up(self, *more: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        return pinnace("up", *self.arguments(), "--kubeconfig", str(self.kubeconfig), *self.flags, *more, check=check)
+
+    def down(self, *more: str) -> "subprocess.CompletedProcess[str]":
+        return pinnace("down", *self.arguments(), *more)
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(pinnace("status", *self.arguments(), "-o", "json", check=False).stdout)
+
+    def pid(self) -> int:
+        return int(next(p["pid"] for p in self.status()["processes"] if p["name"] == "pinnace"))
+
+    def kubectl(
+        self, *arguments: str, version: str = "", check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None, timeout: float = 90
+    ) -> "subprocess.CompletedProcess[str]":
+        """`version` like "1.29"; the default is the kubectl on PATH, or our own where there is none."""
+        program = [KUBECTLS[version]] if version else [shutil.which("kubectl") or ""]
+        if not program[0]:
+            program = [sys.executable, "-m", "pinnace", "kubectl"]
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(SOURCE), "HOME": str(self.directory), **(env or {})}
+        done = subprocess.run(
+            [*program, *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=timeout,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise AssertionError(f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}")
+        return done
+
+    def out(self, *arguments: str, **options: Any) -> str:
+        return self.kubectl(*arguments, **options).stdout
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        return json.loads(self.out(*arguments, "-o", "json"))
+
+    def apply(self, *objects: dict[str, Any], namespace: str = "") -> None:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.kubectl("apply", "-f", "-", *(("-n", namespace) if namespace else ()), stdin=text)
+
+
+@dataclass
+class Space:
+    """A namespace of one test."""
+
+    cluster: TestCluster
+    name: str
+
+    def kubectl(self, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        """The namespace flag stands before a `--`, after which everything belongs to the container."""
+        cut = arguments.index("--") if "--" in arguments else len(arguments)
+        return self.cluster.kubectl(*arguments[:cut], "-n", self.name, *arguments[cut:], **options)
+
+    def out(self, *arguments: str, **options: Any) -> str:
+        return self.kubectl(*arguments, **options).stdout
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        return json.loads(self.out(*arguments, "-o", "json"))
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        self.cluster.apply(*objects, namespace=self.name)
+
+    def status_column(self, pod: str) -> str:
+        """The STATUS that `get pods` shows."""
+        return self.out("get", "pod", pod, "--no-headers").split()[2]
+
+    def until_status(self, pod: str, wanted: str, within: float = 30.0) -> None:
+        until(lambda: self.status_column(pod) == wanted, within)
+
+    def until_ready(self, pod: str, within: float = 30.0) -> None:
+        until(lambda: _is_ready(self.json("get", "pod", pod)), within)
+
+    def until_rolled_out(self, deployment: str) -> None:
+        self.kubectl("rollout", "status", f"deployment/{deployment}", "--timeout=60s")
+
+    def pods(self, selector: str) -> list[dict[str, Any]]:
+        return self.json("get", "pods", "-l", selector)["items"]
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+
+def pod(name: str, command: str = "sleep 3600", **spec: Any) -> dict[str, Any]:
+    """A pod that runs a shell command and ends quickly when told to."""
+    container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", f"trap 'exit 0' TERM; {_interruptible(command)}"]}
+    container.update(spec.pop("container", {}))
+    metadata = {"name": name, "labels": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
+
+
+def _interruptible(command: str) -> str:
+    """A shell acts on a signal only between commands: a final sleep runs in the background and is waited for."""
+    head, _, last = command.rpartition(";")
+    return f"{head + ';' if head else ''} {last} & wait $!" if last.strip().startswith("sleep") else command
+
+
+def deployment(name: str, replicas: int = 1, command: str = "", **spec: Any) -> dict[str, Any]:
+    """`command` empty: the demo's web server on port 8080."""
+    labels = {"app": name}
+    container: dict[str, Any] = {"name": "main", "image": IMAGE, "ports": [{"name": "http", "containerPort": 8080}]}
+    if command:
+        container["command"] = ["sh", "-c", f"trap 'exit 0' TERM; {_interruptible(command)}"]
+    else:
+        container["readinessProbe"] = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec},
+    }  # fmt: skip
+
+
+def service(name: str, **spec: Any) -> dict[str, Any]:
+    body = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}], **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": body}
+
+
+def leftovers(name: str, directory: Path) -> list[str]:
+    """What of a cluster is still on the machine; [] is what `down` must leave."""
+    found = []
+    mark = str(directory).encode() + b"/"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "cmdline").read_bytes() and int(process.name) != os.getpid() and b"pytest" not in (process / "cmdline").read_bytes():
+                found.append(f"process {process.name} {(process / 'comm').read_text().strip()}")
+        except OSError:
+            continue
+    found += [f"mount {line.split()[1]}" for line in Path("/proc/self/mounts").read_text().splitlines() if f" {directory}/" in line]
+    tables = subprocess.run(["/usr/sbin/nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+    found += [f"nft {line}" for line in tables.splitlines() if line.endswith(f"pinnace-{name}")]
+    found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"*/pinnace-{name}")]
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=False).stdout
+    found += [f"link {line.split()[1]}" for line in links.splitlines() if re.match(r"\d+: (pin-|veth)", line)]
+    return found
