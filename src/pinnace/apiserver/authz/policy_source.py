@@ -21,4 +21,4 @@ class StoredPolicy:
         return tuple(cache.changed_at for cache in self._caches)
 
     def policy(self) -> Policy:
-        return Policy(*([item.obj for item in cache.items_in("", "\U0010ffff")] for cache in self._caches))
+        return Policy(*([item.obj for item in cache.contents] for cache in self._caches))
