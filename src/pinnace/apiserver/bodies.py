@@ -1,18 +1,26 @@
-"""Reading bodies: JSON or YAML bytes into a private object. Malformed input is a 400 that says where."""
+"""Reading bodies: JSON, YAML or protobuf bytes into a private object. Malformed input is a 400 that says where."""
 
 from typing import Any
 
 import orjson
 
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.protobuf.codec import MEDIA_TYPE as PROTOBUF
+from pinnace.apimachinery.protobuf.codec import ProtobufError
+from pinnace.apimachinery.protobuf.codec import decode_object as decode_protobuf
 from pinnace.apiserver.negotiation import JSON, YAML
 
 Object = dict[str, Any]
-OBJECT_TYPES = (JSON, YAML)
+OBJECT_TYPES = (JSON, YAML, PROTOBUF)
 MAX_DEPTH_HINT = "exceeded max depth"
 
 
 def decode(body: bytes, media: str) -> Any:
+    if media == PROTOBUF:
+        try:
+            return decode_protobuf(body)
+        except ProtobufError as error:
+            raise errors.BadRequest(str(error)) from error
     return decode_yaml(body) if media.endswith("yaml") else decode_json(body)
 
 

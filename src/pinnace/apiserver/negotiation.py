@@ -1,6 +1,6 @@
 """Content types: what a body is, and in which form the client wants the answer (JSON, YAML, Table, metadata only).
 
-Leaves out protobuf: asked for alone it is 406, sent it is 415; a client that also accepts JSON gets JSON.
+Leaves out protobuf answers: asked for alone they are 406; a client that also accepts JSON gets JSON. Bodies may be protobuf.
 """
 
 from dataclasses import dataclass

@@ -118,12 +118,14 @@ class Cluster:
         config, clock = self._config, self._clock
 
         async def controllers() -> None:
-            from pinnace.controllers.controllers import Controllers, ControllersConfig
+            from pinnace.controllers.catalog import ControllersConfig
+            from pinnace.controllers.controllers import Controllers
+            from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
 
             settings = ControllersConfig(
                 controllers=tuple(config.controllers.split(",")),
                 root_ca=self._pki.ca.read_text(),
-                node_monitor_grace_period=config.node_monitor_grace_period,
+                nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
             )
             await Controllers(
                 self._client("system:kube-controller-manager", (MASTERS,)), clock, settings
