@@ -1,0 +1,70 @@
+"""The embedded kubelet with its edges: server, probes, statistics."""
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pinnace.client.interface import Client
+from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.cri.containerd import CriClient
+from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
+from pinnace.kubelet.kubelet import Kubelet
+from pinnace.kubelet.probes.manager import Probes
+from pinnace.kubelet.server.server import KubeletServer
+from pinnace.kubelet.stats.provider import StatsProvider
+
+if TYPE_CHECKING:
+    from pinnace.cluster.node import Node
+
+
+def kubelet_config(node: "Node") -> KubeletConfig:
+    config = node.config
+    thresholds = eviction_thresholds(config.eviction_hard)
+    base = KubeletConfig(
+        node_name=config.node_name,
+        node_ip=node.address,
+        root_dir=config.directory / "kubelet",
+        pod_logs_dir=config.directory / "logs" / "pods",
+        cluster_dns=() if config.disable_dns else (config.dns_ip,),
+        cluster_domain=config.cluster_domain,
+        cgroup_root=f"/{node.names.cgroup}",
+        port=config.kubelet_port or 10250,
+        restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+    )
+    if thresholds:
+        base = replace(base, eviction_hard=thresholds)
+    for directory in (base.root_dir, base.pod_logs_dir):
+        directory.mkdir(parents=True, exist_ok=True)
+    return base
+
+
+def eviction_thresholds(text: str) -> dict[str, str]:
+    """`memory.available<100Mi,nodefs.available<10%` as the kubelet's flag has it."""
+    pairs = (entry.partition("<") for entry in text.split(",") if entry)
+    return {signal.strip(): value.strip() for signal, _, value in pairs}
+
+
+def server_tls(cert: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+    """A client certificate is optional (a bearer token may stand in), but one that is sent must come from our CA."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
+    context.load_cert_chain(cert, key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def run_kubelet(node: "Node", client: Client) -> None:
+    """Until cancelled; running containers stay as they are."""
+    runtime = CriClient(node.runtime_endpoint, node.clock)
+    kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
+    probes = Probes(kubelet, node.clock, kubelet.recorder)
+    stats = StatsProvider(kubelet, node.clock)
+    pki = node.pki
+    tls = server_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
+    server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
+    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server,))
+    try:
+        await kubelet.run()
+    finally:
+        await runtime.close()
