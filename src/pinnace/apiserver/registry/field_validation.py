@@ -7,6 +7,7 @@ from typing import Any
 
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.protobuf.codec import MAGIC
 from pinnace.apimachinery.schema import Problem, Schema
 from pinnace.apiserver.registry.context import WriteContext
 
@@ -42,7 +43,7 @@ def check(
 
 
 def _duplicates(raw: bytes | None) -> list[Problem]:
-    if raw is None:
+    if raw is None or raw.startswith(MAGIC):  # protobuf has no keys to repeat
         return []
     from pinnace.apimachinery import schema_duplicates
 
