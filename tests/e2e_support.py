@@ -25,7 +25,9 @@ def kubectls() -> dict[str, str]:
         return found
     candidates = [default, *map(str, sorted(Path(default).resolve().parent.glob("kubectl.1.*")))]
     for path in candidates:
-        answer = subprocess.run([path, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [path, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False
+        )
         match = re.search(r'"gitVersion": "v(1\.\d+)', answer.stdout)
         if match:
             found.setdefault(match[1], path)
@@ -52,14 +54,23 @@ def until(probe: Callable[[], T], within: float = 30.0, every: float = 0.1) -> T
         time.sleep(every)
 
 
-def pinnace(*arguments: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 180) -> "subprocess.CompletedProcess[str]":
+def pinnace(
+    *arguments: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 180
+) -> "subprocess.CompletedProcess[str]":
     """Run our own program from the source tree."""
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), **(env or {})}
     done = subprocess.run(
-        [sys.executable, "-m", "pinnace", *arguments], capture_output=True, text=True, check=False, env=environment, timeout=timeout
+        [sys.executable, "-m", "pinnace", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=timeout,
     )
     if check and done.returncode != 0:
-        raise AssertionError(f"pinnace {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}")
+        raise AssertionError(
+            f"pinnace {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}"
+        )
     return done
 
 
@@ -84,7 +95,9 @@ class TestCluster:
         return ["--name", self.name, "--data-dir", str(self.data)]
 
     def up(self, *more: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        return pinnace("up", *self.arguments(), "--kubeconfig", str(self.kubeconfig), *self.flags, *more, check=check)
+        return pinnace(
+            "up", *self.arguments(), "--kubeconfig", str(self.kubeconfig), *self.flags, *more, check=check
+        )
 
     def down(self, *more: str) -> "subprocess.CompletedProcess[str]":
         return pinnace("down", *self.arguments(), *more)
@@ -96,19 +109,33 @@ class TestCluster:
         return int(next(p["pid"] for p in self.status()["processes"] if p["name"] == "pinnace"))
 
     def kubectl(
-        self, *arguments: str, version: str = "", check: bool = True, stdin: str | None = None, env: dict[str, str] | None = None, timeout: float = 90
+        self,
+        *arguments: str,
+        version: str = "",
+        check: bool = True,
+        stdin: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout: float = 90,
     ) -> "subprocess.CompletedProcess[str]":
         """`version` like "1.29"; the default is the kubectl on PATH, or our own where there is none."""
         program = [KUBECTLS[version]] if version else [shutil.which("kubectl") or ""]
         if not program[0]:
             program = [sys.executable, "-m", "pinnace", "kubectl"]
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(SOURCE), "HOME": str(self.directory), **(env or {})}
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "PYTHONPATH": str(SOURCE),
+            "HOME": str(self.directory),
+            **(env or {}),
+        }
         done = subprocess.run(
             [*program, *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=timeout,
             stdin=None if stdin is not None else subprocess.DEVNULL,
         )  # fmt: skip
         if check and done.returncode != 0:
-            raise AssertionError(f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}")
+            raise AssertionError(
+                f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}"
+            )
         return done
 
     def out(self, *arguments: str, **options: Any) -> str:
@@ -166,10 +193,19 @@ def _is_ready(pod: dict[str, Any]) -> bool:
 
 def pod(name: str, command: str = "sleep 3600", **spec: Any) -> dict[str, Any]:
     """A pod that runs a shell command and ends quickly when told to."""
-    container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", f"trap 'exit 0' TERM; {_interruptible(command)}"]}
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": ["sh", "-c", f"trap 'exit 0' TERM; {_interruptible(command)}"],
+    }
     container.update(spec.pop("container", {}))
     metadata = {"name": name, "labels": {"app": name}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": [container], **spec},
+    }
 
 
 def _interruptible(command: str) -> str:
@@ -181,12 +217,19 @@ def _interruptible(command: str) -> str:
 def deployment(name: str, replicas: int = 1, command: str = "", **spec: Any) -> dict[str, Any]:
     """`command` empty: the demo's web server on port 8080."""
     labels = {"app": name}
-    container: dict[str, Any] = {"name": "main", "image": IMAGE, "ports": [{"name": "http", "containerPort": 8080}]}
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": IMAGE,
+        "ports": [{"name": "http", "containerPort": 8080}],
+    }
     if command:
         container["command"] = ["sh", "-c", f"trap 'exit 0' TERM; {_interruptible(command)}"]
     else:
         container["readinessProbe"] = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+    }
     return {
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels},
         "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec},
@@ -204,12 +247,22 @@ def leftovers(name: str, directory: Path) -> list[str]:
     mark = str(directory).encode() + b"/"
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (process / "cmdline").read_bytes() and int(process.name) != os.getpid() and b"pytest" not in (process / "cmdline").read_bytes():
+            if (
+                mark in (process / "cmdline").read_bytes()
+                and int(process.name) != os.getpid()
+                and b"pytest" not in (process / "cmdline").read_bytes()
+            ):
                 found.append(f"process {process.name} {(process / 'comm').read_text().strip()}")
         except OSError:
             continue
-    found += [f"mount {line.split()[1]}" for line in Path("/proc/self/mounts").read_text().splitlines() if f" {directory}/" in line]
-    tables = subprocess.run(["/usr/sbin/nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+    found += [
+        f"mount {line.split()[1]}"
+        for line in Path("/proc/self/mounts").read_text().splitlines()
+        if f" {directory}/" in line
+    ]
+    tables = subprocess.run(
+        ["/usr/sbin/nft", "list", "tables"], capture_output=True, text=True, check=False
+    ).stdout
     found += [f"nft {line}" for line in tables.splitlines() if line.endswith(f"pinnace-{name}")]
     found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"*/pinnace-{name}")]
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=False).stdout

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_support import Space, TestCluster, pinnace
 
+from e2e_support import Space, TestCluster, pinnace
 from pinnace.cluster import preflight
 from pinnace.cluster.config import ClusterConfig
 
@@ -50,7 +50,9 @@ def space(cluster: TestCluster, request: pytest.FixtureRequest) -> Iterator[Spac
     name = f"t-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
     yield Space(cluster, name)
-    cluster.kubectl("delete", "pods", "--all", "-n", name, "--grace-period=0", "--force", "--wait=false", check=False)
+    cluster.kubectl(
+        "delete", "pods", "--all", "-n", name, "--grace-period=0", "--force", "--wait=false", check=False
+    )
     cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+
 from e2e_support import IMAGE, KUBECTLS, Space, deployment, pod, service, until
 
 needs_kubectl = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
@@ -18,7 +19,12 @@ pytestmark = needs_kubectl
 def ingress(name: str, host: str) -> dict:
     backend = {"service": {"name": name, "port": {"number": 80}}}
     rule = {"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name}, "spec": {"rules": [rule]}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {"rules": [rule]},
+    }
 
 
 @pytest.fixture
@@ -42,22 +48,46 @@ def test_get_in_all_its_forms(web: Space) -> None:
         assert len(lines) >= 2, kind
     assert "2/2" in web.out("get", "deploy", "web")
     wide = web.out("get", "pods", "-o", "wide").splitlines()[0]
-    assert wide.split() == "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES".split()
+    assert wide.split() == [
+        "NAME",
+        "READY",
+        "STATUS",
+        "RESTARTS",
+        "AGE",
+        "IP",
+        "NODE",
+        "NOMINATED",
+        "NODE",
+        "READINESS",
+        "GATES",
+    ]
     assert web.out("get", "DEPLOYMENT", "web", "-o", "jsonpath={.spec.replicas}") == "2"
     assert "kind: Deployment" in web.out("get", "deployments.apps", "web", "-o", "yaml")
-    names = web.out("get", "po", "-l", "app=web", "-o", "custom-columns=N:.metadata.name", "--no-headers").split()
+    names = web.out(
+        "get", "po", "-l", "app=web", "-o", "custom-columns=N:.metadata.name", "--no-headers"
+    ).split()
     assert len(names) == 2
     assert web.out("get", "pods", *names, "-o", "name").split() == [f"pod/{name}" for name in names]
-    assert web.out("get", "pods", "--field-selector", f"metadata.name={names[0]}", "-o", "name").split() == [f"pod/{names[0]}"]
+    assert web.out("get", "pods", "--field-selector", f"metadata.name={names[0]}", "-o", "name").split() == [
+        f"pod/{names[0]}"
+    ]
     assert web.name in web.cluster.out("get", "pods", "-A")
     missing = web.kubectl("get", "pods", names[0].upper(), check=False)
-    assert (missing.returncode, missing.stderr) == (1, f'Error from server (NotFound): pods "{names[0].upper()}" not found\n')
-    assert web.kubectl("get", "pods", "-l", "app=nobody").stderr == f"No resources found in {web.name} namespace.\n"
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        f'Error from server (NotFound): pods "{names[0].upper()}" not found\n',
+    )
+    assert (
+        web.kubectl("get", "pods", "-l", "app=nobody").stderr
+        == f"No resources found in {web.name} namespace.\n"
+    )
 
 
 def test_get_watch_follows_changes(space: Space) -> None:
     environment = {**os.environ, "KUBECONFIG": str(space.cluster.kubeconfig)}
-    watch = subprocess.Popen(["kubectl", "get", "pods", "-n", space.name, "-w"], stdout=subprocess.PIPE, text=True, env=environment)
+    watch = subprocess.Popen(
+        ["kubectl", "get", "pods", "-n", space.name, "-w"], stdout=subprocess.PIPE, text=True, env=environment
+    )
     try:
         space.apply(pod("seen"))
         space.until_ready("seen")
@@ -66,8 +96,7 @@ def test_get_watch_follows_changes(space: Space) -> None:
 
         def read() -> None:
             assert watch.stdout is not None
-            for line in watch.stdout:
-                lines.append(line)
+            lines.extend(watch.stdout)
 
         threading.Thread(target=read, daemon=True).start()
         until(lambda: any(re.match(r"seen\s+1/1\s+Running", line) for line in lines))
@@ -80,8 +109,28 @@ def test_get_watch_follows_changes(space: Space) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("pod", ["Controlled By:", "QoS Class:", "Conditions:", "Events:", "Scheduled", "Successfully assigned", "Started"]),
-        ("deploy", ["StrategyType:", "RollingUpdate", "NewReplicaSet:", "ScalingReplicaSet", "Scaled up replica set"]),
+        (
+            "pod",
+            [
+                "Controlled By:",
+                "QoS Class:",
+                "Conditions:",
+                "Events:",
+                "Scheduled",
+                "Successfully assigned",
+                "Started",
+            ],
+        ),
+        (
+            "deploy",
+            [
+                "StrategyType:",
+                "RollingUpdate",
+                "NewReplicaSet:",
+                "ScalingReplicaSet",
+                "Scaled up replica set",
+            ],
+        ),
         ("service", ["Selector:", "app=web", "Endpoints:", ":8080"]),
         ("ingress", ["web.test", "web:80"]),
     ],
@@ -96,14 +145,27 @@ def test_describe(web: Space, kind: str, expected: list[str]) -> None:
 def test_describe_node(web: Space) -> None:
     (node,) = web.json("get", "nodes")["items"]
     text = web.cluster.out("describe", "node", node["metadata"]["name"])
-    for word in ("Capacity:", "Allocatable:", "Ready", "KubeletReady", "kubelet is posting ready status", "Non-terminated Pods:", web.name, "Allocated resources:"):
+    for word in (
+        "Capacity:",
+        "Allocatable:",
+        "Ready",
+        "KubeletReady",
+        "kubelet is posting ready status",
+        "Non-terminated Pods:",
+        web.name,
+        "Allocated resources:",
+    ):
         assert word in text, f"{word!r} not in:\n{text}"
 
 
-@pytest.mark.parametrize(("kind", "name"), [("pod", ""), ("deploy", "web"), ("service", "web"), ("ingress", "web")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("pod", ""), ("deploy", "web"), ("service", "web"), ("ingress", "web")]
+)
 def test_edit(web: Space, tmp_path: Path, kind: str, name: str) -> None:
     editor = tmp_path / "editor"
-    editor.write_text("#!/bin/sh\nsed -i 's/^metadata:$/metadata:\\n  annotations: {edited: \"yes\"}/;/^  annotations:$/,/^  [a-z]/{/^  annotations:$/d;/^    /d}' \"$1\"\n")
+    editor.write_text(
+        '#!/bin/sh\nsed -i \'s/^metadata:$/metadata:\\n  annotations: {edited: "yes"}/;/^  annotations:$/,/^  [a-z]/{/^  annotations:$/d;/^    /d}\' "$1"\n'
+    )
     editor.chmod(editor.stat().st_mode | stat.S_IXUSR)
     target = name or web.pods("app=web")[0]["metadata"]["name"]
     done = web.kubectl("edit", kind, target, env={"EDITOR": str(editor)})
@@ -115,7 +177,7 @@ def test_edit_node(web: Space, tmp_path: Path) -> None:
     (node,) = web.json("get", "nodes")["items"]
     name = node["metadata"]["name"]
     editor = tmp_path / "editor"
-    editor.write_text("#!/bin/sh\nsed -i 's/^  labels:$/  labels:\\n    edited: \"yes\"/' \"$1\"\n")
+    editor.write_text('#!/bin/sh\nsed -i \'s/^  labels:$/  labels:\\n    edited: "yes"/\' "$1"\n')
     editor.chmod(editor.stat().st_mode | stat.S_IXUSR)
     assert "edited" in web.cluster.out("edit", "node", name, env={"EDITOR": str(editor)})
     assert web.cluster.out("get", "node", name, "-o", "jsonpath={.metadata.labels.edited}") == "yes"
@@ -133,7 +195,7 @@ def test_top(space: Space) -> None:
 
 def test_deleted_pod_is_replaced(web: Space) -> None:
     before = {p["metadata"]["name"] for p in web.pods("app=web")}
-    victim = sorted(before)[0]
+    victim = min(before)
     assert f'pod "{victim}" deleted' in web.out("delete", "pod", victim)
     until(lambda: len({p["metadata"]["name"] for p in web.pods("app=web")} - {victim}) == 2)
     web.until_rolled_out("web")
@@ -149,10 +211,14 @@ def test_rollout_restart_status_history_undo(web: Space) -> None:
     assert [line.split()[0] for line in history.splitlines()[2:] if line] == ["1", "2", "3"]
     second = web.out("rollout", "history", "deploy", "web", "--revision", "2")
     assert "kubectl.kubernetes.io/restartedAt" in second
-    assert web.out("rollout", "undo", "deploy", "web", "--to-revision=2") == "deployment.apps/web rolled back\n"
+    assert (
+        web.out("rollout", "undo", "deploy", "web", "--to-revision=2") == "deployment.apps/web rolled back\n"
+    )
     web.until_rolled_out("web")
     assert "COLOUR" not in web.out("get", "deploy", "web", "-o", "yaml")
-    assert [line.split()[0] for line in web.out("rollout", "history", "deploy", "web").splitlines()[2:] if line] == ["1", "3", "4"]
+    assert [
+        line.split()[0] for line in web.out("rollout", "history", "deploy", "web").splitlines()[2:] if line
+    ] == ["1", "3", "4"]
 
 
 def test_rollout_pause_and_resume(web: Space) -> None:
@@ -166,7 +232,11 @@ def test_rollout_pause_and_resume(web: Space) -> None:
 
 def test_logs(space: Space) -> None:
     second = {"name": "other", "image": IMAGE, "command": ["sh", "-c", "echo from-other; sleep 3600"]}
-    first = pod("talk", "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line-$i; done; sleep 3600", terminationGracePeriodSeconds=0)
+    first = pod(
+        "talk",
+        "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line-$i; done; sleep 3600",
+        terminationGracePeriodSeconds=0,
+    )
     first["spec"]["containers"].append(second)
     space.apply(first)
     space.until_ready("talk")
@@ -174,7 +244,10 @@ def test_logs(space: Space) -> None:
     assert space.out("logs", "talk", "-c", "main", "--tail=3").split() == ["line-198", "line-199", "line-200"]
     assert space.out("logs", "talk", "-c", "other") == "from-other\n"
     assert len(space.out("logs", "talk", "-c", "main", "--since=1h").splitlines()) == 200
-    assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z line-200$", space.out("logs", "talk", "-c", "main", "--tail=1", "--timestamps").strip())
+    assert re.match(
+        r"\d{4}-\d\d-\d\dT[\d:.]+Z line-200$",
+        space.out("logs", "talk", "-c", "main", "--tail=1", "--timestamps").strip(),
+    )
     wrong = space.kubectl("logs", "talk", "-c", "nobody", check=False)
     assert wrong.returncode == 1
     assert "container nobody is not valid for pod talk" in wrong.stderr
@@ -207,7 +280,10 @@ def test_exec_without_terminal(space: Space) -> None:
     space.apply(pod("shell"))
     space.until_ready("shell")
     assert space.out("exec", "shell", "--", "echo", "a  b") == "a  b\n"
-    assert space.kubectl("exec", "-i", "shell", "--", "cat", stdin="through\nstdin\n").stdout == "through\nstdin\n"
+    assert (
+        space.kubectl("exec", "-i", "shell", "--", "cat", stdin="through\nstdin\n").stdout
+        == "through\nstdin\n"
+    )
     failed = space.kubectl("exec", "shell", "--", "sh", "-c", "echo oops >&2; exit 5", check=False)
     assert (failed.returncode, failed.stdout) == (5, "")
     assert "oops" in failed.stderr
@@ -223,7 +299,15 @@ def test_cordon_uncordon_and_drain(web: Space) -> None:
         assert "Ready,SchedulingDisabled" in cluster.out("get", "node", name)
         web.apply(pod("late"))
         until(lambda: "node(s) were unschedulable" in web.out("describe", "pod", "late"))
-        drained = cluster.out("drain", name, "--force", "--ignore-daemonsets", "--delete-emptydir-data", f"--pod-selector=app=web", timeout=90)
+        drained = cluster.out(
+            "drain",
+            name,
+            "--force",
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--pod-selector=app=web",
+            timeout=90,
+        )
         assert f"node/{name} drained" in drained
         until(lambda: all(p["status"]["phase"] == "Pending" for p in web.pods("app=web")))
     finally:
@@ -235,10 +319,25 @@ def test_cordon_uncordon_and_drain(web: Space) -> None:
 def test_drain_respects_a_disruption_budget(web: Space) -> None:
     (node,) = web.json("get", "nodes")["items"]
     name = node["metadata"]["name"]
-    web.apply({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}}})
+    web.apply(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "web"},
+            "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}},
+        }
+    )
     until(lambda: web.json("get", "pdb", "web").get("status", {}).get("currentHealthy") == 2)
     try:
-        refused = web.cluster.kubectl("drain", name, "--ignore-daemonsets", "--force", "--pod-selector=app=web", "--timeout=3s", check=False)
+        refused = web.cluster.kubectl(
+            "drain",
+            name,
+            "--ignore-daemonsets",
+            "--force",
+            "--pod-selector=app=web",
+            "--timeout=3s",
+            check=False,
+        )
         assert refused.returncode == 1
         assert "Cannot evict pod as it would violate the pod's disruption budget." in refused.stderr
     finally:
@@ -262,13 +361,25 @@ def test_apply_client_and_server_side(space: Space) -> None:
     import json
 
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
-    first = space.kubectl("apply", "--server-side", "--field-manager=one", "-f", "-", stdin=json.dumps(config))
+    first = space.kubectl(
+        "apply", "--server-side", "--field-manager=one", "-f", "-", stdin=json.dumps(config)
+    )
     assert first.stdout == "configmap/c serverside-applied\n"
     config["data"]["a"] = "2"
-    refused = space.kubectl("apply", "--server-side", "--field-manager=two", "-f", "-", stdin=json.dumps(config), check=False)
+    refused = space.kubectl(
+        "apply", "--server-side", "--field-manager=two", "-f", "-", stdin=json.dumps(config), check=False
+    )
     assert refused.returncode == 1
     assert 'Apply failed with 1 conflict: conflict with "one": .data.a' in refused.stderr
-    space.kubectl("apply", "--server-side", "--field-manager=two", "--force-conflicts", "-f", "-", stdin=json.dumps(config))
+    space.kubectl(
+        "apply",
+        "--server-side",
+        "--field-manager=two",
+        "--force-conflicts",
+        "-f",
+        "-",
+        stdin=json.dumps(config),
+    )
     assert space.out("get", "cm", "c", "-o", "jsonpath={.data.a}") == "2"
     wrong = space.kubectl("apply", "-f", "-", stdin=json.dumps({**config, "dada": {}}), check=False)
     assert 'strict decoding error: unknown field "dada"' in wrong.stderr
@@ -277,20 +388,42 @@ def test_apply_client_and_server_side(space: Space) -> None:
 def test_create_expose_run_wait(space: Space) -> None:
     assert space.out("create", "configmap", "c", "--from-literal=a=b") == "configmap/c created\n"
     assert space.out("create", "secret", "generic", "s", "--from-literal=p=q") == "secret/s created\n"
-    assert space.out("create", "deployment", "d", f"--image={IMAGE}", "--port=8080") == "deployment.apps/d created\n"
+    assert (
+        space.out("create", "deployment", "d", f"--image={IMAGE}", "--port=8080")
+        == "deployment.apps/d created\n"
+    )
     assert space.out("expose", "deployment", "d", "--port=80", "--target-port=8080") == "service/d exposed\n"
     assert space.out("run", "r", f"--image={IMAGE}") == "pod/r created\n"
     assert space.out("wait", "--for=condition=Ready", "pod/r", "--timeout=30s") == "pod/r condition met\n"
-    assert space.out("wait", "--for=condition=Available", "deploy/d", "--timeout=30s") == "deployment.apps/d condition met\n"
+    assert (
+        space.out("wait", "--for=condition=Available", "deploy/d", "--timeout=30s")
+        == "deployment.apps/d condition met\n"
+    )
     until(lambda: space.json("get", "endpoints", "d").get("subsets"))
     again = space.kubectl("create", "configmap", "c", check=False)
-    assert (again.returncode, again.stderr) == (1, 'error: failed to create configmap: configmaps "c" already exists\n')
+    assert (again.returncode, again.stderr) == (
+        1,
+        'error: failed to create configmap: configmaps "c" already exists\n',
+    )
     space.kubectl("delete", "pod", "r", "--grace-period=1")
-    assert space.out("wait", "--for=delete", "pod/r", "--timeout=30s") in ("", 'pod/r condition met\n')
+    assert space.out("wait", "--for=delete", "pod/r", "--timeout=30s") in ("", "pod/r condition met\n")
 
 
 def test_run_attached_and_removed(space: Space) -> None:
-    done = space.kubectl("run", "once", "--rm", "-i", "--restart=Never", f"--image={IMAGE}", "--command", "--", "sh", "-c", "sleep 1; cat", stdin="fed\n")
+    done = space.kubectl(
+        "run",
+        "once",
+        "--rm",
+        "-i",
+        "--restart=Never",
+        f"--image={IMAGE}",
+        "--command",
+        "--",
+        "sh",
+        "-c",
+        "sleep 1; cat",
+        stdin="fed\n",
+    )
     assert "fed" in done.stdout
     until(lambda: space.kubectl("get", "pod", "once", check=False).returncode == 1)
 
@@ -338,9 +471,15 @@ def test_auth_can_i_and_config_view(space: Space) -> None:
     assert (refused.returncode, refused.stdout) == (1, "no\n")
     space.kubectl("create", "role", "reader", "--verb=get,list", "--resource=pods")
     space.kubectl("create", "rolebinding", "reader", "--role=reader", "--user=nobody")
-    until(lambda: space.kubectl("auth", "can-i", "list", "pods", "--as=nobody", check=False).stdout == "yes\n")
+    until(
+        lambda: space.kubectl("auth", "can-i", "list", "pods", "--as=nobody", check=False).stdout == "yes\n"
+    )
     forbidden = space.kubectl("delete", "pods", "--all", "--as=nobody", check=False)
-    assert f'User "nobody" cannot deletecollection resource "pods" in API group "" in the namespace "{space.name}"' in forbidden.stderr or forbidden.returncode == 0
+    assert (
+        f'User "nobody" cannot deletecollection resource "pods" in API group "" in the namespace "{space.name}"'
+        in forbidden.stderr
+        or forbidden.returncode == 0
+    )
     assert "client-certificate-data: DATA+OMITTED" in space.cluster.out("config", "view")
 
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from e2e_support import IMAGE, KUBECTLS, Space, TestCluster, pod, until
 
 pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
@@ -30,7 +31,13 @@ def test_running_and_terminating(space: Space) -> None:
     slow["spec"]["containers"][0]["command"] = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
     space.apply(slow)
     space.until_status("slow", "Running")
-    described(space, "slow", "Container created", "Container started", f'Container image "{IMAGE}" already present on machine')
+    described(
+        space,
+        "slow",
+        "Container created",
+        "Container started",
+        f'Container image "{IMAGE}" already present on machine',
+    )
     space.kubectl("delete", "pod", "slow", "--wait=false", "--grace-period=5")
     space.until_status("slow", "Terminating")
     described(space, "slow", "Stopping container main")
@@ -48,9 +55,13 @@ def test_pending_because_nothing_fits(space: Space) -> None:
 
 def test_container_creating_while_a_volume_is_missing(space: Space) -> None:
     volume = {"name": "v", "configMap": {"name": "later"}}
-    space.apply(pod("waits", volumes=[volume], container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]}))
+    space.apply(
+        pod("waits", volumes=[volume], container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]})
+    )
     space.until_status("waits", "ContainerCreating")
-    described(space, "waits", "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "later" not found')
+    described(
+        space, "waits", "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "later" not found'
+    )
     space.kubectl("create", "configmap", "later", "--from-literal=k=1")
     space.until_status("waits", "Running", within=150)
 
@@ -70,13 +81,20 @@ def test_err_image_pull_and_back_off(space: Space) -> None:
         return {"ErrImagePull", "ImagePullBackOff"} <= seen
 
     until(both, within=60, every=0.05)
-    described(space, "nopull", 'Failed to pull image "127.0.0.1:1/none:1"', 'Back-off pulling image "127.0.0.1:1/none:1"')
+    described(
+        space,
+        "nopull",
+        'Failed to pull image "127.0.0.1:1/none:1"',
+        'Back-off pulling image "127.0.0.1:1/none:1"',
+    )
 
 
 def test_image_never_pulled(space: Space) -> None:
     space.apply(pod("never", container={"image": "pinnace.local/absent:1", "imagePullPolicy": "Never"}))
     space.until_status("never", "ErrImageNeverPull")
-    described(space, "never", 'Container image "pinnace.local/absent:1" is not present with pull policy of Never')
+    described(
+        space, "never", 'Container image "pinnace.local/absent:1" is not present with pull policy of Never'
+    )
 
 
 def test_create_container_config_error_and_its_end(space: Space) -> None:
@@ -124,9 +142,22 @@ def test_completed_and_error(space: Space) -> None:
 def test_init_containers_run_in_order(space: Space) -> None:
     mounts = [{"name": "v", "mountPath": "/v"}]
     inits = [
-        {"name": f"i{n}", "image": IMAGE, "command": ["sh", "-c", f"echo i{n} >> /v/log; sleep 1"], "volumeMounts": mounts} for n in (1, 2)
+        {
+            "name": f"i{n}",
+            "image": IMAGE,
+            "command": ["sh", "-c", f"echo i{n} >> /v/log; sleep 1"],
+            "volumeMounts": mounts,
+        }
+        for n in (1, 2)
     ]
-    space.apply(pod("staged", initContainers=inits, volumes=[{"name": "v", "emptyDir": {}}], container={"volumeMounts": mounts}))
+    space.apply(
+        pod(
+            "staged",
+            initContainers=inits,
+            volumes=[{"name": "v", "emptyDir": {}}],
+            container={"volumeMounts": mounts},
+        )
+    )
     seen: set[str] = set()
 
     def running() -> bool:
@@ -141,27 +172,68 @@ def test_init_containers_run_in_order(space: Space) -> None:
 
 def test_liveness_failure_restarts_and_readiness_failure_takes_out(space: Space) -> None:
     probes = {
-        "livenessProbe": {"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1, "failureThreshold": 1},
-        "readinessProbe": {"exec": {"command": ["cat", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1},
+        "livenessProbe": {
+            "exec": {"command": ["cat", "/tmp/alive"]},
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+        },
+        "readinessProbe": {
+            "exec": {"command": ["cat", "/tmp/ready"]},
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+        },
     }
-    space.apply(pod("probed", "touch /tmp/alive; sleep 3600", container=probes, terminationGracePeriodSeconds=1))
+    space.apply(
+        pod("probed", "touch /tmp/alive; sleep 3600", container=probes, terminationGracePeriodSeconds=1)
+    )
     space.until_status("probed", "Running")
-    described(space, "probed", "Readiness probe failed: cat: can't open '/tmp/ready': No such file or directory")
+    described(
+        space, "probed", "Readiness probe failed: cat: can't open '/tmp/ready': No such file or directory"
+    )
     space.kubectl("exec", "probed", "--", "touch", "/tmp/ready")
     space.until_ready("probed")
     space.kubectl("exec", "probed", "--", "rm", "/tmp/alive")
     until(lambda: container_status(space, "probed")["restartCount"] == 1)
-    described(space, "probed", "Liveness probe failed:", "Container main failed liveness probe, will be restarted")
+    described(
+        space, "probed", "Liveness probe failed:", "Container main failed liveness probe, will be restarted"
+    )
 
 
 def test_evicted_under_node_pressure(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A threshold that this machine cannot meet puts the node under pressure at once."""
-    other = TestCluster("e2eevict", tmp_path_factory.mktemp("evict"), ("--port=0", "--kubelet-port=0", "--disable-ingress", "--disable-dns", "--eviction-hard=memory.available<1000Ti"))
+    other = TestCluster(
+        "e2eevict",
+        tmp_path_factory.mktemp("evict"),
+        (
+            "--port=0",
+            "--kubelet-port=0",
+            "--disable-ingress",
+            "--disable-dns",
+            "--eviction-hard=memory.available<1000Ti",
+        ),
+    )
     try:
         other.up("--no-wait")
-        until(lambda: "True" in other.out("get", "node", "-o", "jsonpath={.items[0].status.conditions[?(@.type=='MemoryPressure')].status}"), within=60)
-        assert "memory-pressure" in until(lambda: other.out("get", "node", "-o", "jsonpath={.items[0].spec.taints[*].key}"))
-        tolerant = pod("doomed", tolerations=[{"operator": "Exists"}], nodeName=other.json("get", "nodes")["items"][0]["metadata"]["name"])
+        until(
+            lambda: (
+                "True"
+                in other.out(
+                    "get",
+                    "node",
+                    "-o",
+                    "jsonpath={.items[0].status.conditions[?(@.type=='MemoryPressure')].status}",
+                )
+            ),
+            within=60,
+        )
+        assert "memory-pressure" in until(
+            lambda: other.out("get", "node", "-o", "jsonpath={.items[0].spec.taints[*].key}")
+        )
+        tolerant = pod(
+            "doomed",
+            tolerations=[{"operator": "Exists"}],
+            nodeName=other.json("get", "nodes")["items"][0]["metadata"]["name"],
+        )
         from e2e.conftest import load_demo_image  # noqa: F401
 
         other.apply(tolerant)
@@ -191,22 +263,68 @@ def test_node_not_ready_when_the_runtime_is_gone(cluster: TestCluster, space: Sp
 
 def test_node_unknown_when_its_heartbeat_is_lost(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A node whose kubelet never reports again: registered by hand, its Lease grows old, and its pods are given up."""
-    other = TestCluster("e2elost", tmp_path_factory.mktemp("lost"), ("--port=0", "--nodes=none", "--store=memory", "--node-monitor-grace-period=6"))
+    other = TestCluster(
+        "e2elost",
+        tmp_path_factory.mktemp("lost"),
+        ("--port=0", "--nodes=none", "--store=memory", "--node-monitor-grace-period=6"),
+    )
     try:
         other.up()
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now, "lastTransitionTime": now}
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "lost"}, "status": {"conditions": [ready], "capacity": {"cpu": "1", "memory": "1Gi", "pods": "10"}, "allocatable": {"cpu": "1", "memory": "1Gi", "pods": "10"}}}
+        ready = {
+            "type": "Ready",
+            "status": "True",
+            "reason": "KubeletReady",
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+        }
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "lost"},
+            "status": {
+                "conditions": [ready],
+                "capacity": {"cpu": "1", "memory": "1Gi", "pods": "10"},
+                "allocatable": {"cpu": "1", "memory": "1Gi", "pods": "10"},
+            },
+        }
         import json
 
         other.kubectl("create", "-f", "-", stdin=json.dumps(node))
         assert node_status(other) == "Ready"
-        other.kubectl("create", "-f", "-", stdin=json.dumps(pod("orphan", nodeName="lost", tolerations=[{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2}])))
+        other.kubectl(
+            "create",
+            "-f",
+            "-",
+            stdin=json.dumps(
+                pod(
+                    "orphan",
+                    nodeName="lost",
+                    tolerations=[
+                        {
+                            "key": "node.kubernetes.io/unreachable",
+                            "operator": "Exists",
+                            "effect": "NoExecute",
+                            "tolerationSeconds": 2,
+                        }
+                    ],
+                )
+            ),
+        )
         until(lambda: node_status(other) == "NotReady", within=30)
         conditions = other.json("get", "node", "lost")["status"]["conditions"]
-        assert ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.") in [(c["status"], c["reason"], c["message"]) for c in conditions]
-        until(lambda: "node.kubernetes.io/unreachable" in other.out("get", "node", "lost", "-o", "jsonpath={.spec.taints[*].key}"))
-        until(lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Terminating", within=30)
+        assert ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.") in [
+            (c["status"], c["reason"], c["message"]) for c in conditions
+        ]
+        until(
+            lambda: (
+                "node.kubernetes.io/unreachable"
+                in other.out("get", "node", "lost", "-o", "jsonpath={.spec.taints[*].key}")
+            )
+        )
+        until(
+            lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Terminating", within=30
+        )
         assert "NodeNotReady" in other.out("describe", "node", "lost")
     finally:
         other.down("--purge")

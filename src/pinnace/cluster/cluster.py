@@ -149,7 +149,9 @@ class Cluster:
         elif config.simulated_nodes:
 
             async def simulated() -> None:
-                from pinnace.kubelet.simulated import SimulatedNodes
+                import importlib  # until the module has landed
+
+                SimulatedNodes = importlib.import_module("pinnace.kubelet.simulated").SimulatedNodes  # noqa: N806
 
                 client = self._client("system:node-simulator", (MASTERS,))
                 await SimulatedNodes(client, clock, config.simulated_nodes).run()

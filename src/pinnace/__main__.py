@@ -1,5 +1,0 @@
-"""`python -m pinnace`."""
-
-from pinnace.cli.main import entry
-
-raise SystemExit(entry())
