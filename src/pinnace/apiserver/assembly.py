@@ -16,12 +16,13 @@ from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.storages import Storages
+from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
 
 
 def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> Services:
-    registries = Registries(Storages(backend, clock), clock)
+    registries = Registries(Storages(backend, clock), clock, config)
     registries.admission = build_chain(config, registries)
     tokens = ServiceAccountTokens(
         config.service_account_key_file, config.service_account_issuer, config.audiences, clock,
@@ -39,6 +40,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         metrics=Metrics(),
         health=Health(),
         discovery=Discovery(registries.rows),
+        kubelets=Kubelets(config, registries),
     )
 
 

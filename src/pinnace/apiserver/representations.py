@@ -5,18 +5,18 @@ from typing import Any
 
 import orjson
 
-from pinnace.api.resources import Resource
 from pinnace.apiserver.bodies import encode_yaml
-from pinnace.apiserver.negotiation import PARTIAL, PARTIAL_LIST, Accepted
+from pinnace.apiserver.negotiation import PARTIAL, PARTIAL_LIST, TABLE, Accepted
+from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.request import Response
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import ListResult
 
 Object = dict[str, Any]
-ITEM_FORMS = frozenset((PARTIAL,))
-LIST_FORMS = frozenset((PARTIAL_LIST,))
-WATCH_FORMS = frozenset((PARTIAL,))
+ITEM_FORMS = frozenset((TABLE, PARTIAL))
+LIST_FORMS = frozenset((TABLE, PARTIAL_LIST))
+WATCH_FORMS = frozenset((TABLE, PARTIAL))
 
 
 def whole(body: bytes, accepted: Accepted, status: int = 200) -> Response:
@@ -38,12 +38,14 @@ def list_metadata(result: ListResult) -> Object:
     return metadata
 
 
-def list_body(row: Resource, result: ListResult) -> bytes:
-    """The stored bytes of the items, joined."""
+def list_body(registry: Registry, result: ListResult) -> bytes:
+    """The stored bytes of the items, joined, unless they are served in another version."""
+    row = registry.row
     head = orjson.dumps(
         {"kind": row.list_kind, "apiVersion": row.gvr.api_version, "metadata": list_metadata(result)}
     )
-    return b'%b,"items":[%b]}' % (head[:-1], result.joined())
+    joined = b",".join(map(registry.served, result.items)) if registry.converts else result.joined()
+    return b'%b,"items":[%b]}' % (head[:-1], joined)
 
 
 def partial(item: Item, meta_version: str) -> Object:
@@ -68,4 +70,8 @@ def event_lines(events: Sequence[StorageEvent]) -> bytes:
 
 
 def event_line(kind: str, obj: Object) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (kind.encode(), orjson.dumps(obj))
+    return raw_event_line(kind, orjson.dumps(obj))
+
+
+def raw_event_line(kind: str, raw: bytes) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (kind.encode(), raw)

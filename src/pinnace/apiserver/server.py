@@ -85,6 +85,7 @@ class ApiServer:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)
             self._background = None
+        await self.services.kubelets.close()
         self.services.registries.storages.close()
         await self._backend.close()
 

@@ -11,6 +11,7 @@ from pinnace.apiserver.discovery import Discovery
 from pinnace.apiserver.filters.in_flight import InFlight
 from pinnace.apiserver.health import Health
 from pinnace.apiserver.metrics import Metrics
+from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
@@ -29,3 +30,4 @@ class Services:
     metrics: Metrics
     health: Health
     discovery: Discovery
+    kubelets: Kubelets

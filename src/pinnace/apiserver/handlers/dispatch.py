@@ -95,5 +95,5 @@ def _where(row: Resource, info: RequestInfo) -> str:
     if not sub and not row.is_stored:
         return f"registry.reviews:{row.gvr.resource}"
     if not sub and row.gvr.group == "metrics.k8s.io":
-        return f"registry.resource_metrics:{info.verb}"
+        return f"registry.resource_metrics:{'get' if info.verb == 'get' else 'list_all'}"
     return f"handlers.{info.verb}:handle"

@@ -9,11 +9,17 @@ from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.schema import SchemaSet
 from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.component.clock import Clock
 
-_CLASSES: dict[GVR, str] = {}
+_CLASSES: dict[GVR, str] = {
+    r.PODS: "pods:PodRegistry",
+    r.NAMESPACES: "namespaces:NamespaceRegistry",
+    r.SERVICES: "services:ServiceRegistry",
+    r.EVENTS_V1: "events:EventsV1Registry",
+}
 
 
 class Registries:

@@ -59,6 +59,8 @@ def unstored(obj: Object, revision: int = 0) -> Item:
 
 
 class Registry:
+    converts = False  # whether `served` differs from what is stored
+
     def __init__(
         self, row: Resource, storage: ObjectStorage, strategy: Strategy, shared: "Registries"
     ) -> None:
@@ -91,7 +93,7 @@ class Registry:
         for text in self.strategy.warnings(obj):
             ctx.warn(text)
         await self.admission.validate(admission)
-        return await self._store_new(obj, ctx)
+        return await self._store_new(self.to_stored(obj), ctx)
 
     async def _store_new(self, obj: Object, ctx: WriteContext) -> Item:
         """A generated name that is taken is drawn again; a name that the user chose is not."""
@@ -99,7 +101,7 @@ class Registry:
         generated = bool(base) and obj["metadata"]["name"].startswith(base)
         for attempt in range(_NAME_ATTEMPTS):
             try:
-                async with self.reserving(obj, None, ctx):
+                async with self.reserving(obj, ctx):
                     return await (self._rehearse(obj) if ctx.dry_run else self.storage.create(obj))
             except errors.AlreadyExists:
                 if not generated or attempt == _NAME_ATTEMPTS - 1:
@@ -164,7 +166,12 @@ class Registry:
             )  # fmt: skip
             raise errors.invalid(self.row.kind, name, [cause], self.row.gvr.group)
         self.strategy.default(obj)
-        return await self.change(name, namespace, lambda _: private_copy(obj), ctx, subresource=subresource)
+        try:
+            return await self.change(name, namespace, lambda _: private_copy(obj), ctx, subresource=subresource)
+        except errors.NotFound:
+            if subresource or not self.strategy.allows_create_on_update or obj["metadata"].get("resourceVersion"):
+                raise
+        return await self.create(obj, namespace, ctx)
 
     async def patch(
         self, name: str, namespace: str, media: str, change: Any, ctx: WriteContext, *, subresource: str = ""
@@ -206,9 +213,11 @@ class Registry:
         """
 
         async def transform(item: Item) -> Object | Outcome:
-            new = produce(item.obj)
-            self._check_identity(new, item.obj)
-            return await self._next(new, item.obj, ctx, subresource, applied)
+            current = self.from_stored(item.obj)
+            new = produce(current)
+            self._check_identity(new, current)
+            wanted = await self._next(new, current, ctx, subresource, applied)
+            return wanted if isinstance(wanted, Outcome) else self.to_stored(wanted)
 
         return await self._write(name, namespace, transform, ctx)
 
@@ -297,6 +306,13 @@ class Registry:
         """The same, decoded: shared and read-only."""
         return item.obj
 
+    def to_stored(self, obj: Object) -> Object:
+        """From this resource's version to the one that is stored, where they differ."""
+        return obj
+
+    def from_stored(self, obj: Object) -> Object:
+        return obj
+
     # -- hooks ----------------------------------------------------------------------------------------------
     def mark_deleted(self, current: Object, options: DeleteOptions, ctx: WriteContext) -> Object | None:
         """The object as it stays while it terminates, or None when it goes at once."""
@@ -309,10 +325,8 @@ class Registry:
         """Whether an object without finalizers and grace period may leave the store."""
         return True
 
-    def reserving(
-        self, new: Object, old: Object | None, ctx: WriteContext
-    ) -> AbstractAsyncContextManager[None]:
-        """Entered around the write: what the kind takes from a pool (addresses, ports), given back if the write fails."""
+    def reserving(self, new: Object, ctx: WriteContext) -> AbstractAsyncContextManager[None]:
+        """Entered around a create: what the kind takes from a pool (addresses, ports), given back if the write fails."""
         return nullcontext()
 
     def _admission(

@@ -1,0 +1,76 @@
+"""exec, attach and port-forward: the client's upgrade repeated at the kubelet, and raw bytes both ways."""
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from pinnace.api.resources import Resource
+from pinnace.apimachinery import errors
+from pinnace.apiserver.handlers.options import boolean
+from pinnace.apiserver.request import Answer, Request, UpgradeResponse
+from pinnace.apiserver.subresources import containers
+from pinnace.net.upgrade import forwarded_headers, proxy_upgrade
+
+PRIVATE_HEADERS = ("Authorization", "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "X-Forwarded-For")
+_STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))  # ours, the kubelet's
+
+
+async def handle_exec(request: Request, row: Resource) -> Answer:
+    commands = [("command", word) for word in request.query.get("command", ())]
+    if not commands:
+        raise _required("PodExecOptions", "command")
+    return await _container_stream(request, row, "exec", commands)
+
+
+async def handle_attach(request: Request, row: Resource) -> Answer:
+    return await _container_stream(request, row, "attach", [])
+
+
+async def handle_portforward(request: Request, row: Resource) -> Answer:
+    node = await _node_of(request, row)
+    info = request.info
+    ports = [("port", port) for port in request.query.get("port", ())]
+    return _upgrade(request, node, f"/portForward/{info.namespace}/{info.name}", ports)
+
+
+async def _container_stream(
+    request: Request, row: Resource, verb: str, query: list[tuple[str, str]]
+) -> Answer:
+    info = request.info
+    pod = (await request.services.registries.of(row.gvr).storage.get(info.name, info.namespace)).obj
+    container = containers.choose(pod, request.param("container"))
+    streams = [(theirs, "1") for ours, theirs in _STREAMS if boolean(request, ours)]
+    if not any(name != "tty" for name, _ in streams):
+        raise errors.BadRequest("must specify at least one of stdin, stdout, stderr")
+    node = _assigned(pod)
+    path = f"/{verb}/{info.namespace}/{info.name}/{container}"
+    return _upgrade(request, node, path, [*query, *streams])
+
+
+async def _node_of(request: Request, row: Resource) -> str:
+    info = request.info
+    return _assigned((await request.services.registries.of(row.gvr).storage.get(info.name, info.namespace)).obj)
+
+
+def _assigned(pod: dict) -> str:
+    node: str = pod["spec"].get("nodeName") or ""
+    if not node:
+        raise errors.BadRequest(f"pod {pod['metadata']['name']} does not have a host assigned")
+    return node
+
+
+def _required(kind: str, field: str) -> errors.Invalid:
+    return errors.invalid(kind, "", [errors.Cause("FieldValueRequired", "Required value", field)])
+
+
+def _upgrade(request: Request, node: str, path: str, query: list[tuple[str, str]]) -> Answer:
+    if "upgrade" not in request.headers.get("Connection", "").lower():
+        raise errors.BadRequest("Upgrade request required")
+    target = f"{path}?{urlencode(query)}" if query else path
+
+    async def serve(http: web.BaseRequest) -> web.StreamResponse:
+        address = await request.services.kubelets.address(node)
+        headers = forwarded_headers(http, without=PRIVATE_HEADERS)
+        return await proxy_upgrade(http, address, target, headers)
+
+    return UpgradeResponse(serve)
