@@ -11,10 +11,13 @@ from typing import Any
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apiserver import kubernetes_service
 from pinnace.apiserver.authz import bootstrap_policy
 from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.services import Services
+from pinnace.apiserver.storage.item import Item
+from pinnace.apiserver.storage.options import Outcome
 
 Object = dict[str, Any]
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -28,6 +31,21 @@ class Bootstrap:
         await StoredPolicy(self._registries).load()
         await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
         await asyncio.gather(*(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()))
+
+    async def publish(self, port: int) -> None:
+        """The `kubernetes` service and its endpoint, once the port is known; an endpoint that moved is replaced."""
+        address = kubernetes_service.advertised_address(self._services.config)
+        service = kubernetes_service.service(self._services.config.service_cidr, port)
+        await self._ensure(r.SERVICES, [service])
+        for gvr, obj in kubernetes_service.endpoints(address, port):
+            await self._create(gvr, obj)
+            storage, own = self._registries.of(gvr).storage, obj["metadata"]
+
+            async def current(item: Item, obj: Object = obj) -> Object | Outcome:
+                wanted = {key: value for key, value in obj.items() if key != "metadata"}
+                return {**item.obj, **wanted}
+
+            await storage.update(own["name"], own["namespace"], current)
 
     async def _ensure(self, gvr: GVR, objects: Iterable[Object]) -> None:
         """Writes that are issued together share a commit of the store."""

@@ -7,7 +7,15 @@ from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.catalog import Registries
 
 # name -> (class below pinnace.apiserver.admission, on by default)
-PLUGINS: dict[str, tuple[str, bool]] = {}
+PLUGINS: dict[str, tuple[str, bool]] = {
+    "NamespaceLifecycle": ("namespace_lifecycle:NamespaceLifecycle", True),
+    "ServiceAccount": ("service_account:ServiceAccount", True),
+    "TaintNodesByCondition": ("taint_nodes_by_condition:TaintNodesByCondition", True),
+    "Priority": ("priority:Priority", True),
+    "DefaultTolerationSeconds": ("default_toleration_seconds:DefaultTolerationSeconds", True),
+    "DefaultIngressClass": ("default_ingress_class:DefaultIngressClass", True),
+    "NodeRestriction": ("node_restriction:NodeRestriction", False),
+}
 
 
 def build_chain(config: ApiServerConfig, registries: Registries) -> Chain:

@@ -35,13 +35,13 @@ async def _bind_from(request: Request, name: str) -> Answer:
     given = binding["metadata"].get("name", "")
     if name and given and given != name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
-    await bind(request.services.registries, name or given, request.info.namespace, binding, write_context(request))
+    await bind(
+        request.services.registries, name or given, request.info.namespace, binding, write_context(request)
+    )
     return document(SUCCESS, PLAIN, 201)
 
 
-async def bind(
-    registries: Registries, name: str, namespace: str, binding: Object, ctx: WriteContext
-) -> None:
+async def bind(registries: Registries, name: str, namespace: str, binding: Object, ctx: WriteContext) -> None:
     """Write the node into the pod, once; raises Conflict when it has one or is going away."""
     causes = validate_pod_binding(binding)
     if causes:

@@ -25,8 +25,10 @@ _CLASSES: dict[GVR, str] = {
 class Registries:
     """One registry per stored resource, made at first use."""
 
-    def __init__(self, storages: Storages, clock: Clock, rows: Iterable[Resource] = r.TABLE) -> None:
-        self.storages, self.clock = storages, clock
+    def __init__(
+        self, storages: Storages, clock: Clock, config: ApiServerConfig, rows: Iterable[Resource] = r.TABLE
+    ) -> None:
+        self.storages, self.clock, self.config = storages, clock, config
         self.admission = Chain()  # the assembly sets the real one: plugins read through these registries
         self.schemas = SchemaSet()
         self._rows = {row.gvr: row for row in rows}

@@ -18,7 +18,7 @@ from pinnace.apimachinery.schema import Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.bodies import check_metadata_types
-from pinnace.apiserver.registry import deletion, field_validation, managed_fields
+from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import (
     carry_over,
@@ -76,7 +76,13 @@ class Registry:
 
     # -- create ---------------------------------------------------------------------------------------------
     async def create(
-        self, obj: Object, namespace: str, ctx: WriteContext, *, raw: bytes | None = None
+        self,
+        obj: Object,
+        namespace: str,
+        ctx: WriteContext,
+        *,
+        raw: bytes | None = None,
+        applied: bool = False,
     ) -> Item:
         """`obj` belongs to the registry from here on; `raw` is the text it was decoded from, if there was one."""
         field_validation.check(self.row, self.schema, obj, ctx, raw)
@@ -88,7 +94,8 @@ class Registry:
         await self.admission.admit(admission)
         self.strategy.prepare_create(obj)
         fill_on_create(obj, ctx.now)
-        managed_fields.record(self.row, None, obj, manager=ctx.manager, now=ctx.now)
+        if not applied:
+            self._record(None, obj, ctx)
         self._judge(self.strategy.validate(obj), obj)
         for text in self.strategy.warnings(obj):
             ctx.warn(text)
@@ -167,9 +174,15 @@ class Registry:
             raise errors.invalid(self.row.kind, name, [cause], self.row.gvr.group)
         self.strategy.default(obj)
         try:
-            return await self.change(name, namespace, lambda _: private_copy(obj), ctx, subresource=subresource)
+            return await self.change(
+                name, namespace, lambda _: private_copy(obj), ctx, subresource=subresource
+            )
         except errors.NotFound:
-            if subresource or not self.strategy.allows_create_on_update or obj["metadata"].get("resourceVersion"):
+            if (
+                subresource
+                or not self.strategy.allows_create_on_update
+                or obj["metadata"].get("resourceVersion")
+            ):
                 raise
         return await self.create(obj, namespace, ctx)
 
@@ -195,7 +208,48 @@ class Registry:
         self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = ""
     ) -> tuple[Item, bool]:
         """Server-side apply: the item, and whether it is new."""
-        raise errors.UnsupportedMediaType("server-side apply is not served yet")
+        self._place(applied, namespace)
+        if applied["metadata"].setdefault("name", name) != name:
+            given = applied["metadata"]["name"]
+            raise errors.BadRequest(
+                f"the name of the object ({given}) does not match the name on the URL ({name})"
+            )
+        field_validation.check(self.row, self.schema, private_copy(applied), ctx)
+
+        def produce(current: Object) -> Object:
+            new = self._merged(current, applied, ctx, subresource)
+            self.strategy.default(new)
+            return new
+
+        while True:
+            try:
+                return await self.change(
+                    name, namespace, produce, ctx, subresource=subresource, applied=True
+                ), False
+            except errors.NotFound:
+                if subresource:
+                    raise
+            try:
+                new = self._merged(None, applied, ctx, "")
+                return await self.create(new, namespace, ctx, applied=True), True
+            except errors.AlreadyExists:
+                continue  # somebody was quicker: merge into theirs
+
+    def _merged(self, live: Object | None, applied: Object, ctx: WriteContext, subresource: str) -> Object:
+        from pinnace.apimachinery.apply import server_side
+
+        return server_side.apply(
+            live, applied, manager=ctx.manager, force=ctx.force, now=ctx.now, api_version=self.row.gvr.api_version,
+            subresource=subresource, schema=self.schema,
+        )  # fmt: skip
+
+    def _record(self, old: Object | None, new: Object, ctx: WriteContext, subresource: str = "") -> None:
+        from pinnace.apimachinery.apply import managed_fields
+
+        managed_fields.record_update(
+            old, new, manager=ctx.manager, now=ctx.now, api_version=self.row.gvr.api_version, subresource=subresource,
+            schema=self.schema,
+        )  # fmt: skip
 
     async def change(
         self,
@@ -249,10 +303,8 @@ class Registry:
         )  # fmt: skip
         await self.admission.admit(admission)
         self._prepare_update(new, current, subresource)
-        if not applied:
-            managed_fields.record(
-                self.row, current, new, manager=ctx.manager, now=ctx.now, subresource=subresource
-            )
+        if not applied and not same_but_for_bookkeeping(new, current):
+            self._record(current, new, ctx, subresource)
         self._judge(self._validate_update(new, current, subresource), new)
         if not subresource:
             for text in self.strategy.warnings(new):

@@ -1,17 +1,4 @@
-"""managedFields on every write, by `apimachinery.apply`; loaded on the first write only."""
-
-from datetime import datetime
-from typing import Any
-
-from pinnace.api.resources import Resource
-
-Object = dict[str, Any]
-
-
-def record(
-    row: Resource, old: Object | None, new: Object, *, manager: str, now: datetime, subresource: str = ""
-) -> None:
-    """Set `new.metadata.managedFields` after a create, update or patch by `manager`."""
+"""Who a write is recorded under in managedFields."""
 
 
 def manager_of(field_manager: str, user_agent: str) -> str:

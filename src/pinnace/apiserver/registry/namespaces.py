@@ -23,7 +23,10 @@ class NamespaceRegistry(Registry):
         if marked is None or "deletionTimestamp" not in marked["metadata"]:
             marked = super().mark_deleted(_with_finalizer(current), options, ctx)
             assert marked is not None  # a finalizer keeps it
-            marked = {**marked, "metadata": {**marked["metadata"], "finalizers": current["metadata"].get("finalizers") or []}}
+            marked = {
+                **marked,
+                "metadata": {**marked["metadata"], "finalizers": current["metadata"].get("finalizers") or []},
+            }
             if not marked["metadata"]["finalizers"]:
                 del marked["metadata"]["finalizers"]
         return {**marked, "status": {**(current.get("status") or {}), "phase": namespaces.TERMINATING}}

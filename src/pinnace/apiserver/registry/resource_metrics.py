@@ -32,7 +32,10 @@ async def get(request: Request, row: Resource) -> Answer:
 async def list_all(request: Request, row: Resource) -> Answer:
     source = request.services.registries.of(r.NODES if row.gvr == r.NODE_METRICS else r.PODS)
     scope = parse_scope(
-        request.info.namespace, request.param("labelSelector"), request.param("fieldSelector"), source.strategy
+        request.info.namespace,
+        request.param("labelSelector"),
+        request.param("fieldSelector"),
+        source.strategy,
     )
     result = await source.storage.list(ListOptions(scope))
     body = {
@@ -48,7 +51,11 @@ async def _measure(request: Request, row: Resource, items: Iterable[Item]) -> li
     if row.gvr == r.NODE_METRICS:
         nodes = {item.name: item for item in items}
         summaries = await _summaries(request, nodes)
-        return [_node_metrics(nodes[name].obj, summary) for name, summary in summaries.items() if _usage(summary.get("node") or {})]
+        return [
+            _node_metrics(nodes[name].obj, summary)
+            for name, summary in summaries.items()
+            if _usage(summary.get("node") or {})
+        ]
     pods = [item.obj for item in items if (item.obj.get("spec") or {}).get("nodeName")]
     summaries = await _summaries(request, {pod["spec"]["nodeName"] for pod in pods})
     by_uid = {

@@ -38,12 +38,20 @@ def _scaled(obj: Object, scale: Object) -> Object:
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     name = obj["metadata"]["name"]
     if isinstance(replicas, bool) or not isinstance(replicas, int):
-        raise errors.BadRequest("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
+        raise errors.BadRequest(
+            "json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32"
+        )
     if replicas < 0:
-        cause = Cause("FieldValueInvalid", f"Invalid value: {replicas}: must be greater than or equal to 0", "spec.replicas")
+        cause = Cause(
+            "FieldValueInvalid",
+            f"Invalid value: {replicas}: must be greater than or equal to 0",
+            "spec.replicas",
+        )
         raise errors.invalid("Scale", name, [cause], "autoscaling")
     if replicas > 2**31 - 1:
-        raise errors.BadRequest(f"json: cannot unmarshal number {replicas} into Go struct field ScaleSpec.spec.replicas of type int32")
+        raise errors.BadRequest(
+            f"json: cannot unmarshal number {replicas} into Go struct field ScaleSpec.spec.replicas of type int32"
+        )
     new = private_copy(obj)
     new["spec"]["replicas"] = replicas
     new["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
@@ -86,7 +94,5 @@ async def _change(request: Request, registry: Registry, change: Any) -> Answer:
     def produce(current: Object) -> Object:
         return _scaled(current, change(scale_of(current)))
 
-    item = await registry.change(
-        request.info.name, request.info.namespace, produce, ctx, subresource="scale"
-    )
+    item = await registry.change(request.info.name, request.info.namespace, produce, ctx, subresource="scale")
     return document(scale_of(item.obj), negotiate(request.headers.get("Accept", "")))

@@ -38,7 +38,10 @@ class ServiceRegistry(Registry):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         config = self.shared.config
-        self._addresses, self._ports = AddressPool(config.service_cidr), PortPool(*config.service_node_port_range)
+        self._addresses, self._ports = (
+            AddressPool(config.service_cidr),
+            PortPool(*config.service_node_port_range),
+        )
         self._is_loaded = False
 
     async def _load(self) -> None:
@@ -164,7 +167,9 @@ class ServiceRegistry(Registry):
                 mine.add(wanted)
                 key = (wanted, port.get("protocol", "TCP"))
                 if key in taken:
-                    raise self._invalid(new, field, f"Invalid value: {wanted}: provided port is already allocated")
+                    raise self._invalid(
+                        new, field, f"Invalid value: {wanted}: provided port is already allocated"
+                    )
                 taken[key] = None
                 port["nodePort"] = wanted
         self._fill_health_port(new, had, reservation)
@@ -203,7 +208,9 @@ class ServiceRegistry(Registry):
             raise self._invalid(new, field, f"Invalid value: {wanted}: provided port is already allocated")
 
     def _invalid(self, new: Object, field: str, message: str) -> errors.Invalid:
-        return errors.invalid("Service", new["metadata"].get("name", ""), [Cause("FieldValueInvalid", message, field)])
+        return errors.invalid(
+            "Service", new["metadata"].get("name", ""), [Cause("FieldValueInvalid", message, field)]
+        )
 
 
 @dataclass(slots=True)

@@ -54,27 +54,37 @@ async def handle(request: Request, row: Resource) -> Answer:
 def _check_types(asked: Object) -> None:
     spec = asked.get("spec") or {}
     if not isinstance(spec, dict):
-        raise errors.BadRequest("json: cannot unmarshal into Go struct field TokenRequest.spec of type v1.TokenRequestSpec")
+        raise errors.BadRequest(
+            "json: cannot unmarshal into Go struct field TokenRequest.spec of type v1.TokenRequestSpec"
+        )
     asked["spec"] = spec
     seconds, audiences = spec.get("expirationSeconds"), spec.get("audiences")
     if seconds is None:
         spec.pop("expirationSeconds", None)
     elif isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise errors.BadRequest("json: cannot unmarshal into Go struct field TokenRequestSpec.spec.expirationSeconds of type int64")
-    if audiences is not None and not (isinstance(audiences, list) and all(isinstance(a, str) for a in audiences)):
-        raise errors.BadRequest("json: cannot unmarshal into Go struct field TokenRequestSpec.spec.audiences of type []string")
+        raise errors.BadRequest(
+            "json: cannot unmarshal into Go struct field TokenRequestSpec.spec.expirationSeconds of type int64"
+        )
+    if audiences is not None and not (
+        isinstance(audiences, list) and all(isinstance(a, str) for a in audiences)
+    ):
+        raise errors.BadRequest(
+            "json: cannot unmarshal into Go struct field TokenRequestSpec.spec.audiences of type []string"
+        )
 
 
-async def _binding(
-    registries: Registries, namespace: str, account: str, reference: Any
-) -> Binding | None:
+async def _binding(registries: Registries, namespace: str, account: str, reference: Any) -> Binding | None:
     if not reference:
         return None
     if not isinstance(reference, dict):
-        raise errors.BadRequest("json: cannot unmarshal into Go struct field TokenRequestSpec.spec.boundObjectRef")
+        raise errors.BadRequest(
+            "json: cannot unmarshal into Go struct field TokenRequestSpec.spec.boundObjectRef"
+        )
     known = _KINDS.get((reference.get("apiVersion", ""), reference.get("kind", "")))
     if known is None:
-        raise errors.BadRequest(f"cannot bind token for serviceaccount \"{account}\" to object with type {reference.get('kind')}")
+        raise errors.BadRequest(
+            f'cannot bind token for serviceaccount "{account}" to object with type {reference.get("kind")}'
+        )
     kind, gvr = known
     space = "" if gvr == r.NODES else namespace
     obj = (await registries.of(gvr).storage.get(str(reference.get("name", "")), space)).obj
@@ -86,7 +96,7 @@ async def _binding(
         return Binding(kind, obj["metadata"]["name"], uid)
     if (obj["spec"].get("serviceAccountName") or "default") != account:
         raise errors.BadRequest(
-            f"cannot bind token for serviceaccount \"{account}\" to pod running with different serviceaccount name."
+            f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
         )
     node_name = obj["spec"].get("nodeName") or ""
     node_uid = await _uid_of_node(registries, node_name)

@@ -50,7 +50,9 @@ class Kubelets:
         by_type = {entry["type"]: entry["address"] for entry in status.get("addresses") or ()}
         host = next((by_type[kind] for kind in _ADDRESS_TYPES if kind in by_type), "")
         if not host:
-            raise errors.ServiceUnavailable(f"no preferred addresses found; known addresses: {sorted(by_type)}")
+            raise errors.ServiceUnavailable(
+                f"no preferred addresses found; known addresses: {sorted(by_type)}"
+            )
         endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
         return Address(host, int(endpoint.get("Port") or _DEFAULT_PORT), self.tls)
 
@@ -70,14 +72,18 @@ class Kubelets:
             ) as response:
                 yield response
         except aiohttp.ClientConnectorError as error:
-            raise errors.InternalError(f"Get \"https://{host}:{address.port}{path}\": {error.os_error or error}") from error
+            raise errors.InternalError(
+                f'Get "https://{host}:{address.port}{path}": {error.os_error or error}'
+            ) from error
         except aiohttp.ClientError as error:
             raise errors.InternalError(f"error dialing backend: {error}") from error
 
     async def json(self, node_name: str, path: str) -> Any:
         async with self.request(node_name, path) as response:
             if response.status != 200:
-                raise errors.ServiceUnavailable(f"kubelet of {node_name} answered {response.status} for {path}")
+                raise errors.ServiceUnavailable(
+                    f"kubelet of {node_name} answered {response.status} for {path}"
+                )
             return await response.json(content_type=None)
 
     def session(self) -> "aiohttp.ClientSession":

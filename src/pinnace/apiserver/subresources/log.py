@@ -57,7 +57,9 @@ def kubelet_error(status: int, text: str) -> errors.StatusError:
             return errors.NotFound(text or "the server could not find the requested resource")
         case 403:
             return errors.Forbidden(text)
-    return errors.InternalError(f'an error on the server ("{text}") has prevented the request from succeeding')
+    return errors.InternalError(
+        f'an error on the server ("{text}") has prevented the request from succeeding'
+    )
 
 
 def log_query(request: Request) -> list[tuple[str, str]]:
@@ -91,7 +93,15 @@ def _check_since(since: str, request: Request) -> list[Cause]:
     try:
         parse_time(since)
     except ValueError:
-        raise errors.BadRequest(f'parsing time "{since}" as "2006-01-02T15:04:05Z07:00": cannot parse') from None
+        raise errors.BadRequest(
+            f'parsing time "{since}" as "2006-01-02T15:04:05Z07:00": cannot parse'
+        ) from None
     if request.param("sinceSeconds"):
-        return [Cause("FieldValueForbidden", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified", "")]
+        return [
+            Cause(
+                "FieldValueForbidden",
+                "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+                "",
+            )
+        ]
     return []

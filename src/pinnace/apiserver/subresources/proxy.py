@@ -95,9 +95,8 @@ async def handle_node(request: Request, row: Resource) -> Answer:
 
 def _forward(request: Request, scheme: str, host: str, port: int) -> Answer:
     info = request.info
-    if not info.rest and not request.path.endswith("/"):
-        if request.method in ("GET", "HEAD"):
-            return Response(b"", 301, "text/plain", {"Location": f"{request.path}/"})
+    if not info.rest and not request.path.endswith("/") and request.method in ("GET", "HEAD"):
+        return Response(b"", 301, "text/plain", {"Location": f"{request.path}/"})
     path = "/" + "/".join(quote(part, safe="!$&'()*+,;=:@-._~%") for part in info.rest)
     if info.rest and request.path.endswith("/"):
         path += "/"

@@ -11,8 +11,19 @@ from pinnace.apiserver.request import Answer, Request, UpgradeResponse
 from pinnace.apiserver.subresources import containers
 from pinnace.net.upgrade import forwarded_headers, proxy_upgrade
 
-PRIVATE_HEADERS = ("Authorization", "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "X-Forwarded-For")
-_STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))  # ours, the kubelet's
+PRIVATE_HEADERS = (
+    "Authorization",
+    "Impersonate-User",
+    "Impersonate-Group",
+    "Impersonate-Uid",
+    "X-Forwarded-For",
+)
+_STREAMS = (
+    ("stdin", "input"),
+    ("stdout", "output"),
+    ("stderr", "error"),
+    ("tty", "tty"),
+)  # ours, the kubelet's
 
 
 async def handle_exec(request: Request, row: Resource) -> Answer:
@@ -49,7 +60,9 @@ async def _container_stream(
 
 async def _node_of(request: Request, row: Resource) -> str:
     info = request.info
-    return _assigned((await request.services.registries.of(row.gvr).storage.get(info.name, info.namespace)).obj)
+    return _assigned(
+        (await request.services.registries.of(row.gvr).storage.get(info.name, info.namespace)).obj
+    )
 
 
 def _assigned(pod: dict) -> str:
