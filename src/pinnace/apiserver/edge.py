@@ -90,7 +90,8 @@ async def _read_body(http: web.BaseRequest) -> bytes:
 def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
     body, headers = answer.body, answer.headers
     headers["Content-Type"] = answer.content_type
-    if len(body) > COMPRESS_ABOVE and "gzip" in http.headers.get("Accept-Encoding", ""):
+    may_compress = "Content-Encoding" not in headers and "gzip" in http.headers.get("Accept-Encoding", "")
+    if len(body) > COMPRESS_ABOVE and may_compress:
         body = _gzip(body)
         headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
     return web.Response(body=body, status=answer.status, headers=headers)

@@ -15,6 +15,7 @@ from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
+    from pinnace.apiserver.openapi import OpenApi
     from pinnace.apiserver.registry.catalog import Registries
 
 
@@ -31,3 +32,4 @@ class Services:
     health: Health
     discovery: Discovery
     kubelets: Kubelets
+    openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked

@@ -1,5 +1,6 @@
 """Paths that name no resource: health, version, metrics, discovery, OpenAPI, token keys."""
 
+import asyncio
 import platform
 
 import orjson
@@ -97,4 +98,26 @@ def _discovery(request: Request, path: str) -> Answer:
 
 
 async def _documents(request: Request, path: str) -> Answer:
+    if path.startswith("/openapi/"):
+        return await _openapi(request, path)
     return not_found()
+
+
+async def _openapi(request: Request, path: str) -> Answer:
+    """In a thread: making a document takes some 50 ms, once."""
+    services, headers = request.services, request.headers
+    if services.openapi is None:
+        from pinnace.apiserver.openapi import OpenApi
+
+        services.openapi = OpenApi(services.registries.rows, version()["gitVersion"])
+    answer = await asyncio.to_thread(
+        services.openapi.answer,
+        path,
+        accept=headers.get("Accept", ""),
+        accept_encoding=headers.get("Accept-Encoding", ""),
+        if_none_match=headers.get("If-None-Match", ""),
+        asked_hash=request.param("hash"),
+    )
+    if answer is None:
+        return not_found()
+    return Response(answer.body, answer.status, answer.headers.pop("Content-Type", TEXT), answer.headers)

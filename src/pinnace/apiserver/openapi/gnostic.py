@@ -12,7 +12,9 @@ import orjson
 Json = dict[str, Any]
 Encoder = Callable[[Any], bytes]
 
-CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+# What clients ask for, and the well-formed name by which it is answered ("@" is no token of MIME).
+ACCEPTED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 def _varint(number: int) -> bytes:

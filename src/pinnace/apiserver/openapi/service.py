@@ -15,7 +15,9 @@ from pinnace.apimachinery.schema_definitions import Definitions
 from pinnace.apiserver.openapi import documents, gnostic
 
 JSON = "application/json"
-_V2_TYPES = (JSON, gnostic.CONTENT_TYPE)
+# Accepted -> answered, the first for wildcards.
+_V2_TYPES = {JSON: JSON, gnostic.ACCEPTED: gnostic.CONTENT_TYPE, gnostic.CONTENT_TYPE: gnostic.CONTENT_TYPE}
+_V3_TYPES = {JSON: JSON}
 _ROOT = "/openapi/v3"
 # Level 3 halves the time of the default and gives up a tenth of the size.
 _LEVEL = 3
@@ -55,9 +57,9 @@ class OpenApi:
         if path == "/openapi/v2":
             media, fingerprint = _accepted(accept, _V2_TYPES), self._fingerprint(self._rows)
         elif path == _ROOT:
-            media, fingerprint = _accepted(accept, (JSON,)), self._fingerprint(self._rows)
+            media, fingerprint = _accepted(accept, _V3_TYPES), self._fingerprint(self._rows)
         elif rows := self._group_version(path.removeprefix(f"{_ROOT}/")):
-            media, fingerprint = _accepted(accept, (JSON,)), self._fingerprint(rows)
+            media, fingerprint = _accepted(accept, _V3_TYPES), self._fingerprint(rows)
             if asked_hash and asked_hash != fingerprint:
                 return Answer(301, {"Location": f"{path}?hash={fingerprint}"})
         else:
@@ -111,12 +113,12 @@ def _place(row: Resource) -> str:
     return f"apis/{row.gvr.group}/{row.gvr.version}" if row.gvr.group else f"api/{row.gvr.version}"
 
 
-def _accepted(accept: str, types: tuple[str, ...]) -> str:
+def _accepted(accept: str, types: dict[str, str]) -> str:
     """The first type of ours that the client accepts; no header, or a wildcard, means JSON."""
     for clause in accept.split(",") if accept else ["*/*"]:
         media = clause.partition(";")[0].strip()
         if media in ("*/*", "application/*"):
-            return types[0]
+            return JSON
         if media in types:
-            return media
+            return types[media]
     raise errors.NotAcceptable(f"only the following media types are accepted: {', '.join(types)}")

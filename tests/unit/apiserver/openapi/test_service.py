@@ -8,7 +8,7 @@ from pinnace.api.resources import TABLE, Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.openapi import OpenApi
-from pinnace.apiserver.openapi.gnostic import CONTENT_TYPE
+from pinnace.apiserver.openapi.gnostic import ACCEPTED, CONTENT_TYPE
 
 SERVED = OpenApi(TABLE, "v1.36.0")
 APPS = "/openapi/v3/apis/apps/v1"
@@ -89,7 +89,7 @@ def test_compressed_when_the_client_takes_it() -> None:
 
 
 def test_negotiation() -> None:
-    proto = SERVED.answer("/openapi/v2", accept=CONTENT_TYPE)
+    proto = SERVED.answer("/openapi/v2", accept=ACCEPTED)
     assert proto is not None
     assert proto.headers["Content-Type"] == CONTENT_TYPE
     with pytest.raises(errors.NotAcceptable):
