@@ -78,11 +78,11 @@ def _with_port(ip: str, port: int) -> str:
 def _endpoints(obj: Object, now: datetime) -> list[Cell]:
     listed: list[str] = []
     for subset in obj.get("subsets") or ():
-        addresses = [entry["ip"] for entry in subset.get("addresses") or ()]
+        addresses = [entry.get("ip", "") for entry in subset.get("addresses") or ()]
         if not subset.get("ports"):
             listed += addresses
         for port in subset.get("ports") or ():
-            listed += [_with_port(ip, port["port"]) for ip in addresses]
+            listed += [_with_port(ip, port.get("port", 0)) for ip in addresses]
     text = shortened(listed) if obj.get("subsets") else NONE
     return [name(obj), text, age(obj, now)]
 

@@ -130,7 +130,7 @@ def _gates(pod: Object) -> str:
     if not gates:
         return NONE
     listed = (pod.get("status") or {}).get("conditions")
-    return f"{sum(conditions.is_true(listed, gate['conditionType']) for gate in gates)}/{len(gates)}"
+    return f"{sum(conditions.is_true(listed, gate.get('conditionType', '')) for gate in gates)}/{len(gates)}"
 
 
 def _cells(pod: Object, now: datetime) -> list[Cell]:

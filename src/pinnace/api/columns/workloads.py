@@ -78,9 +78,11 @@ def _controller_revision(obj: Object, now: datetime) -> list[Cell]:
     controller = meta.controller_of(obj)
     owner = NONE
     if controller is not None:
-        group, _ = parse_api_version(controller["apiVersion"])
-        kind = joined([part for part in (controller["kind"].lower(), group) if part]).replace(",", ".")
-        owner = f"{kind}/{controller['name']}"
+        group, _ = parse_api_version(controller.get("apiVersion", ""))
+        kind = joined([part for part in (controller.get("kind", "").lower(), group) if part]).replace(
+            ",", "."
+        )
+        owner = f"{kind}/{controller.get('name', '')}"
     return [name(obj), owner, obj.get("revision", 0), age(obj, now)]
 
 

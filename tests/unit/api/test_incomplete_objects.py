@@ -1,0 +1,172 @@
+"""An object that lacks something, or has it empty, is answered with findings: never with an exception of Python's."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from pinnace.api import meta
+from pinnace.api.columns import table_for
+from pinnace.api.resources import TABLE
+from pinnace.api.strategies import strategy_for
+from pinnace.apimachinery import errors
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PROBE = {"httpGet": {"port": 80, "httpHeaders": [{"name": "A", "value": "b"}]}, "periodSeconds": 3}
+TERM = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}], "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}  # fmt: skip
+POD_TERM = {"topologyKey": "z", "labelSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "Exists"}]}}  # fmt: skip
+CONTAINER = {
+    "name": "c",
+    "image": "i",
+    "ports": [{"name": "http", "containerPort": 80, "hostPort": 8080}],
+    "env": [
+        {"name": "A", "value": "b"},
+        {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1"}}},
+        {"name": "D", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    ],
+    "envFrom": [{"configMapRef": {"name": "m"}}],
+    "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+    "volumeMounts": [{"name": "v0", "mountPath": "/a", "subPath": "b"}],
+    "livenessProbe": PROBE,
+    "lifecycle": {"preStop": {"exec": {"command": ["a"]}}},
+    "securityContext": {
+        "runAsUser": 1,
+        "capabilities": {"add": ["X"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    },
+}
+POD_SPEC = {
+    "containers": [CONTAINER],
+    "initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always"}],
+    "volumes": [
+        {"name": "v0", "emptyDir": {"sizeLimit": "1Gi"}},
+        {"name": "v1", "configMap": {"name": "m", "items": [{"key": "a", "path": "b"}]}},
+        {"name": "v2", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]}},
+        {"name": "v3", "hostPath": {"path": "/x"}},
+    ],
+    "tolerations": [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoSchedule"}],
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [TERM]},
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": TERM}],
+        },
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [POD_TERM],
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": POD_TERM}],
+        },
+    },
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}],
+    "readinessGates": [{"conditionType": "g"}],
+    "dnsConfig": {"nameservers": ["1.1.1.1"], "options": [{"name": "n"}]},
+    "securityContext": {"fsGroup": 1, "sysctls": [{"name": "a.b", "value": "1"}]},
+    "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["h"]}],
+}  # fmt: skip
+POD_STATUS = {
+    "phase": "Running",
+    "podIP": "1.1.1.1",
+    "podIPs": [{"ip": "1.1.1.1"}],
+    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+    "initContainerStatuses": [{"name": "i", "started": True, "state": {"running": {}}}],
+    "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:00:00Z"}}, "lastState": {"terminated": {}}}],
+}  # fmt: skip
+WORKLOAD = {
+    "selector": {"matchLabels": {"a": "b"}},
+    "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
+    "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+}
+BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+ADDRESS = {"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": "p"}, "nodeName": "n"}
+BODIES = {
+    "Pod": {"spec": POD_SPEC, "status": POD_STATUS},
+    "Deployment": {"spec": WORKLOAD},
+    "ReplicaSet": {"spec": WORKLOAD},
+    "DaemonSet": {"spec": WORKLOAD},
+    "Secret": {"type": "kubernetes.io/tls", "data": {"tls.crt": "eA==", "tls.key": "eA=="}, "stringData": {"a": "b"}},
+    "ConfigMap": {"data": {"a": "b"}, "binaryData": {"c": "eA=="}},
+    "Node": {
+        "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}], "podCIDRs": ["10.0.0.0/24"]},
+        "status": {"capacity": {"cpu": "1"}, "addresses": [{"type": "InternalIP", "address": "1.1.1.1"}], "nodeInfo": {"osImage": "x"}},
+    },
+    "Service": {"spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080, "name": "a"}], "clusterIP": "10.0.0.1", "sessionAffinity": "ClientIP", "selector": {"a": "b"}}},
+    "Endpoints": {"subsets": [{"addresses": [ADDRESS], "notReadyAddresses": [ADDRESS], "ports": [{"port": 80}]}]},
+    "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}], "ports": [{"port": 80}]},
+    "Event": {"involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"}, "source": {"component": "c"}, "series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:00Z"}, "eventTime": "2026-01-01T00:00:00Z"},
+    "Ingress": {"spec": {"defaultBackend": BACKEND, "tls": [{"hosts": ["h"], "secretName": "s"}], "rules": [{"host": "a.b", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}}]}},
+    "IngressClass": {"spec": {"controller": "a.b/c", "parameters": {"kind": "K", "name": "n"}}},
+    "PodDisruptionBudget": {"spec": {"minAvailable": "50%", "selector": {"matchLabels": {"a": "b"}}}},
+    "Role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "ClusterRole": {"rules": [{"nonResourceURLs": ["/x"], "verbs": ["get"]}], "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}},
+    "RoleBinding": {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}]},
+    "ClusterRoleBinding": {"roleRef": {"kind": "ClusterRole", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "name": "u", "namespace": "n"}]},
+    "Lease": {"spec": {"holderIdentity": "a", "renewTime": "2026-01-01T00:00:00Z", "leaseDurationSeconds": 40}},
+    "ControllerRevision": {"data": {"a": 1}, "revision": 1},
+    "Binding": {"target": {"kind": "Node", "name": "n"}},
+    "SubjectAccessReview": {"spec": {"user": "u", "resourceAttributes": {"verb": "get"}}},
+    "LocalSubjectAccessReview": {"spec": {"user": "u", "resourceAttributes": {"namespace": "default"}}},
+    "SelfSubjectAccessReview": {"spec": {"nonResourceAttributes": {"path": "/"}}},
+    "TokenReview": {"spec": {"token": "t"}},
+    "NodeMetrics": {"usage": {"cpu": "1"}},
+    "PodMetrics": {"containers": [{"name": "c", "usage": {"cpu": "1"}}]},
+}  # fmt: skip
+
+
+def example(row):
+    own = {"name": "x", "labels": {"a": "b"}, "annotations": {"c": "d"}, "resourceVersion": "1"}
+    if row.namespaced:
+        own["namespace"] = "default"
+    own["ownerReferences"] = [
+        {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}
+    ]
+    body = meta.mutable_copy(BODIES.get(row.kind, {}))
+    return {"apiVersion": row.gvr.api_version, "kind": row.kind, "metadata": own, **body}
+
+
+def places(value, path=()):
+    """Every path below `value`, but the envelope."""
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, entry in entries:
+        if (*path, key) not in (("apiVersion",), ("kind",), ("metadata",)):
+            yield (*path, key)
+        yield from places(entry, (*path, key))
+
+
+def variants(whole):
+    """The object without each of its parts, and with each of them empty or null."""
+    for path in places(whole):
+        for kind in ("dropped", "emptied", "null"):
+            obj = meta.mutable_copy(whole)
+            parent = obj
+            for key in path[:-1]:
+                parent = parent[key]
+            if kind == "dropped":
+                del parent[path[-1]]
+            elif kind == "emptied":
+                parent[path[-1]] = type(parent[path[-1]])()
+            elif isinstance(parent, dict):
+                parent[path[-1]] = None
+            yield obj
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.gvr.qualified)
+def test_whatever_is_missing(row):
+    strategy, table = strategy_for(row.gvr), table_for(row.gvr)
+    whole = example(row)
+    strategy.default(whole)
+    for obj in variants(example(row)):
+        try:
+            strategy.default(obj)
+        except errors.BadRequest:
+            continue
+        table.cells({**obj, "metadata": {"name": "x", **obj["metadata"]}}, NOW)
+        strategy.field_labels(obj)
+        updated, status_updated, created = (meta.mutable_copy(obj) for _ in range(3))
+        strategy.prepare_create(created)
+        strategy.validate(created)
+        strategy.warnings(created)
+        strategy.prepare_update(updated, whole)
+        strategy.validate_update(updated, whole)
+        strategy.prepare_status_update(status_updated, whole)
+        strategy.validate_status_update(status_updated, whole)
