@@ -1,0 +1,193 @@
+"""Watches the node's memory, disk and process ids, and evicts pods, one at a time, while a hard threshold is met.
+
+Every ten seconds it reads a few files of /proc and asks for the free space: the usage of pods is measured only when one has to
+go. Before pods are evicted for lack of disk, `reclaim_disk` (collection of images and dead containers) gets its chance.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.client.events import EventRecorder
+from pinnace.component.clock import Clock
+from pinnace.kubelet import eviction, eviction_storage
+from pinnace.kubelet.contracts import KubeletHost
+from pinnace.kubelet.cri.runtime import ContainerStats, CriError
+from pinnace.kubelet.eviction import MetThreshold, Observation, PodConsumption
+from pinnace.kubelet.stats.provider import StatsProvider
+
+log = logging.getLogger(__name__)
+
+MONITORING_SECONDS = 10.0
+STORAGE_SECONDS = 30.0  # how often the disk usage of pods with limits is measured
+CLEANUP_SECONDS = 30.0  # how long to wait for an evicted pod to be gone
+GRACE_PERIOD_SECONDS = 1
+
+
+class Eviction:
+    """`refuses(pod)` belongs into the kubelet's admission: a node under pressure takes fewer pods."""
+
+    def __init__(
+        self,
+        host: KubeletHost,
+        clock: Clock,
+        events: EventRecorder,
+        stats: StatsProvider,
+        *,
+        reclaim_disk: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._host, self._clock, self._events, self._stats = host, clock, events, stats
+        self._reclaim_disk = reclaim_disk
+        self._thresholds = host.config.eviction_hard
+        eviction.check_thresholds(self._thresholds)
+        self._last_met: dict[str, float] = {}
+        self._pressures: set[str] = set()
+        self._storage_checked = float("-inf")
+
+    def refuses(self, pod: Object) -> tuple[str, str] | None:
+        """(reason, message) for a pod that must not start now."""
+        return eviction.refusal(pod, self._pressures)
+
+    async def run(self) -> None:
+        self._show_conditions(self._pressures)
+        while True:
+            try:
+                evicted = await self.synchronize()
+                for uid in evicted:
+                    await self._wait_gone(uid)
+            except (OSError, CriError):
+                log.exception("eviction could not look at the node")
+                evicted = []
+            if not evicted:
+                await self._clock.sleep(MONITORING_SECONDS)
+
+    async def synchronize(self) -> list[str]:
+        """One look at the node; the uids of the pods that were evicted."""
+        found = eviction.met(self._thresholds, await self._observe())
+        self._remember(found)
+        if over := await self._evict_over_limits():
+            return over
+        if not found:
+            return []
+        threshold = found[0]
+        node = {"kind": "Node", "apiVersion": "v1", "name": self._host.config.node_name}
+        node["uid"] = self._host.config.node_name
+        text = f"Attempting to reclaim {threshold.resource}"
+        self._events.event(node, "Warning", "EvictionThresholdMet", text)
+        if threshold.condition == eviction.DISK_PRESSURE and self._reclaim_disk is not None:
+            await self._reclaim_disk()
+            found = eviction.met(self._thresholds, await self._observe())
+            if all(one.signal != threshold.signal for one in found):
+                return []
+        return await self._evict_one(threshold)
+
+    async def _observe(self) -> dict[str, Observation]:
+        node = self._stats.proc.node_usage()
+        memory = self._stats.proc.meminfo()["MemTotal"]
+        processes, most = self._stats.proc.processes()
+        nodefs, imagefs = self._stats.node_filesystem(), await self._stats.image_filesystem()
+        return {
+            "memory.available": Observation(max(0, memory - node.memory.working_set), memory),
+            "nodefs.available": Observation(nodefs.available, nodefs.capacity),
+            "nodefs.inodesFree": Observation(nodefs.inodes_free, nodefs.inodes),
+            "imagefs.available": Observation(imagefs.available, imagefs.capacity),
+            "imagefs.inodesFree": Observation(imagefs.inodes_free, imagefs.inodes),
+            "pid.available": Observation(max(0, most - processes), most),
+        }
+
+    def _remember(self, found: Iterable[MetThreshold]) -> None:
+        now = self._clock.monotonic()
+        for threshold in found:
+            self._last_met[threshold.condition] = now
+        transition = self._host.config.eviction_pressure_transition_seconds
+        current = eviction.pressures(self._last_met, now, transition)
+        if current != self._pressures:
+            self._show_conditions(current)
+        self._pressures = current
+
+    def _show_conditions(self, holding: set[str]) -> None:
+        for kind in eviction.WORDS:
+            self._host.set_node_condition(eviction.node_condition(kind, holds=kind in holding))
+
+    def _active(self) -> list[Object]:
+        """Pods that have containers here and may go; what is being evicted already is not among them."""
+        found = []
+        for pod in self._host.pods:
+            status = self._host.pod_status(meta.uid(pod)) or pod.get("status")
+            current = {**pod, "status": status or {}}
+            if self._host.containers(meta.uid(pod)) and eviction.may_be_evicted(current):
+                found.append(pod)
+        return found
+
+    async def _evict_over_limits(self) -> list[str]:
+        """Pods that keep more on the node's disk than they may."""
+        now = self._clock.monotonic()
+        limited = [pod for pod in self._active() if eviction_storage.has_limits(pod)]
+        if not limited or now - self._storage_checked < STORAGE_SECONDS:
+            return []
+        self._storage_checked = now
+        layers = await self._layers()
+        evicted = []
+        for pod in limited:
+            if message := eviction_storage.excess(pod, await self._stats.disk(pod, layers, fresh=True)):
+                await self._evict(pod, message)
+                evicted.append(meta.uid(pod))
+        return evicted
+
+    async def _evict_one(self, threshold: MetThreshold) -> list[str]:
+        active = self._active()
+        usage = await self._usage(active, threshold.resource)
+        for pod in eviction.ranked(active, usage, threshold.resource):
+            uid = meta.uid(pod)
+            await self._evict(pod, eviction.eviction_message(pod, threshold, usage.get(uid)))
+            return [uid]
+        log.warning("%s is short, but there is no pod to evict", threshold.resource)
+        return []
+
+    async def _evict(self, pod: Object, message: str) -> None:
+        self._events.event(pod, "Warning", "Evicted", message)
+        conditions = [eviction.disruption_condition(message)]
+        await self._host.evict(
+            meta.uid(pod), message, grace_period_seconds=GRACE_PERIOD_SECONDS, conditions=conditions
+        )
+
+    async def _usage(self, pods: Iterable[Object], resource: str) -> dict[str, PodConsumption]:
+        if resource == "memory":
+            return await self._memory()
+        if resource == "pids":
+            counted = ((meta.uid(pod), self._stats.process_count(pod)) for pod in pods)
+            return {uid: PodConsumption(processes=count) for uid, count in counted if count is not None}
+        layers = await self._layers()
+        return {meta.uid(pod): await self._disk(pod, layers) for pod in pods}
+
+    async def _memory(self) -> dict[str, PodConsumption]:
+        sample = await self._stats.quick_sample()
+        return {
+            pod.uid: PodConsumption(
+                memory=pod.usage.memory.working_set,
+                containers={one.name: {"memory": one.usage.memory.working_set} for one in pod.containers},
+            )
+            for pod in sample.pods
+        }
+
+    async def _disk(self, pod: Object, layers: list[ContainerStats]) -> PodConsumption:
+        disk = await self._stats.disk(pod, layers, fresh=True)
+        by_container: dict[str, dict[str, int]] = {}
+        for part in (disk.logs, disk.layers):
+            for name, use in part.items():
+                used = by_container.setdefault(name, {"ephemeral-storage": 0})
+                used["ephemeral-storage"] += use.bytes
+        return PodConsumption(disk=disk.total.bytes, inodes=disk.total.inodes, containers=by_container)
+
+    async def _layers(self) -> list[ContainerStats]:
+        return await self._host.runtime.list_container_stats()
+
+    async def _wait_gone(self, uid: str) -> None:
+        """Until its containers have ended, so that the next look sees what it gave back."""
+        until = self._clock.monotonic() + CLEANUP_SECONDS
+        while self._clock.monotonic() < until:
+            if all(container.state.name != "RUNNING" for container in self._host.containers(uid)):
+                return
+            await self._clock.sleep(0.25)
+        log.warning("pod %s still runs %.0f s after it was evicted", uid, CLEANUP_SECONDS)
