@@ -99,7 +99,7 @@ class Images:
             text = f'Failed to pull image "{wanted}": {error}'
             self._recorder.event(pod, "Warning", "Failed", text, field_path=where)
             self._last_error[key] = f"ErrImagePull: {error}"
-            raise StartError("ErrImagePull", str(error), min(5.0, self._backoff.wait_of(key)))
+            raise StartError("ErrImagePull", str(error), min(2.0, self._backoff.wait_of(key)))
         image = await self._runtime.image_status(wanted)
         if image is None:
             raise StartError(
