@@ -14,6 +14,7 @@ from pinnace.component.clock import RealClock
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.containerd import CriClient
 from pinnace.kubelet.kubelet import Kubelet
+from pinnace.kubelet.volumes.mounts import unmount_below
 from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
@@ -77,6 +78,7 @@ class Node:
             await self.runtime.remove_sandbox(box.id)
         await self.runtime.close()
         self.kubelet.cgroups.remove_all()
+        unmount_below(self.base)
 
     async def service_account(self) -> None:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}

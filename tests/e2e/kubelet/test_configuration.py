@@ -109,7 +109,7 @@ async def test_host_path_types(node: Node, tmp_path: Path) -> None:
     mounts = [{"name": "h", "mountPath": "/h"}]
     await node.create("host", shell(f"echo hi > /h/file; {WAIT}", volumeMounts=mounts), volumes=volumes)
     await node.running("host")
-    await eventually(lambda: (tmp_path / "made" / "file").exists())
+    await eventually((tmp_path / "made" / "file").exists)
     assert (tmp_path / "made" / "file").read_text() == "hi\n"
 
 
