@@ -10,9 +10,11 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from pinnace.api import meta
+from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.component.clock import Clock
 from pinnace.kubelet.pod_record import PodRecord
+from pinnace.kubelet.pod_status import OWN_CONDITIONS
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +143,21 @@ class _Step(Protocol):
     async def __call__(self) -> None: ...
 
 
+def concerns_kubelet(old: Object, new: Object) -> bool:
+    """False for the echo of a status that the kubelet itself wrote."""
+    if old["spec"] != new["spec"] or pods.phase(old) != pods.phase(new):
+        return True
+    fields = ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")
+    if any(old["metadata"].get(field) != new["metadata"].get(field) for field in fields):
+        return True
+    return _foreign_conditions(old) != _foreign_conditions(new)
+
+
+def _foreign_conditions(pod: Object) -> list[tuple[str, str]]:
+    listed = (pod.get("status") or {}).get("conditions") or ()
+    return sorted((one["type"], one["status"]) for one in listed if one["type"] not in OWN_CONDITIONS)
+
+
 class PodWorkers:
     """The workers by pod uid."""
 
@@ -165,8 +182,9 @@ class PodWorkers:
             )
             worker.start()
         else:
-            worker.record.pod = pod
-            worker.wake()
+            before, worker.record.pod = worker.record.pod, pod
+            if concerns_kubelet(before, pod):
+                worker.wake()
         return worker.record
 
     def remove(self, pod: Object) -> None:
