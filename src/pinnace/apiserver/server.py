@@ -67,7 +67,7 @@ class ApiServer:
             backlog=1024, reuse_address=True,
         )  # fmt: skip
         await site.start()
-        self.port = self._runner.addresses[0][1]
+        self.port = self.services.port = self._runner.addresses[0][1]
 
     async def run(self) -> None:
         await self.start()

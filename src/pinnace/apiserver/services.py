@@ -33,3 +33,4 @@ class Services:
     discovery: Discovery
     kubelets: Kubelets
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
+    port: int = 0  # known once the server listens

@@ -7,8 +7,9 @@ import orjson
 
 from pinnace import __version__
 from pinnace.apimachinery import errors
+from pinnace.apiserver import kubernetes_service
 from pinnace.apiserver.handlers.options import boolean
-from pinnace.apiserver.request import Answer, Request, Response
+from pinnace.apiserver.request import JSON, Answer, Request, Response
 
 KUBERNETES_VERSION = ("1", "36", "2")
 TEXT = "text/plain; charset=utf-8"
@@ -30,7 +31,7 @@ async def serve(request: Request) -> Answer:
         )
     if first in ("api", "apis"):
         return _discovery(request, path)
-    if first in ("openapi", ".well-known"):
+    if first in ("openapi", "openid", ".well-known"):
         return await _documents(request, path)
     if path == "/":
         return Response(orjson.dumps({"paths": paths(request)}, option=orjson.OPT_INDENT_2))
@@ -39,6 +40,10 @@ async def serve(request: Request) -> Answer:
 
 def not_found() -> Response:
     return Response(b"404 page not found\n", 404, TEXT)
+
+
+def git_version() -> str:
+    return f"v{'.'.join(KUBERNETES_VERSION)}+pinnace.{__version__}"
 
 
 def version() -> dict[str, str]:
@@ -51,7 +56,7 @@ def version() -> dict[str, str]:
         "emulationMinor": minor,
         "minCompatibilityMajor": major,
         "minCompatibilityMinor": str(int(minor) - 1),
-        "gitVersion": f"v{'.'.join(KUBERNETES_VERSION)}+pinnace.{__version__}",
+        "gitVersion": git_version(),
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
@@ -100,7 +105,7 @@ def _discovery(request: Request, path: str) -> Answer:
 async def _documents(request: Request, path: str) -> Answer:
     if path.startswith("/openapi/"):
         return await _openapi(request, path)
-    return not_found()
+    return _token_documents(request, path)
 
 
 async def _openapi(request: Request, path: str) -> Answer:
@@ -121,3 +126,21 @@ async def _openapi(request: Request, path: str) -> Answer:
     if answer is None:
         return not_found()
     return Response(answer.body, answer.status, answer.headers.pop("Content-Type", TEXT), answer.headers)
+
+
+def _token_documents(request: Request, path: str) -> Answer:
+    """How others verify service-account tokens: OpenID discovery and the public keys."""
+    tokens = request.services.tokens
+    if path == "/openid/v1/jwks":
+        return Response(orjson.dumps(tokens.key_set()), content_type="application/jwk-set+json")
+    if path != "/.well-known/openid-configuration":
+        return not_found()
+    address = kubernetes_service.advertised_address(request.services.config)
+    configuration = {
+        "issuer": tokens.issuer,
+        "jwks_uri": f"https://{address}:{request.services.port}/openid/v1/jwks",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": tokens.algorithms(),
+    }
+    return Response(orjson.dumps(configuration))

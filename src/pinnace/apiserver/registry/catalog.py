@@ -7,7 +7,7 @@ from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery.gvk import GVR
-from pinnace.apimachinery.schema import SchemaSet
+from pinnace.apimachinery.schema import schemas
 from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.generic import Registry
@@ -30,7 +30,7 @@ class Registries:
     ) -> None:
         self.storages, self.clock, self.config = storages, clock, config
         self.admission = Chain()  # the assembly sets the real one: plugins read through these registries
-        self.schemas = SchemaSet()
+        self.schemas = schemas
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
 

@@ -90,12 +90,12 @@ class Registry:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         self.strategy.default(obj)
+        if not applied:
+            self._record(None, obj, ctx)  # before admission, as upstream: what plugins add has no owner
         admission = self._admission("CREATE", ctx, namespace, obj=obj, name=obj["metadata"].get("name", ""))
         await self.admission.admit(admission)
         self.strategy.prepare_create(obj)
         fill_on_create(obj, ctx.now)
-        if not applied:
-            self._record(None, obj, ctx)
         self._judge(self.strategy.validate(obj), obj)
         for text in self.strategy.warnings(obj):
             ctx.warn(text)
@@ -298,13 +298,13 @@ class Registry:
     ) -> Object | Outcome:
         """The object to store in place of `current`, KEEP when nothing changes, DELETE when it goes away."""
         carry_over(new, current)
+        if not applied and not same_but_for_bookkeeping(new, current):
+            self._record(current, new, ctx, subresource)
         admission = self._admission(
             "UPDATE", ctx, current["metadata"].get("namespace", ""), obj=new, old=current, subresource=subresource
         )  # fmt: skip
         await self.admission.admit(admission)
         self._prepare_update(new, current, subresource)
-        if not applied and not same_but_for_bookkeeping(new, current):
-            self._record(current, new, ctx, subresource)
         self._judge(self._validate_update(new, current, subresource), new)
         if not subresource:
             for text in self.strategy.warnings(new):
