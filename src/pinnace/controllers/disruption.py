@@ -1,11 +1,11 @@
 """PodDisruptionBudget status: how many pods are healthy, how many must be, and so how many may be evicted now."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import int_or_percent
 from pinnace.api.meta import Object
 from pinnace.api.resources import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
 from pinnace.apimachinery.selectors import to_text
@@ -63,19 +63,14 @@ def demand(pdb: Object, matching: list[Object], world: World) -> Demand:
     spec = pdb["spec"]
     if spec.get("maxUnavailable") is not None:
         expected = expected_scale(matching, world)
-        return Demand(expected, max(0, expected - _share(spec["maxUnavailable"], expected)))
+        return Demand(
+            expected, max(0, expected - int_or_percent(spec["maxUnavailable"], expected, round_up=True))
+        )
     least = spec.get("minAvailable")
     if isinstance(least, str):
         expected = expected_scale(matching, world)
-        return Demand(expected, _share(least, expected))
+        return Demand(expected, int_or_percent(least, expected, round_up=True))
     return Demand(len(matching), 0 if least is None else least)
-
-
-def _share(value: int | str, total: int) -> int:
-    """A number, or a percentage of `total` rounded up."""
-    if isinstance(value, str):
-        return math.ceil(int(value.removesuffix("%")) * total / 100)
-    return value
 
 
 def expected_scale(matching: list[Object], world: World) -> int:

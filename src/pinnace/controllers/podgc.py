@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pinnace.api import meta
+from pinnace.api.core import nodes
 from pinnace.api.meta import Object
 from pinnace.api.resources import NODES, PODS
 from pinnace.controllers.nodes import taints
@@ -40,7 +41,7 @@ def sweep(config: PodGCConfig) -> Sweep:
 
 
 def finished(everything: Iterable[Object], threshold: int) -> Iterator[Action]:
-    over = [pod for pod in everything if pods.is_finished(pod) and not meta.is_terminating(pod)]
+    over = [pod for pod in everything if pods.is_terminal(pod) and not meta.is_terminating(pod)]
     if 0 < threshold < len(over):
         over.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), meta.name(pod)))
         for pod in over[: len(over) - threshold]:
@@ -73,13 +74,13 @@ def out_of_service(everything: Iterable[Object], world: World) -> Iterator[Actio
         if not meta.is_terminating(pod):
             continue
         node = world.get(NODES, pods.node_name(pod))
-        if node is not None and taints.has(node, taints.OUT_OF_SERVICE) and not taints.is_ready(node):
+        if node is not None and taints.has(node, taints.OUT_OF_SERVICE) and not nodes.is_ready(node):
             yield from remove(pod, None)
 
 
 def remove(pod: Object, target: Object | None) -> Iterator[Action]:
     """Delete without grace; a pod that has not finished is marked Failed first, so that its controller counts it right."""
-    if not pods.is_finished(pod):
+    if not pods.is_terminal(pod):
         status: Object = {"phase": "Failed"}
         if target is not None:
             found = (pod.get("status") or {}).get("conditions") or []

@@ -12,7 +12,6 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, REPLICA_SETS
 from pinnace.apimachinery.selectors import from_map
-from pinnace.apimachinery.times import parse_time
 from pinnace.controllers.runtime import (
     Action,
     Controller,
@@ -53,7 +52,7 @@ def wanted(rs: Object) -> int:
 def scale(rs: Object, active: list[Object], surplus: int, world: World) -> Iterator[Action]:
     """Create what is missing, or delete the pods that are cheapest to lose."""
     for _ in range(min(-surplus, BURST)):
-        yield Create(pods.from_template(rs["spec"]["template"], rs), about=rs)
+        yield Create(pods.for_owner(rs["spec"]["template"], rs), about=rs)
     if surplus > 0:
         victims = active
         if surplus < len(active):
@@ -83,18 +82,16 @@ def deletion_order(
     """Sort key, first to go first: unassigned, pending, unready, cheap, crowded, recently ready, often restarted, young."""
 
     def key(pod: Object) -> tuple[bool, int, bool, int, int, int, int, int, str]:
-        status, node = pod.get("status") or {}, pods.node_name(pod)
-        restarts = max((c.get("restartCount", 0) for c in status.get("containerStatuses") or ()), default=0)
-        ready = pods.is_ready(pod)
+        node, ready = pods.node_name(pod), pods.is_ready(pod)
         created = pod["metadata"].get("creationTimestamp")
         return (
             bool(node),
-            _PHASES.get(status.get("phase", ""), 0),
+            _PHASES.get(pods.phase(pod), 0),
             ready,
             deletion_cost(pod),
             -related[node] if node else 0,
             _age_rank(pods.ready_since(pod), now) if ready else 0,
-            -restarts,
+            -pods.restart_count(pod),
             _age_rank(parse_time(created) if created else None, now),
             meta.uid(pod),
         )
@@ -126,7 +123,7 @@ def observed_status(rs: Object, owned: list[Object], surplus: int, world: World)
         "fullyLabeledReplicas": sum(template.matches(meta.labels(pod)) for pod in active),
         "readyReplicas": sum(map(pods.is_ready, active)),
         "availableReplicas": sum(pods.is_available(pod, min_ready, world.now) for pod in active),
-        "terminatingReplicas": sum(meta.is_terminating(pod) and not pods.is_finished(pod) for pod in owned),
+        "terminatingReplicas": sum(meta.is_terminating(pod) and not pods.is_terminal(pod) for pod in owned),
         "observedGeneration": rs["metadata"].get("generation", 0),
     }
     status: Object = {"replicas": len(active), **{name: n for name, n in counts.items() if n}}

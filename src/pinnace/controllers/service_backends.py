@@ -28,7 +28,7 @@ def publishes_unready(service: Object) -> bool:
 def backing_pods(service: Object, world: World) -> list[Object]:
     """Pods that match and have not finished, in a stable order."""
     found = world.pods_labelled(meta.namespace(service), service["spec"]["selector"])
-    return sorted((pod for pod in found if not pods.is_finished(pod)), key=meta.name)
+    return sorted((pod for pod in found if not pods.is_terminal(pod)), key=meta.name)
 
 
 def addresses(pod: Object) -> list[str]:
@@ -113,7 +113,7 @@ def copied_labels(service: Object, reserved: Iterable[str]) -> dict[str, str]:
 def _shown(pod: Object) -> tuple[object, ...]:
     return (
         meta.labels(pod), addresses(pod), pods.is_ready(pod), meta.is_terminating(pod),
-        pods.is_finished(pod), pods.node_name(pod),
+        pods.is_terminal(pod), pods.node_name(pod),
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 from typing import Any
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import REVISION
 from pinnace.controllers.deployment import reconcile
-from pinnace.controllers.deployment.revisions import REVISION, new_set
+from pinnace.controllers.deployment.revisions import new_set
 from pinnace.controllers.deployment.sizes import proportional
 from pinnace.controllers.runtime import Create, Delete, Emit, Patch, RequeueAfter, SetStatus, Update, World
 from unit.controllers.builders import NOW, Object, ago, deployment, pod, replicaset

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pinnace.api import meta
+from pinnace.api.apps.templates import template_hash
 from pinnace.api.meta import Object
 from pinnace.api.resources import CONTROLLER_REVISIONS
 from pinnace.controllers.daemonset.placement import HASH_LABEL
-from pinnace.controllers.deployment.revisions import template_hash
 from pinnace.controllers.runtime import Action, Create, Delete, Update, World, controller_ref
 
 

@@ -1,11 +1,11 @@
 """Rolling update of daemons: which old pods may go now, and which nodes may have a second, new pod."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import int_or_percent
 from pinnace.api.meta import Object
 from pinnace.controllers.daemonset.placement import HASH_LABEL
 from pinnace.controllers.runtime import pods
@@ -21,17 +21,11 @@ def is_rolling(ds: Object) -> bool:
     return (ds["spec"].get("updateStrategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
 
 
-def _scaled(value: int | str, total: int) -> int:
-    if isinstance(value, str):
-        return math.ceil(int(value.removesuffix("%")) * total / 100)
-    return value
-
-
 def budgets(ds: Object, desired: int) -> tuple[int, int]:
     """(maxSurge, maxUnavailable) in nodes; one node may always move."""
     rolling = (ds["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-    surge = _scaled(rolling.get("maxSurge") or 0, desired)
-    unavailable = _scaled(rolling.get("maxUnavailable", 1), desired)
+    surge = int_or_percent(rolling.get("maxSurge"), desired, round_up=True)
+    unavailable = int_or_percent(rolling.get("maxUnavailable", 1), desired, round_up=True)
     return (surge, unavailable) if surge or unavailable else (0, 1)
 
 

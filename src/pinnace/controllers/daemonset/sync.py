@@ -90,7 +90,7 @@ class Pass:
         for pod in on_node:
             if meta.is_terminating(pod):
                 continue
-            if not pods.is_finished(pod):
+            if not pods.is_terminal(pod):
                 running.append(pod)
             elif pods.phase(pod) == "Succeeded" or (yield from self._may_retry(node)):
                 unwanted.append(pod)

@@ -1,65 +1,26 @@
-"""A Deployment's revisions: which ReplicaSet is the new one, what it is called, and the annotations that tell its history."""
+"""A Deployment's revisions: the ReplicaSet made for a template, and the annotations that tell its history."""
 
 from collections.abc import Iterable
 
-import orjson
-
 from pinnace.api import meta
+from pinnace.api.apps.deployments import DESIRED_REPLICAS, MAX_REPLICAS, REVISION, replicas, revision
+from pinnace.api.apps.deployments import REVISION_HISTORY as HISTORY
+from pinnace.api.apps.deployments import TEMPLATE_HASH as HASH_LABEL
+from pinnace.api.apps.templates import template_hash
 from pinnace.api.meta import Object
 
-HASH_LABEL = "pod-template-hash"
-REVISION = "deployment.kubernetes.io/revision"
-HISTORY = "deployment.kubernetes.io/revision-history"
-DESIRED = "deployment.kubernetes.io/desired-replicas"
-MAXIMUM = "deployment.kubernetes.io/max-replicas"
 NOT_COPIED = frozenset(
     (
         "kubectl.kubernetes.io/last-applied-configuration",
-        REVISION, HISTORY, DESIRED, MAXIMUM,
+        REVISION, HISTORY, DESIRED_REPLICAS, MAX_REPLICAS,
         "deprecated.deployment.rollback.to",
     )
 )  # fmt: skip
-_SAFE = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, no look-alikes: what upstream builds names from
 _HISTORY_LIMIT = 2000  # characters of the revision-history annotation
-
-
-def template_hash(template: Object, collisions: int | None) -> str:
-    """A short name for a template: FNV-1a over its canonical JSON. Not equal to upstream's value, which hashes Go's memory layout."""
-    text = orjson.dumps(template, option=orjson.OPT_SORT_KEYS)
-    if collisions is not None:
-        text += collisions.to_bytes(8, "little")
-    value = 0x811C9DC5
-    for byte in text:
-        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return "".join(_SAFE[ord(digit) % len(_SAFE)] for digit in str(value))
-
-
-def same_template(one: Object, other: Object) -> bool:
-    """Equal but for the pod-template-hash label."""
-    if one.get("spec") != other.get("spec"):
-        return False
-    return _bare_metadata(one) == _bare_metadata(other)
-
-
-def _bare_metadata(template: Object) -> Object:
-    metadata = {name: value for name, value in (template.get("metadata") or {}).items() if value}
-    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key != HASH_LABEL}
-    return {**metadata, "labels": labels}
 
 
 def by_age(sets: Iterable[Object]) -> list[Object]:
     return sorted(sets, key=lambda rs: (rs["metadata"].get("creationTimestamp", ""), meta.name(rs)))
-
-
-def find_new(deployment: Object, sets: Iterable[Object]) -> Object | None:
-    """The oldest set with the Deployment's template: all clients then agree on one, should there be several."""
-    template = deployment["spec"]["template"]
-    return next((rs for rs in by_age(sets) if same_template(rs["spec"]["template"], template)), None)
-
-
-def revision(obj: Object) -> int:
-    text = meta.annotations(obj).get(REVISION, "0")
-    return int(text) if text.isdecimal() else 0
 
 
 def new_annotations(deployment: Object, rs: Object | None, number: int) -> dict[str, str]:
@@ -82,7 +43,7 @@ def _with_history(history: str, served: str) -> str:
     return ",".join(entries)
 
 
-def new_set(deployment: Object, replicas: int, maximum: int, number: int) -> Object:
+def new_set(deployment: Object, size: int, maximum: int, number: int) -> Object:
     """The ReplicaSet of the Deployment's current template."""
     spec, template = deployment["spec"], deployment["spec"]["template"]
     digest = template_hash(template, (deployment.get("status") or {}).get("collisionCount"))
@@ -98,13 +59,13 @@ def new_set(deployment: Object, replicas: int, maximum: int, number: int) -> Obj
             "labels": labels,
             "annotations": {
                 **new_annotations(deployment, None, number),
-                DESIRED: str(spec_replicas(deployment)),
-                MAXIMUM: str(maximum),
+                DESIRED_REPLICAS: str(replicas(deployment)),
+                MAX_REPLICAS: str(maximum),
             },
             "ownerReferences": [meta.owner_reference(deployment)],
         },
         "spec": {
-            "replicas": replicas,
+            "replicas": size,
             "minReadySeconds": spec.get("minReadySeconds") or 0,
             "selector": {
                 **selector,
@@ -113,9 +74,3 @@ def new_set(deployment: Object, replicas: int, maximum: int, number: int) -> Obj
             "template": {**template, "metadata": {**metadata, "labels": labels}},
         },
     }
-
-
-def spec_replicas(obj: Object) -> int:
-    """`spec.replicas` of a Deployment or ReplicaSet; 1 where it is not given."""
-    replicas = obj["spec"].get("replicas")
-    return 1 if replicas is None else replicas

@@ -3,10 +3,19 @@
 from collections.abc import Generator, Iterator
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import (
+    DESIRED_REPLICAS,
+    MAX_REPLICAS,
+    REVISION,
+    is_complete,
+    is_rolling_update,
+    new_replica_set,
+    replicas,
+    revision,
+)
 from pinnace.api.meta import Object
 from pinnace.api.resources import REPLICA_SETS
 from pinnace.controllers.deployment import revisions, sizes, status
-from pinnace.controllers.deployment.revisions import spec_replicas
 from pinnace.controllers.runtime import (
     Action,
     Create,
@@ -28,7 +37,7 @@ Acting = Generator[Action, None, bool]
 class Rollout:
     def __init__(self, deployment: Object, owned: list[Object], world: World) -> None:
         self.deployment, self.world = deployment, world
-        self.new = revisions.find_new(deployment, owned)
+        self.new = new_replica_set(deployment, owned)
         self.old = [rs for rs in revisions.by_age(owned) if rs is not self.new]
         self.sets = [*self.old, *([self.new] if self.new is not None else [])]
         self.status: Object = deployment.get("status") or {}
@@ -47,9 +56,9 @@ class Rollout:
             yield from self._resize(tidy=False)
         else:
             self._note_pause()
-            steps = self._roll() if sizes.is_rolling(self.deployment) else self._recreate()
+            steps = self._roll() if is_rolling_update(self.deployment) else self._recreate()
             acted = yield from steps
-            if not acted and status.is_complete(self.deployment, self.status):
+            if not acted and is_complete(self.deployment, self.status):
                 yield from self._tidy()
             yield from self.report(rolling_out=True)
 
@@ -73,11 +82,11 @@ class Rollout:
 
     def _replicas_changed(self) -> bool:
         """Somebody changed `spec.replicas` since the active sets were last sized."""
-        target = spec_replicas(self.deployment)
+        target = replicas(self.deployment)
         return any(
-            sizes.annotation_number(rs, revisions.DESIRED) not in (None, target)
+            sizes.annotation_number(rs, DESIRED_REPLICAS) not in (None, target)
             for rs in self.sets
-            if spec_replicas(rs) > 0
+            if replicas(rs) > 0
         )
 
     def _resize(self, *, tidy: bool) -> Iterator[Action]:
@@ -89,15 +98,15 @@ class Rollout:
         yield from self.report(rolling_out=False)
 
     def _scale_all(self) -> Iterator[Action]:
-        active = [rs for rs in self.sets if spec_replicas(rs) > 0]
+        active = [rs for rs in self.sets if replicas(rs) > 0]
         if len(active) <= 1:
             latest = active[0] if active else self.new or (self.old[-1] if self.old else None)
             if latest is not None:
-                yield from self._scale(latest, spec_replicas(self.deployment))
+                yield from self._scale(latest, replicas(self.deployment))
         elif sizes.is_saturated(self.deployment, self.new):
             for rs in self.old:
                 yield from self._scale(rs, 0)
-        elif sizes.is_rolling(self.deployment):
+        elif is_rolling_update(self.deployment):
             wanted = sizes.proportional(self.deployment, active)
             for rs in active:
                 yield from self._scale(rs, wanted[meta.name(rs)])
@@ -106,10 +115,10 @@ class Rollout:
         """Give `rs` its size and write down what it was sized for."""
         noted = {
             **meta.annotations(rs),
-            revisions.DESIRED: str(spec_replicas(self.deployment)),
-            revisions.MAXIMUM: str(sizes.max_pods(self.deployment)),
+            DESIRED_REPLICAS: str(replicas(self.deployment)),
+            MAX_REPLICAS: str(sizes.max_pods(self.deployment)),
         }
-        before = spec_replicas(rs)
+        before = replicas(rs)
         if before == size and noted == meta.annotations(rs):
             return
         yield Update(
@@ -131,7 +140,7 @@ class Rollout:
 
     def _sync_revision(self, *, create: bool) -> Acting:
         """Give the new set its revision and the Deployment the same number; make the set when there is none."""
-        number = max(map(revisions.revision, self.old), default=0) + 1
+        number = max(map(revision, self.old), default=0) + 1
         if self.new is None:
             return (yield from self._create(number)) if create else False
         annotations = revisions.new_annotations(self.deployment, self.new, number)
@@ -145,7 +154,7 @@ class Rollout:
             spec = {**self.new["spec"], "minReadySeconds": min_ready}
             yield Update({**self.new, "metadata": metadata, "spec": spec})
             acted = True
-        yield from self._set_revision(annotations.get(revisions.REVISION, str(number)))
+        yield from self._set_revision(annotations.get(REVISION, str(number)))
         current = conditions.find(self.conditions, "Progressing")
         if status.deadline_of(self.deployment) is not None and (
             current is None or current.get("reason") == "ReplicaSetCreateError"
@@ -155,8 +164,8 @@ class Rollout:
         return acted
 
     def _set_revision(self, number: str) -> Iterator[Action]:
-        if meta.annotations(self.deployment).get(revisions.REVISION) != number:
-            body = {"metadata": {"annotations": {revisions.REVISION: number}}}
+        if meta.annotations(self.deployment).get(REVISION) != number:
+            body = {"metadata": {"annotations": {REVISION: number}}}
             yield Patch(self.deployment, body, guarded=True)
 
     def _create(self, number: int) -> Acting:
@@ -186,9 +195,9 @@ class Rollout:
         if acted or self.new is None:
             return True
         size = sizes.new_set_size(self.deployment, self.new, self.old)
-        if spec_replicas(self.new) > spec_replicas(self.deployment):
-            size = spec_replicas(self.deployment)
-        if size != spec_replicas(self.new):
+        if replicas(self.new) > replicas(self.deployment):
+            size = replicas(self.deployment)
+        if size != replicas(self.new):
             yield from self._scale(self.new, size)
             return True
         down = sizes.rolled_down(self.deployment, self.new, self.old)
@@ -200,20 +209,20 @@ class Rollout:
     def _recreate(self) -> Acting:
         """Recreate: first all old pods go, and only when the last one is gone does the new set come."""
         acted = yield from self._sync_revision(create=False)
-        active = [rs for rs in self.old if spec_replicas(rs) > 0]
+        active = [rs for rs in self.old if replicas(rs) > 0]
         for rs in active:
             yield from self._scale(rs, 0)
         if acted or active or self._old_pods_run():
             return True
         if self.new is None:
             return (yield from self._sync_revision(create=True))
-        if spec_replicas(self.new) != spec_replicas(self.deployment):
-            yield from self._scale(self.new, spec_replicas(self.deployment))
+        if replicas(self.new) != replicas(self.deployment):
+            yield from self._scale(self.new, replicas(self.deployment))
             return True
         return False
 
     def _old_pods_run(self) -> bool:
-        return any(not pods.is_finished(pod) for rs in self.old for pod in self.world.pods_of(rs))
+        return any(not pods.is_terminal(pod) for rs in self.old for pod in self.world.pods_of(rs))
 
     # --- afterwards
 
@@ -222,11 +231,11 @@ class Rollout:
         limit = self.deployment["spec"].get("revisionHistoryLimit")
         if limit is None or limit == status.NO_DEADLINE:
             return
-        candidates = sorted((rs for rs in self.old if not meta.is_terminating(rs)), key=revisions.revision)
+        candidates = sorted((rs for rs in self.old if not meta.is_terminating(rs)), key=revision)
         for rs in candidates[: max(0, len(candidates) - limit)]:
             observed = rs.get("status") or {}
             is_stale = rs["metadata"].get("generation", 0) > observed.get("observedGeneration", 0)
-            if not (observed.get("replicas") or spec_replicas(rs) or is_stale):
+            if not (observed.get("replicas") or replicas(rs) or is_stale):
                 yield Delete(rs)
 
     def report(self, *, rolling_out: bool) -> Iterator[Action]:

@@ -5,46 +5,21 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import (
+    DESIRED_REPLICAS,
+    MAX_REPLICAS,
+    is_rolling_update,
+    max_surge,
+    max_unavailable,
+    replicas,
+)
 from pinnace.api.meta import Object
-from pinnace.controllers.deployment.revisions import DESIRED, MAXIMUM, spec_replicas
 
 Sizes = dict[str, int]  # ReplicaSet name -> replicas
 
 
-def int_or_percent(value: int | str, total: int, *, round_up: bool) -> int:
-    """`25%` of `total`, or the number itself."""
-    if isinstance(value, str) and value.endswith("%"):
-        share = Fraction(int(value[:-1]) * total, 100)
-        return math.ceil(share) if round_up else math.floor(share)
-    return int(value)
-
-
-def is_rolling(deployment: Object) -> bool:
-    return (deployment["spec"].get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
-
-
-def _fenceposts(deployment: Object) -> tuple[int, int]:
-    """(maxSurge, maxUnavailable) in pods; both zero would never move, then one pod may be unavailable."""
-    rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
-    total = spec_replicas(deployment)
-    surge = int_or_percent(rolling.get("maxSurge", "25%"), total, round_up=True)
-    unavailable = int_or_percent(rolling.get("maxUnavailable", "25%"), total, round_up=False)
-    return surge, unavailable or (0 if surge else 1)
-
-
-def max_surge(deployment: Object) -> int:
-    return _fenceposts(deployment)[0] if is_rolling(deployment) else 0
-
-
-def max_unavailable(deployment: Object) -> int:
-    total = spec_replicas(deployment)
-    if not is_rolling(deployment) or total == 0:
-        return 0
-    return min(_fenceposts(deployment)[1], total)
-
-
 def max_pods(deployment: Object) -> int:
-    return spec_replicas(deployment) + max_surge(deployment)
+    return replicas(deployment) + max_surge(deployment)
 
 
 def available(rs: Object) -> int:
@@ -52,7 +27,7 @@ def available(rs: Object) -> int:
 
 
 def total_replicas(sets: Sequence[Object]) -> int:
-    return sum(map(spec_replicas, sets))
+    return sum(map(replicas, sets))
 
 
 def annotation_number(rs: Object, key: str) -> int | None:
@@ -62,25 +37,25 @@ def annotation_number(rs: Object, key: str) -> int | None:
 
 def new_set_size(deployment: Object, new: Object | None, others: Sequence[Object]) -> int:
     """How large the new set may be while the old ones have their present size."""
-    target = spec_replicas(deployment)
-    if not is_rolling(deployment):
+    target = replicas(deployment)
+    if not is_rolling_update(deployment):
         return target
-    now = spec_replicas(new) if new is not None else 0
+    now = replicas(new) if new is not None else 0
     room = max_pods(deployment) - total_replicas(others) - now
     return now if room <= 0 else now + min(room, target - now)
 
 
 def rolled_down(deployment: Object, new: Object, old: Sequence[Object]) -> Sizes:
     """Smaller sizes for old sets: unhealthy pods go first, then as many as availability allows; oldest sets first."""
-    floor = spec_replicas(deployment) - max_unavailable(deployment)
-    sizes = {meta.name(rs): spec_replicas(rs) for rs in old}
-    pending_new = spec_replicas(new) - available(new)
-    removable = sum(sizes.values()) + spec_replicas(new) - floor - pending_new
+    floor = replicas(deployment) - max_unavailable(deployment)
+    sizes = {meta.name(rs): replicas(rs) for rs in old}
+    pending_new = replicas(new) - available(new)
+    removable = sum(sizes.values()) + replicas(new) - floor - pending_new
     if removable <= 0 or not any(sizes.values()):
         return {}
     budget = removable
     for rs in old:
-        name, unhealthy = meta.name(rs), spec_replicas(rs) - available(rs)
+        name, unhealthy = meta.name(rs), replicas(rs) - available(rs)
         cut = min(budget, max(0, unhealthy))
         sizes[name] -= cut
         budget -= cut
@@ -89,36 +64,36 @@ def rolled_down(deployment: Object, new: Object, old: Sequence[Object]) -> Sizes
         cut = min(sizes[meta.name(rs)], max(0, spare))
         sizes[meta.name(rs)] -= cut
         spare -= cut
-    return {meta.name(rs): sizes[meta.name(rs)] for rs in old if sizes[meta.name(rs)] != spec_replicas(rs)}
+    return {meta.name(rs): sizes[meta.name(rs)] for rs in old if sizes[meta.name(rs)] != replicas(rs)}
 
 
 def is_saturated(deployment: Object, new: Object | None) -> bool:
     """The new set alone already gives everything that is asked for."""
     if new is None:
         return False
-    target = spec_replicas(deployment)
+    target = replicas(deployment)
     return (
-        spec_replicas(new) == target
-        and annotation_number(new, DESIRED) == target
+        replicas(new) == target
+        and annotation_number(new, DESIRED_REPLICAS) == target
         and available(new) == target
     )
 
 
 def proportional(deployment: Object, active: Sequence[Object]) -> Sizes:
     """Spread a change of `spec.replicas` over all active sets in proportion to their size; the largest takes the rest."""
-    target = spec_replicas(deployment)
+    target = replicas(deployment)
     allowed = max_pods(deployment) if target > 0 else 0
     change = allowed - total_replicas(active)
     newest_first = sorted(active, key=_created, reverse=True)
     ordered = sorted(
-        newest_first if change > 0 else sorted(active, key=_created), key=lambda rs: -spec_replicas(rs)
+        newest_first if change > 0 else sorted(active, key=_created), key=lambda rs: -replicas(rs)
     )
     sizes: Sizes = {}
     given = 0
     for rs in ordered:
         share = _share(deployment, rs, change, given) if change else 0
         given += share
-        sizes[meta.name(rs)] = spec_replicas(rs) + share
+        sizes[meta.name(rs)] = replicas(rs) + share
     if ordered and change:
         first = meta.name(ordered[0])
         sizes[first] = max(0, sizes[first] + change - given)
@@ -130,7 +105,7 @@ def _created(rs: Object) -> tuple[str, str]:
 
 
 def _share(deployment: Object, rs: Object, change: int, given: int) -> int:
-    size, rest = spec_replicas(rs), change - given
+    size, rest = replicas(rs), change - given
     if size == 0 or rest == 0:
         return 0
     fraction = _fraction(deployment, rs)
@@ -139,10 +114,10 @@ def _share(deployment: Object, rs: Object, change: int, given: int) -> int:
 
 def _fraction(deployment: Object, rs: Object) -> int:
     """By how much this set would change if it kept its share of the whole."""
-    size = spec_replicas(rs)
-    if spec_replicas(deployment) == 0:
+    size = replicas(rs)
+    if replicas(deployment) == 0:
         return -size
-    before = annotation_number(rs, MAXIMUM) or (deployment.get("status") or {}).get("replicas", 0)
+    before = annotation_number(rs, MAX_REPLICAS) or (deployment.get("status") or {}).get("replicas", 0)
     if not before:
         return 0
     return math.floor(Fraction(size * max_pods(deployment), before) + Fraction(1, 2)) - size

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import is_complete, max_unavailable, replicas
 from pinnace.api.meta import Object
 from pinnace.apimachinery.times import format_time, parse_time
-from pinnace.controllers.deployment.revisions import spec_replicas
-from pinnace.controllers.deployment.sizes import max_unavailable
+from pinnace.controllers.deployment.sizes import total_replicas
 from pinnace.controllers.runtime import conditions
 
 NO_DEADLINE = 2**31 - 1
@@ -44,26 +44,22 @@ def counts(deployment: Object, sets: Sequence[Object], new: Object | None) -> Ob
     def total(field: str) -> int:
         return sum((rs.get("status") or {}).get(field, 0) for rs in sets)
 
-    replicas, available = total("replicas"), total("availableReplicas")
+    available = total("availableReplicas")
     numbers = {
         "observedGeneration": deployment["metadata"].get("generation", 0),
-        "replicas": replicas,
+        "replicas": total("replicas"),
         "updatedReplicas": (new.get("status") or {}).get("replicas", 0) if new is not None else 0,
         "readyReplicas": total("readyReplicas"),
         "availableReplicas": available,
-        "unavailableReplicas": max(0, total_spec(sets) - available),
+        "unavailableReplicas": max(0, total_replicas(sets) - available),
         "terminatingReplicas": total("terminatingReplicas"),
         "collisionCount": (deployment.get("status") or {}).get("collisionCount", 0),
     }
     return {name: number for name, number in numbers.items() if number}
 
 
-def total_spec(sets: Sequence[Object]) -> int:
-    return sum(map(spec_replicas, sets))
-
-
 def availability(deployment: Object, numbers: Object, now: datetime) -> Object:
-    enough = numbers.get("availableReplicas", 0) >= spec_replicas(deployment) - max_unavailable(deployment)
+    enough = numbers.get("availableReplicas", 0) >= replicas(deployment) - max_unavailable(deployment)
     if enough:
         return condition(
             "Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.", now
@@ -71,14 +67,6 @@ def availability(deployment: Object, numbers: Object, now: datetime) -> Object:
     return condition(
         "Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.", now
     )  # fmt: skip
-
-
-def is_complete(deployment: Object, numbers: Object) -> bool:
-    """All pods are of the new template and available, and nothing else is left."""
-    target = spec_replicas(deployment)
-    return all(
-        numbers.get(f, 0) == target for f in ("updatedReplicas", "replicas", "availableReplicas")
-    ) and numbers.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
 
 
 def is_progressing(before: Object, numbers: Object) -> bool:

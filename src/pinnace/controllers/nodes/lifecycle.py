@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pinnace.api import meta
+from pinnace.api.core import nodes
 from pinnace.api.meta import Object
 from pinnace.api.resources import LEASES, NODES, PODS
 from pinnace.apimachinery.times import parse_time
@@ -52,7 +53,7 @@ class NodeLifecycle:
         status = node.get("status") or {}
         if found != (status.get("conditions") or []):
             yield SetStatus(node, {**status, "conditions": found})
-            if _ready_status(found) == "Unknown" and taints.is_ready(node):
+            if _ready_status(found) == "Unknown" and nodes.is_ready(node):
                 message = f"Node {meta.name(node)} status is now: NodeNotReady"
                 yield Emit(_reference(node), "Normal", "NodeNotReady", message)
         yield from self._taint(node, found, world)
@@ -82,7 +83,7 @@ class NodeLifecycle:
         wanted = taints.no_execute_key(found)
         current = {
             t["key"]
-            for t in taints.of(node)
+            for t in nodes.taints(node)
             if t["effect"] == "NoExecute" and t["key"] in taints.MANAGED_NO_EXECUTE
         }
         no_execute = {wanted} if wanted else set()
@@ -96,13 +97,13 @@ class NodeLifecycle:
                     yield RequeueAfter(wait)
                 no_execute = {wanted} if wait == 0 else set()
         result = taints.reconciled(
-            taints.of(node), taints.no_schedule_keys(node, found), no_execute, world.now
+            nodes.taints(node), taints.no_schedule_keys(node, found), no_execute, world.now
         )
-        if result != taints.of(node):
+        if result != nodes.taints(node):
             yield Patch(node, {"spec": {"taints": result or None}}, guarded=True)
 
     def _all_dead(self, world: World) -> bool:
-        return not any(taints.is_ready(node) for node in world.all(NODES))
+        return not any(nodes.is_ready(node) for node in world.all(NODES))
 
 
 def greet(node: Object, world: World) -> Iterator[Action]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from pinnace.api import meta
+from pinnace.api.core import nodes, tolerations
 from pinnace.api.meta import Object
 from pinnace.api.resources import NODES, PODS
 from pinnace.apimachinery.times import parse_time
@@ -48,12 +49,12 @@ def evict_at(pod: Object, world: World) -> datetime | None:
     node = world.get(NODES, pods.node_name(pod))
     if node is None:
         return None
-    tolerations = pod["spec"].get("tolerations") or []
+    held = pod["spec"].get("tolerations") or []
     moments = []
-    for taint in taints.of(node):
+    for taint in nodes.taints(node):
         if taint["effect"] != "NoExecute":
             continue
-        matching = [t for t in tolerations if taints.tolerates(t, taint)]
+        matching = [t for t in held if tolerations.tolerates(t, taint)]
         if not matching:
             return world.now
         limits = [t["tolerationSeconds"] for t in matching if t.get("tolerationSeconds") is not None]
@@ -78,7 +79,7 @@ def farewell(pod: Object, world: World) -> Object:
     )  # fmt: skip
     status: Object = {"conditions": conditions.with_condition(found, target)}
     node = world.get(NODES, pods.node_name(pod))
-    if node is not None and taints.has(node, taints.UNREACHABLE):
+    if node is not None and taints.has(node, tolerations.UNREACHABLE):
         status["reason"] = "NodeLost"
         status["message"] = f"Node {meta.name(node)} which was running pod {meta.name(pod)} is unresponsive"
     return status
@@ -88,7 +89,7 @@ def pods_of_node(old: Object | None, new: Object | None, world: World) -> Iterat
     """A change of a node's NoExecute taints concerns every pod on it."""
 
     def strict(node: Object | None) -> list[Object]:
-        return [t for t in taints.of(node) if t["effect"] == "NoExecute"] if node else []
+        return [t for t in nodes.taints(node) if t["effect"] == "NoExecute"] if node else []
 
     if strict(old) != strict(new) and new is not None:
         for pod in world.pods_on(meta.name(new)):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pinnace.api import meta
+from pinnace.api.core import nodes
 from pinnace.api.meta import Object
-from pinnace.controllers.nodes import taints
 
 REGION, ZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone"
 
@@ -30,11 +30,11 @@ def zone_of(node: Object) -> str:
     return f"{labels.get(REGION, '')}:{labels.get(ZONE, '')}"
 
 
-def rates(nodes: Iterable[Object], config: EvictionRates) -> dict[str, float]:
+def rates(everything: Iterable[Object], config: EvictionRates) -> dict[str, float]:
     """Zone -> nodes a second that may be marked."""
     ready: dict[str, list[bool]] = defaultdict(list)
-    for node in nodes:
-        ready[zone_of(node)].append(taints.is_ready(node))
+    for node in everything:
+        ready[zone_of(node)].append(nodes.is_ready(node))
     if not any(any(states) for states in ready.values()):
         return dict.fromkeys(ready, 0.0)
     return {zone: _rate(states, config) for zone, states in ready.items()}
@@ -56,8 +56,8 @@ class EvictionLimiter:
     config: EvictionRates
     _last: dict[str, datetime] = field(default_factory=dict)
 
-    def rates(self, nodes: Iterable[Object]) -> dict[str, float]:
-        return rates(nodes, self.config)
+    def rates(self, everything: Iterable[Object]) -> dict[str, float]:
+        return rates(everything, self.config)
 
     def wait(self, zone: str, rate: float, now: datetime) -> float | None:
         """Seconds until a node of `zone` may be marked (0 takes the token); None while none may."""
