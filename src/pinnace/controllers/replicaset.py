@@ -12,6 +12,7 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, REPLICA_SETS
 from pinnace.apimachinery.selectors import from_map
+from pinnace.apimachinery.times import parse_time
 from pinnace.controllers.runtime import (
     Action,
     Controller,
