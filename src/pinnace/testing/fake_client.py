@@ -146,7 +146,10 @@ class FakeClient:
             raise errors.conflict(gvr.resource, body["metadata"]["name"], errors.OBJECT_MODIFIED, gvr.group)
         new = meta.mutable_copy(body)
         if subresource == "status":
-            new = {**meta.mutable_copy(old), "status": new.get("status")}
+            changed = {**meta.mutable_copy(old), "status": new.get("status")}
+            if gvr.resource == "deployments":  # as upstream: its revision is written along with its status
+                changed["metadata"]["annotations"] = new["metadata"].get("annotations")
+            new = changed
         return self._finish(gvr, new)
 
     def _finish(self, gvr: GVR, new: Object) -> Object:

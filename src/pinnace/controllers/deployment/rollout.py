@@ -21,7 +21,6 @@ from pinnace.controllers.runtime import (
     Create,
     Delete,
     Emit,
-    Patch,
     RequeueAfter,
     SetStatus,
     Update,
@@ -43,6 +42,7 @@ class Rollout:
         self.status: Object = deployment.get("status") or {}
         self.conditions: list[Object] = list(self.status.get("conditions") or [])
         self.collisions: int = self.status.get("collisionCount", 0)
+        self.number = meta.annotations(deployment).get(REVISION, "")
 
     def run(self) -> Iterator[Action]:
         spec = self.deployment["spec"]
@@ -154,7 +154,7 @@ class Rollout:
             spec = {**self.new["spec"], "minReadySeconds": min_ready}
             yield Update({**self.new, "metadata": metadata, "spec": spec})
             acted = True
-        yield from self._set_revision(annotations.get(REVISION, str(number)))
+        self.number = annotations.get(REVISION, str(number))
         current = conditions.find(self.conditions, "Progressing")
         if status.deadline_of(self.deployment) is not None and (
             current is None or current.get("reason") == "ReplicaSetCreateError"
@@ -162,11 +162,6 @@ class Rollout:
             message = f'Found new replica set "{meta.name(self.new)}"'
             self._progressing("True", "FoundNewReplicaSet", message)
         return acted
-
-    def _set_revision(self, number: str) -> Iterator[Action]:
-        if meta.annotations(self.deployment).get(REVISION) != number:
-            body = {"metadata": {"annotations": {REVISION: number}}}
-            yield Patch(self.deployment, body, guarded=True)
 
     def _create(self, number: int) -> Acting:
         size = sizes.new_set_size(self.deployment, None, self.old)
@@ -178,7 +173,7 @@ class Rollout:
         yield Create(rs)
         if size > 0:
             yield self._scaled(name, 0, size)
-        yield from self._set_revision(str(number))
+        self.number = str(number)
         if status.deadline_of(self.deployment) is not None:
             if self.world.failure is None:
                 self._progressing("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
@@ -238,6 +233,14 @@ class Rollout:
             if not (observed.get("replicas") or replicas(rs) or is_stale):
                 yield Delete(rs)
 
+    def _numbered(self) -> Object:
+        """The Deployment with its revision: written together with the status, so that its generation does not move."""
+        annotations = {
+            **meta.annotations(self.deployment),
+            **({REVISION: self.number} if self.number else {}),
+        }
+        return {**self.deployment, "metadata": {**self.deployment["metadata"], "annotations": annotations}}
+
     def report(self, *, rolling_out: bool) -> Iterator[Action]:
         numbers = status.counts(self.deployment, self.sets, self.new)
         if self.collisions:
@@ -253,8 +256,8 @@ class Rollout:
                 else conditions.without(found, "ReplicaFailure")
             )
         observed = {**numbers, "conditions": found}
-        if observed != self.status:
-            yield SetStatus(self.deployment, observed)
+        if observed != self.status or self.number != meta.annotations(self.deployment).get(REVISION, ""):
+            yield SetStatus(self._numbered(), observed)
         if rolling_out:
             left = status.time_left(self.deployment, conditions.find(found, "Progressing"), self.world.now)
             if left is not None:
