@@ -208,12 +208,15 @@ class Registry:
         self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = ""
     ) -> tuple[Item, bool]:
         """Server-side apply: the item, and whether it is new."""
+        from pinnace.apimachinery.apply.typed import check_typed
+
         self._place(applied, namespace)
         if applied["metadata"].setdefault("name", name) != name:
             given = applied["metadata"]["name"]
             raise errors.BadRequest(
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
+        check_typed(applied, self.schema)
         field_validation.check(self.row, self.schema, private_copy(applied), ctx)
 
         def produce(current: Object) -> Object:
