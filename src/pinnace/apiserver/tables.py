@@ -1,6 +1,6 @@
 """Tables: objects as rows of cells, the form in which kubectl asks for what it prints.
 
-One function serves lists, single objects and watch events; a watch names its columns in the first event only.
+One function serves lists, single objects and watch events (which name their columns in the first event only).
 Form: https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
 Leaves out row conditions, which no known client reads.
 """
@@ -82,26 +82,3 @@ def _embedded(row: Row, form: TableForm) -> Any:
         "apiVersion": f"meta.k8s.io/{form.version}",
         "metadata": row.obj.get("metadata", {}),
     }
-
-
-class WatchedTable:
-    """The objects of one watch as Tables: the first event alone carries the column definitions."""
-
-    def __init__(self, definition: TableDef, form: TableForm) -> None:
-        self._definition = definition
-        self._form = form
-        self._headers = True
-
-    def event(self, row: Row, now: datetime) -> bytes:
-        """The `object` of an ADDED, MODIFIED or DELETED event."""
-        encoded = single(self._definition, row, now, self._form, headers=self._headers)
-        self._headers = False
-        return encoded
-
-    def bookmark(self, obj: Object, now: datetime) -> bytes:
-        """The `object` of a BOOKMARK event: a Table without rows at the bookmark's resource version."""
-        encoded = table(
-            self._definition, [], now, self._form, metadata=obj["metadata"], headers=self._headers
-        )
-        self._headers = False
-        return encoded

@@ -12,17 +12,15 @@ from pinnace.apimachinery import times
 from pinnace.apimachinery.apply import fields
 from pinnace.apimachinery.apply.comparison import Comparison, compare
 from pinnace.apimachinery.apply.entries import Entries, Entry, Owner
-from pinnace.apimachinery.copies import same
 from pinnace.apimachinery.schema import Schema
 
 Object = dict[str, Any]
 
 _UNOWNED_TOP = frozenset(("apiVersion", "kind"))
 SERVERS_METADATA = frozenset(
-    ("creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
-     "resourceVersion")
+    ("creationTimestamp", "selfLink", "clusterName", "generation", "managedFields")
 )  # fmt: skip
-_UNOWNED_METADATA = SERVERS_METADATA | {"name", "namespace"}
+_UNOWNED_METADATA = SERVERS_METADATA | {"name", "namespace", "resourceVersion", "uid"}
 
 
 def record_update(
@@ -102,31 +100,3 @@ def _store(obj: Object, entries: Entries) -> None:
         metadata["managedFields"] = entries.as_list()
     else:
         metadata.pop("managedFields", None)
-
-
-def keep_times_if_unchanged(old: Object, new: Object) -> bool:
-    """Whether `new` differs from `old` in nothing but times of managedFields; if so, the old times are put back.
-
-    Called after defaulting and validation, right before storing: it makes a write that changes nothing a no-op.
-    """
-    if len(_books(old)) != len(_books(new)):
-        return False
-    if not same(_without_times(old), _without_times(new)):
-        return False
-    for ours, theirs in zip(_books(new), _books(old), strict=True):
-        if "time" in theirs:
-            ours["time"] = theirs["time"]
-    return True
-
-
-def _books(obj: Object) -> list[dict[str, Any]]:
-    return obj.get("metadata", {}).get("managedFields") or []
-
-
-def _without_times(obj: Object) -> Object:
-    metadata = dict(obj.get("metadata") or {})
-    if "managedFields" in metadata:
-        metadata["managedFields"] = [
-            {name: value for name, value in entry.items() if name != "time"} for entry in _books(obj)
-        ]
-    return {**obj, "metadata": metadata}

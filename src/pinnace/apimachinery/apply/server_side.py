@@ -70,7 +70,7 @@ def _check(applied: Object, api_version: str) -> None:
 
 
 def _declarable(applied: Object, ignored: Collection[str]) -> Object:
-    """The configuration without what is the server's to say; a resourceVersion or uid in it is the caller's to check."""
+    """The configuration without what is the server's to say; a resourceVersion or uid stays, for the caller to check."""
     view = {name: value for name, value in applied.items() if name not in ignored}
     metadata = view.get("metadata")
     if isinstance(metadata, dict):

@@ -1,7 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pinnace.apimachinery.apply import managed_fields
 from pinnace.apimachinery.apply.managed_fields import record_update
 from pinnace.apimachinery.copies import deep_copy
 from pinnace.apimachinery.gvk import GVK
@@ -140,16 +139,6 @@ def test_the_oldest_updaters_are_merged_when_there_are_too_many() -> None:
     assert "ancient-changes" in found
     assert {"f:l0", "f:app"} <= found["ancient-changes"]["fieldsV1"]["f:metadata"]["f:labels"].keys()
     assert "m14" in found
-
-
-def test_times_alone_are_no_change() -> None:
-    first = record(None, pod())
-    later = deep_copy(first)
-    later["metadata"]["managedFields"][0]["time"] = "2027-01-01T00:00:00Z"
-    assert managed_fields.keep_times_if_unchanged(first, later)
-    assert later == first
-    assert not managed_fields.keep_times_if_unchanged(first, changed(first, nodeName="x"))
-    assert not managed_fields.keep_times_if_unchanged(first, pod())
 
 
 def test_inputs_are_not_changed() -> None:

@@ -211,6 +211,16 @@ def test_null_means_absent_but_is_declared() -> None:
     assert apply(live, fresh)["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"
 
 
+def test_a_resource_version_in_the_configuration_reaches_the_caller_and_is_not_owned() -> None:
+    live = apply(None, config(replicas=1))
+    live["metadata"]["resourceVersion"] = "7"
+    stale = config(replicas=1)
+    stale["metadata"]["resourceVersion"] = "5"
+    new = apply(live, stale)
+    assert new["metadata"]["resourceVersion"] == "5"
+    assert owned(new, "me") == {"f:spec": {"f:replicas": {}}}
+
+
 @pytest.mark.parametrize(
     ("applied", "message"),
     [
