@@ -107,6 +107,7 @@ class Registry:
         base = obj["metadata"].get("generateName", "")
         generated = bool(base) and obj["metadata"]["name"].startswith(base)
         for attempt in range(_NAME_ATTEMPTS):
+            self.strategy.canonicalize(obj)
             try:
                 async with self.reserving(obj, ctx):
                     return await (self._rehearse(obj) if ctx.dry_run else self.storage.create(obj))
