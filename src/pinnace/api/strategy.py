@@ -62,13 +62,16 @@ class Strategy:
     def prepare_create(self, obj: Object) -> None:
         """Reset what a client may not set on create."""
         if self.has_status:
-            obj.pop("status", None)
+            obj["status"] = {}
         if self.tracks_generation:
             obj["metadata"]["generation"] = 1
         else:
             obj["metadata"].pop("generation", None)
         for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
             obj["metadata"].pop(field, None)
+
+    def canonicalize(self, obj: Object) -> None:
+        """What depends on the final name; called before each attempt to store a new object."""
 
     def validate(self, obj: Object) -> list[Cause]:
         return metadata.validate(obj, namespaced=self.namespaced, name_rule=self.check_name)

@@ -233,3 +233,19 @@ def test_events_convert_between_both_shapes_without_loss():
     assert new["apiVersion"] == "events.k8s.io/v1"
     assert (new["regarding"], new["note"], new["deprecatedCount"]) == ({"name": "p"}, "m", 2)
     assert events.to_core_v1(new) == old
+
+
+def test_a_generated_name_reaches_the_label_of_a_namespace():
+    namespace, strategy = build("Namespace", {}, name=""), strategy_for(ROWS["Namespace"].gvr)
+    strategy.prepare_create(namespace)
+    namespace["metadata"]["name"] = "gen-abcde"
+    strategy.canonicalize(namespace)
+    assert namespace["metadata"]["labels"] == {"kubernetes.io/metadata.name": "gen-abcde"}
+
+
+def test_a_client_that_knows_only_cluster_ip_may_not_change_it_either():
+    before = {"spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ports": [{"port": 1}]}}
+    after = {"spec": {**before["spec"], "clusterIP": "10.0.0.2"}}
+    assert changed("Service", before, after) == [
+        'spec.clusterIPs[0]: Invalid value: ["10.0.0.2"]: may not change once set'
+    ]

@@ -12,7 +12,6 @@ from pinnace.api.columns.table import (
     Column,
     TableDef,
     age,
-    joined,
     labels_text,
     name,
     number,
@@ -79,9 +78,7 @@ def _controller_revision(obj: Object, now: datetime) -> list[Cell]:
     owner = NONE
     if controller is not None:
         group, _ = parse_api_version(controller.get("apiVersion", ""))
-        kind = joined([part for part in (controller.get("kind", "").lower(), group) if part]).replace(
-            ",", "."
-        )
+        kind = ".".join(filter(None, (controller.get("kind", "").lower(), group)))
         owner = f"{kind}/{controller.get('name', '')}"
     return [name(obj), owner, obj.get("revision", 0), age(obj, now)]
 

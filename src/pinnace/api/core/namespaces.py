@@ -28,11 +28,14 @@ class NamespaceStrategy(Strategy):
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
-        self.set_defaults(obj)  # a generated name is known only now
         obj["status"] = {"phase": ACTIVE}
         finalizers = (obj.get("spec") or {}).get("finalizers") or []
         if FINALIZER not in finalizers:
             obj.setdefault("spec", {})["finalizers"] = [*finalizers, FINALIZER]
+
+    def canonicalize(self, obj: Object) -> None:
+        """A generated name is known only now."""
+        self.set_defaults(obj)
 
     def prepare_update(self, new: Object, old: Object) -> None:
         super().prepare_update(new, old)

@@ -30,6 +30,7 @@ class ServiceStrategy(Strategy):
     def prepare_update(self, new: Object, old: Object) -> None:
         super().prepare_update(new, old)
         _drop_what_the_type_lost(new, old)
+        _follow_cluster_ip(new["spec"], old["spec"])
         _keep_allocated(new, old)
         _sync_cluster_ips(new["spec"])
 
@@ -77,6 +78,14 @@ def _sync_cluster_ips(spec: dict[str, Any]) -> None:
         spec["clusterIPs"] = [spec["clusterIP"]]
     elif spec.get("clusterIPs") and not spec.get("clusterIP"):
         spec["clusterIP"] = spec["clusterIPs"][0]
+
+
+def _follow_cluster_ip(after: dict[str, Any], before: dict[str, Any]) -> None:
+    """A client that knows only `clusterIP` changed (or cleared) it: `clusterIPs` follows."""
+    if after.get("clusterIP") != before.get("clusterIP") and after.get("clusterIPs") == before.get(
+        "clusterIPs"
+    ):
+        after.pop("clusterIPs", None)
 
 
 def _drop_what_the_type_lost(new: Object, old: Object) -> None:
