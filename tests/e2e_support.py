@@ -105,6 +105,10 @@ class TestCluster:
     def status(self) -> dict[str, Any]:
         return json.loads(pinnace("status", *self.arguments(), "-o", "json", check=False).stdout)
 
+    def http_port(self) -> int:
+        """The ingress proxy's port for plain HTTP."""
+        return int(json.loads((self.data / "run" / "server.json").read_text())["httpPort"])
+
     def pid(self) -> int:
         return int(next(p["pid"] for p in self.status()["processes"] if p["name"] == "pinnace"))
 
