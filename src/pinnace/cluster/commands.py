@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, UsageError, add_flags, data_root, from_args
+from pinnace.cluster.image_archive import ImageError
 from pinnace.cluster.state import RunState, known_clusters
 
 
@@ -128,6 +129,18 @@ def token(argv: list[str]) -> int:
     return 0
 
 
+def demo(argv: list[str]) -> int:
+    """A Deployment, a Service and an Ingress that answer, from an image made on this machine."""
+    parser = _Parser(prog="pinnace demo", description="Deploy a small web application and say how to reach it.")
+    args, directory = _which(parser, argv)
+    from pinnace.cluster import demo as application
+
+    try:
+        return application.run(args.name, directory)
+    except (RuntimeError, OSError, ImageError) as error:
+        return _fail(str(error))
+
+
 def image(argv: list[str]) -> int:
     """Images of the nodes: load PATH --tag REF, ls, rm REF."""
     parser = _Parser(prog="pinnace image", description="Images on the nodes of a cluster.")
@@ -170,6 +183,7 @@ COMMANDS: dict[str, Any] = {
     "server": server,
     "token": token,
     "image": image,
+    "demo": demo,
 }
 
 
