@@ -149,9 +149,7 @@ class Cluster:
         elif config.simulated_nodes:
 
             async def simulated() -> None:
-                import importlib  # until the module has landed
-
-                SimulatedNodes = importlib.import_module("pinnace.kubelet.simulated").SimulatedNodes  # noqa: N806
+                from pinnace.kubelet.simulated import SimulatedNodes
 
                 client = self._client("system:node-simulator", (MASTERS,))
                 await SimulatedNodes(client, clock, config.simulated_nodes).run()

@@ -46,7 +46,8 @@ class Node:
             bridge=self.names.bridge,
             subnet=str(self.subnet),
             state_dir=self.config.directory / "containerd" / "addresses",
-            masquerade=False,  # the service proxy's table does it
+            masquerade=False,  # the service proxy's table does this
+            port_map=False,  # and this: no iptables rules beside it
         )
         registries = self._registry_dir()
         self.containerd = ClusterContainerd(

@@ -1,4 +1,4 @@
-"""The service proxy: watches Services and EndpointSlices, and keeps the table in the kernel equal to them.
+"""The service proxy: watches Services, EndpointSlices and this node's host ports, and keeps the table in the kernel equal to them.
 
 Changes that arrive together are one transaction. A failed one is followed by building the whole table anew.
 """
@@ -8,8 +8,8 @@ import logging
 from dataclasses import dataclass
 
 from pinnace.api import meta
-from pinnace.api.resources import ENDPOINT_SLICES, SERVICES
-from pinnace.client.informer import Informers
+from pinnace.api.resources import ENDPOINT_SLICES, PODS, SERVICES
+from pinnace.client.informer import Informer, Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.proxy import conntrack, model, rules
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 SERVICE_LABEL = "kubernetes.io/service-name"
 GATHER_SECONDS = 0.01  # events that belong together (a Service and its slice) come in a burst
 RETRY_SECONDS = 1.0
+Key = tuple[str, str, str]  # ("service" or "pod", namespace, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,28 @@ class ServiceProxy:
         self._services = self._informers.of(SERVICES)
         self._slices = self._informers.of(ENDPOINT_SLICES)
         self._slices.lister.add_index("service", lambda piece: [_service_of(piece)])
-        self._dirty: set[tuple[str, str]] = set()
+        self._pods = Informer(client, clock, PODS, field_selector=f"spec.nodeName={config.node_name}")
+        self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
-        self._applied: dict[tuple[str, str], rules.Rules] = {}
-        self._ports: dict[tuple[str, str], tuple[model.ServicePort, ...]] = {}
+        self._applied: dict[Key, rules.Rules] = {}
+        self._ports: dict[Key, tuple[model.ServicePort, ...]] = {}
         self._has_base = False
         self.synced = asyncio.Event()  # set when the kernel first had all Services
-        self._services.add_handler(lambda old, new: self._mark(meta.key(new or old or {})))
+        self._services.add_handler(lambda old, new: self._mark(("service", *meta.key(new or old or {}))))
+        self._pods.add_handler(self._on_pod)
         self._slices.add_handler(self._on_slice)
 
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
         for piece in (old, new):
             if piece is not None:
-                self._mark(_service_of(piece))
+                self._mark(("service", *_service_of(piece)))
 
-    def _mark(self, key: tuple[str, str]) -> None:
+    def _on_pod(self, old: Object | None, new: Object | None) -> None:
+        before, after = (model.host_ports(pod) if pod is not None else () for pod in (old, new))
+        if before != after:
+            self._mark(("pod", *meta.key(new or old or {})))
+
+    def _mark(self, key: Key) -> None:
         self._dirty.add(key)
         self._wake.set()
 
@@ -59,7 +67,9 @@ class ServiceProxy:
         """Keep the rules current until cancelled; the table stays, so that connections outlive a restart."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._informers.run())
+            tasks.create_task(self._pods.run())
             await self._informers.wait_synced()
+            await self._pods.wait_synced()
             while True:
                 await self.sync()
                 await self._wake.wait()
@@ -73,8 +83,9 @@ class ServiceProxy:
         """Bring the kernel up to date with everything that changed."""
         self._wake.clear()
         dirty, self._dirty = self._dirty, set()
-        ports = {key: self._ports_of(key) for key in dirty}
+        ports = {key: self._ports_of(key) for key in dirty if key[0] == "service"}
         new = {key: rules.of_ports(found, self._config.pod_cidr) for key, found in ports.items()}
+        new |= {key: self._host_rules(key) for key in dirty if key[0] == "pod"}
         try:
             if self._has_base:
                 await self._apply(
@@ -107,24 +118,23 @@ class ServiceProxy:
         if text:
             await self._nft.apply(text)
 
-    def _record(
-        self,
-        ports: dict[tuple[str, str], tuple[model.ServicePort, ...]],
-        new: dict[tuple[str, str], rules.Rules],
-    ) -> None:
-        for key, found in ports.items():
-            if found:
-                self._applied[key], self._ports[key] = new[key], found
-            else:
-                self._applied.pop(key, None)
-                self._ports.pop(key, None)
+    def _record(self, ports: dict[Key, tuple[model.ServicePort, ...]], new: dict[Key, rules.Rules]) -> None:
+        self._ports.update(ports)
+        self._applied.update(new)
+        for key in [key for key, made in new.items() if made == rules.NOTHING]:
+            del self._applied[key]
+            self._ports.pop(key, None)
 
-    def _ports_of(self, key: tuple[str, str]) -> tuple[model.ServicePort, ...]:
-        service = self._services.lister.get(key[1], key[0])
+    def _host_rules(self, key: Key) -> rules.Rules:
+        pod = self._pods.lister.get(key[2], key[1])
+        return rules.of_host_ports(model.host_ports(pod)) if pod is not None else rules.NOTHING
+
+    def _ports_of(self, key: Key) -> tuple[model.ServicePort, ...]:
+        service = self._services.lister.get(key[2], key[1])
         if service is None:
             return ()
         return model.service_ports(
-            service, self._slices.lister.by_index("service", key), self._config.node_name
+            service, self._slices.lister.by_index("service", key[1:]), self._config.node_name
         )
 
 

@@ -17,6 +17,19 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the node that leads to one pod on it. `host_ip` is "" for every address of the node."""
+
+    namespace: str
+    pod: str
+    pod_ip: str
+    protocol: str  # tcp | udp | sctp
+    port: int
+    host_port: int
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePort:
     """One port of one Service: everything that its rules depend on."""
 
@@ -82,6 +95,29 @@ def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> 
         )
         for port in spec.get("ports") or ()
     )
+
+
+def host_ports(pod: Object) -> tuple[HostPort, ...]:
+    """The host ports of a running pod that has a network of its own."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    address = status.get("podIP", "")
+    if (
+        spec.get("hostNetwork")
+        or not address
+        or ":" in address
+        or status.get("phase") in ("Succeeded", "Failed")
+    ):
+        return ()
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    return tuple(
+        HostPort(
+            pod["metadata"]["namespace"], pod["metadata"]["name"], address, port.get("protocol", "TCP").lower(),
+            port["containerPort"], port["hostPort"], "" if port.get("hostIP") in (None, "0.0.0.0") else port["hostIP"],
+        )
+        for container in containers
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    )  # fmt: skip
 
 
 def _outside_addresses(service: Object) -> tuple[str, ...]:

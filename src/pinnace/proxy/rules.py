@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pinnace.proxy.model import Endpoint, ServicePort
+from pinnace.proxy.model import Endpoint, HostPort, ServicePort
 
 MASQUERADE_MARK = "0x4000"
 SERVICES, NODE_PORTS = "service-ips", "service-nodeports"
@@ -42,6 +42,20 @@ def of_ports(ports: Iterable[ServicePort], pod_cidr: str) -> Rules:
     rules = Rules()
     for port in ports:
         _add_port(rules, port, pod_cidr)
+    return rules
+
+
+def of_host_ports(ports: Iterable[HostPort]) -> Rules:
+    """The objects of one pod's host ports; its own connections to them are masqueraded, so that answers come back."""
+    rules = Rules()
+    for port in ports:
+        chain = chain_name("hostport", f"{port.namespace}/{port.pod}/{port.protocol}/{port.host_port}")
+        hairpin = f"ip saddr {port.pod_ip} jump mark-for-masquerade"
+        rules.chains[chain] = (hairpin, f"meta l4proto {port.protocol} dnat to {port.pod_ip}:{port.port}")
+        if port.host_ip:
+            rules.elements[SERVICES, f"{port.host_ip} . {port.protocol} . {port.host_port}"] = f"goto {chain}"
+        else:
+            rules.elements[NODE_PORTS, f"{port.protocol} . {port.host_port}"] = f"goto {chain}"
     return rules
 
 

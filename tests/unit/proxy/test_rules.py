@@ -86,6 +86,30 @@ def test_session_affinity_has_a_set_per_endpoint_with_its_timeout() -> None:
     assert any("update @affinity-" in rule for body in made.chains.values() for rule in body)
 
 
+def test_host_ports_of_running_pods_lead_to_them() -> None:
+    ports = [
+        {"containerPort": 80, "hostPort": 8080},
+        {"containerPort": 53, "hostPort": 53, "protocol": "UDP", "hostIP": "192.0.2.1"},
+    ]
+    pod = {
+        "metadata": {"name": "p", "namespace": "n"},
+        "spec": {"containers": [{"ports": ports}]},
+        "status": {"phase": "Running", "podIP": "10.42.0.9"},
+    }
+    made = rules.of_host_ports(model.host_ports(pod))
+    assert set(made.elements) == {
+        (rules.NODE_PORTS, "tcp . 8080"),
+        (rules.SERVICES, "192.0.2.1 . udp . 53"),
+    }
+    assert any("dnat to 10.42.0.9:80" in rule for body in made.chains.values() for rule in body)
+    for change in (
+        {"status": {"phase": "Running"}},
+        {"status": {"phase": "Failed", "podIP": "10.42.0.9"}},
+        {"spec": {**pod["spec"], "hostNetwork": True}},
+    ):
+        assert model.host_ports({**pod, **change}) == ()
+
+
 def test_udp_flows_to_removed_endpoints_are_stale() -> None:
     svc = service(ports=[{"name": "d", "port": 53, "protocol": "UDP"}])
     old = model.service_ports(svc, [piece(endpoint("10.42.0.5"), name="d", protocol="UDP")], "n1")
