@@ -53,12 +53,12 @@ def _duplicate_paths(value: Any, path: str) -> Iterator[str]:
 
 
 def in_yaml(text: bytes) -> list[Problem]:
-    """The duplicates of a YAML document, in the words of upstream's YAML reader; the text must be well-formed."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return [
-        Problem("duplicate", name, f'line {line}: key "{name}" already set in map')
-        for line, name in _duplicate_keys(root)
-    ]
+    """The duplicates of a well-formed YAML document as one problem, in the words of upstream's YAML reader."""
+    found = list(_duplicate_keys(yaml.compose(text, Loader=yaml.SafeLoader)))
+    if not found:
+        return []
+    lines = [f'  line {line}: key "{name}" already set in map' for line, name in found]
+    return [Problem("duplicate", found[0][1], "\n".join(["yaml: unmarshal errors:", *lines]))]
 
 
 def _duplicate_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:

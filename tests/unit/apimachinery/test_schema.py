@@ -180,4 +180,5 @@ def test_duplicates_in_json() -> None:
 
 def test_duplicates_in_yaml() -> None:
     (found,) = schema_duplicates.in_yaml(b"spec:\n  replicas: 1\n  other: {}\n  replicas: 2\n")
-    assert found.message == 'line 4: key "replicas" already set in map'
+    assert found.message == 'yaml: unmarshal errors:\n  line 4: key "replicas" already set in map'
+    assert schema_duplicates.in_yaml(b"a: 1\nb: {a: 1}\n") == []
