@@ -1,4 +1,4 @@
-"""The embedded kubelet with its edges: server, probes, statistics."""
+"""The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
 import ssl
 from dataclasses import replace
@@ -9,6 +9,7 @@ from pinnace.client.interface import Client
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.containerd import CriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
+from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
 from pinnace.kubelet.server.server import KubeletServer
@@ -63,7 +64,10 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     pki = node.pki
     tls = server_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
     server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server,))
+    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats)
+    kubelet.attach(
+        probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses
+    )
     try:
         await kubelet.run()
     finally:

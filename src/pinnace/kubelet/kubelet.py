@@ -5,7 +5,7 @@ Start: look at the runtime (so that running containers are adopted, not restarte
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,7 @@ class Kubelet:
         self._edges: list[NodeEdge] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._http: LifecycleHooks | None = None
+        self._refuses: Callable[[Object], Refusal | None] | None = None
         self._assemble()
 
     def attach(
@@ -108,9 +109,13 @@ class Kubelet:
         probes: ProbeManager | None = None,
         http_hooks: LifecycleHooks | None = None,
         edges: Iterable[NodeEdge] = (),
+        refuses: Callable[[Object], Refusal | None] | None = None,
     ) -> None:
-        """Give the kubelet its probe manager, HTTP hooks and further parts that run with it."""
-        self._probes, self._http = probes, http_hooks
+        """Give the kubelet its probe manager, HTTP hooks and further parts that run with it.
+
+        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure.
+        """
+        self._probes, self._http, self._refuses = probes, http_hooks, refuses
         self._edges.extend(edges)
         self._assemble()
 
@@ -219,6 +224,8 @@ class Kubelet:
         self._workers.wake(uid)
 
     def _admit(self, pod: Object) -> Refusal | None:
+        if self._refuses is not None and (refused := self._refuses(pod)) is not None:
+            return refused
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
