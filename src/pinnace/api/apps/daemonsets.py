@@ -6,9 +6,9 @@ from typing import Any
 from pinnace.api import fields
 from pinnace.api.apps import workload_validation as rules
 from pinnace.api.apps.deployments import int_or_percent
+from pinnace.api.apps.workload_strategy import WorkloadStrategy
 from pinnace.api.core.pod_defaults import set_template_defaults
 from pinnace.api.meta import Object
-from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
@@ -27,9 +27,7 @@ def rolling_limits(daemon_set: Object, desired: int) -> tuple[int, int]:
     return surge, (unavailable if surge or unavailable else 1)
 
 
-class DaemonSetStrategy(Strategy):
-    tracks_generation = True
-
+class DaemonSetStrategy(WorkloadStrategy):
     def set_defaults(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         update = spec.setdefault("updateStrategy", {})

@@ -5,17 +5,15 @@ from typing import Any
 
 from pinnace.api import fields
 from pinnace.api.apps import workload_validation as rules
+from pinnace.api.apps.workload_strategy import WorkloadStrategy
 from pinnace.api.core.pod_defaults import set_template_defaults
 from pinnace.api.meta import Object
-from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
 
 _COUNTS = ("replicas", "minReadySeconds", "revisionHistoryLimit")
 
 
-class DeploymentStrategy(Strategy):
-    tracks_generation = True
-
+class DeploymentStrategy(WorkloadStrategy):
     def set_defaults(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         spec.setdefault("replicas", 1)

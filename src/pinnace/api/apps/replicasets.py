@@ -5,14 +5,13 @@ from typing import Any
 
 from pinnace.api import fields
 from pinnace.api.apps import workload_validation as rules
+from pinnace.api.apps.workload_strategy import WorkloadStrategy
 from pinnace.api.core.pod_defaults import set_template_defaults
 from pinnace.api.meta import Object
-from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
 
 
-class ReplicaSetStrategy(Strategy):
-    tracks_generation = True
+class ReplicaSetStrategy(WorkloadStrategy):
     selectable_fields = frozenset(("metadata.name", "metadata.namespace", "status.replicas"))
 
     def set_defaults(self, obj: Object) -> None:

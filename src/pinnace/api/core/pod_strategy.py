@@ -9,6 +9,7 @@ from pinnace.api.core.pod_update_validation import (
     validate_status_transitions,
 )
 from pinnace.api.core.pod_validation import validate_pod
+from pinnace.api.core.pod_warnings import pod_warnings
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -79,6 +80,9 @@ class PodStrategy(Strategy):
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(validate_status_transitions(new, old))
+
+    def warnings(self, obj: Object) -> list[str]:
+        return super().warnings(obj) + list(pod_warnings(obj.get("spec") or {}, "spec"))
 
     def field_labels(self, obj: Object) -> dict[str, str]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}

@@ -1,0 +1,21 @@
+"""Sentences about what is probably a mistake."""
+
+import pytest
+
+from pinnace.api.core.pod_warnings import pod_warnings
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"nodeSelector": {"kubernetes.io/os": "linux"}}, []),
+        ({"nodeSelector": {"beta.kubernetes.io/os": "linux"}}, ['spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead']),
+        ({"terminationGracePeriodSeconds": -1}, ["spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"]),
+        ({"containers": [{"resources": {"limits": {"memory": "100m"}}}]}, ['spec.containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer']),
+        ({"containers": [{"env": [{"name": "A"}, {"name": "A"}]}]}, ['spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply']),
+        ({"containers": [{"ports": [{"containerPort": 1}, {"containerPort": 1}]}]}, ["spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]"]),
+        ({"topologySpreadConstraints": [{}]}, ["spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod"]),
+    ],
+)  # fmt: skip
+def test_warnings(spec, expected):
+    assert list(pod_warnings(spec, "spec")) == expected
