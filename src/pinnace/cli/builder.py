@@ -1,0 +1,189 @@
+"""From arguments to things: `pod web`, `pod/web svc/web`, `pods,svc -l app=web`, `deploy.apps`, `-f file`.
+
+The rules and messages are those of kubectl's resource builder.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pinnace.cli.errors import CliError, ServerError
+from pinnace.cli.flags import Values
+from pinnace.cli.mapper import Resource
+from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+
+MIXED = (
+    "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form "
+    "(e.g. '{program} get resource/<resource_name>' instead of '{program} get resource resource/<resource_name>'"
+)
+FILES_AND_ARGUMENTS = "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+NAME_AND_SELECTOR = "name cannot be provided when a selector is specified"
+NO_NAMES = "resource(s) were provided, but no name was specified"
+BY_NAME_EVERYWHERE = "a resource cannot be retrieved by name across all namespaces"
+
+
+class Selection(NamedTuple):
+    """All of `resource` (name ""), narrowed by selectors, or one of them. `manifest` is set when it was read from a file."""
+
+    resource: Resource
+    name: str = ""
+    namespace: str = ""
+    manifest: Object | None = None
+    source: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.resource.path(self.namespace, self.name)
+
+    @property
+    def shown(self) -> str:
+        """`deployment.apps/web`."""
+        return f"{self.resource.shown}/{self.name}"
+
+
+def select(session: Session, arguments: list[str], flags: Values) -> list[Selection]:
+    """What the arguments and -f name; empty when they name nothing."""
+    if flags.get("filename"):
+        if arguments:
+            raise CliError(FILES_AND_ARGUMENTS)
+        return from_files(session, flags)
+    everywhere = flags.get("all-namespaces", False)
+    found = list(_named(session, arguments, "" if everywhere else session.namespace))
+    if everywhere and any(one.name for one in found):
+        raise CliError(BY_NAME_EVERYWHERE)
+    if flags.get("selector") and any(one.name for one in found):
+        raise CliError(NAME_AND_SELECTOR)
+    return found
+
+
+def _named(session: Session, arguments: list[str], namespace: str) -> Iterator[Selection]:
+    if not arguments:
+        return
+    slashes = ["/" in argument for argument in arguments]
+    if any(slashes):
+        if not all(slashes):
+            raise CliError(MIXED.format(program=session.program))
+        for argument in arguments:
+            yield _one(session, argument, namespace)
+        return
+    for resource in types(session, arguments[0]):
+        scope = namespace if resource.namespaced else ""
+        names = arguments[1:]
+        for name in names or [""]:
+            yield Selection(resource, name, scope)
+
+
+def _one(session: Session, argument: str, namespace: str) -> Selection:
+    kind, _, name = argument.partition("/")
+    if not kind or not name or "/" in name:
+        raise CliError(
+            "arguments in resource/name form must have a single resource and name"
+        )
+    resource = session.mapper.find(kind)
+    return Selection(resource, name, namespace if resource.namespaced else "")
+
+
+def types(session: Session, text: str) -> list[Resource]:
+    """`pods,svc` or a category such as `all`."""
+    found: list[Resource] = []
+    for part in text.split(","):
+        if not part:
+            raise CliError("arguments in resource/name form may not have more than one slash")
+        category = session.mapper.category(part.lower())
+        found += category or [session.mapper.find(part)]
+    return list({row.qualified: row for row in found}.values())
+
+
+def from_files(session: Session, flags: Values) -> list[Selection]:
+    """The objects of -f, each with where it goes; the manifests get their namespace filled in."""
+    from pinnace.cli.manifests import read_all
+
+    found = []
+    for source, obj in read_all(flags["filename"], recursive=flags.get("recursive", False)):
+        found.append(of_manifest(session, obj, source))
+    return found
+
+
+def of_manifest(session: Session, obj: Object, source: str) -> Selection:
+    api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
+    resource = session.mapper.of_kind(api_version, kind)
+    metadata = obj.setdefault("metadata", {})
+    if resource is None:
+        raise CliError(
+            f'resource mapping not found for name: "{metadata.get("name", "")}" namespace: '
+            f'"{metadata.get("namespace", "")}" from "{source}": no matches for kind "{kind}" in version "{api_version}"\n'
+            "ensure CRDs are installed first"
+        )
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+        return Selection(resource, metadata.get("name", ""), "", obj, source)
+    wanted = session.namespace
+    if metadata.get("namespace") and session.namespace_is_given and metadata["namespace"] != wanted:
+        raise CliError(
+            f'the namespace from the provided object "{metadata["namespace"]}" does not match the namespace '
+            f'"{wanted}". You must pass \'--namespace={metadata["namespace"]}\' to perform this operation.'
+        )
+    metadata.setdefault("namespace", wanted)
+    return Selection(resource, metadata.get("name", ""), metadata["namespace"], obj, source)
+
+
+def list_query(flags: Values) -> dict[str, str]:
+    """The selectors as query parameters."""
+    query = {}
+    if flags.get("selector"):
+        query["labelSelector"] = flags["selector"]
+    if flags.get("field-selector"):
+        query["fieldSelector"] = flags["field-selector"]
+    return query
+
+
+def fetch(session: Session, one: Selection, flags: Values) -> list[Object]:
+    """The objects that a selection stands for, each with kind and apiVersion."""
+    if one.name:
+        return [session.http.get(one.path)]
+    return items_of(session.http.get(one.path, list_query(flags)), one.resource)
+
+
+def items_of(listed: Object, resource: Resource) -> list[Object]:
+    return [
+        {"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in listed.get("items") or ()
+    ]
+
+
+def resolve(session: Session, arguments: list[str], flags: Values, *, need_names: bool = True) -> Iterator[tuple[Selection, Object]]:
+    """Every object that the arguments name, as it is on the server now; errors of single ones come after the others."""
+    errors: list[ServerError] = []
+    chosen = select(session, arguments, flags)
+    if not chosen:
+        raise CliError("You must provide one or more resources by argument or filename.\n"
+                       "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
+                       "   '<resource> <name>'\n   '<resource>'")  # fmt: skip
+    for one in chosen:
+        if not one.name and need_names and not (flags.get("all") or flags.get("selector") or flags.get("field-selector")):
+            raise CliError(NO_NAMES)
+        try:
+            for obj in fetch(session, one, flags):
+                metadata = obj["metadata"]
+                yield one._replace(name=metadata["name"], namespace=metadata.get("namespace", "")), obj
+        except ServerError as error:
+            errors.append(error)
+    raise_all(errors)
+
+
+def raise_all(errors: list[ServerError]) -> None:
+    """One error as it is; several one below the other."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Several(errors)
+
+
+class Several(CliError):
+    def __init__(self, errors: "list[ServerError] | list[CliError]") -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self._errors = errors
+
+    def text(self) -> str:
+        return "\n".join(error.text() for error in self._errors)
+

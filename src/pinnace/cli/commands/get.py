@@ -1,0 +1,188 @@
+"""`get`: one or many objects, as tables that the server makes, or in any other format."""
+
+import sys
+from typing import Any
+
+from pinnace.cli import printers
+from pinnace.cli.builder import Selection, items_of, list_query, raise_all, select
+from pinnace.cli.command import FILES, OUTPUT, SELECTION, Command
+from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.printers.table import ACCEPT, TablePrinter
+from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+
+
+def run(session: Session, flags: Values, arguments: list[str]) -> int:
+    if flags["raw"]:
+        return _raw(session, flags["raw"])
+    chosen = select(session, arguments, flags)
+    if not chosen:
+        raise PlainError(
+            "You must specify the type of resource to get. "
+            f'Use "{session.program} api-resources" for a complete list of supported resources.\n\n'
+            "error: Required resource not specified.\n"
+            f'Use "{session.program} explain <resource>" for a detailed description of that resource '
+            f"(e.g. {session.program} explain pods).\nSee '{session.program} get -h' for help and examples"
+        )
+    if flags["watch"] or flags["watch-only"]:
+        from pinnace.cli.commands.get_watch import watch
+
+        return watch(session, flags, chosen)
+    if flags["output"] in ("", "wide"):
+        return _tables(session, flags, chosen)
+    return _objects(session, flags, chosen)
+
+
+def _raw(session: Session, path: str) -> int:
+    path, _, query = path.partition("?")
+    pairs = [tuple(part.split("=", 1)) if "=" in part else (part, "") for part in query.split("&")] if query else []
+    sys.stdout.buffer.write(session.http.raw("GET", path, pairs, accept="application/json, */*"))  # type: ignore[arg-type]
+    return 0
+
+
+def read(session: Session, one: Selection, flags: Values, *, accept: str = "application/json", **more: str) -> Object:
+    """One object or one list, in chunks when --chunk-size is set."""
+    subresource = flags.get("subresource") or ""
+    if one.name:
+        path = one.resource.path(one.namespace, one.name, subresource)
+        return session.http.get(path, more, accept=accept)
+    query = {**list_query(flags), **more}
+    if flags["chunk-size"]:
+        query["limit"] = str(flags["chunk-size"])
+    found = session.http.get(one.path, query, accept=accept)
+    part = "rows" if found.get("kind") == "Table" else "items"
+    while token := (found["metadata"].get("continue") if "metadata" in found else ""):
+        further = session.http.get(one.path, {**query, "continue": token}, accept=accept)
+        found[part] = [*(found.get(part) or ()), *(further.get(part) or ())]
+        found["metadata"] = further["metadata"]
+    return found
+
+
+# --- tables
+
+
+def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
+    several = len({one.resource.qualified for one in chosen}) > 1
+    errors: list[ServerError] = []
+    printed = False
+    printer, last = None, None
+    more = {"includeObject": "Object"} if flags["sort-by"] else {}
+    for one in chosen:
+        try:
+            table = read(session, one, flags, accept=ACCEPT, **more)
+        except ServerError as error:
+            if not (flags["ignore-not-found"] and not_found(error)):
+                errors.append(error)
+            continue
+        rows = table.get("rows") or []
+        if not rows:
+            continue
+        if printer is None or last != one.resource.qualified:
+            if printed and not flags["no-headers"]:
+                print()
+            prefix = f"{one.resource.shown}/" if several or flags["show-kind"] else ""
+            everywhere = flags["all-namespaces"] and one.resource.namespaced
+            printer, last = TablePrinter(flags, with_namespace=everywhere, prefix=prefix), one.resource.qualified
+        if flags["sort-by"]:
+            table["rows"] = _sorted(rows, flags["sort-by"])
+        printer.print(table)
+        printed = True
+    if not printed and not errors and not flags["ignore-not-found"]:
+        _nothing(session, flags, chosen)
+    raise_all(errors)
+    return 0
+
+
+def _nothing(session: Session, flags: Values, chosen: list[Selection]) -> None:
+    scoped = any(one.resource.namespaced for one in chosen) and not flags["all-namespaces"]
+    where = f" in {session.namespace} namespace" if scoped else ""
+    print(f"No resources found{where}" + ("." if scoped else ""), file=sys.stderr)
+
+
+def _sorted(entries: list[Any], expression: str) -> list[Any]:
+    from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError, relaxed
+
+    try:
+        path = JsonPath(relaxed(expression))
+    except JsonPathError as error:
+        raise CliError(f"couldn't parse sort-by field {expression!r}: {error}") from error
+
+    def key(entry: Object) -> tuple[int, Any]:
+        found = path.find(entry.get("object", entry))
+        if not found or found[0] is None:
+            return 0, ""
+        value = found[0]
+        return (1, value) if isinstance(value, (int, float)) else (2, _natural(str(value)))
+
+    return sorted(entries, key=key)
+
+
+def _natural(text: str) -> list[tuple[int, Any]]:
+    import re
+
+    return [(0, int(number)) if number else (1, other) for number, other in re.findall(r"(\d+)|(\D+)", text)]
+
+
+# --- other formats
+
+
+def _objects(session: Session, flags: Values, chosen: list[Selection]) -> int:
+    errors: list[ServerError] = []
+    objects: list[Object] = []
+    for one in chosen:
+        try:
+            found = read(session, one, flags)
+        except ServerError as error:
+            if not (flags["ignore-not-found"] and not_found(error)):
+                errors.append(error)
+            continue
+        objects += [found] if one.name else items_of(found, one.resource)
+    if flags["sort-by"]:
+        objects = _sorted(objects, flags["sort-by"])
+    _print(session, flags, objects, single=len(chosen) == 1 and bool(chosen[0].name))
+    raise_all(errors)
+    return 0
+
+
+def _print(session: Session, flags: Values, objects: list[Object], *, single: bool) -> None:
+    write = printers.printer(flags, lambda obj: name_of(session, obj))
+    if flags["output"] == "name":
+        for obj in objects:
+            write(obj)
+    elif single:
+        for obj in objects:
+            write(obj)
+    elif objects or not flags["ignore-not-found"]:
+        write(printers.as_list(objects))
+
+
+def name_of(session: Session, obj: Object) -> str:
+    resource = session.mapper.of_kind(obj.get("apiVersion", ""), obj.get("kind", ""))
+    shown = resource.shown if resource is not None else obj.get("kind", "").lower()
+    return f"{shown}/{obj['metadata']['name']}"
+
+
+GET = Command(
+    run,
+    (
+        *FILES,
+        *SELECTION,
+        *OUTPUT,
+        Flag("watch", "w", kind="bool", help="After listing, watch for changes."),
+        Flag("watch-only", kind="bool", help="Watch for changes without listing first."),
+        Flag("output-watch-events", kind="bool", help="Show the type of each watch event."),
+        Flag("no-headers", kind="bool", help="Do not print headers."),
+        Flag("show-labels", kind="bool", help="Show all labels in the last column."),
+        Flag("show-kind", kind="bool", help="Put the resource's type before each name."),
+        Flag("label-columns", "L", kind="list", help="Labels to show as columns."),
+        Flag("sort-by", help="Sort by a field, given as JSONPath."),
+        Flag("ignore-not-found", kind="bool", help="Be silent about objects that are not there."),
+        Flag("subresource", help="Fetch a subresource, e.g. status or scale."),
+        Flag("chunk-size", kind="int", help="Ask for lists in chunks of this size; 0 asks for all at once."),
+        Flag("raw", help="Path to request, printed as it comes."),
+    ),
+    usage="(TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags]",
+    summary="Display one or many resources.",
+)

@@ -1,0 +1,154 @@
+"""The entrance: finds the command, imports its module, parses flags, turns errors into kubectl's words and exit codes."""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pinnace.cli.errors import CliError, PlainError, UsageError
+
+if TYPE_CHECKING:
+    from pinnace.cli.command import Command
+
+# command -> module below pinnace.cli.commands and attribute; imported when called.
+COMMANDS = {
+    "annotate": "label:ANNOTATE",
+    "api-resources": "discovery:API_RESOURCES",
+    "api-versions": "discovery:API_VERSIONS",
+    "apply": "apply:APPLY",
+    "attach": "exec:ATTACH",
+    "auth": "auth:AUTH",
+    "cluster-info": "discovery:CLUSTER_INFO",
+    "config": "config:CONFIG",
+    "cordon": "nodes:CORDON",
+    "create": "create:CREATE",
+    "delete": "delete:DELETE",
+    "describe": "describe:DESCRIBE",
+    "drain": "drain:DRAIN",
+    "edit": "edit:EDIT",
+    "exec": "exec:EXEC",
+    "explain": "explain:EXPLAIN",
+    "expose": "expose:EXPOSE",
+    "get": "get:GET",
+    "label": "label:LABEL",
+    "logs": "logs:LOGS",
+    "patch": "patch:PATCH",
+    "replace": "replace:REPLACE",
+    "rollout": "rollout:ROLLOUT",
+    "run": "run:RUN",
+    "scale": "scale:SCALE",
+    "set": "set:SET",
+    "taint": "nodes:TAINT",
+    "top": "top:TOP",
+    "uncordon": "nodes:UNCORDON",
+    "version": "version:VERSION",
+    "wait": "wait:WAIT",
+}
+
+# Cluster commands live in the package that joins the parts, which this one may not import: by name only.
+CLUSTER_COMMANDS = {
+    name: f"pinnace.cluster.commands:{name}"
+    for name in ("up", "down", "status", "server", "agent", "token", "image", "snapshot")
+}
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:], program_name(sys.argv[0])))
+
+
+def program_name(path: str) -> str:
+    """`kubectl` when called by that name."""
+    name = path.rsplit("/", 1)[-1]
+    return "kubectl" if name.startswith("kubectl") else "pinnace"
+
+
+def main(argv: list[str], program: str = "pinnace") -> int:
+    """Run one command line; the exit code."""
+    if argv[:1] == ["kubectl"]:
+        argv = argv[1:]
+    try:
+        return _dispatch(argv, program)
+    except CliError as error:
+        sys.stdout.flush()
+        if error.text():
+            print(error.text(), file=sys.stderr)
+        return error.code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(argv: list[str], program: str) -> int:
+    if argv and argv[0] in CLUSTER_COMMANDS:
+        return _cluster_command(argv[0], argv[1:])
+    from pinnace.cli.command import GLOBAL_FLAGS
+    from pinnace.cli.flags import parse
+
+    before, rest = parse(argv, GLOBAL_FLAGS, program, stop_at_argument=True)
+    if not rest:
+        print(_overview(program))
+        return 0
+    name, rest = rest[0], rest[1:]
+    if name == "help":
+        if not rest:
+            print(_overview(program))
+            return 0
+        name, rest = rest[0], [*rest[1:], "--help"]
+    command, path, rest = _find(name, rest, program)
+    if before["help"] or command.run is None:
+        return _help(command, path, rest)
+    values, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
+    if values["help"]:
+        return _help(command, path, rest)
+    for flag in before.given:
+        if flag not in values.given:
+            values[flag] = before[flag]
+            values.given.add(flag)
+    from pinnace.cli.session import Session
+
+    with Session(values, path) as session:
+        return command.run(session, values, arguments)
+
+
+def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list[str]]":
+    """The command, its full name for messages, and what is left of the words."""
+    target = COMMANDS.get(name)
+    if target is None:
+        raise PlainError(
+            f'error: unknown command "{name}" for "{program}"\nRun \'{program} --help\' for usage.'
+        )
+    module, attribute = target.split(":")
+    command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
+    path = f"{program} {name}"
+    while command.subcommands and rest and rest[0] in command.subcommands:
+        command, path, rest = command.subcommands[rest[0]], f"{path} {rest[0]}", rest[1:]
+    if command.run is None and rest and not rest[0].startswith("-"):
+        raise UsageError(f'unknown command "{rest[0]}"', path)
+    return command, path, rest
+
+
+def _cluster_command(name: str, argv: list[str]) -> int:
+    module, attribute = CLUSTER_COMMANDS[name].split(":")
+    try:
+        run = getattr(import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != module:
+            raise
+        raise CliError(f"this installation has no command {name!r}") from None
+    code: int = run(argv)
+    return code
+
+
+def _help(command: "Command", path: str, rest: list[str]) -> int:
+    from pinnace.cli.help import command_help
+
+    print(command_help(command, path))
+    return 0
+
+
+def _overview(program: str) -> str:
+    from pinnace.cli.help import overview
+
+    return overview(program, sorted(COMMANDS), sorted(CLUSTER_COMMANDS))

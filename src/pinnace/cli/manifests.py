@@ -1,0 +1,112 @@
+"""Reading manifests: YAML (several documents), JSON, lists, directories, URLs and standard input."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from pinnace.cli.errors import CliError
+
+Object = dict[str, Any]
+SUFFIXES = (".json", ".yaml", ".yml")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: timestamps stay text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_all(names: list[str], *, recursive: bool = False) -> Iterator[tuple[str, Object]]:
+    """(where from, object), lists taken apart."""
+    for name in names:
+        for source, text in _texts(name, recursive):
+            for document in documents(text, source):
+                yield from _apart(source, document)
+
+
+def _texts(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
+    if name == "-":
+        yield "STDIN", sys.stdin.read()
+        return
+    if name.startswith(("http://", "https://")):
+        from urllib.request import urlopen
+
+        with urlopen(name) as answer:  # noqa: S310 (http and https only)
+            yield name, answer.read().decode()
+        return
+    if not os.path.exists(name):  # noqa: PTH110 (start-up time)
+        raise CliError(f'the path "{name}" does not exist')
+    for path in _files(name, recursive):
+        with open(path) as file:  # noqa: PTH123
+            yield path, file.read()
+
+
+def _files(name: str, recursive: bool) -> Iterator[str]:
+    if not os.path.isdir(name):  # noqa: PTH112
+        yield name
+        return
+    for folder, folders, files in os.walk(name):
+        folders.sort()
+        for file in sorted(files):
+            if file.endswith(SUFFIXES):
+                yield os.path.join(folder, file)  # noqa: PTH118
+        if not recursive:
+            return
+
+
+def documents(text: str, source: str) -> Iterator[Object]:
+    try:
+        if text.lstrip().startswith("{"):
+            yield from _json_documents(text)
+            return
+        for document in yaml.load_all(text, _Loader):  # noqa: S506 (a safe loader)
+            if document is not None:
+                yield document
+    except yaml.YAMLError as error:
+        raise CliError(f"error parsing {source}: error converting YAML to JSON: yaml: {_where(error)}") from error
+    except json.JSONDecodeError as error:
+        raise CliError(f"error parsing {source}: {error}") from error
+
+
+def _json_documents(text: str) -> Iterator[Object]:
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        document, at = decoder.raw_decode(text, at)
+        yield document
+        while at < len(text) and text[at].isspace():
+            at += 1
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}: {problem}" if mark is not None else problem
+
+
+def _apart(source: str, document: Any) -> Iterator[tuple[str, Object]]:
+    if not isinstance(document, dict):
+        raise CliError(
+            f'error validating "{source}": error validating data: invalid object to validate; '
+            "if you choose to ignore these errors, turn validation off with --validate=false"
+        )
+    missing = [name for name in ("apiVersion", "kind") if not document.get(name)]
+    if missing:
+        found = ", ".join(f"{name} not set" for name in missing)
+        found = f"[{found}]" if len(missing) > 1 else found
+        raise CliError(
+            f'error validating "{source}": error validating data: {found}; '
+            "if you choose to ignore these errors, turn validation off with --validate=false"
+        )
+    if document["kind"].endswith("List") and isinstance(document.get("items"), list):
+        for item in document["items"]:
+            yield from _apart(source, item)
+    else:
+        yield source, document

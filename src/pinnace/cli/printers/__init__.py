@@ -1,0 +1,113 @@
+"""Writing objects: json, yaml, names, jsonpath, custom columns; tables as the server gives them.
+
+Only the module of the format that was asked for is imported.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pinnace.cli.errors import CliError
+from pinnace.cli.flags import Values
+
+Object = dict[str, Any]
+FORMATS = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,wide,yaml"
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def is_table(output: str) -> bool:
+    return output in ("", "wide") or output.startswith("custom-columns")
+
+
+def to_text(obj: Any, output: str, indent: int = 4) -> str:
+    """json or yaml, with the line end."""
+    if output == "json":
+        text = json.dumps(obj, indent=indent, sort_keys=True, ensure_ascii=False)
+        for char, escape in _ESCAPES.items():
+            if char in text:
+                text = text.replace(char, escape)
+        return text + "\n"
+    from pinnace.cli.printers.yaml_text import dump
+
+    return dump(obj)
+
+
+def printer(flags: Values, name_of: "Callable[[Object], str]", done: str = "") -> Callable[[Object], None]:
+    """What prints one object. `name_of` gives `deployment.apps/web`; `done` (e.g. `created`) is printed behind it by default."""
+    output = flags["output"]
+    if not output:
+        return lambda obj: print(f"{name_of(obj)} {done}".rstrip())
+    if output == "name":
+        return lambda obj: print(name_of(obj))
+    if output in ("json", "yaml"):
+        first = True
+
+        def write(obj: Object) -> None:
+            nonlocal first
+            if not first and output == "yaml":
+                print("---")
+            first = False
+            shown = obj if flags.get("show-managed-fields") else without_managed_fields(obj)
+            sys.stdout.write(to_text(shown, output))
+
+        return write
+    return _templated(flags, output)
+
+
+def _templated(flags: Values, output: str) -> Callable[[Object], None]:
+    kind, _, template = output.partition("=")
+    if kind in ("jsonpath", "jsonpath-file", "jsonpath-as-json"):
+        from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError
+
+        template = template or flags.get("template") or ""
+        if not template:
+            raise CliError("template format specified but no template given")
+        if kind == "jsonpath-file":
+            template = read_file(template)
+        try:
+            path = JsonPath(template, allow_missing=flags.get("allow-missing-template-keys", True))
+        except JsonPathError as error:
+            raise CliError(f"error parsing jsonpath {template}, {error}") from error
+
+        def write(obj: Object) -> None:
+            try:
+                if kind == "jsonpath-as-json":
+                    sys.stdout.write(to_text(path.find(obj), "json"))
+                else:
+                    sys.stdout.write(path.render(obj))
+            except JsonPathError as error:
+                raise CliError(f"error executing jsonpath {template!r}: {error}") from error
+
+        return write
+    if kind in ("custom-columns", "custom-columns-file"):
+        from pinnace.cli.printers.custom_columns import CustomColumns
+
+        spec = read_file(template) if kind == "custom-columns-file" else template
+        columns = CustomColumns(spec, from_file=kind.endswith("file"), no_headers=flags.get("no-headers", False))
+        return columns.print
+    raise CliError(
+        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
+    )
+
+
+def read_file(path: str) -> str:
+    try:
+        with open(path) as file:  # noqa: PTH123 (pathlib costs start-up time)
+            return file.read()
+    except OSError as error:
+        raise CliError(f"error reading template {path}, open {path}: {str(error.strerror).lower()}") from error
+
+
+def without_managed_fields(obj: Object) -> Object:
+    if isinstance(obj.get("items"), list):
+        return {**obj, "items": [without_managed_fields(item) for item in obj["items"]]}
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict) and "managedFields" in metadata:
+        return {**obj, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
+    return obj
+
+
+def as_list(items: list[Object]) -> Object:
+    """Several objects as one List, as kubectl wraps them."""
+    return {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items}

@@ -1,0 +1,73 @@
+"""Tables that the server made (`meta.k8s.io/v1 Table`), with the columns that kubectl adds: namespace, labels, kind."""
+
+from typing import Any
+
+from pinnace.cli.flags import Values
+from pinnace.cli.printers.columns_text import ColumnWriter
+
+Object = dict[str, Any]
+ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
+
+
+class TablePrinter:
+    """`prefix` (e.g. `pod/`) is put before names; several tables of one printer share the header and the widths."""
+
+    def __init__(self, flags: Values, *, with_namespace: bool = False, prefix: str = "") -> None:
+        self._wide = flags["output"] == "wide"
+        self._no_headers = flags["no-headers"]
+        self._show_labels = flags["show-labels"]
+        self._label_columns: list[str] = flags["label-columns"]
+        self._with_namespace, self._prefix = with_namespace, prefix
+        self._columns: list[Object] | None = None
+        self._writer = ColumnWriter()
+
+    def print(self, table: Object, events: list[str] | None = None) -> None:
+        """`events`: the watch event type of each row, as a first column."""
+        rows: list[list[str]] = []
+        columns = table.get("columnDefinitions") or self._columns or []
+        shown = [at for at, column in enumerate(columns) if self._wide or not column.get("priority")]
+        if columns != self._columns and not self._no_headers:
+            rows.append(self._header([columns[at]["name"] for at in shown], is_watch=events is not None))
+        self._columns = columns
+        for number, row in enumerate(table.get("rows") or ()):
+            cells = [_cell(row["cells"][at]) for at in shown if at < len(row["cells"])]
+            rows.append(self._row(cells, row.get("object") or {}, events[number] if events else None))
+        self._writer.write(rows)
+
+    def _header(self, names: list[str], *, is_watch: bool) -> list[str]:
+        header = [name.upper() for name in names]
+        if self._with_namespace:
+            header.insert(0, "NAMESPACE")
+        if is_watch:
+            header.insert(0, "EVENT")
+        header += [label.rsplit("/", 1)[-1].upper() for label in self._label_columns]
+        return [*header, "LABELS"] if self._show_labels else header
+
+    def _row(self, cells: list[str], obj: Object, event: str | None) -> list[str]:
+        metadata = obj.get("metadata") or {}
+        labels = metadata.get("labels") or {}
+        if cells:
+            cells[0] = self._prefix + cells[0]
+        if self._with_namespace:
+            cells.insert(0, metadata.get("namespace", ""))
+        if event is not None:
+            cells.insert(0, event)
+        cells += [labels.get(label, "") for label in self._label_columns]
+        if self._show_labels:
+            cells.append(",".join(f"{k}={labels[k]}" for k in sorted(labels)) or "<none>")
+        return cells
+
+
+def _cell(value: Any) -> str:
+    """One line per row: what breaks lines is written as escapes; lists and maps as Go prints them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "<none>"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_cell, value))}]"
+    text = str(value)
+    if "\n" in text or "\r" in text or "\t" in text:
+        first = text.splitlines()[0] if text.splitlines() else ""
+        return f"{first}..." if "\n" in text.rstrip("\n") else first
+    return text

@@ -1,0 +1,108 @@
+"""What one call of a command works with: its flags, the kubeconfig, the connection, the namespace, the resource mapper."""
+
+import sys
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pinnace.cli.errors import CliError, PlainError
+from pinnace.cli.flags import Values, duration
+from pinnace.client import kubeconfig
+from pinnace.client.kubeconfig import Connection, KubeconfigError
+
+if TYPE_CHECKING:
+    from pinnace.cli.mapper import Mapper
+    from pinnace.cli.transport import Transport
+
+NO_SERVER = "localhost:8080"
+
+
+class Session:
+    """`path` is the command as typed, for messages: `kubectl rollout status`."""
+
+    def __init__(self, flags: Values, path: str) -> None:
+        self.flags, self.path = flags, path
+        self.program = path.split(" ", 1)[0]
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        transport = self.__dict__.get("http")
+        if transport is not None:
+            transport.close()
+            if transport.warned and self.flags["warnings-as-errors"] and error is None:
+                raise CliError("1 warning received")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        try:
+            return kubeconfig.load(self.flags["kubeconfig"])
+        except KubeconfigError as error:
+            raise CliError(str(error)) from error
+
+    @cached_property
+    def connection(self) -> Connection:
+        flags = self.flags
+        try:
+            found = kubeconfig.connection(
+                self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
+            )
+        except KubeconfigError as error:
+            raise CliError(str(error)) from error
+        changes: dict[str, Any] = {}
+        if flags["server"]:
+            changes["server"] = flags["server"]
+        if flags["token"]:
+            changes.update(token=flags["token"], certificate="", key="")
+        if flags["insecure-skip-tls-verify"]:
+            changes.update(insecure=True, ca="")
+        for flag, part in (("certificate-authority", "ca"), ("client-certificate", "certificate"), ("client-key", "key")):
+            if flags[flag]:
+                changes[part] = _read(flags[flag])
+        if flags["tls-server-name"]:
+            changes["tls_server_name"] = flags["tls-server-name"]
+        found = found._replace(**changes)
+        return found if found.server else found._replace(server=f"http://{NO_SERVER}")
+
+    @cached_property
+    def http(self) -> "Transport":
+        from pinnace.cli.transport import Transport
+
+        flags = self.flags
+        try:
+            timeout = duration(flags["request-timeout"])
+        except ValueError:
+            timeout = float(flags["request-timeout"]) if flags["request-timeout"].isdigit() else 0.0
+        impersonate = [("Impersonate-User", flags["as"])] if flags["as"] else []
+        impersonate += [("Impersonate-Group", group) for group in flags["as-group"]]
+        if flags["as-uid"]:
+            impersonate.append(("Impersonate-Uid", flags["as-uid"]))
+        return Transport(self.connection, timeout=timeout or None, verbose=flags["v"] >= 6, impersonate=tuple(impersonate))
+
+    @cached_property
+    def mapper(self) -> "Mapper":
+        from pinnace.cli.mapper import Mapper
+
+        return Mapper(self.http, self.flags["cache-dir"])
+
+    @property
+    def namespace(self) -> str:
+        """The namespace asked for, the context's, or `default`."""
+        return self.flags["namespace"] or self.connection.namespace or "default"
+
+    @property
+    def namespace_is_given(self) -> bool:
+        return bool(self.flags["namespace"])
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:  # noqa: PTH123 (pathlib costs start-up time)
+            return file.read()
+    except OSError as error:
+        raise PlainError(f"error: unable to read {path}: {error.strerror}") from error
+
+
+def warn(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,140 @@
+"""Reading kubeconfig files: which server, which certificate authority, which credentials, which namespace.
+
+Several files (`$KUBECONFIG` is a list) are merged as kubectl does: the first one that names a thing wins.
+Left out: auth provider plugins of old; exec credential plugins are run by whoever connects.
+"""
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Object = dict[str, Any]
+_NAMED = {"clusters": "cluster", "users": "user", "contexts": "context"}
+
+
+class KubeconfigError(ValueError):
+    """The configuration names something that is not there, or is not readable."""
+
+
+class Connection(NamedTuple):
+    """How to reach and be known to one cluster. Certificates and keys are PEM text."""
+
+    server: str
+    ca: str = ""
+    insecure: bool = False
+    tls_server_name: str = ""
+    certificate: str = ""
+    key: str = ""
+    token: str = ""
+    username: str = ""
+    password: str = ""
+    exec_plugin: Object | None = None
+    namespace: str = ""
+
+
+def default_paths(explicit: str = "") -> list[Path]:
+    """`explicit` alone, else the files of $KUBECONFIG, else ~/.kube/config."""
+    if explicit:
+        return [Path(explicit)]
+    listed = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return listed or [Path.home() / ".kube" / "config"]
+
+
+def load(explicit: str = "") -> Object:
+    """The merged configuration; file names in it are made absolute. An explicit file must exist."""
+    merged: Object = {"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [], "users": [],
+                      "current-context": "", "preferences": {}}  # fmt: skip
+    for path in default_paths(explicit):
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            if explicit:
+                raise KubeconfigError(f"stat {path}: no such file or directory") from None
+            continue
+        _merge(merged, parse(text, str(path)), path.parent)
+    return merged
+
+
+def parse(text: str, name: str = "") -> Object:
+    if text.lstrip().startswith("{"):
+        found = json.loads(text)
+    else:
+        import yaml  # here, since most programs never need it
+
+        try:
+            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
+        except yaml.YAMLError as error:
+            raise KubeconfigError(f'error loading config file "{name}": {error}') from error
+    return found if isinstance(found, dict) else {}
+
+
+def _merge(merged: Object, more: Object, folder: Path) -> None:
+    for section, inner in _NAMED.items():
+        known = {entry["name"] for entry in merged[section]}
+        for entry in more.get(section) or ():
+            if entry["name"] not in known:
+                merged[section].append({**entry, inner: _absolute(entry.get(inner) or {}, folder)})
+    merged["current-context"] = merged["current-context"] or more.get("current-context") or ""
+
+
+def _absolute(body: Object, folder: Path) -> Object:
+    paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+    return {key: str(folder / value) if key in paths and value else value for key, value in body.items()}
+
+
+def entry(config: Object, section: str, name: str) -> Object | None:
+    """The body of a named cluster, user or context."""
+    for candidate in config.get(section) or ():
+        if candidate["name"] == name:
+            body: Object = candidate.get(_NAMED[section]) or {}
+            return body
+    return None
+
+
+def connection(config: Object, *, context: str = "", cluster: str = "", user: str = "") -> Connection:
+    """The connection of a context (the current one by default); cluster and user may be exchanged."""
+    name = context or config.get("current-context") or ""
+    chosen = entry(config, "contexts", name) if name else {}
+    if chosen is None:
+        if context:
+            raise KubeconfigError(f'context "{context}" does not exist')
+        chosen = {}
+    cluster_name, user_name = cluster or chosen.get("cluster", ""), user or chosen.get("user", "")
+    at = entry(config, "clusters", cluster_name) if cluster_name else {}
+    who = entry(config, "users", user_name) if user_name else {}
+    if at is None:
+        raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+    if who is None:
+        raise KubeconfigError(f'auth info "{user_name}" does not exist')
+    token = who.get("token", "")
+    if not token and who.get("tokenFile"):
+        token = _read(who["tokenFile"]).strip()
+    return Connection(
+        server=at.get("server", ""),
+        ca=_pem(at, "certificate-authority"),
+        insecure=bool(at.get("insecure-skip-tls-verify")),
+        tls_server_name=at.get("tls-server-name", ""),
+        certificate=_pem(who, "client-certificate"),
+        key=_pem(who, "client-key"),
+        token=token,
+        username=who.get("username", ""),
+        password=who.get("password", ""),
+        exec_plugin=who.get("exec"),
+        namespace=chosen.get("namespace", ""),
+    )
+
+
+def _pem(body: Object, name: str) -> str:
+    """Inline data wins over a file, as upstream has it."""
+    if body.get(f"{name}-data"):
+        return base64.b64decode(body[f"{name}-data"]).decode()
+    return _read(body[name]) if body.get(name) else ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise KubeconfigError(f"unable to read {path}: {error.strerror}") from error
