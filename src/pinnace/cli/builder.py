@@ -17,7 +17,9 @@ MIXED = (
     "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form "
     "(e.g. '{program} get resource/<resource_name>' instead of '{program} get resource resource/<resource_name>'"
 )
-FILES_AND_ARGUMENTS = "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+FILES_AND_ARGUMENTS = (
+    "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+)
 NAME_AND_SELECTOR = "name cannot be provided when a selector is specified"
 NO_NAMES = "resource(s) were provided, but no name was specified"
 BY_NAME_EVERYWHERE = "a resource cannot be retrieved by name across all namespaces"
@@ -77,9 +79,7 @@ def _named(session: Session, arguments: list[str], namespace: str) -> Iterator[S
 def _one(session: Session, argument: str, namespace: str) -> Selection:
     kind, _, name = argument.partition("/")
     if not kind or not name or "/" in name:
-        raise CliError(
-            "arguments in resource/name form must have a single resource and name"
-        )
+        raise CliError("arguments in resource/name form must have a single resource and name")
     resource = session.mapper.find(kind)
     return Selection(resource, name, namespace if resource.namespaced else "")
 
@@ -122,7 +122,7 @@ def of_manifest(session: Session, obj: Object, source: str) -> Selection:
     if metadata.get("namespace") and session.namespace_is_given and metadata["namespace"] != wanted:
         raise CliError(
             f'the namespace from the provided object "{metadata["namespace"]}" does not match the namespace '
-            f'"{wanted}". You must pass \'--namespace={metadata["namespace"]}\' to perform this operation.'
+            f"\"{wanted}\". You must pass '--namespace={metadata['namespace']}' to perform this operation."
         )
     metadata.setdefault("namespace", wanted)
     return Selection(resource, metadata.get("name", ""), metadata["namespace"], obj, source)
@@ -147,11 +147,14 @@ def fetch(session: Session, one: Selection, flags: Values) -> list[Object]:
 
 def items_of(listed: Object, resource: Resource) -> list[Object]:
     return [
-        {"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in listed.get("items") or ()
+        {"apiVersion": resource.api_version, "kind": resource.kind, **item}
+        for item in listed.get("items") or ()
     ]
 
 
-def resolve(session: Session, arguments: list[str], flags: Values, *, need_names: bool = True) -> Iterator[tuple[Selection, Object]]:
+def resolve(
+    session: Session, arguments: list[str], flags: Values, *, need_names: bool = True
+) -> Iterator[tuple[Selection, Object]]:
     """Every object that the arguments name, as it is on the server now; errors of single ones come after the others."""
     errors: list[ServerError] = []
     chosen = select(session, arguments, flags)
@@ -160,7 +163,11 @@ def resolve(session: Session, arguments: list[str], flags: Values, *, need_names
                        "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
                        "   '<resource> <name>'\n   '<resource>'")  # fmt: skip
     for one in chosen:
-        if not one.name and need_names and not (flags.get("all") or flags.get("selector") or flags.get("field-selector")):
+        if (
+            not one.name
+            and need_names
+            and not (flags.get("all") or flags.get("selector") or flags.get("field-selector"))
+        ):
             raise CliError(NO_NAMES)
         try:
             for obj in fetch(session, one, flags):
@@ -186,4 +193,3 @@ class Several(CliError):
 
     def text(self) -> str:
         return "\n".join(error.text() for error in self._errors)
-

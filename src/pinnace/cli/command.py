@@ -18,7 +18,7 @@ class Command(NamedTuple):
     flags: tuple[Flag, ...] = ()
     usage: str = ""
     summary: str = ""
-    subcommands: "dict[str, Command]" = {}  # noqa: RUF012 (never changed)
+    subcommands: "dict[str, Command]" = {}
 
 
 GLOBAL_FLAGS = (
@@ -37,7 +37,9 @@ GLOBAL_FLAGS = (
     Flag("as", help="Username to impersonate."),
     Flag("as-group", kind="repeat", help="Group to impersonate; may be repeated."),
     Flag("as-uid", help="UID to impersonate."),
-    Flag("request-timeout", default="0", help="How long to wait for one request, e.g. 10s; 0 means for ever."),
+    Flag(
+        "request-timeout", default="0", help="How long to wait for one request, e.g. 10s; 0 means for ever."
+    ),
     Flag("cache-dir", help="Where to keep discovery between calls; default $HOME/.kube/cache."),
     Flag("warnings-as-errors", kind="bool", help="Exit with 1 when the server warned."),
     Flag("v", "v", kind="int", help="Log level; from 6 on requests are shown on standard error."),
@@ -58,7 +60,9 @@ OUTPUT = (
     Flag("output", "o", help="json, yaml, name, jsonpath=..., custom-columns=..., wide."),
     Flag("show-managed-fields", kind="bool", help="Keep managedFields in json and yaml."),
     Flag("template", help="The template of -o jsonpath."),
-    Flag("allow-missing-template-keys", kind="bool", default=True, help="Ignore missing fields in templates."),
+    Flag(
+        "allow-missing-template-keys", kind="bool", default=True, help="Ignore missing fields in templates."
+    ),
 )
 DRY_RUN = Flag("dry-run", default="none", bare="unchanged", help='"none", "server" or "client".')
 FIELD_MANAGER = Flag("field-manager", help="Name of the manager that owns the fields.")

@@ -56,14 +56,20 @@ class ServerError(CliError):
             subject = f'The {details.get("kind", "")} "{details.get("name", "")}" is invalid'
         elif not causes:
             subject = f"{subject}: {self}"
-        found = list(dict.fromkeys(f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes))
+        found = list(
+            dict.fromkeys(f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes)
+        )
         if not found:
             return subject
-        return f"{subject}: {found[0]}" if len(found) == 1 else f"{subject}: \n" + "\n".join(f"* {f}" for f in found)
+        return (
+            f"{subject}: {found[0]}"
+            if len(found) == 1
+            else f"{subject}: \n" + "\n".join(f"* {f}" for f in found)
+        )
 
     def prefixed(self, prefix: str) -> str:
         """The text with the name of what it is about put in, as kubectl does for files."""
-        return f'Error from server ({self.reason}): {prefix}: {self}' if self.reason else f"{prefix}: {self}"
+        return f"Error from server ({self.reason}): {prefix}: {self}" if self.reason else f"{prefix}: {self}"
 
 
 def not_found(error: CliError) -> bool:

@@ -10,14 +10,18 @@ from pinnace.cli.errors import PlainError
 
 def token_of(plugin: dict[str, Any]) -> str:
     environment = {**os.environ, **{pair["name"]: pair["value"] for pair in plugin.get("env") or ()}}
-    request = {"kind": "ExecCredential", "apiVersion": plugin.get("apiVersion"), "spec": {"interactive": False}}
+    request = {
+        "kind": "ExecCredential",
+        "apiVersion": plugin.get("apiVersion"),
+        "spec": {"interactive": False},
+    }
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(request)
     command = [plugin["command"], *(plugin.get("args") or ())]
     try:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     except FileNotFoundError:
         raise PlainError(
-            f'Unable to connect to the server: getting credentials: exec: executable {command[0]} not found\n\n'
+            f"Unable to connect to the server: getting credentials: exec: executable {command[0]} not found\n\n"
             f"{plugin.get('installHint', '')}".rstrip()
         ) from None
     except subprocess.CalledProcessError as error:

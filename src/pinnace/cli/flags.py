@@ -37,7 +37,9 @@ def _default(flag: Flag) -> Any:
     return {"bool": False, "int": 0, "list": [], "repeat": [], "str": "", "duration": 0.0}[flag.kind]
 
 
-def parse(argv: list[str], flags: "tuple[Flag, ...] | list[Flag]", command: str, *, stop_at_argument: bool = False) -> tuple[Values, list[str]]:
+def parse(
+    argv: list[str], flags: "tuple[Flag, ...] | list[Flag]", command: str, *, stop_at_argument: bool = False
+) -> tuple[Values, list[str]]:
     """(flag values, arguments). `stop_at_argument` leaves everything from the first argument on unread.
 
     `values["--"]` is the number of arguments before `--`, or -1 without it.
@@ -66,7 +68,9 @@ def parse(argv: list[str], flags: "tuple[Flag, ...] | list[Flag]", command: str,
     return values, rest
 
 
-def _long(word: str, argv: list[str], position: int, flags: dict[str, Flag], values: Values, command: str) -> int:  # noqa: PLR0917 (one step of the parser)
+def _long(
+    word: str, argv: list[str], position: int, flags: dict[str, Flag], values: Values, command: str
+) -> int:
     name, equals, text = word[2:].partition("=")
     flag = flags.get(name)
     if flag is None:
@@ -84,7 +88,9 @@ def _long(word: str, argv: list[str], position: int, flags: dict[str, Flag], val
     return position
 
 
-def _short(word: str, argv: list[str], position: int, flags: dict[str, Flag], values: Values, command: str) -> int:  # noqa: PLR0917 (one step of the parser)
+def _short(
+    word: str, argv: list[str], position: int, flags: dict[str, Flag], values: Values, command: str
+) -> int:
     letters = word[1:]
     while letters:
         letter, letters = letters[0], letters[1:]
@@ -110,18 +116,24 @@ def _short(word: str, argv: list[str], position: int, flags: dict[str, Flag], va
 def _set(values: Values, flag: Flag, text: str, shown: str) -> None:
     if flag.kind == "bool":
         if text.lower() not in ("true", "false", "1", "0", "t", "f"):
-            raise CliError(f'invalid argument "{text}" for "{shown}" flag: strconv.ParseBool: parsing "{text}": invalid syntax')
+            raise CliError(
+                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseBool: parsing "{text}": invalid syntax'
+            )
         values[flag.name] = text.lower() in ("true", "1", "t")
     elif flag.kind == "int":
         try:
             values[flag.name] = int(text)
         except ValueError:
-            raise CliError(f'invalid argument "{text}" for "{shown}" flag: strconv.ParseInt: parsing "{text}": invalid syntax') from None
+            raise CliError(
+                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseInt: parsing "{text}": invalid syntax'
+            ) from None
     elif flag.kind == "duration":
         try:
             values[flag.name] = duration(text)
         except ValueError:
-            raise CliError(f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"') from None
+            raise CliError(
+                f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"'
+            ) from None
     elif flag.kind in ("list", "repeat"):
         before = values[flag.name] if flag.name in values.given else []
         values[flag.name] = [*before, *(text.split(",") if flag.kind == "list" else [text])]

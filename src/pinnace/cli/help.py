@@ -28,7 +28,9 @@ def command_help(command: Command, path: str) -> str:
     if command.subcommands:
         lines.append("Available Commands:")
         width = max(map(len, command.subcommands))
-        lines += [f"  {name.ljust(width)}   {sub.summary}".rstrip() for name, sub in command.subcommands.items()]
+        lines += [
+            f"  {name.ljust(width)}   {sub.summary}".rstrip() for name, sub in command.subcommands.items()
+        ]
         lines.append("")
     if command.flags:
         lines += ["Options:", *map(_flag_line, command.flags), ""]

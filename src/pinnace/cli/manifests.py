@@ -67,11 +67,13 @@ def documents(text: str, source: str) -> Iterator[Object]:
         if text.lstrip().startswith("{"):
             yield from _json_documents(text)
             return
-        for document in yaml.load_all(text, _Loader):  # noqa: S506 (a safe loader)
+        for document in yaml.load_all(text, _Loader):
             if document is not None:
                 yield document
     except yaml.YAMLError as error:
-        raise CliError(f"error parsing {source}: error converting YAML to JSON: yaml: {_where(error)}") from error
+        raise CliError(
+            f"error parsing {source}: error converting YAML to JSON: yaml: {_where(error)}"
+        ) from error
     except json.JSONDecodeError as error:
         raise CliError(f"error parsing {source}: {error}") from error
 

@@ -5,7 +5,6 @@ a type that is not in the file is looked up again before it is refused.
 """
 
 import os
-
 from typing import Any, NamedTuple
 
 import orjson

@@ -27,7 +27,9 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         transport = self.__dict__.get("http")
         if transport is not None:
             transport.close()
@@ -57,7 +59,11 @@ class Session:
             changes.update(token=flags["token"], certificate="", key="")
         if flags["insecure-skip-tls-verify"]:
             changes.update(insecure=True, ca="")
-        for flag, part in (("certificate-authority", "ca"), ("client-certificate", "certificate"), ("client-key", "key")):
+        for flag, part in (
+            ("certificate-authority", "ca"),
+            ("client-certificate", "certificate"),
+            ("client-key", "key"),
+        ):
             if flags[flag]:
                 changes[part] = _read(flags[flag])
         if flags["tls-server-name"]:
@@ -78,7 +84,9 @@ class Session:
         impersonate += [("Impersonate-Group", group) for group in flags["as-group"]]
         if flags["as-uid"]:
             impersonate.append(("Impersonate-Uid", flags["as-uid"]))
-        return Transport(self.connection, timeout=timeout or None, verbose=flags["v"] >= 6, impersonate=tuple(impersonate))
+        return Transport(
+            self.connection, timeout=timeout or None, verbose=flags["v"] >= 6, impersonate=tuple(impersonate)
+        )
 
     @cached_property
     def mapper(self) -> "Mapper":

@@ -70,7 +70,9 @@ class Transport:
             raise _error(response.status, response.read())
         return Stream(connection, response)
 
-    def upgrade(self, path: str, query: Query, headers: dict[str, str], method: str = "GET") -> tuple[socket.socket, dict[str, str]]:
+    def upgrade(
+        self, path: str, query: Query, headers: dict[str, str], method: str = "GET"
+    ) -> tuple[socket.socket, dict[str, str]]:
         """Switch protocols; the raw socket, and the answer's headers in lower case."""
         connection = self._connect()
         connection.connect()
@@ -107,7 +109,9 @@ class Transport:
             self._context = tls_context(self.connection)
         name = self.connection.tls_server_name
         if name:
-            return _NamedConnection(self.host, self.port, timeout=self._timeout, context=self._context, name=name)
+            return _NamedConnection(
+                self.host, self.port, timeout=self._timeout, context=self._context, name=name
+            )
         return HTTPSConnection(self.host, self.port, timeout=self._timeout, context=self._context)
 
     def _headers(self, accept: str) -> dict[str, str]:
@@ -168,11 +172,11 @@ class Transport:
                 f"Unable to connect to the server: tls: failed to verify certificate: x509: {error.verify_message}"
             )
         if isinstance(error, socket.gaierror):
-            return PlainError(
-                f"Unable to connect to the server: dial tcp: lookup {self.host}: no such host"
-            )
+            return PlainError(f"Unable to connect to the server: dial tcp: lookup {self.host}: no such host")
         if isinstance(error, TimeoutError):
-            return PlainError("Unable to connect to the server: context deadline exceeded (Client.Timeout exceeded)")
+            return PlainError(
+                "Unable to connect to the server: context deadline exceeded (Client.Timeout exceeded)"
+            )
         return PlainError(f"Unable to connect to the server: {error}")
 
 
@@ -203,7 +207,9 @@ class Stream:
 class _NamedConnection(HTTPSConnection):
     """TLS with another server name than the host's."""
 
-    def __init__(self, host: str, port: int, *, timeout: float | None, context: ssl.SSLContext, name: str) -> None:
+    def __init__(
+        self, host: str, port: int, *, timeout: float | None, context: ssl.SSLContext, name: str
+    ) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
         self._tls_context, self._name = context, name
 
@@ -222,7 +228,9 @@ def tls_context(connection: Connection) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     if connection.certificate:
-        descriptor, path = tempfile.mkstemp(prefix="pinnace-")  # ssl reads key and certificate from files only
+        descriptor, path = tempfile.mkstemp(
+            prefix="pinnace-"
+        )  # ssl reads key and certificate from files only
         try:
             with os.fdopen(descriptor, "w") as file:
                 file.write(f"{connection.certificate}\n{connection.key}\n")

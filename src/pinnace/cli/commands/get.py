@@ -8,7 +8,7 @@ from pinnace.cli.builder import Selection, items_of, list_query, raise_all, sele
 from pinnace.cli.command import FILES, OUTPUT, SELECTION, Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.printers.table import ACCEPT, TablePrinter
+from pinnace.cli.printers.table import ACCEPT, TablePrinter, plain_table
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -37,12 +37,18 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def _raw(session: Session, path: str) -> int:
     path, _, query = path.partition("?")
-    pairs = [tuple(part.split("=", 1)) if "=" in part else (part, "") for part in query.split("&")] if query else []
+    pairs = (
+        [tuple(part.split("=", 1)) if "=" in part else (part, "") for part in query.split("&")]
+        if query
+        else []
+    )
     sys.stdout.buffer.write(session.http.raw("GET", path, pairs, accept="application/json, */*"))  # type: ignore[arg-type]
     return 0
 
 
-def read(session: Session, one: Selection, flags: Values, *, accept: str = "application/json", **more: str) -> Object:
+def read(
+    session: Session, one: Selection, flags: Values, *, accept: str = "application/json", **more: str
+) -> Object:
     """One object or one list, in chunks when --chunk-size is set."""
     subresource = flags.get("subresource") or ""
     if one.name:
@@ -71,7 +77,7 @@ def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
     more = {"includeObject": "Object"} if flags["sort-by"] else {}
     for one in chosen:
         try:
-            table = read(session, one, flags, accept=ACCEPT, **more)
+            table = as_table(read(session, one, flags, accept=ACCEPT, **more))
         except ServerError as error:
             if not (flags["ignore-not-found"] and not_found(error)):
                 errors.append(error)
@@ -84,7 +90,10 @@ def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
                 print()
             prefix = f"{one.resource.shown}/" if several or flags["show-kind"] else ""
             everywhere = flags["all-namespaces"] and one.resource.namespaced
-            printer, last = TablePrinter(flags, with_namespace=everywhere, prefix=prefix), one.resource.qualified
+            printer, last = (
+                TablePrinter(flags, with_namespace=everywhere, prefix=prefix),
+                one.resource.qualified,
+            )
         if flags["sort-by"]:
             table["rows"] = _sorted(rows, flags["sort-by"])
         printer.print(table)
@@ -93,6 +102,13 @@ def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
         _nothing(session, flags, chosen)
     raise_all(errors)
     return 0
+
+
+def as_table(answer: Object) -> Object:
+    """What the server gave, or a plain table when it knows no tables for this resource."""
+    if answer.get("kind") == "Table":
+        return answer
+    return plain_table(answer["items"] if isinstance(answer.get("items"), list) else [answer])
 
 
 def _nothing(session: Session, flags: Values, chosen: list[Selection]) -> None:
@@ -148,10 +164,7 @@ def _objects(session: Session, flags: Values, chosen: list[Selection]) -> int:
 
 def _print(session: Session, flags: Values, objects: list[Object], *, single: bool) -> None:
     write = printers.printer(flags, lambda obj: name_of(session, obj))
-    if flags["output"] == "name":
-        for obj in objects:
-            write(obj)
-    elif single:
+    if flags["output"] == "name" or single:
         for obj in objects:
             write(obj)
     elif objects or not flags["ignore-not-found"]:

@@ -26,7 +26,7 @@ def watch(session: Session, flags: Values, chosen: list[Selection]) -> int:
     if not flags["watch-only"]:
         write(listed, "ADDED")
     version = (listed.get("metadata") or {}).get("resourceVersion", "")
-    if one.name and as_table:
+    if one.name and listed.get("kind") == "Table":
         version = listed["rows"][0]["object"]["metadata"]["resourceVersion"]
     query = list_query(flags)
     if one.name:
@@ -43,7 +43,8 @@ def _table_writer(flags: Values, one: Selection) -> Any:
     prefix = f"{one.resource.shown}/" if flags["show-kind"] else ""
     printer = TablePrinter(flags, with_namespace=everywhere, prefix=prefix)
 
-    def write(table: Object, kind: str) -> None:
+    def write(answer: Object, kind: str) -> None:
+        table = get.as_table(answer)
         rows = table.get("rows") or []
         if rows:
             printer.print(table, [kind.ljust(8)] * len(rows) if flags["output-watch-events"] else None)

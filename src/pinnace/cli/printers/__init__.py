@@ -84,7 +84,9 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
         from pinnace.cli.printers.custom_columns import CustomColumns
 
         spec = read_file(template) if kind == "custom-columns-file" else template
-        columns = CustomColumns(spec, from_file=kind.endswith("file"), no_headers=flags.get("no-headers", False))
+        columns = CustomColumns(
+            spec, from_file=kind.endswith("file"), no_headers=flags.get("no-headers", False)
+        )
         return columns.print
     raise CliError(
         f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
@@ -96,7 +98,9 @@ def read_file(path: str) -> str:
         with open(path) as file:  # noqa: PTH123 (pathlib costs start-up time)
             return file.read()
     except OSError as error:
-        raise CliError(f"error reading template {path}, open {path}: {str(error.strerror).lower()}") from error
+        raise CliError(
+            f"error reading template {path}, open {path}: {str(error.strerror).lower()}"
+        ) from error
 
 
 def without_managed_fields(obj: Object) -> Object:

@@ -18,7 +18,11 @@ class CustomColumns:
         self._writer = ColumnWriter()
 
     def print(self, obj: Object) -> None:
-        items = obj["items"] if isinstance(obj.get("items"), list) and obj.get("kind", "").endswith("List") else [obj]
+        items = (
+            obj["items"]
+            if isinstance(obj.get("items"), list) and obj.get("kind", "").endswith("List")
+            else [obj]
+        )
         rows = [] if self._no_headers else [self._headers]
         self._no_headers = True
         for item in items:

@@ -269,7 +269,9 @@ class _Parser:
         self._at += 2
         left = self._operand()
         self._space()
-        operator = next((o for o in ("==", "!=", "<=", ">=", "<", ">") if self._text.startswith(o, self._at)), "")
+        operator = next(
+            (o for o in ("==", "!=", "<=", ">=", "<", ">") if self._text.startswith(o, self._at)), ""
+        )
         self._at += len(operator)
         right = self._operand() if operator else None
         self._space()

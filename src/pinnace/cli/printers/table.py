@@ -71,3 +71,15 @@ def _cell(value: Any) -> str:
         first = text.splitlines()[0] if text.splitlines() else ""
         return f"{first}..." if "\n" in text.rstrip("\n") else first
     return text
+
+
+def plain_table(objects: list[Object]) -> Object:
+    """Name and age: what is left when the server makes no tables."""
+    from pinnace.cli.ages import age
+
+    columns = [{"name": "Name"}, {"name": "Age"}]
+    rows = [
+        {"cells": [obj["metadata"]["name"], age(obj["metadata"].get("creationTimestamp"))], "object": obj}
+        for obj in objects
+    ]
+    return {"kind": "Table", "columnDefinitions": columns, "rows": rows}

@@ -7,16 +7,54 @@ import re
 from typing import Any
 
 _WORDS = frozenset(
-    "y Y yes Yes YES on On ON n N no No NO off Off OFF true True TRUE false False FALSE ~ null Null NULL "
-    ".nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF << =".split()
+    [
+        "y",
+        "Y",
+        "yes",
+        "Yes",
+        "YES",
+        "on",
+        "On",
+        "ON",
+        "n",
+        "N",
+        "no",
+        "No",
+        "NO",
+        "off",
+        "Off",
+        "OFF",
+        "true",
+        "True",
+        "TRUE",
+        "false",
+        "False",
+        "FALSE",
+        "~",
+        "null",
+        "Null",
+        "NULL",
+        ".nan",
+        ".NaN",
+        ".NAN",
+        ".inf",
+        ".Inf",
+        ".INF",
+        "+.inf",
+        "+.Inf",
+        "+.INF",
+        "-.inf",
+        "-.Inf",
+        "-.INF",
+        "<<",
+        "=",
+    ]
 )
 _NUMBER = re.compile(
     r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*|(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?)"
 )
 _BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
-_TIMESTAMP = re.compile(
-    r"\d{4}-\d{1,2}-\d{1,2}([Tt ]\d{1,2}:\d{1,2}:\d{1,2}(\.\d*)?\s*(Z|[-+]\d\d:?\d\d)?)?"
-)
+_TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ]\d{1,2}:\d{1,2}:\d{1,2}(\.\d*)?\s*(Z|[-+]\d\d:?\d\d)?)?")
 _FIRST_FORBIDDEN = frozenset("#,[]{}&*!|>'\"%@`")
 _UNPRINTABLE = re.compile("[^\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\x07": "\\a", "\x08": "\\b",
@@ -48,7 +86,7 @@ def _entry(head: str, value: Any, indent: int, lines: list[str], *, is_list: boo
     elif is_list:  # the first line of what is nested stands behind the dash
         start = len(lines)
         _block(value, indent + 2, lines)
-        lines[start] = f"{head} {lines[start][indent + 2:]}"
+        lines[start] = f"{head} {lines[start][indent + 2 :]}"
     else:
         lines.append(head)
         _block(value, indent if isinstance(value, list) else indent + 2, lines)
@@ -140,7 +178,9 @@ def _double(text: str) -> str:
             out.append(_ESCAPES[char])
         elif _UNPRINTABLE.match(char):
             code = ord(char)
-            out.append(f"\\x{code:02X}" if code < 256 else f"\\u{code:04X}" if code < 65536 else f"\\U{code:08X}")
+            out.append(
+                f"\\x{code:02X}" if code < 256 else f"\\u{code:04X}" if code < 65536 else f"\\U{code:08X}"
+            )
         else:
             out.append(char)
     return f'"{"".join(out)}"'

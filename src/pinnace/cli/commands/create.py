@@ -1,0 +1,164 @@
+"""`create`: from files, and the subcommands that write a manifest from flags."""
+
+from typing import Any
+
+from pinnace.cli import dry_run, printers
+from pinnace.cli.builder import Selection, Several, from_files, of_manifest
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command, Run
+from pinnace.cli.commands import create_generators as generators
+from pinnace.cli.errors import CliError, PlainError, ServerError
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+MANAGER = "kubectl-create"
+VALIDATE = Flag(
+    "validate", default="strict", bare="strict", help='"strict" (or true), "warn", or "ignore" (or false).'
+)
+WRITE = (DRY_RUN, FIELD_MANAGER, VALIDATE, *OUTPUT)
+SAVE = Flag("save-config", kind="bool", help="Keep the configuration in the annotation that apply uses.")
+VALIDATION = {"true": "Strict", "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
+
+
+def run(session: Session, flags: Values, arguments: list[str]) -> int:
+    if not flags["filename"]:
+        if arguments:
+            raise PlainError(
+                f"error: Unexpected args: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
+            )
+        raise CliError("must specify one of -f and -k")
+    errors: list[CliError] = []
+    for one in from_files(session, flags):
+        try:
+            create_one(session, flags, one)
+        except ServerError as error:
+            errors.append(_about(error, one))
+    if errors:
+        raise errors[0] if len(errors) == 1 else Several(errors)
+    return 0
+
+
+def _about(error: ServerError, one: Selection) -> CliError:
+    if error.reason == "Invalid":
+        return error
+    return PlainError(f'Error from server ({error.reason}): error when creating "{one.source}": {error}')
+
+
+def create_one(session: Session, flags: Values, one: Selection) -> Object:
+    """Create it, and print what was asked for."""
+    assert one.manifest is not None
+    body = one.manifest
+    if flags.get("save-config"):
+        from pinnace.cli.last_applied import with_annotation
+
+        body = with_annotation(body)
+    if dry_run.mode(flags) == "client":
+        made = body
+    else:
+        query = {**dry_run.query(flags, MANAGER), **validation(flags)}
+        made = session.http.request("POST", one.resource.path(one.namespace), query, body)
+    one = one._replace(name=made["metadata"].get("name", one.name))
+    printers.printer(flags, lambda obj: one.shown, f"created{dry_run.suffix(flags)}")(made)
+    return made
+
+
+def validation(flags: Values) -> dict[str, str]:
+    chosen = str(flags.get("validate", "strict")).lower()
+    if chosen not in VALIDATION:
+        raise CliError(
+            f'invalid - validate option "{flags["validate"]}"; must be one of: strict (or true), warn, ignore (or false)'
+        )
+    return {"fieldValidation": VALIDATION[chosen]}
+
+
+def from_flags(make: "generators.Generator") -> Run:
+    """The run function of a subcommand whose manifest comes from its flags."""
+
+    def run_generator(session: Session, flags: Values, arguments: list[str]) -> int:
+        for manifest in make(flags, arguments):
+            create_one(session, flags, of_manifest(session, manifest, "command line"))
+        return 0
+
+    return run_generator
+
+
+def _subcommand(make: "generators.Generator", flags: tuple[Flag, ...], usage: str, summary: str) -> Command:
+    return Command(from_flags(make), (*flags, *WRITE, SAVE), usage, summary)
+
+
+FROM = (
+    Flag("from-literal", kind="repeat", help="key=value."),
+    Flag("from-file", kind="repeat", help="[key=]file, or a directory."),
+    Flag("from-env-file", kind="repeat", help="A file of key=value lines."),
+)
+_SECRETS = {
+    "generic": _subcommand(
+        generators.generic_secret, (*FROM, Flag("type", help="The type of the secret.")), "NAME [--from-literal=k=v]",
+        "Create a secret from a local file, directory, or literal value.",
+    ),
+    "tls": _subcommand(
+        generators.tls_secret, (Flag("cert", help="Path to PEM certificate."), Flag("key", help="Path to PEM key.")),
+        "NAME --cert=FILE --key=FILE", "Create a TLS secret.",
+    ),
+    "docker-registry": _subcommand(
+        generators.docker_registry_secret,
+        (
+            Flag("docker-server", default="https://index.docker.io/v1/", help="Registry."),
+            Flag("docker-username"), Flag("docker-password"), Flag("docker-email"),
+        ),
+        "NAME --docker-username=U --docker-password=P", "Create a secret for use with a registry.",
+    ),
+}  # fmt: skip
+_TCP = Flag("tcp", kind="list", help="port[:targetPort] pairs.")
+_SERVICES = {
+    "clusterip": _subcommand(
+        generators.service("ClusterIP"), (_TCP, Flag("clusterip", help='An address, or "None" for headless.')),
+        "NAME [--tcp=port:targetPort]", "Create a ClusterIP service.",
+    ),
+    "nodeport": _subcommand(
+        generators.service("NodePort"), (_TCP, Flag("node-port", kind="int")), "NAME [--tcp=port:targetPort]",
+        "Create a NodePort service.",
+    ),
+    "loadbalancer": _subcommand(
+        generators.service("LoadBalancer"), (_TCP,), "NAME [--tcp=port:targetPort]", "Create a LoadBalancer service."
+    ),
+    "externalname": _subcommand(
+        generators.service("ExternalName"), (_TCP, Flag("external-name", help="The name it stands for.")),
+        "NAME --external-name=NAME", "Create an ExternalName service.",
+    ),
+}  # fmt: skip
+
+CREATE = Command(
+    run,
+    (*FILES, *WRITE, SAVE, Flag("selector", "l", help="Label selector.")),
+    "-f FILENAME",
+    "Create a resource from a file or from stdin.",
+    {
+        "configmap": _subcommand(
+            generators.config_map, FROM, "NAME [--from-literal=k=v]", "Create a config map from a file, directory or literal."
+        ),
+        "deployment": _subcommand(
+            generators.deployment,
+            (
+                Flag("image", kind="repeat", help="Image name to run; may be repeated."),
+                Flag("replicas", "r", kind="int", default=1),
+                Flag("port", kind="int", default=-1, help="The containerPort to expose."),
+            ),
+            "NAME --image=image -- [COMMAND] [args...]",
+            "Create a deployment with the specified name.",
+        ),
+        "namespace": _subcommand(generators.namespace, (), "NAME", "Create a namespace."),
+        "serviceaccount": _subcommand(generators.service_account, (), "NAME", "Create a service account."),
+        "secret": Command(None, usage="(docker-registry | generic | tls)", summary="Create a secret.", subcommands=_SECRETS),
+        "service": Command(
+            None, usage="(clusterip | externalname | loadbalancer | nodeport)", summary="Create a service.", subcommands=_SERVICES
+        ),
+    },
+)  # fmt: skip
+CREATE.subcommands.update(
+    cm=CREATE.subcommands["configmap"],
+    deploy=CREATE.subcommands["deployment"],
+    ns=CREATE.subcommands["namespace"],
+    sa=CREATE.subcommands["serviceaccount"],
+    svc=CREATE.subcommands["service"],
+)

@@ -1,0 +1,154 @@
+"""`delete`: by name, by label, by file; and waiting until the objects are gone."""
+
+from typing import Any
+
+from pinnace.cli import clock, dry_run
+from pinnace.cli.builder import NO_NAMES, Selection, fetch, raise_all, select
+from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTION, Command
+from pinnace.cli.errors import CliError, ServerError, not_found
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.session import Session, warn
+
+Object = dict[str, Any]
+CASCADES = {
+    "background": "Background",
+    "foreground": "Foreground",
+    "orphan": "Orphan",
+    "true": "Background",
+    "false": "Orphan",
+}
+FORCED = ("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+          "The resource may continue to run on the cluster indefinitely.")  # fmt: skip
+
+
+def run(session: Session, flags: Values, arguments: list[str]) -> int:
+    chosen = select(session, arguments, flags)
+    if not chosen:
+        raise CliError(
+            "You must provide one or more resources by argument or filename.\n"
+            "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
+            "   '<resource> <name>'\n   '<resource>'"
+        )
+    options = _options(flags)
+    if flags["force"] and options.get("gracePeriodSeconds") == 0:
+        warn(FORCED)
+    errors: list[ServerError] = []
+    gone: list[tuple[Selection, str]] = []
+    for one in chosen:
+        for target in _targets(session, flags, one, errors):
+            uid = _delete(session, flags, target, options, errors)
+            if uid is not None:
+                gone.append((target, uid))
+    if not gone and not errors:
+        print("No resources found")
+    if flags["wait"] and dry_run.mode(flags) == "none":
+        _wait(session, flags, gone)
+    raise_all(errors)
+    return 0
+
+
+def _targets(session: Session, flags: Values, one: Selection, errors: list[ServerError]) -> list[Selection]:
+    if one.name:
+        return [one]
+    if not (flags["all"] or flags["selector"] or flags["field-selector"]):
+        raise CliError(NO_NAMES)
+    try:
+        found = fetch(session, one, flags)
+    except ServerError as error:
+        errors.append(error)
+        return []
+    return [
+        one._replace(name=obj["metadata"]["name"], namespace=obj["metadata"].get("namespace", ""))
+        for obj in found
+    ]
+
+
+def _options(flags: Values) -> Object:
+    cascade = CASCADES.get(flags["cascade"])
+    if cascade is None:
+        raise CliError(
+            f'invalid cascade value ({flags["cascade"]}). Must be "background", "foreground", or "orphan"'
+        )
+    options: Object = {"propagationPolicy": cascade}
+    grace = flags["grace-period"]
+    if flags["now"]:
+        if grace >= 0:
+            raise CliError("--now and --grace-period cannot be specified together")
+        grace = 1
+    if flags["force"] and grace < 0:
+        grace = 0
+    if grace == 0 and not flags["force"]:
+        grace = 1  # only --force deletes without waiting for the node
+    if grace >= 0:
+        options["gracePeriodSeconds"] = grace
+    if dry_run.mode(flags) == "server":
+        options["dryRun"] = ["All"]
+    return options
+
+
+def _delete(
+    session: Session, flags: Values, one: Selection, options: Object, errors: list[ServerError]
+) -> str | None:
+    """The uid of what is being deleted; None when it failed."""
+    uid = ""
+    if dry_run.mode(flags) != "client":
+        try:
+            answer = session.http.request("DELETE", one.path, None, options)
+        except ServerError as error:
+            if not (not_found(error) and flags["ignore-not-found"]):
+                errors.append(error)
+            return None
+        found = answer.get("details") if answer.get("kind") == "Status" else answer.get("metadata")
+        uid = (found or {}).get("uid", "")
+    _say(flags, one)
+    return uid
+
+
+def _say(flags: Values, one: Selection) -> None:
+    if flags["output"] == "name":
+        print(one.shown)
+        return
+    done = "force deleted" if flags["force"] and flags["grace-period"] <= 0 else "deleted"
+    where = f" from {one.namespace} namespace" if one.namespace else ""
+    print(f'{one.resource.shown} "{one.name}" {done}{where}{dry_run.suffix(flags)}')
+
+
+def _wait(session: Session, flags: Values, gone: list[tuple[Selection, str]]) -> None:
+    """Until none of them is there any more (or another one took the name)."""
+    end = clock.monotonic() + flags["timeout"] if flags["timeout"] else None
+    for one, uid in gone:
+        pause = 0.02
+        while True:
+            try:
+                obj = session.http.get(one.path)
+            except ServerError as error:
+                if not_found(error):
+                    break
+                raise
+            if uid and obj["metadata"].get("uid") != uid:
+                break
+            if end is not None and clock.monotonic() > end:
+                raise CliError(f"timed out waiting for the condition on {one.resource.qualified}/{one.name}")
+            clock.sleep(pause)
+            pause = min(pause * 2, 0.5)
+
+
+DELETE = Command(
+    run,
+    (
+        *FILES,
+        *SELECTION,
+        *OUTPUT,
+        DRY_RUN,
+        Flag("all", kind="bool", help="Delete all resources of the type in the namespace."),
+        Flag("cascade", default="background", bare="background", help="background, orphan or foreground."),
+        Flag("force", kind="bool", help="Remove from the API at once, without waiting for the node."),
+        Flag("grace-period", kind="int", default=-1, help="Seconds the resource gets to end."),
+        Flag("now", kind="bool", help="As --grace-period=1."),
+        Flag("ignore-not-found", kind="bool", help="Be silent about what is not there."),
+        Flag("timeout", kind="duration", help="How long to wait; 0 means for ever."),
+        Flag("wait", kind="bool", default=True, help="Wait until the resources are gone."),
+    ),
+    "([-f FILENAME] | TYPE [(NAME | -l label | --all)])",
+    "Delete resources by file names, stdin, resources and names, or by resources and label selector.",
+)

@@ -1,0 +1,102 @@
+"""`describe`: everything about some objects, with what belongs to them and their events."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from pinnace.cli.builder import Selection, fetch, raise_all, select
+from pinnace.cli.command import FILES, SELECTION, Command
+from pinnace.cli.describe.writer import Writer
+from pinnace.cli.errors import PlainError, ServerError, not_found
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+Describe = Callable[..., None]
+# resource -> module below pinnace.cli.describe and function; every other resource is described by its fields
+DESCRIBERS = {
+    "configmaps": "configuration:describe_config_map",
+    "daemonsets.apps": "deployment:describe_daemon_set",
+    "deployments.apps": "deployment:describe",
+    "ingresses.networking.k8s.io": "service:describe_ingress",
+    "namespaces": "configuration:describe_namespace",
+    "nodes": "node:describe",
+    "pods": "pod:describe",
+    "replicasets.apps": "deployment:describe_replica_set",
+    "secrets": "configuration:describe_secret",
+    "services": "service:describe",
+}
+
+
+def run(session: Session, flags: Values, arguments: list[str]) -> int:
+    chosen = select(session, arguments, flags)
+    if not chosen:
+        raise PlainError(
+            "You must specify the type of resource to describe. "
+            f'Use "{session.program} api-resources" for a complete list of supported resources.\n\n'
+            f'error: Required resource not specified.\nUse "{session.program} explain <resource>" for a detailed '
+            f"description of that resource (e.g. {session.program} explain pods).\n"
+            f"See '{session.program} describe -h' for help and examples"
+        )
+    errors: list[ServerError] = []
+    first, found = True, False
+    for one in chosen:
+        try:
+            objects = _objects(session, flags, one)
+        except ServerError as error:
+            errors.append(error)
+            continue
+        describe = describer(one)
+        for obj in objects:
+            found = True
+            writer = Writer()
+            describe(session, obj, writer, show_events=flags["show-events"])
+            sys.stdout.write(("" if first else "\n\n") + writer.text())
+            first = False
+    if not found and not errors:
+        _nothing(session, flags, chosen)
+    raise_all(errors)
+    return 0
+
+
+def _objects(session: Session, flags: Values, one: Selection) -> list[Object]:
+    """By name, or, when there is none of this name, all whose name begins so."""
+    try:
+        return fetch(session, one, flags)
+    except ServerError as error:
+        if not one.name or not not_found(error):
+            raise
+        begun = [
+            obj
+            for obj in fetch(session, one._replace(name=""), flags)
+            if obj["metadata"]["name"].startswith(one.name)
+        ]
+        if not begun:
+            raise
+        return begun
+
+
+def describer(one: Selection) -> Describe:
+    target = DESCRIBERS.get(one.resource.qualified, "generic:describe")
+    module, function = target.split(":")
+    found: Describe = getattr(import_module(f"pinnace.cli.describe.{module}"), function)
+    return found
+
+
+def _nothing(session: Session, flags: Values, chosen: list[Selection]) -> None:
+    scoped = any(one.resource.namespaced for one in chosen) and not flags["all-namespaces"]
+    where = f" in {session.namespace} namespace." if scoped else ""
+    print(f"No resources found{where}", file=sys.stderr)
+
+
+DESCRIBE = Command(
+    run,
+    (
+        *FILES,
+        *SELECTION,
+        Flag("show-events", kind="bool", default=True, help="Show the events of the objects."),
+    ),
+    "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
+    "Show details of a specific resource or group of resources.",
+)

@@ -1,0 +1,111 @@
+"""The volumes of a pod or template."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pinnace.cli.describe.writer import Writer
+
+Object = dict[str, Any]
+
+
+def write_volumes(writer: Writer, volumes: list[Object], *, indent: str = "") -> None:
+    if not volumes:
+        writer.line(f"{indent}Volumes:\t<none>")
+        return
+    writer.line(f"{indent}Volumes:")
+    for volume in volumes:
+        writer.line(f"{' ' if indent else ''}{volume['name']}:", 1)
+        for line in _lines(volume):
+            writer.line(line, 2)
+
+
+def _lines(volume: Object) -> list[str]:
+    for source, describe in _KINDS.items():
+        if volume.get(source) is not None:
+            return describe(volume[source])
+    kind = next((part for part in volume if part != "name"), "")
+    return [f"Type:\t{kind}"] if kind else ["<unknown>"]
+
+
+def _host_path(source: Object) -> list[str]:
+    return [
+        "Type:\tHostPath (bare host directory volume)",
+        f"Path:\t{source['path']}",
+        f"HostPathType:\t{source.get('type', '')}",
+    ]
+
+
+def _empty_dir(source: Object) -> list[str]:
+    return [
+        "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)",
+        f"Medium:\t{source.get('medium', '')}",
+        f"SizeLimit:\t{source.get('sizeLimit') or '<unset>'}",
+    ]
+
+
+def _secret(source: Object) -> list[str]:
+    return [
+        "Type:\tSecret (a volume populated by a Secret)",
+        f"SecretName:\t{source.get('secretName', '')}",
+        f"Optional:\t{_boolean(source.get('optional'))}",
+    ]
+
+
+def _config_map(source: Object) -> list[str]:
+    return [
+        "Type:\tConfigMap (a volume populated by a ConfigMap)",
+        f"Name:\t{source.get('name', '')}",
+        f"Optional:\t{_boolean(source.get('optional'))}",
+    ]
+
+
+def _claim(source: Object) -> list[str]:
+    return [
+        "Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
+        f"ClaimName:\t{source['claimName']}",
+        f"ReadOnly:\t{_boolean(source.get('readOnly'))}",
+    ]
+
+
+def _downward(source: Object) -> list[str]:
+    lines = ["Type:\tDownwardAPI (a volume populated by information about the pod)", "Items:"]
+    for item in source.get("items") or ():
+        field = (item.get("fieldRef") or {}).get("fieldPath") or (item.get("resourceFieldRef") or {}).get(
+            "resource"
+        )
+        lines.append(f"  {field} -> {item['path']}")
+    return lines
+
+
+def _projected(source: Object) -> list[str]:
+    lines = ["Type:\tProjected (a volume that contains injected data from multiple sources)"]
+    for part in source.get("sources") or ():
+        if part.get("secret"):
+            optional = part["secret"].get("optional")
+            lines.append(f"SecretName:\t{part['secret'].get('name', '')}")
+            lines.append(f"Optional:\t{_boolean(optional)}")
+        elif part.get("downwardAPI"):
+            lines.append("DownwardAPI:\ttrue")
+        elif part.get("configMap"):
+            lines.append(f"ConfigMapName:\t{part['configMap'].get('name', '')}")
+            lines.append(f"Optional:\t{_boolean(part['configMap'].get('optional'))}")
+        elif part.get("serviceAccountToken"):
+            lines.append(
+                f"TokenExpirationSeconds:\t{part['serviceAccountToken'].get('expirationSeconds', 3600)}"
+            )
+    return lines
+
+
+def _boolean(value: Any) -> str:
+    return "true" if value else "false"
+
+
+_KINDS: dict[str, Callable[[Object], list[str]]] = {
+    "hostPath": _host_path,
+    "emptyDir": _empty_dir,
+    "secret": _secret,
+    "configMap": _config_map,
+    "persistentVolumeClaim": _claim,
+    "downwardAPI": _downward,
+    "projected": _projected,
+}
