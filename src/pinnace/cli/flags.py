@@ -44,7 +44,8 @@ def parse(
 
     `values["--"]` is the number of arguments before `--`, or -1 without it.
     """
-    values, rest = Values(flags), []
+    values = Values(flags)
+    rest: list[str] = []
     by_name = {flag.name: flag for flag in flags}
     by_short = {flag.short: flag for flag in flags if flag.short}
     values["--"] = -1
