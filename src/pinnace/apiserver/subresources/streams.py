@@ -40,7 +40,8 @@ async def handle_attach(request: Request, row: Resource) -> Answer:
 async def handle_portforward(request: Request, row: Resource) -> Answer:
     node = await _node_of(request, row)
     info = request.info
-    ports = [("port", port) for port in request.query.get("port", ())]
+    listed = ",".join(request.query.get("ports", ())).split(",")
+    ports = [("port", port) for port in listed if port]
     return _upgrade(request, node, f"/portForward/{info.namespace}/{info.name}", ports)
 
 
