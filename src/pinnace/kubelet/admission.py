@@ -7,6 +7,16 @@ from pinnace.api.core import node_affinity, pod_resources, pods
 from pinnace.api.meta import Object
 
 Refusal = tuple[str, str]  # reason, message
+EVERY_ADDRESS = "0.0.0.0"
+PORTS_TAKEN = "node(s) didn't have free ports for the requested pod ports"
+SAFE_SYSCTLS = frozenset(
+    (
+        "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+    )
+)  # fmt: skip
 
 
 def refusal(
@@ -15,12 +25,18 @@ def refusal(
     """`others` are the pods that this node runs already."""
     if (pod["spec"].get("os") or {}).get("name", "linux") != "linux":
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or ():
+        if sysctl["name"].replace("/", ".") not in SAFE_SYSCTLS:
+            return "SysctlForbidden", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted'
     if not node_affinity.matches(pod, node):
         return (
             "NodeAffinity",
             "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
         )
-    running = [other for other in others if pods.is_active(other)]
+    running = [other for other in others if not pods.is_terminal(other)]
+    taken = {port for other in running for port in pods.host_ports(other)}
+    if any(_clashes(port, taken) for port in pods.host_ports(pod)):
+        return "NodePorts", f"Predicate NodePorts failed: {PORTS_TAKEN}"
     if len(running) + 1 > allocatable["pods"]:
         return "OutOfpods", _shortage("pods", Decimal(1), Decimal(len(running)), allocatable["pods"])
     asked = pod_resources.requests(pod)
@@ -32,6 +48,15 @@ def refusal(
         if used + amount > available:
             return f"OutOf{name}", _shortage(name, amount, used, available)
     return None
+
+
+def _clashes(port: tuple[str, str, int], taken: set[tuple[str, str, int]]) -> bool:
+    protocol, address, number = port
+    return any(
+        (protocol, number) == (other_protocol, other_number)
+        and (address == other or EVERY_ADDRESS in (address, other))
+        for other_protocol, other, other_number in taken
+    )
 
 
 def _shortage(name: str, requested: Decimal, used: Decimal, capacity: Decimal) -> str:

@@ -22,6 +22,7 @@ from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.volumes.set import container_mounts
 
 CONFIG_RETRY_SECONDS = 10.0
+PULL_MAY_FAIL = "attempting to pull the image may not succeed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,10 @@ class ContainerStarter:
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
         pod, where = context.pod, field_path(context.pod, container["name"])
         try:
-            secrets = await self._objects.for_pod(pod).pull_secrets()
+            secrets, missing = await self._objects.for_pod(pod).pull_secrets()
+            if missing:
+                text = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); {PULL_MAY_FAIL}"
+                self._recorder.event(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
             image = await self._images.ensure(pod, container, secrets)
             config = await self._configure(context, container, image)
             container_id = await self._create(context, config)
@@ -141,7 +145,7 @@ class ContainerStarter:
         try:
             await self._runtime.start_container(container_id)
         except CriError as error:
-            raise StartError("RunContainerError", error.message, CONFIG_RETRY_SECONDS) from error
+            raise StartError("RunContainerError", error.message, 1.0) from error
 
     async def _post_start(self, context: StartContext, container: dict[str, Any], container_id: str) -> None:
         handler = (container.get("lifecycle") or {}).get("postStart")

@@ -47,6 +47,7 @@ class Pleg:
         self._sandboxes: dict[str, SandboxStatus] = {}
         self._looked_at: dict[str, float] = {}
         self._poke = asyncio.Event()
+        self._told = False  # the present failure is in the log
         self.last_relist: float | None = None
 
     def get(self, uid: str) -> PodRuntime:
@@ -70,8 +71,12 @@ class Pleg:
             group.create_task(self._relist_for_ever())
 
     async def _listen(self) -> None:
-        async for _ in self._runtime.changes():
-            self._poke.set()
+        """Ends when the runtime does (the relist notices) or cannot tell."""
+        try:
+            async for _ in self._runtime.changes():
+                self._poke.set()
+        except CriError as error:
+            log.debug("the runtime's events ended: %s", error)
 
     async def _relist_for_ever(self) -> None:
         while True:
@@ -86,8 +91,11 @@ class Pleg:
                 await self._clock.sleep(pause)
                 try:
                     await self.relist()
+                    self._told = False
                 except (CriError, TimeoutError) as error:
-                    log.warning("cannot list containers: %s", error)
+                    if not self._told:
+                        log.warning("cannot list containers: %s", error)
+                    self._told = True
 
     async def relist(self) -> None:
         """Look at everything; pods that changed are reported."""

@@ -203,6 +203,8 @@ class PodSyncer:
     async def _create_sandbox(self, record: PodRecord, attempt: int) -> bool:
         pod_log_dir(self._config.pod_logs_dir, record.pod).mkdir(parents=True, exist_ok=True)
         try:
+            if missing := unsupported(record.pod):
+                raise CriError("UNIMPLEMENTED", missing)
             await self._runtime.run_sandbox(self._sandbox_config(record.pod, attempt))
         except CriError as error:
             text = f"Failed to create pod sandbox: {error}"
@@ -306,6 +308,15 @@ class PodSyncer:
 
 def _soonest(record: PodRecord, seconds: float) -> None:
     record.retry_after = seconds if record.retry_after is None else min(record.retry_after, seconds)
+
+
+def unsupported(pod: Object) -> str:
+    """What the pod asks of its sandbox that this kubelet cannot give; "" when there is nothing."""
+    if name := pod["spec"].get("runtimeClassName"):
+        return f'failed to get sandbox runtime: RuntimeClass.node.k8s.io "{name}" not found'
+    if pod["spec"].get("hostUsers") is False:
+        return "user namespaces are not supported by this kubelet"
+    return ""
 
 
 def go_seconds(seconds: float) -> str:

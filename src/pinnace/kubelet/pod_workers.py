@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
+from pinnace.apimachinery.errors import StatusError
 from pinnace.component.clock import Clock
+from pinnace.kubelet.cri.runtime import CriError
 from pinnace.kubelet.pod_record import PodRecord
 from pinnace.kubelet.pod_status import OWN_CONDITIONS
 
@@ -83,6 +85,9 @@ class PodWorker:
         self.record.retry_after = None
         try:
             await self._lifecycle.sync(self.record)
+        except (CriError, StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("pod %s: %s", meta.key_text(self.record.pod), error)
+            self.record.retry_after = RETRY_SECONDS
         except Exception:
             log.exception("sync of pod %s failed", meta.key_text(self.record.pod))
             self.record.retry_after = RETRY_SECONDS
@@ -131,6 +136,8 @@ class PodWorker:
         while True:
             try:
                 await step()
+            except (CriError, StatusError, ConnectionError, TimeoutError) as error:
+                log.warning("%s pod %s: %s", what, meta.key_text(self.record.pod), error)
             except Exception:
                 log.exception("%s pod %s failed", what, meta.key_text(self.record.pod))
             else:

@@ -147,6 +147,8 @@ class PodObjects:
                     found["Secret", name] = await self.secret(name)
         return found
 
-    async def pull_secrets(self) -> list[Object]:
+    async def pull_secrets(self) -> tuple[list[Object], list[str]]:
+        """The pod's image pull secrets, and the names of those that do not exist."""
         names = [one["name"] for one in self._pod["spec"].get("imagePullSecrets") or () if one.get("name")]
-        return [found for name in names if (found := await self.secret(name)) is not None]
+        found = {name: await self.secret(name) for name in names}
+        return [one for one in found.values() if one is not None], [n for n in names if found[n] is None]

@@ -56,6 +56,14 @@ def seccomp(profile: dict[str, Any] | None) -> dict[str, Any]:
     return {"profile_type": UNCONFINED}
 
 
+def apparmor(profile: dict[str, Any]) -> dict[str, Any]:
+    kinds = {"RuntimeDefault": RUNTIME_DEFAULT, "Unconfined": UNCONFINED, "Localhost": LOCALHOST}
+    result: dict[str, Any] = {"profile_type": kinds[profile["type"]]}
+    return (
+        {**result, "localhost_ref": profile["localhostProfile"]} if profile["type"] == "Localhost" else result
+    )
+
+
 def is_privileged(container: dict[str, Any]) -> bool:
     return bool((container.get("securityContext") or {}).get("privileged"))
 
@@ -98,6 +106,8 @@ def container_context(pod: Object, container: dict[str, Any], target_id: str = "
         "readonly_paths": [] if unmasked else list(READ_ONLY_PATHS),
         "supplemental_groups_policy": int(pod_context(pod).get("supplementalGroupsPolicy") == "Strict"),
     }
+    if (confinement := effective(pod, container, "appArmorProfile")) and not privileged:
+        result["apparmor"] = apparmor(confinement)
     if capabilities := own.get("capabilities"):
         result["capabilities"] = {
             "add_capabilities": list(capabilities.get("add") or ()),

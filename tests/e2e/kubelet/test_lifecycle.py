@@ -3,6 +3,9 @@
 import pytest
 
 from e2e.kubelet.node import WAIT, Node, container, is_ready, shell, waiting
+from pinnace.api.resources import PODS
+from pinnace.client.interface import STRATEGIC_MERGE_PATCH
+from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -139,3 +142,74 @@ async def test_a_dead_sandbox_is_replaced(node: Node) -> None:
     assert container(pod)["restartCount"] == 1
     messages = [message for _, _, message in await node.events("web")]
     assert "Pod sandbox changed, it will be killed and re-created." in messages
+
+
+async def test_a_command_that_does_not_exist(node: Node) -> None:
+    await node.create("none", {**shell(""), "command": ["/no/such"]})
+    pod = await node.until("none", lambda pod: waiting(pod) in ("RunContainerError", "CrashLoopBackOff"))
+    last = container(pod)["state"]["waiting"]["message"]
+    assert "no such file or directory" in last or "back-off" in last
+    pod = await node.until("none", lambda pod: waiting(pod) == "CrashLoopBackOff")
+    ended = container(pod)["lastState"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (128, "StartError")
+
+
+async def test_an_ephemeral_container_joins(node: Node) -> None:
+    await node.create("web", shell(WAIT))
+    pod = await node.running("web")
+    debug = {**shell("echo here; sleep 5", "debug"), "targetContainerName": "c"}
+    body = {"spec": {"ephemeralContainers": [debug]}}
+    await node.client.patch(
+        PODS, "web", body, "default", subresource="ephemeralcontainers", content_type=STRATEGIC_MERGE_PATCH
+    )
+    pod = await node.until("web", lambda pod: pod["status"].get("ephemeralContainerStatuses"))
+    await node.until(
+        "web", lambda pod: "running" in container(pod, "debug", "ephemeralContainerStatuses")["state"]
+    )
+    assert "here" in node.log_text(pod, "debug")
+
+
+async def test_a_pod_that_does_not_fit_is_refused(node: Node) -> None:
+    await node.create("huge", shell(WAIT, resources={"requests": {"cpu": "1000"}}))
+    pod = await node.until("huge", lambda pod: pod["status"].get("phase") == "Failed")
+    assert pod["status"]["reason"] == "OutOfcpu"
+    expected = (
+        "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000, used: 0, capacity: "
+    )
+    assert pod["status"]["message"].startswith(expected)
+
+
+async def test_force_deletion_kills_at_once(node: Node) -> None:
+    await node.create("stubborn", shell("trap '' TERM; while :; do sleep 0.05; done"))
+    pod = await node.running("stubborn")
+    await node.delete("stubborn", grace=0)
+
+    async def nothing_left() -> bool:
+        uid = pod["metadata"]["uid"]
+        listed = await node.runtime.list_containers(labels={"io.kubernetes.pod.uid": uid})
+        return not listed and not node.kubelet.pod_dir(uid).exists()
+
+    await eventually(nothing_left)
+
+
+async def test_grace_period_then_kill(node: Node) -> None:
+    await node.create("stubborn", shell("trap '' TERM; while :; do sleep 0.05; done"))
+    await node.running("stubborn")
+    begun = node.clock.monotonic()
+    await node.delete("stubborn", grace=1)
+    assert 0.9 < node.clock.monotonic() - begun < 6
+
+
+async def test_orphans_of_an_absent_kubelet_are_ended(node: Node) -> None:
+    await node.create("web", shell(WAIT))
+    pod = await node.running("web")
+    await node.stop()
+    await node.client.delete(PODS, "web", "default", grace_period_seconds=0)
+    await node.gone("web")
+    await node.start()
+
+    async def nothing_left() -> bool:
+        boxes = await node.runtime.list_sandboxes(labels={"io.kubernetes.pod.uid": pod["metadata"]["uid"]})
+        return not boxes
+
+    await eventually(nothing_left)

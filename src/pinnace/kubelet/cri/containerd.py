@@ -3,6 +3,7 @@
 gRPC and protobuf are imported when the first call is made, so that importing this module costs nothing.
 """
 
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class CriClient:
 
     def _method(self, service: str, name: str) -> Any:
         if name not in self._methods:
+            os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # our children exec at once
             import grpc.aio
 
             if self._channel is None:
