@@ -16,10 +16,18 @@ class Controllers:
     """Raises UnknownController when the configuration selects what does not exist; the publisher of the root CA is left
     out when there is no root CA to publish."""
 
-    def __init__(self, client: Client, clock: Clock, config: ControllersConfig | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        config: ControllersConfig | None = None,
+        informers: Informers | None = None,
+    ) -> None:
+        """`informers` may be shared with other parts; whoever shares them runs them."""
         self.config = config or ControllersConfig()
         self._clock = clock
-        self.informers = Informers(client, clock)
+        self._owns_informers = informers is None
+        self.informers = informers or Informers(client, clock)
         parts = Parts(client, clock, self.informers, Directory(client), self.config)
         chosen = select(self.config.controllers, list(CATALOG))
         if not self.config.root_ca and "root-ca-certificate-publisher" in chosen:
@@ -28,7 +36,8 @@ class Controllers:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.informers.run(), name="controllers: informers")
+            if self._owns_informers:
+                tasks.create_task(self.informers.run(), name="controllers: informers")
             for name, controller in self.running.items():
                 tasks.create_task(
                     keep_running(f"controller {name}", controller.run, self._clock),

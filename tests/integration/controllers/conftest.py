@@ -9,15 +9,18 @@ import pytest_asyncio
 
 from pinnace.api import meta
 from pinnace.api.core import pods
-from pinnace.api.resources import PODS
+from pinnace.api.resources import PODS, SERVICE_ACCOUNTS
 from pinnace.apimachinery.errors import StatusError
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import RealClock
 from pinnace.controllers.catalog import ControllersConfig
 from pinnace.controllers.controllers import Controllers
-from pinnace.kubelet.simulated import SimulatedNodes
+from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
+from pinnace.controllers.podgc import PodGCConfig
+from pinnace.kubelet.simulated import SimulatedNodes, SimulatedNodesConfig
 from pinnace.testing.api_server import ApiServerInProcess
+from pinnace.testing.wait import eventually
 
 Start = Callable[..., Awaitable[Client]]
 
@@ -55,14 +58,31 @@ async def start(api_server: ApiServerInProcess) -> AsyncGenerator[Start, None]:
     """`await start("deployment", ..., nodes=2)` runs these controllers and gives an administrator's client."""
     running: list[asyncio.Task] = []
 
-    async def run(*names: str, nodes: int = 2, **config: object) -> Client:
+    async def run(
+        *names: str,
+        nodes: int = 2,
+        nodes_config: NodeLifecycleConfig | None = None,
+        pod_gc_quick: bool = False,
+        root_ca: str = "",
+    ) -> Client:
         manager = api_server.local_client("system:kube-controller-manager", ())
         admin = api_server.local_client()
-        settings = ControllersConfig((*names, "serviceaccount") if names else ("*",), **config)  # type: ignore[arg-type]
-        simulated = SimulatedNodes(admin, RealClock(), nodes)
+        settings = ControllersConfig(
+            (*names, "serviceaccount") if names else ("*",),
+            root_ca,
+            nodes_config or NodeLifecycleConfig(),
+            PodGCConfig(period=0.2, quarantine=0.5) if pod_gc_quick else PodGCConfig(),
+        )
+        simulated = SimulatedNodes(admin, RealClock(), nodes, SimulatedNodesConfig(heartbeat_seconds=0.5))
         for part in (Controllers(manager, RealClock(), settings), simulated):
             running.append(asyncio.create_task(part.run()))
         running.append(asyncio.create_task(bind_in_turns(admin, simulated.names)))
+
+        async def furnished() -> bool:
+            accounts = await admin.list(SERVICE_ACCOUNTS, "default")
+            return bool(accounts["items"])
+
+        await eventually(furnished)
         return admin
 
     yield run

@@ -1,0 +1,83 @@
+"""`kubectl rollout`, unmodified, against our API server and controllers."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from integration.controllers.conftest import Start
+from integration.controllers.test_workloads import deployment, image_patch, rolled_out
+from pinnace.api.resources import DAEMON_SETS, DEPLOYMENTS, PODS
+from pinnace.testing.api_server import ApiServerInProcess
+from pinnace.testing.wait import eventually
+
+Kubectl = Callable[..., Awaitable[str]]
+
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+
+
+@pytest_asyncio.fixture
+async def kubectl(api_server: ApiServerInProcess) -> Kubectl:
+    config = str(api_server.kubeconfig())
+
+    async def run(*arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            "kubectl", "--kubeconfig", config, *arguments,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, output.decode()
+        return output.decode().strip()
+
+    return run
+
+
+async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: Kubectl) -> None:
+    client = await start("deployment", "replicaset")
+    await client.create(DEPLOYMENTS, deployment(2))
+    assert 'deployment "web" successfully rolled out' in await kubectl("rollout", "status", "deploy/web")
+    await client.patch(DEPLOYMENTS, "web", image_patch("two"), "default")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "deploy/web")
+
+    history = await kubectl("rollout", "history", "deploy/web")
+    assert [line.split()[0] for line in history.splitlines()[2:]] == ["1", "2"]
+    assert "Image:\tone" in await kubectl("rollout", "history", "deploy/web", "--revision=1")
+
+    assert await kubectl("rollout", "undo", "deploy/web") == "deployment.apps/web rolled back"
+    await eventually(lambda: rolled_out(client, "one", 2))
+    history = await kubectl("rollout", "history", "deploy/web")
+    assert [line.split()[0] for line in history.splitlines()[2:]] == ["2", "3"]
+    await kubectl("rollout", "undo", "deploy/web", "--to-revision=2")
+    await eventually(lambda: rolled_out(client, "two", 2))
+
+    before = {p["metadata"]["name"] for p in (await client.list(PODS, "default"))["items"]}
+    assert await kubectl("rollout", "restart", "deploy/web") == "deployment.apps/web restarted"
+    await kubectl("rollout", "status", "deploy/web")
+    await eventually(lambda: rolled_out(client, "two", 2))
+    after = {p["metadata"]["name"] for p in (await client.list(PODS, "default"))["items"]}
+    assert not before & after
+
+    assert await kubectl("rollout", "pause", "deploy/web") == "deployment.apps/web paused"
+    assert await kubectl("rollout", "resume", "deploy/web") == "deployment.apps/web resumed"
+
+
+async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -> None:
+    client = await start("daemonset", "node-lifecycle")
+    body = deployment()
+    spec = {"selector": body["spec"]["selector"], "template": body["spec"]["template"]}
+    await client.create(DAEMON_SETS, {**body, "kind": "DaemonSet", "spec": spec})
+    assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
+    await client.patch(DAEMON_SETS, "web", image_patch("two"), "default")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
+    history = await kubectl("rollout", "history", "ds/web")
+    assert [line.split()[0] for line in history.splitlines()[2:]] == ["1", "2"]
+    assert "rolled back" in await kubectl("rollout", "undo", "ds/web")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
+
+    async def images() -> bool:
+        pods = (await client.list(PODS, "default"))["items"]
+        return {p["spec"]["containers"][0]["image"] for p in pods} == {"one"}
+
+    await eventually(images)
