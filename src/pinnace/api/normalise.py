@@ -5,20 +5,38 @@ from typing import Any
 
 from pinnace.apimachinery import times
 
+# Upstream writes these even when they are empty; it leaves every other empty list out.
+_KEPT_LISTS = frozenset(
+    ("containers", "endpoints", "rules", "nodeSelectorTerms", "addresses", "items", "data")
+)
+# Maps of text and of quantities, which it leaves out when empty; `{}` elsewhere is a structure and means something.
+_TEXT_MAPS = frozenset(
+    ("labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "binaryData", "stringData")
+)
 
-def drop_nulls(value: Any) -> None:
-    """Remove, in place and at every depth, the entries of maps that are null."""
+
+def drop_absent(value: Any) -> None:
+    """Remove from maps, in place and at every depth, what upstream does not keep: nulls, empty lists, empty text maps."""
     if isinstance(value, dict):
-        if None in value.values():
-            for key in [key for key, entry in value.items() if entry is None]:
-                del value[key]
-        for entry in value.values():
-            if entry.__class__ is dict or entry.__class__ is list:
-                drop_nulls(entry)
-    elif isinstance(value, list):
+        gone = []
+        for key, entry in value.items():
+            if entry:
+                if entry.__class__ is dict or entry.__class__ is list:
+                    drop_absent(entry)
+            elif entry is None or _is_left_out(key, entry):
+                gone.append(key)
+        for key in gone:
+            del value[key]
+    else:
         for entry in value:
             if entry.__class__ is dict or entry.__class__ is list:
-                drop_nulls(entry)
+                drop_absent(entry)
+
+
+def _is_left_out(key: str, entry: Any) -> bool:
+    if entry.__class__ is list:
+        return key not in _KEPT_LISTS
+    return entry.__class__ is dict and key in _TEXT_MAPS
 
 
 def drop_empty(container: dict[str, Any], *keys: str) -> None:

@@ -46,10 +46,14 @@ class Strategy:
     def set_defaults(self, obj: Object) -> None:
         """The kind's own defaults."""
 
+    def drop_absent(self, obj: Object) -> None:
+        """Nulls and what else counts as absent; a kind that carries data of unknown shape spares that."""
+        normalise.drop_absent(obj)
+
     def _normalise(self, obj: Object) -> None:
         own = obj.setdefault("metadata", {})
-        normalise.drop_nulls(obj)
-        normalise.drop_empty(own, "labels", "annotations", "finalizers", "ownerReferences", "generateName")
+        self.drop_absent(obj)
+        normalise.drop_empty(own, "generateName")
         normalise.times_in(own, "creationTimestamp", "deletionTimestamp")
         if self.has_status:
             normalise.conditions(obj.get("status"))

@@ -1,12 +1,15 @@
 """ControllerRevisions: immutable snapshots of a controller's template."""
 
-from pinnace.api import fields
+from pinnace.api import fields, normalise
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
 
 
 class ControllerRevisionStrategy(Strategy):
+    def drop_absent(self, obj: Object) -> None:
+        normalise.drop_absent({key: value for key, value in obj.items() if key != "data"})
+
     def validate(self, obj: Object) -> list[Cause]:
         return super().validate(obj) + _validate_own(obj)
 

@@ -34,9 +34,7 @@ def set_pod_defaults(pod: Object) -> None:
 
 def set_template_defaults(template: Object) -> None:
     """A pod template inside a Deployment, ReplicaSet, DaemonSet..."""
-    metadata = template.setdefault("metadata", {})
-    normalise.drop_empty(metadata, "labels", "annotations", "finalizers")
-    metadata.pop("creationTimestamp", None)
+    template.setdefault("metadata", {}).pop("creationTimestamp", None)
     set_pod_spec_defaults(template.setdefault("spec", {}))
 
 
@@ -58,10 +56,6 @@ def set_pod_spec_defaults(spec: Spec) -> None:
     if spec.get("hostNetwork"):
         _set_host_ports(spec)
     round_amounts(spec.get("overhead"))
-    normalise.drop_empty(
-        spec, "initContainers", "ephemeralContainers", "volumes", "tolerations", "nodeSelector",
-        "imagePullSecrets", "hostAliases", "readinessGates", "topologySpreadConstraints", "schedulingGates",
-    )  # fmt: skip
 
 
 def sync_service_account(spec: Spec) -> None:
