@@ -125,13 +125,17 @@ def _retain_keys(original: Object, patch: Object) -> None:
     if RETAIN_KEYS not in patch:
         return
     retained = patch.pop(RETAIN_KEYS)
-    is_valid = isinstance(retained, list) and all(
+    is_valid = _is_list_of_names(retained) and all(
         name in retained for name, value in patch.items() if value is not None and not name.startswith("$")
     )
     if not is_valid:
         raise errors.BadRequest("invalid patch format of retainKeys")
     for name in original.keys() - set(retained):
         del original[name]
+
+
+def _is_list_of_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _delete_from(original: Object, name: str, doomed: Any) -> None:

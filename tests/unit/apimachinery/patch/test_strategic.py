@@ -224,3 +224,11 @@ def test_merging_lists_keeps_everybody_and_the_order_of_the_patch(
     others = [name for name in names if name not in patch]
     assert others == [name for name in original if name not in patch]
     assert patched_names("".join(names), [{"name": name} for name in patch]) == names
+
+
+@pytest.mark.parametrize("names", [[[]], [{}], "type", None, [1]])
+def test_retain_keys_holds_names_only(names: Any) -> None:
+    with pytest.raises(errors.BadRequest, match="invalid patch format of retainKeys"):
+        strategic.apply(
+            {"spec": {"strategy": {}}}, {"spec": {"strategy": {"$retainKeys": names}}}, DEPLOYMENT
+        )
