@@ -152,7 +152,7 @@ class _Step(Protocol):
 
 def concerns_kubelet(old: Object, new: Object) -> bool:
     """False for the echo of a status that the kubelet itself wrote."""
-    if old["spec"] != new["spec"] or pods.phase(old) != pods.phase(new):
+    if old["spec"] != new["spec"] or pods.is_terminal(old) != pods.is_terminal(new):
         return True
     fields = ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")
     if any(old["metadata"].get(field) != new["metadata"].get(field) for field in fields):

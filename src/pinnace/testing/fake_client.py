@@ -1,6 +1,6 @@
 """A `Client` over a dict: for unit tests of parts that need no API server semantics (no defaults, no validation).
 
-Merge patch is RFC 7386; other patch types are refused. Deleting honours finalizers. Use the in-process API server
+Merge patch is RFC 7386, strategic merge patch the real one; other patch types are refused. Deleting honours finalizers. Use the in-process API server
 (`pinnace.testing.fixtures`) where semantics matter.
 """
 
@@ -13,7 +13,7 @@ from pinnace.api import meta
 from pinnace.api.resources import BY_GVK, BY_GVR
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.gvk import GVR
-from pinnace.client.interface import MERGE_PATCH, Object, WatchEvent
+from pinnace.client.interface import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object, WatchEvent
 
 
 class FakeClient:
@@ -164,8 +164,14 @@ class FakeClient:
         subresource: str = "", field_manager: str = "", force: bool = False, dry_run: bool = False,
     ) -> Object:  # fmt: skip
         self.calls.append((f"patch {subresource}".strip(), gvr.resource, name, body))
+        if content_type == STRATEGIC_MERGE_PATCH:
+            from pinnace.apimachinery.patch import strategic
+            from pinnace.apimachinery.schema import schemas
+
+            schema = schemas.for_gvk(BY_GVR[gvr].gvk)
+            return self._finish(gvr, strategic.apply(self._find(gvr, name, namespace), body, schema))
         if content_type != MERGE_PATCH:
-            raise errors.UnsupportedMediaType(f"the fake client knows only merge patches, not {content_type}")
+            raise errors.UnsupportedMediaType(f"the fake client knows only merge and strategic merge patches, not {content_type}")
         return self._finish(gvr, _merged(meta.mutable_copy(self._find(gvr, name, namespace)), body))
 
     async def delete(

@@ -1,0 +1,180 @@
+"""The kubelet's loops on a fake runtime, a fake API and a fake clock."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from pinnace.api.meta import Object
+from pinnace.api.resources import LEASES, NODES, PODS
+from pinnace.kubelet.cgroups.hierarchy import CgroupV1
+from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.cri.runtime import CriError, RuntimeCondition
+from pinnace.kubelet.kubelet import Kubelet
+from pinnace.testing.fake_client import FakeClient
+from pinnace.testing.fake_clock import FakeClock
+from pinnace.testing.fake_runtime import FakeRuntime
+
+
+class World:
+    def __init__(self, tmp_path: Path) -> None:
+        self.clock = FakeClock()
+        self.client = FakeClient()
+        self.runtime = FakeRuntime(self.clock, ["app:1"])
+        self.config = KubeletConfig(
+            node_name="n", node_ip="192.0.2.1", root_dir=tmp_path / "kubelet", pod_logs_dir=tmp_path / "logs"
+        )
+        self.hierarchy = CgroupV1({"cpu": tmp_path / "cpu", "memory": tmp_path / "memory"})
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        kubelet = Kubelet(self.client, self.clock, self.config, self.runtime, hierarchy=self.hierarchy)
+        self._task = asyncio.create_task(kubelet.run())
+        await self.pass_time(0.1)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def pass_time(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+        for _ in range(5):  # file work happens in threads, outside the fake clock
+            await asyncio.sleep(0.005)
+            await self.clock.settle()
+
+    async def create(self, name: str = "web", **spec: Any) -> None:
+        container = {"name": "c", "image": "app:1"}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"nodeName": "n", "containers": [container], "restartPolicy": "Always", **spec},
+        }
+        await self.client.create(PODS, body, "default")
+        await self.pass_time(0.1)
+
+    async def pod(self, name: str = "web") -> Object:
+        return await self.client.get(PODS, name, "default")
+
+    async def entry(self) -> dict[str, Any]:
+        return (await self.pod())["status"]["containerStatuses"][0]
+
+    def count(self, method: str) -> int:
+        return sum(one == method for one, _ in self.runtime.calls)
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path) -> AsyncGenerator[World, None]:
+    one = World(tmp_path)
+    await one.start()
+    yield one
+    await one.stop()
+
+
+async def test_registers_its_node_and_renews_the_lease(world: World) -> None:
+    node = await world.client.get(NODES, "n")
+    ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "KubeletReady")
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == "n"
+    first = (await world.client.get(LEASES, "n", "kube-node-lease"))["spec"]["renewTime"]
+    await world.pass_time(11)
+    assert (await world.client.get(LEASES, "n", "kube-node-lease"))["spec"]["renewTime"] > first
+
+
+async def test_a_broken_network_makes_the_node_not_ready(world: World) -> None:
+    world.runtime.conditions[1] = RuntimeCondition("NetworkReady", False, "NoCNI", "cni not initialized")
+    await world.pass_time(11)
+    node = await world.client.get(NODES, "n")
+    ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    assert ready["reason"] == "KubeletNotReady"
+    text = "container runtime network not ready: NetworkReady=false reason:NoCNI message:cni not initialized"
+    assert ready["message"] == text
+    await world.create()
+    assert (await world.entry())["state"]["waiting"]["reason"] == "ContainerCreating"
+    assert world.count("run_sandbox") == 0
+
+
+async def test_a_pod_becomes_running(world: World) -> None:
+    await world.create()
+    pod = await world.pod()
+    assert pod["status"]["phase"] == "Running"
+    assert (world.count("run_sandbox"), world.count("start_container")) == (1, 1)
+
+
+async def test_back_off_doubles_from_ten_seconds(world: World) -> None:
+    await world.create()
+    waits = []
+    for _ in range(4):
+        world.runtime.exit_container(world.runtime.container_named("c").id, 1)
+        started, waited = world.count("start_container"), 0
+        while world.count("start_container") == started:
+            await world.pass_time(1)
+            waited += 1
+        waits.append(waited)
+    assert waits[0] <= 2
+    for wait, expected in zip(waits[1:], (10, 20, 40), strict=True):
+        assert expected <= wait <= expected + 2
+    assert (await world.entry())["restartCount"] == 4
+
+
+async def test_a_restarted_kubelet_leaves_containers_alone(world: World) -> None:
+    await world.create()
+    before = world.count("start_container")
+    await world.stop()
+    await world.start()
+    await world.pass_time(70)
+    assert world.count("start_container") == before
+    assert world.count("stop_container") == 0
+    assert (await world.pod())["status"]["phase"] == "Running"
+
+
+async def test_a_deleted_pod_leaves_nothing(world: World) -> None:
+    await world.create()
+    await world.client.delete(PODS, "web", "default")
+    await world.pass_time(1)
+    assert await world.runtime.list_sandboxes() == []
+    assert await world.runtime.list_containers() == []
+    pods = world.config.root_dir / "pods"
+    assert list(pods.iterdir()) == []
+
+
+async def test_a_sandbox_that_cannot_be_made_is_tried_again(world: World) -> None:
+    world.runtime.fail("run_sandbox", CriError("UNKNOWN", "no address left"))
+    await world.create()
+    assert (await world.pod())["status"]["phase"] == "Pending"
+    await world.pass_time(4)
+    assert (await world.pod())["status"]["phase"] == "Running"
+
+
+async def test_a_missing_image_backs_off_and_recovers(world: World) -> None:
+    await world.create(containers=[{"name": "c", "image": "late:1"}])
+    assert (await world.entry())["state"]["waiting"]["reason"] == "ErrImagePull"
+    await world.pass_time(3)
+    waiting = (await world.entry())["state"]["waiting"]
+    assert waiting["reason"] == "ImagePullBackOff"
+    assert waiting["message"].startswith(
+        'Back-off pulling image "late:1": ErrImagePull: rpc error: code = NotFound'
+    )
+    world.runtime.pullable.add("late:1")
+    await world.pass_time(10)
+    assert (await world.pod())["status"]["phase"] == "Running"
+
+
+async def test_the_runtime_may_go_away_and_come_back(world: World) -> None:
+    down = CriError("UNAVAILABLE", "connection refused")
+    for _ in range(12):
+        for method in ("status", "list_sandboxes", "list_containers"):
+            world.runtime.fail(method, down)
+    await world.pass_time(6)
+    node = await world.client.get(NODES, "n")
+    ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["message"]) == ("False", "container runtime is down")
+    await world.pass_time(30)
+    node = await world.client.get(NODES, "n")
+    ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    assert ready["status"] == "True"
