@@ -18,7 +18,7 @@ from pinnace.apimachinery.apply.fields import Fields
 from pinnace.apimachinery.apply.managed_fields import SERVERS_METADATA, default_ignored, ownable
 from pinnace.apimachinery.apply.merge import merged, with_named_ancestors, without
 from pinnace.apimachinery.apply.typed import check_typed
-from pinnace.apimachinery.copies import deep_copy, same
+from pinnace.apimachinery.copies import deep_copy
 from pinnace.apimachinery.schema import Schema
 
 Object = dict[str, Any]
@@ -104,7 +104,7 @@ class _Attempt:
 
     def _pruned(self, obj: Object) -> Object:
         """Without what this manager applied before, does not any more, and nobody else owns."""
-        if self._last is None:
+        if self._last is None or self._last.fields == self._declared:
             return obj
         kept: Fields = fields.union({"f:metadata": {}}, self._declared)
         for entry in self._entries:
@@ -145,7 +145,7 @@ class _Attempt:
         gained = fields.union(self._changes.added, self._changes.modified)
         entries.take_away(fields.union(gained, self._changes.removed), but_from=self._owner)
         owned_before = self._last.fields if self._last else None
-        is_news = not self._changes.is_empty or not same(owned_before, self._declared)
+        is_news = not self._changes.is_empty or owned_before != self._declared
         time = times.format_time(now) if is_news or self._last is None else self._last.time
         entries.put(Entry(self._owner, self._declared, time))
         new: Object = deep_copy(self._merged)

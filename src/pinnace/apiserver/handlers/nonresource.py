@@ -9,7 +9,7 @@ from pinnace import __version__
 from pinnace.apimachinery import errors
 from pinnace.apiserver import kubernetes_service
 from pinnace.apiserver.handlers.options import boolean
-from pinnace.apiserver.request import JSON, Answer, Request, Response
+from pinnace.apiserver.request import Answer, Request, Response
 
 KUBERNETES_VERSION = ("1", "36", "2")
 TEXT = "text/plain; charset=utf-8"
@@ -114,7 +114,8 @@ async def _openapi(request: Request, path: str) -> Answer:
     if services.openapi is None:
         from pinnace.apiserver.openapi import OpenApi
 
-        services.openapi = OpenApi(services.registries.rows, version()["gitVersion"])
+        definitions = services.registries.schemas.definitions
+        services.openapi = OpenApi(services.registries.rows, version()["gitVersion"], definitions)
     answer = await asyncio.to_thread(
         services.openapi.answer,
         path,
