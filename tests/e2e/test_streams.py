@@ -1,0 +1,181 @@
+"""Exec, attach, port-forward, cp and logs byte for byte, with the kubectls that speak SPDY and those that speak WebSocket."""
+
+import hashlib
+import http.client
+import os
+import random
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import pytest
+from kubernetes import client, config
+from kubernetes.stream import portforward, stream
+
+from e2e_support import KUBECTLS, Space, pod, until
+
+SERVER = "httpd -f -p 8080 -h /www & while true; do echo tick; sleep 0.2; done"
+# 1.27 speaks SPDY; 1.31 brought WebSocket exec and tunnelled port-forward; 1.33 is the newest here
+VERSIONS = [version for version in ("1.27", "1.31", "1.33") if version in KUBECTLS] or [""]
+
+
+def binary(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+@pytest.fixture
+def web(space: Space) -> Space:
+    """A pod `web` that serves and logs, another container that reads, and one with a terminal."""
+    one = pod("web", SERVER)
+    image = one["spec"]["containers"][0]["image"]
+    reader = {
+        "name": "reader",
+        "image": image,
+        "stdin": True,
+        "command": ["sh", "-c", "while read l; do echo got $l; done"],
+    }
+    terminal = {"name": "terminal", "image": image, "stdin": True, "tty": True, "command": ["sh"]}
+    one["spec"]["containers"] += [reader, terminal]
+    one["spec"]["terminationGracePeriodSeconds"] = 1
+    space.apply(one)
+    space.until_ready("web")
+    return space
+
+
+def raw(
+    web: Space, version: str, *arguments: str, stdin: bytes | None = None
+) -> "subprocess.CompletedProcess[bytes]":
+    program = KUBECTLS.get(version, "kubectl")
+    environment = {**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig)}
+    return subprocess.run(
+        [program, "-n", web.name, *arguments], input=stdin, capture_output=True, check=False, env=environment, timeout=60
+    )  # fmt: skip
+
+
+def terminal(web: Space, version: str, *arguments: str) -> "pexpect.spawn[str]":
+    environment = {**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig), "TERM": "dumb"}
+    return pexpect.spawn(
+        KUBECTLS.get(version, "kubectl"), ["-n", web.name, *arguments], timeout=20, encoding="utf-8", env=environment,
+        dimensions=(33, 101),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_streams_of(web: Space, version: str, tmp_path: Path) -> None:
+    data = binary(3_000_000)
+    summed = raw(web, version, "exec", "-i", "web", "-c", "main", "--", "md5sum", stdin=data)
+    assert summed.stdout.split()[0].decode() == hashlib.md5(data).hexdigest()
+    back = raw(web, version, "exec", "-i", "web", "-c", "main", "--", "cat", stdin=data)
+    assert back.stdout == data
+    failed = raw(
+        web, version, "exec", "web", "-c", "main", "--", "sh", "-c", "echo out; echo err >&2; exit 7"
+    )
+    assert (failed.returncode, failed.stdout) == (7, b"out\n")
+    assert failed.stderr.startswith(b"err\n")
+    assert raw(web, version, "exec", "web", "-c", "main", "--", "nonesuch").returncode != 0
+    (tmp_path / "up").write_bytes(data)
+    assert raw(web, version, "cp", str(tmp_path / "up"), "web:/tmp/file", "-c", "main").returncode == 0
+    assert raw(web, version, "cp", "web:/tmp/file", str(tmp_path / "back"), "-c", "main").returncode == 0
+    assert (tmp_path / "back").read_bytes() == data
+    attached = raw(web, version, "attach", "-i", "web", "-c", "reader", stdin=f"from {version}\n".encode())
+    assert attached.returncode == 0
+    until(lambda: f"got from {version}" in web.out("logs", "web", "-c", "reader"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_terminal_has_its_size_and_the_exit_code_comes_back(web: Space, version: str) -> None:
+    child = terminal(web, version, "exec", "-it", "web", "-c", "main", "--", "sh")
+    child.sendline("stty size; echo done-$((1+1))")
+    child.expect("33 101")
+    child.expect("done-2")
+    child.setwinsize(40, 120)
+    child.sendline("sleep 0.5; stty size")
+    child.expect("40 120")
+    child.sendline("exit 9")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 9
+    attached = terminal(web, version, "attach", "-it", "web", "-c", "terminal")
+    attached.sendline("echo here-$((1+2))")
+    attached.expect("here-3")
+    attached.close(force=True)
+
+
+@contextmanager
+def forwarded(web: Space, version: str) -> Iterator[int]:
+    child = terminal(web, version, "port-forward", "pod/web", ":8080")
+    try:
+        child.expect(r"Forwarding from 127.0.0.1:(\d+) -> 8080")
+        assert child.match
+        yield int(child.match[1])
+    finally:
+        child.terminate(force=True)
+
+
+def page(port: int) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/")
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_port_forward_carries_many_connections_at_once(web: Space, version: str) -> None:
+    with forwarded(web, version) as port, ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(lambda _: page(port), range(24)))
+        assert all(b"Hello from Pinnace" in body for body in bodies)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as half_open:
+            half_open.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            half_open.shutdown(socket.SHUT_WR)
+            assert half_open.recv(15) == b"HTTP/1.1 200 OK"[:15]
+
+
+def test_the_official_client_executes_with_stdin_and_forwards(web: Space) -> None:
+    core = client.CoreV1Api(config.new_client_from_config(str(web.cluster.kubeconfig)))
+    shell = stream(
+        core.connect_get_namespaced_pod_exec, "web", web.name, container="main", command=["sh"],
+        stdin=True, stdout=True, stderr=True, tty=False, _preload_content=False,
+    )  # fmt: skip
+    shell.write_stdin("echo one; echo two >&2; exit 4\n")
+    shell.run_forever(timeout=20)
+    assert (shell.read_stdout(), shell.read_stderr(), shell.returncode) == ("one\n", "two\n", 4)
+    forward = portforward(core.connect_get_namespaced_pod_portforward, "web", web.name, ports="8080")
+    connection = forward.socket(8080)
+    connection.setblocking(True)
+    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    received = b""
+    while part := connection.recv(4096):
+        received += part
+    assert b"Hello from Pinnace" in received
+    assert forward.error(8080) is None
+
+
+def test_many_commands_at_once_do_not_mix(web: Space) -> None:
+    def ask(number: int) -> bytes:
+        return raw(
+            web, "", "exec", "web", "-c", "main", "--", "sh", "-c", f"sleep 0.3; echo answer {number}"
+        ).stdout
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(ask, range(12))) == [f"answer {number}\n".encode() for number in range(12)]
+
+
+def test_a_command_that_cannot_be_found_says_so(web: Space) -> None:
+    done = raw(web, "", "exec", "web", "-c", "main", "--", "nonesuch")
+    assert b"nonesuch" in done.stderr
+    assert b"executable file not found" in done.stderr
+
+
+def test_logs_of_a_pod_that_goes_end_with_its_last_words(web: Space) -> None:
+    environment = {**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig)}
+    command = ["kubectl", "-n", web.name, "logs", "-f", "web", "-c", "main", "--tail=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"tick\n"
+        web.kubectl("delete", "pod", "web", "--wait=false")
+        assert follower.wait(timeout=20) == 0
