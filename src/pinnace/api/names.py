@@ -31,6 +31,7 @@ _header = re.compile(HEADER_FORMAT).fullmatch
 _port_charset = re.compile("[-a-z0-9]+").fullmatch
 _port_letter = re.compile("[a-z]").search
 
+PROTOCOLS = ("SCTP", "TCP", "UDP")  # of ports
 NON_EMPTY = "must be non-empty"
 NOT_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 PORT_RANGE = "must be between 1 and 65535, inclusive"

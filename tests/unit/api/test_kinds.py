@@ -249,3 +249,27 @@ def test_a_client_that_knows_only_cluster_ip_may_not_change_it_either():
     assert changed("Service", before, after) == [
         'spec.clusterIPs[0]: Invalid value: ["10.0.0.2"]: may not change once set'
     ]
+
+
+@pytest.mark.parametrize(
+    ("rolling", "expected"),
+    [
+        ({"maxSurge": 0, "maxUnavailable": 0}, ["maxUnavailable: Required value: cannot be 0 when maxSurge is 0"]),
+        ({"maxSurge": 1, "maxUnavailable": 1}, ["maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero"]),
+        ({"maxSurge": "10%", "maxUnavailable": 0}, []),
+    ],
+)  # fmt: skip
+def test_a_daemon_set_either_surges_or_loses_pods(rolling, expected):
+    spec = {**WORKLOAD, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}
+    path = "spec.updateStrategy.rollingUpdate"
+    assert found("DaemonSet", {"spec": spec}) == [f"{path}.{text}" for text in expected]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet"])
+def test_counts_of_some_replicas_never_exceed_all(kind):
+    strategy, old = strategy_for(ROWS[kind].gvr), build(kind, {"spec": WORKLOAD})
+    new = {**old, "status": {"replicas": 1, "readyReplicas": 2, "availableReplicas": 1}}
+    causes = strategy.validate_status_update(new, old)
+    assert [f"{cause.field}: {cause.message}" for cause in causes] == [
+        "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas"
+    ]

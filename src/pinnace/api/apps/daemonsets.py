@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pinnace.api import fields
+from pinnace.api import fields, label_selectors
 from pinnace.api.apps import workload_validation as rules
 from pinnace.api.apps.deployments import int_or_percent
 from pinnace.api.apps.workload_strategy import WorkloadStrategy
@@ -83,7 +83,9 @@ def _validate_spec(spec: Mapping[str, Any], old_template: Any = None) -> Iterato
 
 def _validate_rolling(rolling: Mapping[str, Any] | None, path: str) -> Iterator[Cause]:
     yield from rules.validate_rolling_update(rolling, path)
-    surge, unavailable = (rolling or {}).get("maxSurge"), (rolling or {}).get("maxUnavailable")
-    if surge not in (None, 0, "0%") and unavailable not in (None, 0, "0%"):
-        why = "may not be set when maxUnavailable is non-zero"
-        yield fields.invalid(f"{path}.maxSurge", surge, why)
+    surge, unavailable = ((rolling or {}).get(field) for field in ("maxSurge", "maxUnavailable"))
+    surges, loses = not label_selectors.is_zero(surge), not label_selectors.is_zero(unavailable)
+    if surges and loses:
+        yield fields.invalid(f"{path}.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
+    elif not surges and not loses:
+        yield fields.required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")

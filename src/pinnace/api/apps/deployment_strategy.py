@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pinnace.api import fields
+from pinnace.api import fields, label_selectors
 from pinnace.api.apps import workload_validation as rules
 from pinnace.api.apps.workload_strategy import WorkloadStrategy
 from pinnace.api.core.pod_defaults import set_template_defaults
@@ -11,6 +11,7 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
 _COUNTS = ("replicas", "minReadySeconds", "revisionHistoryLimit")
+_REPLICAS = ("updatedReplicas", "readyReplicas", "availableReplicas")
 
 
 class DeploymentStrategy(WorkloadStrategy):
@@ -48,7 +49,9 @@ class DeploymentStrategy(WorkloadStrategy):
         return found + fields.immutable("spec.selector", new["spec"].get("selector"), old["spec"]["selector"])
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_status_update(new, old) + list(_validate_status(new.get("status") or {}))
+        return super().validate_status_update(new, old) + list(
+            rules.validate_replica_status(new.get("status") or {}, *_REPLICAS)
+        )
 
 
 def _validate_spec(spec: Mapping[str, Any], old_template: Any = None) -> Iterator[Cause]:
@@ -72,20 +75,11 @@ def _validate_strategy(strategy: Mapping[str, Any]) -> Iterator[Cause]:
                 why = "may not be specified when strategy `type` is 'Recreate'"
                 yield fields.forbidden("spec.strategy.rollingUpdate", why)
         case "RollingUpdate":
-            yield from rules.validate_rolling_update(
-                strategy.get("rollingUpdate"), "spec.strategy.rollingUpdate"
-            )
+            rolling, path = strategy.get("rollingUpdate"), "spec.strategy.rollingUpdate"
+            yield from rules.validate_rolling_update(rolling, path)
+            unavailable, surge = (rolling or {}).get("maxUnavailable"), (rolling or {}).get("maxSurge")
+            if rolling and label_selectors.is_zero(unavailable) and label_selectors.is_zero(surge):
+                why = "may not be 0 when `maxSurge` is 0"
+                yield fields.invalid(f"{path}.maxUnavailable", unavailable or 0, why)
         case other:
             yield fields.not_supported("spec.strategy.type", other, ("Recreate", "RollingUpdate"))
-
-
-def _validate_status(status: Mapping[str, Any]) -> Iterator[Cause]:
-    total = status.get("replicas", 0)
-    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
-        value = status.get(name, 0)
-        yield from fields.non_negative(f"status.{name}", value)
-        if value > total:
-            yield fields.invalid(f"status.{name}", value, "cannot be greater than status.replicas")
-    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        value = status["availableReplicas"]
-        yield fields.invalid("status.availableReplicas", value, "cannot be greater than readyReplicas")

@@ -10,6 +10,8 @@ from pinnace.api.core.pod_defaults import set_template_defaults
 from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
+_REPLICAS = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+
 
 class ReplicaSetStrategy(WorkloadStrategy):
     selectable_fields = frozenset(("metadata.name", "metadata.namespace", "status.replicas"))
@@ -32,7 +34,9 @@ class ReplicaSetStrategy(WorkloadStrategy):
         return found + fields.immutable("spec.selector", new["spec"].get("selector"), old["spec"]["selector"])
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_status_update(new, old) + list(_validate_status(new.get("status") or {}))
+        return super().validate_status_update(new, old) + list(
+            rules.validate_replica_status(new.get("status") or {}, *_REPLICAS)
+        )
 
     def field_labels(self, obj: Object) -> dict[str, str]:
         replicas = (obj.get("status") or {}).get("replicas", 0)
@@ -44,15 +48,3 @@ def _validate_spec(spec: Mapping[str, Any], old_template: Any = None) -> Iterato
     yield from rules.validate_selector_and_template(
         spec, "deployment", deadline_owner="ReplicaSet", old_template=old_template
     )
-
-
-def _validate_status(status: Mapping[str, Any]) -> Iterator[Cause]:
-    total = status.get("replicas", 0)
-    for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
-        value = status.get(name, 0)
-        yield from fields.non_negative(f"status.{name}", value)
-        if value > total:
-            yield fields.invalid(f"status.{name}", value, "cannot be greater than status.replicas")
-    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        value = status["availableReplicas"]
-        yield fields.invalid("status.availableReplicas", value, "cannot be greater than readyReplicas")

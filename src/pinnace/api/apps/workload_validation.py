@@ -45,22 +45,29 @@ def _validate_match(selector: Mapping[str, Any] | None, template: Mapping[str, A
         )
 
 
-def validate_rolling_update(
-    rolling: Mapping[str, Any] | None, path: str, *, unavailable_first: bool = True
-) -> Iterator[Cause]:
-    """Surge and unavailability: integers or percentages, not both zero."""
+def validate_rolling_update(rolling: Mapping[str, Any] | None, path: str) -> Iterator[Cause]:
+    """Surge and unavailability: integers or percentages. What may be zero is for the kind to say."""
     if rolling is None:
         yield fields.required(path, "this should be defaulted and never be nil")
         return
-    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
-    yield from label_selectors.validate_int_or_percent(unavailable, f"{path}.maxUnavailable")
-    yield from label_selectors.validate_int_or_percent(surge, f"{path}.maxSurge")
-    if label_selectors.is_zero(unavailable) and label_selectors.is_zero(surge):
-        zero = 0 if unavailable is None else unavailable
-        yield fields.invalid(f"{path}.maxUnavailable", zero, "may not be 0 when `maxSurge` is 0")
-    yield from label_selectors.validate_at_most_all(unavailable, f"{path}.maxUnavailable")
+    for field in ("maxUnavailable", "maxSurge"):
+        yield from label_selectors.validate_int_or_percent(rolling.get(field), f"{path}.{field}")
+    yield from label_selectors.validate_at_most_all(rolling.get("maxUnavailable"), f"{path}.maxUnavailable")
 
 
 def validate_counts(spec: Mapping[str, Any], *names: str) -> Iterator[Cause]:
     for name in names:
         yield from fields.non_negative(f"spec.{name}", spec.get(name))
+
+
+def validate_replica_status(status: Mapping[str, Any], *names: str) -> Iterator[Cause]:
+    """No count of some replicas exceeds that of all; no more are available than ready."""
+    total = status.get("replicas", 0)
+    for name in names:
+        value = status.get(name, 0)
+        yield from fields.non_negative(f"status.{name}", value)
+        if value > total:
+            yield fields.invalid(f"status.{name}", value, "cannot be greater than status.replicas")
+    available = status.get("availableReplicas", 0)
+    if available > status.get("readyReplicas", 0):
+        yield fields.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")

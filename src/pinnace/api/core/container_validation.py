@@ -13,7 +13,6 @@ from pinnace.apimachinery.errors import Cause
 Found = Iterator[Cause]
 Container = Mapping[str, Any]
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
@@ -143,8 +142,8 @@ def _validate_port(port: Mapping[str, Any], path: str, host_network: bool) -> Fo
     protocol = port.get("protocol") or ""
     if not protocol:
         yield fields.required(f"{path}.protocol")
-    elif protocol not in PROTOCOLS:
-        yield fields.not_supported(f"{path}.protocol", protocol, PROTOCOLS)
+    elif protocol not in names.PROTOCOLS:
+        yield fields.not_supported(f"{path}.protocol", protocol, names.PROTOCOLS)
 
 
 def _validate_unique_host_ports(container: Container, taken: set[str], path: str) -> Found:

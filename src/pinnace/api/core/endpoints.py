@@ -9,8 +9,6 @@ from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
 
-PROTOCOLS = ("SCTP", "TCP", "UDP")
-
 
 class EndpointsStrategy(Strategy):
     allows_create_on_update = True
@@ -76,5 +74,5 @@ def _validate_port(port: dict[str, Any], needs_name: bool, path: str) -> Iterato
         yield from fields.all_invalid(f"{path}.name", name, names.dns_label(name))
     number = port.get("port", 0)
     yield from fields.all_invalid(f"{path}.port", number, names.port_number(number))
-    if port.get("protocol") not in PROTOCOLS:
-        yield fields.not_supported(f"{path}.protocol", port.get("protocol", ""), PROTOCOLS)
+    if port.get("protocol") not in names.PROTOCOLS:
+        yield fields.not_supported(f"{path}.protocol", port.get("protocol", ""), names.PROTOCOLS)

@@ -57,9 +57,6 @@ class EventStrategy(Strategy):
             found.append(fields.invalid(f"{field}.namespace", given, "does not match event.namespace"))
         return found + (_validate_new_style(obj) if obj.get("eventTime") else [])
 
-    def validate_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_update(new, old)
-
     def field_labels(self, obj: Object) -> dict[str, str]:
         involved = obj.get("involvedObject") or obj.get("regarding") or {}
         source = obj.get("source") or obj.get("deprecatedSource") or {}

@@ -9,7 +9,6 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 MAX_AFFINITY_SECONDS = 86400
 
@@ -87,8 +86,8 @@ def _validate_port(port: Mapping[str, Any], needs_name: bool, headless: bool, pa
     yield from fields.all_invalid(f"{path}.port", number, names.port_number(number))
     if not protocol:
         yield fields.required(f"{path}.protocol")
-    elif protocol not in PROTOCOLS:
-        yield fields.not_supported(f"{path}.protocol", protocol, PROTOCOLS)
+    elif protocol not in names.PROTOCOLS:
+        yield fields.not_supported(f"{path}.protocol", protocol, names.PROTOCOLS)
     target = port.get("targetPort")
     if isinstance(target, int):
         yield from fields.all_invalid(f"{path}.targetPort", target, names.port_number(target))

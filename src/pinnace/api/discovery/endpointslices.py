@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pinnace.api import fields, names
-from pinnace.api.core.endpoints import PROTOCOLS, validate_endpoint_ip
+from pinnace.api.core.endpoints import validate_endpoint_ip
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -102,8 +102,8 @@ def _validate_ports(ports: Sequence[dict[str, Any]]) -> Iterator[Cause]:
         if name in seen:
             yield fields.duplicate(f"{path}.name", name)
         seen.add(name)
-        if port.get("protocol") not in PROTOCOLS:
-            yield fields.not_supported(f"{path}.protocol", port.get("protocol"), PROTOCOLS)
+        if port.get("protocol") not in names.PROTOCOLS:
+            yield fields.not_supported(f"{path}.protocol", port.get("protocol"), names.PROTOCOLS)
         number = port.get("port")
         if number is not None:
             yield from fields.all_invalid(f"{path}.port", number, names.port_number(number))

@@ -16,7 +16,6 @@ _BAD_SUFFIXES = ("/..", "/.")
 
 class IngressStrategy(Strategy):
     tracks_generation = True
-    allows_unconditional_update = True
 
     def set_defaults(self, obj: Object) -> None:
         obj.setdefault("spec", {})
