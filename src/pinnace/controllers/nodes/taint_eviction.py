@@ -27,7 +27,7 @@ from pinnace.controllers.runtime import (
 
 
 def reconcile(pod: Object, world: World) -> Iterator[Action]:
-    planned = ("eviction", meta.uid(pod))
+    planned = ("eviction", meta.key(pod))
     due = evict_at(pod, world)
     if meta.is_terminating(pod) or due is None:
         if world.forget(planned) is not None and not meta.is_terminating(pod):
@@ -42,6 +42,12 @@ def reconcile(pod: Object, world: World) -> Iterator[Action]:
     yield Emit(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {meta.key_text(pod)}")
     yield Patch(pod, {"status": farewell(pod, world)}, subresource="status")
     yield Delete(pod)
+
+
+def absent(key: Key, world: World) -> Iterator[Action]:
+    """Nothing to do for a pod that is gone but to forget it."""
+    world.forget(("eviction", key))
+    yield from ()
 
 
 def evict_at(pod: Object, world: World) -> datetime | None:
@@ -111,6 +117,7 @@ CONTROLLER = Controller(
     source="taint-eviction-controller",
     primary=PODS,
     reconcile=reconcile,
+    absent=absent,
     concerns=newly_bound,
     watches={NODES: pods_of_node},
 )
