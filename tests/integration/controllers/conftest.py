@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from pinnace.api import meta
 from pinnace.api.core import pods
-from pinnace.api.resources import PODS, SERVICE_ACCOUNTS
+from pinnace.api.resources import NODES, PODS, SERVICE_ACCOUNTS
 from pinnace.apimachinery.errors import StatusError
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
@@ -38,7 +38,8 @@ async def bind_in_turns(client: Client, names: list[str]) -> None:
             pod = await queue.get()
             terms = (((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
                 "requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")  # fmt: skip
-            target = terms[0]["matchFields"][0]["values"][0] if terms else names[turn % len(names)]
+            nodes = [n for n in names if not (await client.get(NODES, n))["spec"].get("unschedulable")]
+            target = terms[0]["matchFields"][0]["values"][0] if terms else nodes[turn % len(nodes)]
             turn += 1
             body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": meta.name(pod)},
                     "target": {"apiVersion": "v1", "kind": "Node", "name": target}}  # fmt: skip

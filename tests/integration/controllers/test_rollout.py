@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from integration.controllers.conftest import Start
 from integration.controllers.test_workloads import deployment, image_patch, rolled_out
-from pinnace.api.resources import DAEMON_SETS, DEPLOYMENTS, PODS
+from pinnace.api.core.pods import is_ready, is_terminating
+from pinnace.api.resources import DAEMON_SETS, DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
@@ -81,3 +82,29 @@ async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -
         return {p["spec"]["containers"][0]["image"] for p in pods} == {"one"}
 
     await eventually(images)
+
+
+async def test_drain_respects_disruption_budgets(start: Start, kubectl: Kubectl) -> None:
+    client = await start("deployment", "replicaset", "disruption", "node-lifecycle", nodes=2)
+    await client.create(DEPLOYMENTS, deployment(4))
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": "default"},
+              "spec": {"minAvailable": 3, "selector": {"matchLabels": {"app": "web"}}}}  # fmt: skip
+    await client.create(POD_DISRUPTION_BUDGETS, budget)
+
+    async def allowed(count: int) -> bool:
+        status = (await client.get(POD_DISRUPTION_BUDGETS, "web", "default")).get("status") or {}
+        return bool(status.get("disruptionsAllowed") == count and status.get("expectedPods") == 4)
+
+    await eventually(lambda: allowed(1))
+    available: list[int] = []
+
+    async def watch_availability() -> None:
+        while True:
+            pods = (await client.list(PODS, "default"))["items"]
+            available.append(sum(is_ready(p) and not is_terminating(p) for p in pods))
+            await asyncio.sleep(0.01)
+
+    watching = asyncio.create_task(watch_availability())
+    assert "drained" in await kubectl("drain", "sim-0", "--force", "--ignore-daemonsets")
+    watching.cancel()
+    assert min(available) >= 3
