@@ -1,5 +1,7 @@
 """Builds the parts of one server from its configuration: the only module that knows them all."""
 
+from datetime import timedelta
+
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.catalog import build_chain
@@ -18,11 +20,13 @@ from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
-from pinnace.store.backend import Backend
+from pinnace.store.backend import Backend, StoreError
 
 
 def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> Services:
-    registries = Registries(Storages(backend, clock), clock, config)
+    lifetime = timedelta(seconds=config.event_ttl_seconds)
+    registries = Registries(Storages(backend, clock, event_lifetime=lifetime), clock, config)
+    registries.authorizer = _authorizer(config, registries)
     registries.admission = build_chain(config, registries)
     tokens = ServiceAccountTokens(
         config.service_account_key_file, config.service_account_issuer, config.audiences, clock,
@@ -35,13 +39,27 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         registries=registries,
         tokens=tokens,
         authenticator=Authenticator(static, (tokens,)),
-        authorizer=_authorizer(config, registries),
+        authorizer=registries.authorizer,
         in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
         metrics=Metrics(),
-        health=Health(),
+        health=_health(backend),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
     )
+
+
+def _health(backend: Backend) -> Health:
+    async def store() -> str:
+        try:
+            await backend.revision()
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    health = Health()
+    for checks in (health.live, health.ready):
+        checks["etcd"] = store  # the name under which monitoring knows the store
+    return health
 
 
 def _authorizer(config: ApiServerConfig, registries: Registries) -> Authorizer:

@@ -12,7 +12,6 @@ from pinnace.apiserver.negotiation import JSON, YAML
 
 Object = dict[str, Any]
 OBJECT_TYPES = (JSON, YAML, PROTOBUF)
-MAX_DEPTH_HINT = "exceeded max depth"
 
 
 def decode(body: bytes, media: str) -> Any:
@@ -37,27 +36,9 @@ def decode_yaml(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
-    import yaml
+    from pinnace.apiserver import yaml_bodies
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        value = yaml.load(body, Loader=loader)  # noqa: S506 - a safe loader, in C where there is one
-        return orjson.loads(orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS))
-    except yaml.YAMLError as error:
-        raise errors.BadRequest(f"error converting YAML to JSON: yaml: {_one_line(error)}") from error
-    except TypeError as error:
-        raise errors.BadRequest(f"error converting YAML to JSON: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    """YAML's dates are text in Kubernetes."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    raise TypeError(f"unsupported value of type {type(value).__name__}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return yaml_bodies.decode(body)
 
 
 def decode_object(body: bytes, media: str) -> Object:
@@ -154,8 +135,6 @@ def _wrong_type(path: str, value: Any, wanted: str) -> errors.BadRequest:
 
 def encode_yaml(body: bytes) -> bytes:
     """JSON bytes as YAML."""
-    import yaml
+    from pinnace.apiserver import yaml_bodies
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(orjson.loads(body), Dumper=dumper, default_flow_style=False, allow_unicode=True)
-    return text.encode()
+    return yaml_bodies.encode(body)

@@ -26,6 +26,10 @@ class Policy(NamedTuple):
 
 
 class PolicySource(Protocol):
+    async def load(self) -> None:
+        """Be current; costs nothing when it is."""
+        ...
+
     def version(self) -> object:
         """Equal to an earlier answer exactly when no RBAC object changed since."""
         ...
@@ -65,7 +69,7 @@ class RbacAuthorizer:
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
             return Decision(True)
-        self._refresh()
+        await self._refresh()
         found = self._decisions.get(attributes)
         if found is None:
             if len(self._decisions) >= _REMEMBERED:
@@ -74,7 +78,7 @@ class RbacAuthorizer:
         return found
 
     async def rules_of(self, user: User, namespace: str) -> list[Rule]:
-        self._refresh()
+        await self._refresh()
         return [rule for grant in self._grants_of(user, namespace) for rule in grant.rules]
 
     def _decide(self, attributes: Attributes) -> Decision:
@@ -89,7 +93,8 @@ class RbacAuthorizer:
             for subject in _subjects_of(user):
                 yield from self._grants.get((space, *subject), ())
 
-    def _refresh(self) -> None:
+    async def _refresh(self) -> None:
+        await self._source.load()
         version = self._source.version()
         if version != self._version:
             self._grants = build_index(self._source.policy())

@@ -21,7 +21,10 @@ async def enforce_deadline(inner: Handler, request: Request) -> Answer:
     clock = request.services.clock
     seconds = min(parse_duration(request.param("timeout")) or DEFAULT_SECONDS, DEFAULT_SECONDS)
     request.deadline = clock.monotonic() + seconds
-    return await inner(request)
+    try:
+        return await clock.wait_for(inner(request), seconds)
+    except TimeoutError:
+        raise errors.Timeout("request did not complete within the allotted timeout") from None
 
 
 def parse_duration(text: str) -> float:

@@ -9,6 +9,7 @@ from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.schema import schemas
 from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
@@ -18,6 +19,10 @@ _CLASSES: dict[GVR, str] = {
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
     r.SERVICES: "services:ServiceRegistry",
+    r.CLUSTER_ROLES: "rbac:RoleRegistry",
+    r.ROLES: "rbac:RoleRegistry",
+    r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
+    r.ROLE_BINDINGS: "rbac:BindingRegistry",
     r.EVENTS_V1: "events:EventsV1Registry",
 }
 
@@ -29,6 +34,7 @@ class Registries:
         self, storages: Storages, clock: Clock, config: ApiServerConfig, rows: Iterable[Resource] = r.TABLE
     ) -> None:
         self.storages, self.clock, self.config = storages, clock, config
+        self.authorizer: Authorizer = AlwaysAllow()  # as `admission`
         self.admission = Chain()  # the assembly sets the real one: plugins read through these registries
         self.schemas = schemas
         self._rows = {row.gvr: row for row in rows}
@@ -50,6 +56,8 @@ class Registries:
 
     def _make(self, row: Resource) -> Registry:
         strategy = strategy_for(row.gvr)
+        if row.gvr == r.EVENTS_V1:
+            self.of(r.EVENTS)  # whoever asks first for a shared storage names it
         storage = self.storages.of(row, strategy.field_labels)
         where = _CLASSES.get(row.gvr)
         if where is None:

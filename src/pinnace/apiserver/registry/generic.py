@@ -100,6 +100,7 @@ class Registry:
         for text in self.strategy.warnings(obj):
             ctx.warn(text)
         await self.admission.validate(admission)
+        await self.check(obj, None, ctx)
         return await self._store_new(self.to_stored(obj), ctx)
 
     async def _store_new(self, obj: Object, ctx: WriteContext) -> Item:
@@ -314,6 +315,7 @@ class Registry:
             for text in self.strategy.warnings(new):
                 ctx.warn(text)
         await self.admission.validate(admission)
+        await self.check(new, current, ctx)
         if deletion.is_finished(new) and self.may_vanish(new):
             return Outcome.DELETE
         return Outcome.KEEP if same_but_for_bookkeeping(new, current) else new
@@ -380,6 +382,9 @@ class Registry:
     def may_vanish(self, obj: Object) -> bool:
         """Whether an object without finalizers and grace period may leave the store."""
         return True
+
+    async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
+        """A last judgement that needs more than the object: may raise."""
 
     def reserving(self, new: Object, ctx: WriteContext) -> AbstractAsyncContextManager[None]:
         """Entered around a create: what the kind takes from a pool (addresses, ports), given back if the write fails."""

@@ -1,0 +1,61 @@
+"""Roles and bindings: a write must not give more than its author holds, unless they may `escalate` or `bind`.
+
+Rules: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
+"""
+
+from typing import Any
+
+from pinnace.api import resources as r
+from pinnace.apimachinery import errors
+from pinnace.apiserver.authn.user import MASTERS
+from pinnace.apiserver.authz.attributes import Attributes
+from pinnace.apiserver.authz.escalation import described, uncovered
+from pinnace.apiserver.authz.rules import Rule
+from pinnace.apiserver.registry.context import WriteContext
+from pinnace.apiserver.registry.generic import Registry
+
+Object = dict[str, Any]
+
+
+class RbacRegistry(Registry):
+    async def _may(self, ctx: WriteContext, verb: str, resource: str, namespace: str, name: str) -> bool:
+        group = self.row.gvr.group
+        asked = Attributes(ctx.user, verb, True, group, "v1", resource, namespace, name)
+        return (await self.shared.authorizer.authorize(asked)).allowed
+
+    async def _require_held(self, obj: Object, rules: list[Rule], ctx: WriteContext) -> None:
+        metadata, gvr = obj["metadata"], self.row.gvr
+        held = await self.shared.authorizer.rules_of(ctx.user, metadata.get("namespace", ""))
+        missing = uncovered(held, rules)
+        if missing:
+            groups = ", ".join(f'"{group}"' for group in ctx.user.groups)
+            why = (
+                f'user "{ctx.user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:\n'
+                + "\n".join(map(described, missing))
+            )
+            raise errors.forbidden(gvr.resource, metadata.get("name", ""), why, gvr.group)
+
+
+class RoleRegistry(RbacRegistry):
+    async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
+        if MASTERS in ctx.user.groups or (old is not None and old.get("rules") == new.get("rules")):
+            return
+        metadata = new["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
+        if not await self._may(ctx, "escalate", self.row.gvr.resource, namespace, name):
+            await self._require_held(new, new.get("rules") or [], ctx)
+
+
+class BindingRegistry(RbacRegistry):
+    async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
+        same = old is not None and all(old.get(field) == new.get(field) for field in ("roleRef", "subjects"))
+        if MASTERS in ctx.user.groups or same:
+            return
+        namespace, reference = new["metadata"].get("namespace", ""), new.get("roleRef") or {}
+        is_cluster = reference.get("kind") == "ClusterRole"
+        gvr = r.CLUSTER_ROLES if is_cluster else r.ROLES
+        name = reference.get("name", "")
+        if await self._may(ctx, "bind", gvr.resource, namespace, name):
+            return
+        role = await self.shared.of(gvr).storage.get(name, "" if is_cluster else namespace)
+        await self._require_held(new, role.obj.get("rules") or [], ctx)
