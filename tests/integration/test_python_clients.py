@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-import kubernetes
 import kr8s.asyncio
 import kr8s.asyncio.objects
+import kubernetes
 import lightkube
 import lightkube.models.meta_v1
 import lightkube.resources.core_v1

@@ -171,7 +171,9 @@ class FakeClient:
             schema = schemas.for_gvk(BY_GVR[gvr].gvk)
             return self._finish(gvr, strategic.apply(self._find(gvr, name, namespace), body, schema))
         if content_type != MERGE_PATCH:
-            raise errors.UnsupportedMediaType(f"the fake client knows only merge and strategic merge patches, not {content_type}")
+            raise errors.UnsupportedMediaType(
+                f"the fake client knows only merge and strategic merge patches, not {content_type}"
+            )
         return self._finish(gvr, _merged(meta.mutable_copy(self._find(gvr, name, namespace)), body))
 
     async def delete(
