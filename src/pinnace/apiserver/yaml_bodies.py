@@ -40,7 +40,8 @@ def _refused(why: str) -> errors.BadRequest:
 
 def _measure(body: bytes) -> None:
     """`open_nodes` counts, for each collection that is not closed yet, what it would hold with its aliases written out."""
-    open_nodes, anchors = [0], {}
+    open_nodes = [0]
+    anchors: dict[str | None, int] = {}
     names: list[str | None] = [None]
     for event in yaml.parse(body, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
