@@ -151,7 +151,7 @@ class PodSyncer:
         failed: set[str] = set()
         for _ in range(MAX_ROUNDS):
             runtime = self._pleg.get(record.uid)
-            started = pod_actions.StartedBy(self._reporter.probe_results(record.pod, runtime)[1])
+            started = pod_actions.StartedBy(self._reporter.probe_results(record, runtime)[1])
             actions = pod_actions.compute(record.pod, runtime, started)
             if actions.is_nothing:
                 return

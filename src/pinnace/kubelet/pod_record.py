@@ -25,6 +25,9 @@ class PodRecord:
     is_gone_from_api: bool = False
     grace_override: int | None = None
     retry_after: float | None = None
+    adopted: dict[str, float] | None = (
+        None  # container id -> until when its old readiness counts; None: not looked yet
+    )
 
     @property
     def uid(self) -> str:

@@ -1,5 +1,6 @@
 """Computes a pod's status from all that is known, remembers it in its record, and has it written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pinnace.api.core import pods
@@ -34,7 +35,9 @@ class StatusReporter:
         if pods.is_terminal(record.pod):
             return  # the API has the final status already
         self._collect_messages(record, runtime)
-        unready, unstarted = self.probe_results(record.pod, runtime)
+        if record.adopted is None:
+            record.adopted = self._adopted(record.pod)
+        unready, unstarted = self.probe_results(record, runtime)
         observed = Observed(
             waiting=record.waiting,
             unready=unready,
@@ -59,18 +62,37 @@ class StatusReporter:
     def forget(self, uid: str) -> None:
         self._writer.forget(uid)
 
-    def probe_results(self, pod: Object, runtime: PodRuntime) -> tuple[frozenset[str], frozenset[str]]:
+    def probe_results(self, record: PodRecord, runtime: PodRuntime) -> tuple[frozenset[str], frozenset[str]]:
         """Ids of running containers that are not ready, and of those whose startup probe has not passed."""
         unready, unstarted = set(), set()
-        for container in pods.all_containers(pod):
+        probes = self._probes
+        for container in pods.all_containers(record.pod):
             status = runtime.newest(container["name"])
-            if status is None or status.state != ContainerState.RUNNING or self._probes is None:
+            if status is None or status.state != ContainerState.RUNNING or probes is None:
                 continue
-            if container.get("readinessProbe") and not self._probes.is_ready(status.id):
+            if container.get("readinessProbe") and not self._passed(record, status.id, probes.is_ready):
                 unready.add(status.id)
-            if container.get("startupProbe") and not self._probes.is_started(status.id):
+            if container.get("startupProbe") and not self._passed(record, status.id, probes.is_started):
                 unstarted.add(status.id)
         return frozenset(unready), frozenset(unstarted)
+
+    def _passed(self, record: PodRecord, container_id: str, result: Callable[[str], bool | None]) -> bool:
+        """What the probe says; for a container that was ready before this kubelet started, also what it was."""
+        if result(container_id):
+            return True
+        return (record.adopted or {}).get(container_id, 0.0) > self._clock.monotonic()
+
+    def _adopted(self, pod: Object) -> dict[str, float]:
+        """Containers that an earlier kubelet reported ready keep that until their probes had time to say otherwise."""
+        now, found = self._clock.monotonic(), {}
+        for entry in pods.container_statuses(pod):
+            container = pods.find_container(pod, entry["name"])
+            if not entry.get("ready") or not entry.get("containerID") or container is None:
+                continue
+            probe = container.get("readinessProbe") or container.get("startupProbe") or {}
+            patience = (probe.get("periodSeconds") or 10) * (probe.get("failureThreshold") or 3) + 1
+            found[entry["containerID"].rpartition("://")[2]] = now + patience
+        return found
 
     def _collect_messages(self, record: PodRecord, runtime: PodRuntime) -> None:
         for status in runtime.containers:

@@ -20,6 +20,8 @@ from pinnace.testing.fake_runtime import FakeRuntime
 
 
 class World:
+    """`probes` are attached at the next start."""
+
     def __init__(self, tmp_path: Path) -> None:
         self.clock = FakeClock()
         self.client = FakeClient()
@@ -29,9 +31,12 @@ class World:
         )
         self.hierarchy = CgroupV1({"cpu": tmp_path / "cpu", "memory": tmp_path / "memory"})
         self._task: asyncio.Task[None] | None = None
+        self.probes: SilentProbes | None = None
 
     async def start(self) -> None:
         kubelet = Kubelet(self.client, self.clock, self.config, self.runtime, hierarchy=self.hierarchy)
+        if self.probes is not None:
+            kubelet.attach(probes=self.probes)
         self._task = asyncio.create_task(kubelet.run())
         await self.pass_time(0.1)
 
@@ -178,3 +183,39 @@ async def test_the_runtime_may_go_away_and_come_back(world: World) -> None:
     node = await world.client.get(NODES, "n")
     ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
     assert ready["status"] == "True"
+
+
+class SilentProbes:
+    """Has probes for every container and no result yet."""
+
+    def add_pod(self, pod: Object, status: Any) -> None: ...
+
+    def remove_pod(self, uid: str) -> None: ...
+
+    def is_ready(self, container_id: str) -> bool:
+        return self.ready
+
+    def is_started(self, container_id: str) -> bool:
+        return True
+
+    def stop_liveness(self, uid: str) -> None: ...
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    ready = True
+
+
+async def test_readiness_survives_a_restart_until_the_probe_has_spoken(world: World) -> None:
+    await world.stop()
+    world.probes = SilentProbes()
+    await world.start()
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 5, "failureThreshold": 2}
+    await world.create(containers=[{"name": "c", "image": "app:1", "readinessProbe": probe}])
+    assert (await world.entry())["ready"]
+    await world.stop()
+    world.probes.ready = False
+    await world.start()
+    assert (await world.entry())["ready"]
+    await world.pass_time(70)
+    assert not (await world.entry())["ready"]
