@@ -57,6 +57,7 @@ class NodeAgent:
         self._runtime, self._pleg, self._facts, self._recorder = runtime, pleg, facts, recorder
         self._system = system_info()
         self._version = ""
+        self._images: tuple[Image, ...] = ()
         self._runtime_problem = "container runtime status check may not have completed yet"
         self._runtime_seen: float | None = None
         self.network_problem = ""
@@ -171,17 +172,16 @@ class NodeAgent:
             await self.post()
 
     async def _inputs(self) -> NodeInputs:
-        try:
-            images: tuple[Image, ...] = tuple(await self._runtime.list_images())
-        except (CriError, TimeoutError):
-            images = ()
+        if not self._runtime_problem:
+            with contextlib.suppress(CriError, TimeoutError):
+                self._images = tuple(await self._runtime.list_images())
         return NodeInputs(
             now=format_time(self._clock.now()),
             capacity=self._facts.capacity,
             allocatable=self._facts.allocatable,
             system=self._system,
             runtime_version=self._version,
-            images=images,
+            images=self._images,
             problems=self._problems(),
             pressures=self._pressures,
         )

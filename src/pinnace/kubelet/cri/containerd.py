@@ -26,6 +26,7 @@ from pinnace.kubelet.cri.runtime import (
 )
 
 CALL_SECONDS = 120.0  # upstream's runtimeRequestTimeout is 2 minutes
+LIST_SECONDS = 10.0  # questions about what there is: a healthy runtime answers at once
 PULL_SECONDS = 3600.0
 MAX_MESSAGE = 16 * 1024 * 1024
 
@@ -83,7 +84,7 @@ class CriClient:
         return RuntimeVersion(answer.runtime_name, answer.runtime_version)
 
     async def status(self) -> list[RuntimeCondition]:
-        answer = await self._call("Status", seconds=10)
+        answer = await self._call("Status", seconds=LIST_SECONDS)
         return [RuntimeCondition(c.type, c.status, c.reason, c.message) for c in answer.status.conditions]
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str:
@@ -104,11 +105,15 @@ class CriClient:
                 raise
 
     async def sandbox_status(self, sandbox_id: str, *, verbose: bool = False) -> SandboxStatus:
-        answer = await self._call("PodSandboxStatus", pod_sandbox_id=sandbox_id, verbose=verbose)
+        answer = await self._call(
+            "PodSandboxStatus", pod_sandbox_id=sandbox_id, verbose=verbose, seconds=LIST_SECONDS
+        )
         return answers.sandbox_status(answer)
 
     async def list_sandboxes(self, *, labels: Mapping[str, str] | None = None) -> list[Sandbox]:
-        answer = await self._call("ListPodSandbox", filter={"label_selector": dict(labels or {})})
+        answer = await self._call(
+            "ListPodSandbox", seconds=LIST_SECONDS, filter={"label_selector": dict(labels or {})}
+        )
         return [answers.sandbox(item) for item in answer.items]
 
     async def create_container(self, sandbox_id: str, config: Config, sandbox_config: Config) -> str:
@@ -129,14 +134,16 @@ class CriClient:
         await self._tolerant("RemoveContainer", container_id=container_id)
 
     async def container_status(self, container_id: str, *, verbose: bool = False) -> ContainerStatus:
-        answer = await self._call("ContainerStatus", container_id=container_id, verbose=verbose)
+        answer = await self._call(
+            "ContainerStatus", container_id=container_id, verbose=verbose, seconds=LIST_SECONDS
+        )
         return answers.container_status(answer)
 
     async def list_containers(
         self, *, labels: Mapping[str, str] | None = None, sandbox_id: str = ""
     ) -> list[Container]:
         chosen = {"label_selector": dict(labels or {}), "pod_sandbox_id": sandbox_id}
-        answer = await self._call("ListContainers", filter=chosen)
+        answer = await self._call("ListContainers", seconds=LIST_SECONDS, filter=chosen)
         return [answers.container(item) for item in answer.containers]
 
     async def update_container_resources(self, container_id: str, linux: Config) -> None:
@@ -211,7 +218,8 @@ class CriClient:
 
     async def list_images(self) -> list[Image]:
         return [
-            answers.image(item) for item in (await self._call("ListImages", service="ImageService")).images
+            answers.image(item)
+            for item in (await self._call("ListImages", service="ImageService", seconds=LIST_SECONDS)).images
         ]
 
     async def image_status(self, image: str) -> Image | None:
