@@ -32,7 +32,7 @@ _CLASSES: dict[GVR, str] = {
     r.SUBJECT_ACCESS_REVIEWS: "authorization.reviews:SubjectAccessReviewStrategy",
     r.LEASES: "coordination.leases:LeaseStrategy",
     r.ENDPOINT_SLICES: "discovery.endpointslices:EndpointSliceStrategy",
-    r.EVENTS_V1: "core.events:EventStrategy",
+    r.EVENTS_V1: "core.events:EventV1Strategy",
     r.INGRESS_CLASSES: "networking.ingressclasses:IngressClassStrategy",
     r.INGRESSES: "networking.ingresses:IngressStrategy",
     r.POD_DISRUPTION_BUDGETS: "policy.poddisruptionbudgets:PodDisruptionBudgetStrategy",

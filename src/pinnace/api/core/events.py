@@ -24,7 +24,7 @@ _SELECTABLE = ("reason", "reportingComponent", "source", "type")
 
 
 class EventStrategy(Strategy):
-    """Of both shapes: `field_labels` and validation read whichever is given."""
+    """core/v1. `field_labels` and validation read whichever shape is given."""
 
     allows_create_on_update = True
     selectable_fields = frozenset(
@@ -37,16 +37,12 @@ class EventStrategy(Strategy):
     )
 
     def set_defaults(self, obj: Object) -> None:
-        normalise.times_in(
-            obj, "firstTimestamp", "lastTimestamp", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"
-        )
-        for holder, field in ((obj, "eventTime"), (obj.get("series") or {}, "lastObservedTime")):
-            if field in holder:
-                holder[field] = normalise.micro_time_text(holder[field])
-        if "regarding" not in obj and "note" not in obj:
-            obj.setdefault("reportingComponent", "")
-            obj.setdefault("reportingInstance", "")
-            obj.setdefault("involvedObject", {})
+        _set_canonical_times(obj)
+        for _, new in _RENAMED:
+            obj.pop(new, None)
+        obj.setdefault("reportingComponent", "")
+        obj.setdefault("reportingInstance", "")
+        obj.setdefault("involvedObject", {})
 
     def validate(self, obj: Object) -> list[Cause]:
         found = super().validate(obj)
@@ -61,14 +57,46 @@ class EventStrategy(Strategy):
         involved = obj.get("involvedObject") or obj.get("regarding") or {}
         source = obj.get("source") or obj.get("deprecatedSource") or {}
         reporter = obj.get("reportingComponent") or obj.get("reportingController") or ""
+        subject = {field: involved.get(field) or "" for field in _INVOLVED}
         return {
             **super().field_labels(obj),
-            **{f"involvedObject.{field}": involved.get(field) or "" for field in _INVOLVED},
+            **{f"involvedObject.{field}": value for field, value in subject.items()},
+            **{f"regarding.{field}": value for field, value in subject.items()},
+            "reportingController": reporter,
             "reason": obj.get("reason") or "",
             "reportingComponent": reporter,
             "source": source.get("component") or reporter,
             "type": obj.get("type") or "",
         }
+
+
+class EventV1Strategy(EventStrategy):
+    """events.k8s.io/v1; selectors name the fields as this shape does, labels answer to both."""
+
+    selectable_fields = frozenset(
+        (
+            "metadata.name",
+            "metadata.namespace",
+            *(f"regarding.{field}" for field in _INVOLVED),
+            "reason",
+            "reportingController",
+            "type",
+        )
+    )
+
+    def set_defaults(self, obj: Object) -> None:
+        _set_canonical_times(obj)
+        for old, _ in _RENAMED:
+            obj.pop(old, None)
+
+
+def _set_canonical_times(event: Object) -> None:
+    normalise.times_in(
+        event, "firstTimestamp", "lastTimestamp", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"
+    )
+    for holder, field in ((event, "eventTime"), (event.get("series") or {}, "lastObservedTime")):
+        if field in holder:
+            holder[field] = normalise.micro_time_text(holder[field])
 
 
 def _validate_new_style(obj: Object) -> list[Cause]:
