@@ -10,6 +10,7 @@ import itertools
 import logging
 from dataclasses import dataclass
 
+from pinnace import __version__
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
@@ -35,7 +36,7 @@ class SimulatedNodesConfig:
     pods: str = "110"
     ephemeral_storage: str = "1Ti"
     pod_network: str = "10.42.0.0/16"
-    kubelet_version: str = "v1.36.2+pinnace"
+    kubelet_version: str = f"v1.36.2+pinnace.{__version__}"
     heartbeat_seconds: float = 0.0  # 0: 10 s for up to 200 nodes, 25 s for more
     workers: int = 16  # writes under way at once
 

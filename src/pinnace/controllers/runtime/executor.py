@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 CONCURRENT_WRITES = 64
 
+Write = Callable[[], Awaitable[None]]
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -69,9 +71,11 @@ class Executor:
             if outcome.stopped and kind not in (SetStatus, RequeueAfter):
                 continue
             if kind is Create:
-                await self._in_growing_batches([partial(self._create, key, a) for a in group], outcome)  # type: ignore[arg-type]
+                creates = [partial(self._create, key, a) for a in group if isinstance(a, Create)]
+                await self._in_growing_batches(creates, outcome)
             elif kind is Delete:
-                await self._together([partial(self._delete, key, a) for a in group], outcome)  # type: ignore[arg-type]
+                deletes = [partial(self._delete, key, a) for a in group if isinstance(a, Delete)]
+                await self._together(deletes, outcome)
             else:
                 for action in group:
                     await self._one(key, action, outcome)
@@ -99,7 +103,7 @@ class Executor:
             case _:
                 raise TypeError(f"not an action: {action!r}")
 
-    async def _guard(self, write: Callable[[], Awaitable[None]], outcome: Outcome) -> None:
+    async def _guard(self, write: Write, outcome: Outcome) -> None:
         """Sort what a write raises: gone is fine, a conflict means look again, anything else is the pass's failure."""
         try:
             await write()
@@ -116,22 +120,20 @@ class Executor:
         except (OSError, TimeoutError) as error:
             outcome.failure = outcome.failure or InternalError(str(error) or type(error).__name__)
 
-    async def _in_growing_batches(
-        self, writes: list[Callable[[], Awaitable[None]]], outcome: Outcome
-    ) -> None:
+    async def _in_growing_batches(self, writes: Sequence[Write], outcome: Outcome) -> None:
         """1, 2, 4, ... at a time, so that something that cannot succeed (a quota, say) is tried once and not 500 times."""
         size, position = 1, 0
         while position < len(writes) and not outcome.stopped:
             await self._together(writes[position : position + size], outcome)
             position, size = position + size, min(size * 2, 256)
 
-    async def _together(self, writes: list[Callable[[], Awaitable[None]]], outcome: Outcome) -> None:
+    async def _together(self, writes: Sequence[Write], outcome: Outcome) -> None:
         if len(writes) == 1:
             await self._guard(writes[0], outcome)
             return
         limit = asyncio.Semaphore(CONCURRENT_WRITES)
 
-        async def limited(write: Callable[[], Awaitable[None]]) -> None:
+        async def limited(write: Write) -> None:
             async with limit:
                 await self._guard(write, outcome)
 
