@@ -14,6 +14,7 @@ from pinnace.kubelet.container_states import Observed, container_status
 from pinnace.kubelet.pod_runtime import PodRuntime
 
 OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+CONTAINER_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 Statuses = Sequence[dict[str, Any]]
 
 
@@ -65,6 +66,9 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
     _set_failure(status, old, given)
     _set_addresses(pod, runtime, status, given)
     status["conditions"] = _conditions(pod, runtime, status, given)
+    if given.failed is not None and runtime.is_empty and not old.get("containerStatuses"):
+        for field in CONTAINER_FIELDS:  # turned away at the door: no container ever waited for anything
+            status.pop(field, None)
     return status
 
 

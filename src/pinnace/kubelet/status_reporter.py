@@ -32,8 +32,8 @@ class StatusReporter:
         self._paths, self._clock = paths, clock
 
     def report(self, record: PodRecord, runtime: PodRuntime) -> None:
-        if pods.is_terminal(record.pod):
-            return  # the API has the final status already
+        if pods.is_terminal(record.pod) and record.failed is None:
+            return  # the API has the final status already; one that we failed still has containers that end
         self._collect_messages(record, runtime)
         if record.adopted is None:
             record.adopted = self._adopted(record.pod)

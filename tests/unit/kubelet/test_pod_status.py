@@ -123,6 +123,12 @@ def test_what_the_kubelet_fails_has_a_reason() -> None:
     assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", "low on memory")
 
 
+def test_a_pod_turned_away_has_no_containers_that_seem_to_wait() -> None:
+    status = status_of(make_pod(), seen(boxes=()), failed=("OutOfcpu", "Pod was rejected: no cpu"))
+    assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
+    assert "containerStatuses" not in status
+
+
 def test_a_container_that_vanished_is_unknown() -> None:
     pod = make_pod(restartPolicy="Never")
     pod["status"] = status_of(pod, seen(ran()))

@@ -1,4 +1,4 @@
-"""Columns of pods; the STATUS and RESTARTS cells follow upstream's printPod step by step.
+"""Columns of pods; the STATUS and RESTARTS cells follow upstream's printPod step by step, but for Evicted, which stays visible.
 
 https://github.com/kubernetes/kubernetes/blob/master/pkg/printers/internalversion/printers.go
 """
@@ -112,6 +112,8 @@ def _summarise(pod: Object) -> _Summary:
     if not initializing or conditions.is_true(status.get("conditions"), "Initialized"):
         summary.restarts, summary.last_restart = sidecars.restarts, sidecars.last_restart
         _run(pod, summary)
+    if status.get("reason") == "Evicted" and pods.is_terminal(pod):
+        summary.reason = "Evicted"  # upstream lets the exits of the killed containers ("Error") hide it
     if pods.is_terminating(pod):
         if status.get("reason") == "NodeLost":
             summary.reason = "Unknown"

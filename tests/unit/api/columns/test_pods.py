@@ -45,6 +45,7 @@ SIDECAR = {"name": "s", "restartPolicy": "Always"}
     [
         (pod({"phase": "Pending"}), "Pending", "0/2"),
         (pod({"phase": "Failed", "reason": "Evicted"}), "Evicted", "0/2"),
+        (pod({"phase": "Failed", "reason": "Evicted", "containerStatuses": [ended(137, "Error")]}), "Evicted", "0/2"),
         (
             pod({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}),
             "SchedulingGated",
