@@ -44,7 +44,7 @@ def _about(error: ServerError, one: Selection) -> CliError:
     return PlainError(f'Error from server ({error.reason}): error when creating "{one.source}": {error}')
 
 
-def create_one(session: Session, flags: Values, one: Selection) -> Object:
+def create_one(session: Session, flags: Values, one: Selection, *, done: str = "created") -> Object:
     """Create it, and print what was asked for."""
     assert one.manifest is not None
     body = one.manifest
@@ -58,7 +58,7 @@ def create_one(session: Session, flags: Values, one: Selection) -> Object:
         query = {**dry_run.query(flags, MANAGER), **validation(flags)}
         made = session.http.request("POST", one.resource.path(one.namespace), query, body)
     one = one._replace(name=made["metadata"].get("name", one.name))
-    printers.printer(flags, lambda obj: one.shown, f"created{dry_run.suffix(flags)}")(made)
+    printers.printer(flags, lambda obj: one.shown, f"{done}{dry_run.suffix(flags)}")(made)
     return made
 
 

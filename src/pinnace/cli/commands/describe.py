@@ -19,12 +19,14 @@ DESCRIBERS = {
     "configmaps": "configuration:describe_config_map",
     "daemonsets.apps": "deployment:describe_daemon_set",
     "deployments.apps": "deployment:describe",
+    "endpoints": "configuration:describe_endpoints",
     "ingresses.networking.k8s.io": "service:describe_ingress",
     "namespaces": "configuration:describe_namespace",
     "nodes": "node:describe",
     "pods": "pod:describe",
     "replicasets.apps": "deployment:describe_replica_set",
     "secrets": "configuration:describe_secret",
+    "serviceaccounts": "configuration:describe_service_account",
     "services": "service:describe",
 }
 

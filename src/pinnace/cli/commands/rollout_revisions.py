@@ -90,7 +90,7 @@ def template_text(revision: Object) -> str:
         shown = {**shown, "metadata": {**metadata, "annotations": annotations}}
     writer = Writer()
     pod_template_text(shown, writer)
-    return writer.text()
+    return writer.unaligned()  # kubectl does not align this one
 
 
 def undo_patch(resource: Resource, obj: Object, revision: Object) -> tuple[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.cli.describe.events import events_of, write_events
 from pinnace.cli.describe.writer import Writer
+from pinnace.cli.errors import ServerError
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -65,7 +66,61 @@ def describe_namespace(session: Session, obj: Object, writer: Writer, *, show_ev
             f"{c['type']}\t{c['status']}\t{c.get('lastTransitionTime')}\t{c.get('reason')}\t{c.get('message')}",
             1,
         )
-    writer.line()
-    writer.line("No resource quota.")
-    writer.line()
-    writer.line("No LimitRange resource.")
+    _limits(session, metadata["name"], writer)
+
+
+def _limits(session: Session, namespace: str, writer: Writer) -> None:
+    """Quotas and limit ranges, where the server knows such resources."""
+    for resource, nothing, title in (
+        ("resourcequotas", "No resource quota.", "Resource Quotas"),
+        ("limitranges", "No LimitRange resource.", "Resource Limits"),
+    ):
+        try:
+            found = session.http.get(f"/api/v1/namespaces/{namespace}/{resource}").get("items") or []
+        except ServerError:
+            continue
+        writer.line()
+        writer.line(title if found else nothing)
+        for item in found:
+            writer.line(f"Name:\t{item['metadata']['name']}", 1)
+
+
+def describe_service_account(
+    session: Session, obj: Object, writer: Writer, *, show_events: bool = True
+) -> None:
+    _head(obj, writer)
+    path = f"/api/v1/namespaces/{obj['metadata']['namespace']}/secrets"
+    tokens = [
+        secret["metadata"]["name"]
+        for secret in session.http.get(path).get("items") or ()
+        if secret.get("type") == "kubernetes.io/service-account-token"
+        and (secret["metadata"].get("annotations") or {}).get("kubernetes.io/service-account.uid")
+        == obj["metadata"]["uid"]
+    ]
+    for title, names in (
+        ("Image pull secrets", [entry["name"] for entry in obj.get("imagePullSecrets") or ()]),
+        ("Mountable secrets", [entry["name"] for entry in obj.get("secrets") or ()]),
+        ("Tokens", tokens),
+    ):
+        for at, name in enumerate(names or ["<none>"]):
+            writer.line(f"{title}:\t{name}" if at == 0 else f"\t{name}")
+    if show_events:
+        write_events(writer, events_of(session, obj))
+
+
+def describe_endpoints(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:
+    _head(obj, writer)
+    writer.line("Subsets:")
+    for subset in obj.get("subsets") or ():
+        for field, title in (("addresses", "Addresses"), ("notReadyAddresses", "NotReadyAddresses")):
+            addresses = ",".join(address["ip"] for address in subset.get(field) or ())
+            writer.line(f"{title}:\t{addresses or '<none>'}", 1)
+        if subset.get("ports"):
+            writer.line("Ports:", 1)
+            writer.line("Name\tPort\tProtocol", 2)
+            writer.line("----\t----\t--------", 2)
+        for port in subset.get("ports") or ():
+            writer.line(f"{port.get('name') or '<unset>'}\t{port['port']}\t{port.get('protocol', 'TCP')}", 2)
+        writer.line()
+    if show_events:
+        write_events(writer, events_of(session, obj))

@@ -93,8 +93,7 @@ def _write_container(
 def _ports(writer: Writer, title: str, container: Object, field: str) -> None:
     shown = []
     for port in container.get("ports") or ():
-        name = f" ({port['name']})" if port.get("name") else ""
-        shown.append(f"{port.get(field, 0)}/{port.get('protocol', 'TCP')}{name}")
+        shown.append(f"{port.get(field, 0)}/{port.get('protocol', 'TCP')}")
     plural = "s" if len(shown) > 1 else ""
     writer.line(f"{title}{plural}:\t{', '.join(shown) or '<none>'}", 2)
 

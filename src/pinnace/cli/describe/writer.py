@@ -23,6 +23,10 @@ class Writer:
         self._done.append(align("".join(self._text)))
         self._text = []
 
+    def unaligned(self) -> str:
+        """With the tabs left in."""
+        return "".join(self._text)
+
     def text(self) -> str:
         self.flush()
         return "".join(self._done)

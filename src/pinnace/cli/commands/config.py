@@ -1,0 +1,198 @@
+"""`config`: look at the kubeconfig, and change which context and namespace it uses."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pinnace.cli.command import Command
+from pinnace.cli.errors import CliError
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.printers import to_text
+from pinnace.cli.printers.columns_text import ColumnWriter
+from pinnace.cli.session import Session
+from pinnace.client import kubeconfig
+
+Object = dict[str, Any]
+SECRET_FIELDS = {"certificate-authority-data": "DATA+OMITTED", "client-certificate-data": "DATA+OMITTED",
+                 "client-key-data": "DATA+OMITTED", "token": "REDACTED", "password": "REDACTED"}  # fmt: skip
+
+
+def view(session: Session, flags: Values, arguments: list[str]) -> int:
+    config = session.config
+    if flags["minify"]:
+        config = _minified(config, flags["context"])
+    shown = {section: value for section, value in config.items() if section != "preferences"}
+    for section, inner in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
+        entries = [
+            {
+                "name": entry["name"],
+                inner: entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner]),
+            }
+            for entry in sorted(shown[section], key=lambda e: str(e["name"]))
+        ]
+        shown[section] = entries or None
+    shown["preferences"] = {}
+    sys.stdout.write(to_text(shown, flags["output"] or "yaml"))
+    return 0
+
+
+def _redacted(body: Object) -> Object:
+    return {key: SECRET_FIELDS.get(key, value) for key, value in body.items()}
+
+
+def _minified(config: Object, context: str) -> Object:
+    name = context or config["current-context"]
+    chosen = kubeconfig.entry(config, "contexts", name)
+    if chosen is None:
+        raise CliError("cannot locate context " + name)
+    keep = {"contexts": name, "clusters": chosen.get("cluster"), "users": chosen.get("user")}
+    parts = {section: [e for e in config[section] if e["name"] == kept] for section, kept in keep.items()}
+    return {**config, **parts, "current-context": name}
+
+
+def current_context(session: Session, flags: Values, arguments: list[str]) -> int:
+    name = session.config["current-context"]
+    if not name:
+        raise CliError("current-context is not set")
+    print(name)
+    return 0
+
+
+def get_contexts(session: Session, flags: Values, arguments: list[str]) -> int:
+    config = session.config
+    names = arguments or sorted(entry["name"] for entry in config["contexts"])
+    if flags["output"] == "name":
+        print("\n".join(names))
+        return 0
+    rows = [] if flags["no-headers"] else [["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"]]
+    for name in names:
+        body = kubeconfig.entry(config, "contexts", name)
+        if body is None:
+            raise CliError(f"context {name} not found")
+        mark = "*" if name == config["current-context"] else ""
+        rows.append([mark, name, body.get("cluster", ""), body.get("user", ""), body.get("namespace", "")])
+    ColumnWriter().write(rows)
+    return 0
+
+
+def get_clusters(session: Session, flags: Values, arguments: list[str]) -> int:
+    print("\n".join(["NAME", *sorted(entry["name"] for entry in session.config["clusters"])]))
+    return 0
+
+
+def get_users(session: Session, flags: Values, arguments: list[str]) -> int:
+    print("\n".join(["NAME", *sorted(entry["name"] for entry in session.config["users"])]))
+    return 0
+
+
+# --- changes: written to the first file that has the entry
+
+
+def use_context(session: Session, flags: Values, arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        raise CliError("unexpected args: " + str(arguments))
+    (name,) = arguments
+    if kubeconfig.entry(session.config, "contexts", name) is None:
+        raise CliError(f'no context exists with the name: "{name}"')
+    path = _file(session)
+    config = _read(path)
+    config["current-context"] = name
+    _write(path, config)
+    print(f'Switched to context "{name}".')
+    return 0
+
+
+def set_context(session: Session, flags: Values, arguments: list[str]) -> int:
+    name = (
+        session.config["current-context"] if flags["current"] else arguments[0] if len(arguments) == 1 else ""
+    )
+    if not name:
+        raise CliError("you must specify a non-empty context name or --current")
+    path = _file(session, "contexts", name)
+    config = _read(path)
+    entry = next((e for e in config.setdefault("contexts", []) if e["name"] == name), None)
+    done = "modified" if entry is not None else "created"
+    if entry is None:
+        entry = {"name": name, "context": {}}
+        config["contexts"].append(entry)
+    for flag in ("cluster", "user", "namespace"):
+        if flag in flags.given:
+            entry["context"][flag] = flags[flag]
+    _write(path, config)
+    print(f'Context "{name}" {done}.')
+    return 0
+
+
+def delete_context(session: Session, flags: Values, arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    path = _file(session, "contexts", name)
+    config = _read(path)
+    left = [entry for entry in config.get("contexts") or () if entry["name"] != name]
+    if len(left) == len(config.get("contexts") or ()):
+        raise CliError(f"cannot delete context {name}, not in {path}")
+    config["contexts"] = left
+    _write(path, config)
+    print(f"deleted context {name} from {path}")
+    return 0
+
+
+def _file(session: Session, section: str = "", name: str = "") -> Path:
+    paths = kubeconfig.default_paths(session.flags["kubeconfig"])
+    for path in paths:
+        if section and path.exists() and kubeconfig.entry(_read(path), section, name) is not None:
+            return path
+    if not section:
+        for path in paths:
+            if path.exists() and _read(path).get("current-context"):
+                return path
+    return paths[0]
+
+
+def _read(path: Path) -> Object:
+    try:
+        return kubeconfig.parse(path.read_text(), str(path))
+    except FileNotFoundError:
+        return {"apiVersion": "v1", "kind": "Config"}
+
+
+def _write(path: Path, config: Object) -> None:
+    """At once or not at all, and readable by the owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.touch(mode=0o600)
+    scratch.write_text(to_text(config, "yaml"))
+    scratch.replace(path)
+
+
+CONFIG = Command(
+    None,
+    usage="SUBCOMMAND",
+    summary="Modify kubeconfig files.",
+    subcommands={
+        "current-context": Command(current_context, summary="Display the current-context."),
+        "delete-context": Command(delete_context, (), "NAME", "Delete the specified context from the kubeconfig."),
+        "get-clusters": Command(get_clusters, summary="Display clusters defined in the kubeconfig."),
+        "get-contexts": Command(
+            get_contexts, (Flag("output", "o", help="name."), Flag("no-headers", kind="bool")), "[NAME]",
+            "Describe one or many contexts.",
+        ),
+        "get-users": Command(get_users, summary="Display users defined in the kubeconfig."),
+        "set-context": Command(
+            set_context, (Flag("current", kind="bool", help="Modify the current context."),),
+            "[NAME | --current] [--cluster=cluster] [--user=user] [--namespace=namespace]",
+            "Set a context entry in kubeconfig.",
+        ),
+        "use-context": Command(use_context, (), "CONTEXT_NAME", "Set the current-context in a kubeconfig file."),
+        "view": Command(
+            view,
+            (
+                Flag("output", "o", help="json or yaml."),
+                Flag("raw", kind="bool", help="Show secrets."),
+                Flag("minify", kind="bool", help="Only what the current context uses."),
+                Flag("flatten", kind="bool", help="Show secrets inline."),
+            ),
+            summary="Display merged kubeconfig settings.",
+        ),
+    },
+)  # fmt: skip

@@ -1,0 +1,117 @@
+"""`label` and `annotate`: set and remove keys of metadata."""
+
+from typing import Any
+
+from pinnace.cli import dry_run, printers
+from pinnace.cli.builder import resolve
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTION, Command, Run
+from pinnace.cli.errors import CliError
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+MERGE = "application/merge-patch+json"
+
+
+def _changing(field: str, word: str) -> Run:
+    """`field` is labels or annotations, `word` what was done: labeled or annotated."""
+
+    def run(session: Session, flags: Values, arguments: list[str]) -> int:
+        at = next((i for i, text in enumerate(arguments) if _is_change(text)), len(arguments))
+        resources, changes = arguments[:at], arguments[at:]
+        if not changes and not flags["list"]:
+            raise CliError(f"at least one {field.removesuffix('s')} update is required")
+        wanted, removed = _parsed(changes, field)
+        for one, obj in resolve(session, resources, flags):
+            if flags["list"]:
+                _show(one.shown, obj["metadata"].get(field) or {}, several=len(resources) > 2)
+                continue
+            now = obj["metadata"].get(field) or {}
+            _check(now, wanted, flags, field)
+            patch = {key: value for key, value in wanted.items() if now.get(key) != value}
+            gone = {key: None for key in removed if key in now}
+            for key in removed:
+                if key not in now:
+                    print(f'{field.removesuffix("s")} "{key}" not found.')
+            done = (
+                "unlabeled"
+                if field == "labels" and gone and not patch
+                else word
+                if patch or gone
+                else f"not {word}"
+            )
+            new = obj
+            if (patch or gone) and dry_run.mode(flags) != "client":
+                body = {"metadata": {field: {**patch, **gone}}}
+                query = dry_run.query(flags, f"kubectl-{session.path.split()[-1]}")
+                new = session.http.request("PATCH", one.path, query, body, content_type=MERGE)
+            if field == "annotations":
+                done = word
+            printers.printer(flags, lambda _, one=one: one.shown, f"{done}{dry_run.suffix(flags)}")(new)  # type: ignore[misc]
+        return 0
+
+    return run
+
+
+def _is_change(text: str) -> bool:
+    return "=" in text or text.endswith("-")
+
+
+def _parsed(changes: list[str], field: str) -> tuple[dict[str, str], list[str]]:
+    wanted, removed = {}, []
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if equals and key:
+            wanted[key] = value
+        elif text.endswith("-") and len(text) > 1:
+            removed.append(text[:-1])
+        else:
+            raise CliError(
+                f"unexpected {field.removesuffix('s')} spec: {text}"
+                if field == "annotations"
+                else f"unknown label spec: {text}"
+            )
+    both = [key for key in removed if key in wanted]
+    if both:
+        raise CliError(f"cannot modify and remove the same {field.removesuffix('s')} \"{both[0]}\"" if field == "labels"
+                       else f"can not both modify and remove the following annotation(s) in the same command: {', '.join(both)}")  # fmt: skip
+    return wanted, removed
+
+
+def _check(now: Object, wanted: dict[str, str], flags: Values, field: str) -> None:
+    if flags["overwrite"]:
+        return
+    for key, value in wanted.items():
+        if key in now and now[key] != value:
+            if field == "labels":
+                raise CliError(f"'{key}' already has a value ({now[key]}), and --overwrite is false")
+            raise CliError(
+                f"--overwrite is false but found the following declared annotation(s): '{key}' already has a value ({now[key]})"
+            )
+
+
+def _show(name: str, pairs: Object, *, several: bool) -> None:
+    if several:
+        print(f"Listing labels for {name}:")
+    for key in sorted(pairs):
+        print(f" {key}={pairs[key]}" if several else f"{key}={pairs[key]}")
+
+
+_FLAGS = (
+    *FILES,
+    *SELECTION,
+    *OUTPUT,
+    DRY_RUN,
+    FIELD_MANAGER,
+    Flag("all", kind="bool", help="All resources of the type in the namespace."),
+    Flag("list", kind="bool", help="Show instead of changing."),
+    Flag("overwrite", kind="bool", help="Allow other values for keys that are set."),
+)
+LABEL = Command(
+    _changing("labels", "labeled"), _FLAGS, "(-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N",
+    "Update the labels on a resource.",
+)  # fmt: skip
+ANNOTATE = Command(
+    _changing("annotations", "annotated"), _FLAGS, "(-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N",
+    "Update the annotations on a resource.",
+)  # fmt: skip

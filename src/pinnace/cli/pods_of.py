@@ -1,0 +1,74 @@
+"""The pods and containers that a command about a workload means: `deploy/web` stands for one of its pods."""
+
+import sys
+from typing import Any
+
+from pinnace.cli.builder import Selection, fetch, select
+from pinnace.cli.errors import CliError
+from pinnace.cli.flags import Values
+from pinnace.cli.selectors_text import of_label_selector, of_map
+from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+def pods_of(session: Session, flags: Values, argument: str) -> list[Object]:
+    """The pod itself, or the pods of a workload, ready and old ones first."""
+    words = [argument] if "/" in argument else ["pods", argument]
+    (one,) = select(session, words, flags)
+    return of_selection(session, flags, one)
+
+
+def of_selection(session: Session, flags: Values, one: Selection) -> list[Object]:
+    (obj,) = fetch(session, one, flags)
+    if one.resource.qualified == "pods":
+        return [obj]
+    selector = (obj.get("spec") or {}).get("selector")
+    if not selector:
+        raise CliError(f"cannot attach to *{one.resource.kind}: selector for {one.name} is empty")
+    is_map = one.resource.qualified in ("services", "replicationcontrollers")
+    text = of_map(selector) if is_map else of_label_selector(selector)
+    path = f"/api/v1/namespaces/{one.namespace}/pods"
+    found: list[Object] = session.http.get(path, {"labelSelector": text}).get("items") or []
+    found.sort(key=_preference)
+    return [{"apiVersion": "v1", "kind": "Pod", **pod} for pod in found]
+
+
+def _preference(pod: Object) -> tuple[Any, ...]:
+    """Running and ready pods before others, as kubectl's ActivePods order has it, the longest-running first."""
+    status = pod.get("status") or {}
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+    phases = {"Running": 0, "Unknown": 1, "Pending": 2}
+    return (
+        not pod["spec"].get("nodeName"), phases.get(status.get("phase", ""), 3), not ready,
+        pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"],
+    )  # fmt: skip
+
+
+def one_pod(session: Session, flags: Values, argument: str) -> Object:
+    found = pods_of(session, flags, argument)
+    if not found:
+        raise CliError("timed out waiting for the condition")
+    return found[0]
+
+
+def containers(pod: Object) -> list[str]:
+    spec = pod["spec"]
+    parts = ("initContainers", "containers", "ephemeralContainers")
+    return [container["name"] for part in parts for container in spec.get(part) or ()]
+
+
+def default_container(pod: Object, *, quiet: bool = False) -> str:
+    """The annotated one, else the first; says so on standard error when there are others."""
+    annotated = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
+    if annotated in containers(pod):
+        return str(annotated)
+    spec = pod["spec"]
+    first = spec["containers"][0]["name"]
+    if len(containers(pod)) > 1 and not quiet:
+        others = [c["name"] for c in spec["containers"]]
+        others += [f"{c['name']} (ephem)" for c in spec.get("ephemeralContainers") or ()]
+        others += [f"{c['name']} (init)" for c in spec.get("initContainers") or ()]
+        print(f'Defaulted container "{first}" out of: {", ".join(others)}', file=sys.stderr)
+    return str(first)

@@ -1,0 +1,133 @@
+"""exec and attach over a WebSocket (v5 and v4 channel protocols), with the terminal in raw mode where asked for.
+
+Channels: 0 stdin, 1 stdout, 2 stderr, 3 the final Status, 4 terminal size; v5 adds 255, which closes a channel.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from pinnace.cli.errors import CliError, PlainError
+from pinnace.cli.transport import Query, Transport
+from pinnace.net import websocket_frames as frames
+
+STDIN, STDOUT, STDERR, ERROR, RESIZE, END = 0, 1, 2, 3, 4, 255
+V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+
+
+class ExitCode(PlainError):
+    """The command ended with a code of its own, which becomes ours."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"command terminated with exit code {code}", code)
+
+
+class RemoteCommand:
+    def __init__(self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool) -> None:
+        key = frames.new_key()
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Protocol": f"{V5}, {V4}",
+        }
+        self._socket, answer = http.upgrade(path, query, headers)
+        if answer.get("sec-websocket-accept") != frames.accept_of(key):
+            raise CliError("unable to upgrade connection: the server did not accept the WebSocket handshake")
+        self._socket.settimeout(None)
+        self._protocol = answer.get("sec-websocket-protocol", "")
+        self._stdin, self._terminal = stdin, terminal
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Until the command ends; raises ExitCode or CliError when it failed."""
+        with self._raw_terminal() if self._terminal else contextlib.nullcontext():
+            if self._stdin:
+                threading.Thread(target=self._feed_stdin, name="stdin", daemon=True).start()
+            self._drain()
+
+    def _drain(self) -> None:
+        reader = frames.FrameReader()
+        while data := self._receive():
+            for message in reader.feed(data):
+                if message.opcode == frames.PING:
+                    self._send_frame(frames.PONG, message.data)
+                elif message.opcode == frames.CLOSE or (message.data and self._message(message.data[0], message.data[1:])):
+                    return
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(65536)
+        except (ConnectionError, OSError):
+            return b""
+
+    def _message(self, channel: int, data: bytes) -> bool:
+        """True when the command has ended."""
+        if channel == STDOUT:
+            _write(1, data)
+        elif channel == STDERR:
+            _write(2, data)
+        elif channel == ERROR and data:
+            self._send_frame(frames.CLOSE, b"\x03\xe8")
+            _raise_for(orjson.loads(data))
+            return True
+        return False
+
+    # --- what goes out
+
+    def _send(self, channel: int, data: bytes) -> None:
+        self._send_frame(frames.BINARY, bytes((channel,)) + data)
+
+    def _send_frame(self, opcode: int, data: bytes) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._socket.sendall(frames.client_frame(opcode, data))
+
+    def _feed_stdin(self) -> None:
+        while data := os.read(0, 32768):
+            self._send(STDIN, data)
+        if self._protocol == V5:
+            self._send_frame(frames.BINARY, bytes((END, STDIN)))
+
+    @contextlib.contextmanager
+    def _raw_terminal(self) -> Iterator[None]:
+        self._resize()
+        if not sys.stdin.isatty():
+            yield
+            return
+        before = termios.tcgetattr(0)
+        handler = signal.signal(signal.SIGWINCH, lambda *_: self._resize())
+        try:
+            tty.setraw(0)
+            yield
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            signal.signal(signal.SIGWINCH, handler)
+
+    def _resize(self) -> None:
+        if sys.stdout.isatty():
+            size = shutil.get_terminal_size()
+            self._send(RESIZE, orjson.dumps({"Width": size.columns, "Height": size.lines}))
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _raise_for(status: dict[str, Any]) -> None:
+    if status.get("status") != "Failure":
+        return
+    for cause in (status.get("details") or {}).get("causes") or ():
+        if cause.get("reason") == "ExitCode":
+            raise ExitCode(int(cause["message"]))
+    raise CliError(status.get("message") or "the command failed")
