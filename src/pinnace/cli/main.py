@@ -94,10 +94,10 @@ def _dispatch(argv: list[str], program: str) -> int:
         name, rest = rest[0], [*rest[1:], "--help"]
     command, path, rest = _find(name, rest, program)
     if before["help"] or command.run is None:
-        return _help(command, path, rest)
+        return _help(command, path) or int(command.run is None and "--help" not in rest and "-h" not in rest)
     values, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
     if values["help"]:
-        return _help(command, path, rest)
+        return _help(command, path)
     for flag in before.given:
         if flag not in values.given:
             values[flag] = before[flag]
@@ -137,7 +137,7 @@ def _cluster_command(name: str, argv: list[str]) -> int:
     return code
 
 
-def _help(command: "Command", path: str, rest: list[str]) -> int:
+def _help(command: "Command", path: str) -> int:
     from pinnace.cli.help import command_help
 
     print(command_help(command, path))

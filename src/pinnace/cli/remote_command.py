@@ -62,7 +62,9 @@ class RemoteCommand:
             for message in reader.feed(data):
                 if message.opcode == frames.PING:
                     self._send_frame(frames.PONG, message.data)
-                elif message.opcode == frames.CLOSE or (message.data and self._message(message.data[0], message.data[1:])):
+                elif message.opcode == frames.CLOSE or (
+                    message.data and self._message(message.data[0], message.data[1:])
+                ):
                     return
 
     def _receive(self) -> bytes:

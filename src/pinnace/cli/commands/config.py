@@ -14,6 +14,12 @@ from pinnace.cli.session import Session
 from pinnace.client import kubeconfig
 
 Object = dict[str, Any]
+ORDER = (
+    "kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context", "name", "server",
+    "tls-server-name", "insecure-skip-tls-verify", "certificate-authority", "certificate-authority-data",
+    "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile",
+    "cluster", "user", "context", "namespace",
+)  # fmt: skip
 SECRET_FIELDS = {"certificate-authority-data": "DATA+OMITTED", "client-certificate-data": "DATA+OMITTED",
                  "client-key-data": "DATA+OMITTED", "token": "REDACTED", "password": "REDACTED"}  # fmt: skip
 
@@ -33,8 +39,20 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
         ]
         shown[section] = entries or None
     shown["preferences"] = {}
-    sys.stdout.write(to_text(shown, flags["output"] or "yaml"))
+    ordered = _ordered(shown)
+    sys.stdout.write(to_text(ordered, flags["output"] or "yaml", sort_keys=False))
     return 0
+
+
+def _ordered(value: Any) -> Any:
+    """Fields as kubectl's JSON has them: those of the upstream types, in their order."""
+    if isinstance(value, dict):
+        rank = {name: at for at, name in enumerate(ORDER)}
+        return {
+            key: _ordered(value[key])
+            for key in sorted(value, key=lambda key: (rank.get(key, len(rank)), key))
+        }
+    return [_ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def _redacted(body: Object) -> Object:

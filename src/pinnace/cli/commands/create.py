@@ -75,11 +75,23 @@ def from_flags(make: "generators.Generator") -> Run:
     """The run function of a subcommand whose manifest comes from its flags."""
 
     def run_generator(session: Session, flags: Values, arguments: list[str]) -> int:
-        for manifest in make(flags, arguments):
-            create_one(session, flags, of_manifest(session, manifest, "command line"))
+        try:
+            manifests = list(make(flags, arguments))
+        except generators.WrongName as error:
+            raise CliError(f"{error}\nSee '{session.path} -h' for help and examples") from error
+        for manifest in manifests:
+            create_one(session, flags, generated(session, flags, manifest))
         return 0
 
     return run_generator
+
+
+def generated(session: Session, flags: Values, manifest: Object) -> Selection:
+    """A manifest that was made from flags; shown without a namespace that the user did not name."""
+    one = of_manifest(session, manifest, "command line")
+    if dry_run.mode(flags) == "client" and not session.namespace_is_given:
+        manifest["metadata"].pop("namespace", None)
+    return one
 
 
 def _subcommand(make: "generators.Generator", flags: tuple[Flag, ...], usage: str, summary: str) -> Command:

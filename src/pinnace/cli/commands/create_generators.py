@@ -15,12 +15,13 @@ Generator = Callable[[Values, list[str]], Iterable[Object]]
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 
+class WrongName(CliError):
+    """Not exactly one name was given."""
+
+
 def the_name(arguments: list[str]) -> str:
     if len(arguments) != 1:
-        given = f"[{' '.join(arguments)}]"
-        raise CliError(
-            f"exactly one NAME is required, got {len(arguments)}" + (f" ({given})" if arguments else "")
-        )
+        raise WrongName(f"exactly one NAME is required, got {len(arguments)}")
     return arguments[0]
 
 
@@ -77,7 +78,9 @@ def _secret(name: str, data: dict[str, str], kind: str) -> Object:
 
 
 def namespace(flags: Values, arguments: list[str]) -> Iterable[Object]:
-    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": the_name(arguments)}}
+    yield {
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": the_name(arguments)}, "spec": {}, "status": {},
+    }  # fmt: skip
 
 
 def service_account(flags: Values, arguments: list[str]) -> Iterable[Object]:
@@ -99,17 +102,19 @@ def deployment(flags: Values, arguments: list[str]) -> Iterable[Object]:
         "kind": "Deployment",
         "metadata": {"name": name, "labels": labels},
         "spec": {
+            "strategy": {},
             "replicas": flags["replicas"],
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
         },
+        "status": {},
     }
 
 
 def _container(image: str, command: list[str], port: int) -> Object:
     base = image.rsplit("/", 1)[-1].split("@", maxsplit=1)[0].split(":", maxsplit=1)[0]
     name = re.sub(r"[^-a-z0-9]", "-", base.lower()).strip("-")
-    container: Object = {"name": name, "image": image}
+    container: Object = {"name": name, "image": image, "resources": {}}
     if command:
         container["command"] = command
     if port > 0:
@@ -142,6 +147,7 @@ def service(kind: str) -> Generator:
             "kind": "Service",
             "metadata": {"name": name, "labels": {"app": name}},
             "spec": spec,
+            "status": {"loadBalancer": {}},
         }
 
     return make

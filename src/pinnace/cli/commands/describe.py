@@ -35,11 +35,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     chosen = select(session, arguments, flags)
     if not chosen:
         raise PlainError(
-            "You must specify the type of resource to describe. "
-            f'Use "{session.program} api-resources" for a complete list of supported resources.\n\n'
-            f'error: Required resource not specified.\nUse "{session.program} explain <resource>" for a detailed '
-            f"description of that resource (e.g. {session.program} explain pods).\n"
-            f"See '{session.program} describe -h' for help and examples"
+            "error: You must specify the type of resource to describe. "
+            f'Use "{session.program} api-resources" for a complete list of supported resources.'
         )
     errors: list[ServerError] = []
     first, found = True, False

@@ -24,9 +24,13 @@ def run_exec(session: Session, flags: Values, arguments: list[str]) -> int:
                        if arguments else f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples")  # fmt: skip
     names, command = arguments[:split], arguments[split:]
     if len(names) != 1:
-        raise CliError("pod, type/name or --filename must be specified")
+        raise CliError(
+            f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples"
+        )
     if not command:
-        raise CliError("you must specify at least one command for the container")
+        raise CliError(
+            f"you must specify at least one command for the container\nSee '{session.path} -h' for help and examples"
+        )
     pod = one_pod(session, flags, names[0])
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         raise CliError(

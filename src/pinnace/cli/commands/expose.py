@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pinnace.cli.builder import of_manifest, resolve
+from pinnace.cli.builder import resolve
 from pinnace.cli.command import FILES, Command
-from pinnace.cli.commands.create import SAVE, WRITE, create_one
+from pinnace.cli.commands.create import SAVE, WRITE, create_one, generated
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -25,7 +25,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         if one.resource.qualified not in EXPOSABLE:
             raise CliError(f"cannot expose a {one.resource.kind}.{one.resource.group}".removesuffix("."))
         service = _service(flags, one.resource.qualified, obj)
-        create_one(session, flags, of_manifest(session, service, "command line"), done="exposed")
+        create_one(session, flags, generated(session, flags, service), done="exposed")
     return 0
 
 
@@ -44,11 +44,10 @@ def _service(flags: Values, qualified: str, obj: Object) -> Object:
         "kind": "Service",
         "metadata": {"name": flags["name"] or metadata["name"]},
         "spec": spec,
+        "status": {"loadBalancer": {}},
     }
     if labels:
         made["metadata"]["labels"] = labels
-    if metadata.get("namespace"):
-        made["metadata"]["namespace"] = metadata["namespace"]
     return made
 
 

@@ -130,15 +130,9 @@ def _sorted(entries: list[Any], expression: str) -> list[Any]:
         if not found or found[0] is None:
             return 0, ""
         value = found[0]
-        return (1, value) if isinstance(value, (int, float)) else (2, _natural(str(value)))
+        return (1, value) if isinstance(value, (int, float)) else (2, str(value))
 
     return sorted(entries, key=key)
-
-
-def _natural(text: str) -> list[tuple[int, Any]]:
-    import re
-
-    return [(0, int(number)) if number else (1, other) for number, other in re.findall(r"(\d+)|(\D+)", text)]
 
 
 # --- other formats

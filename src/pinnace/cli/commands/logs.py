@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pinnace.cli.builder import list_query
 from pinnace.cli.command import Command
-from pinnace.cli.errors import CliError, PlainError, ServerError
+from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.pods_of import containers, default_container, pods_of
 from pinnace.cli.session import Session, warn
@@ -80,7 +80,14 @@ def _sources(session: Session, flags: Values, arguments: list[str]) -> list[Sour
         if not pods:
             warn(f"No resources found in {session.namespace} namespace.")
     else:
-        pods = pods_of(session, flags, arguments[0])
+        try:
+            pods = pods_of(session, flags, arguments[0])
+        except ServerError as error:
+            if not_found(error) and "/" not in arguments[0]:
+                raise CliError(
+                    f'error from server (NotFound): {error} in namespace "{session.namespace}"'
+                ) from error
+            raise
         if not pods:
             raise CliError("timed out waiting for the condition")
         if len(pods) > 1 and not flags["all-pods"]:

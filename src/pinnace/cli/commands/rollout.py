@@ -11,7 +11,7 @@ from pinnace.cli.commands import rollout_revisions as revisions
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.rollout_status import Progress, progress_of
-from pinnace.cli.session import Session
+from pinnace.cli.session import Session, warn
 from pinnace.cli.watching import events
 
 Object = dict[str, Any]
@@ -22,7 +22,12 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 def _chosen(session: Session, flags: Values, arguments: list[str]) -> Iterator[tuple[Selection, Object]]:
     if not arguments and not flags["filename"]:
         raise CliError("required resource not specified")
-    return resolve(session, arguments, flags, need_names=False)
+    found = False
+    for pair in resolve(session, arguments, flags, need_names=False):
+        found = True
+        yield pair
+    if not found:
+        warn(f"No resources found in {session.namespace} namespace.")
 
 
 def _say(flags: Values, one: Selection, done: str) -> None:
@@ -95,7 +100,7 @@ def undo(session: Session, flags: Values, arguments: list[str]) -> int:
                 f"you cannot rollback a paused deployment; resume it first with '{session.program} rollout resume' and try again"
             )
         known = revisions.of(session, one, obj)
-        target = revisions.target(known, flags["to-revision"])
+        target = revisions.target(one, known, flags["to-revision"])
         patch = revisions.undo_patch(one.resource, obj, known[target])
         if patch is None:
             _say(flags, one, f"skipped rollback (current template already matches revision {target})")

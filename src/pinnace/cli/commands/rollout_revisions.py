@@ -57,7 +57,7 @@ def table(known: dict[int, Object]) -> str:
     return align("\n".join(rows) + "\n")
 
 
-def target(known: dict[int, Object], wanted: int) -> int:
+def target(one: Selection, known: dict[int, Object], wanted: int) -> int:
     """The revision to go back to: the one asked for, or the last but one."""
     if wanted:
         if wanted not in known:

@@ -1,11 +1,12 @@
 """`scale`: the number of replicas of whatever has a scale subresource."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import clock, dry_run, printers
 from pinnace.cli.builder import Selection, resolve
 from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTION, Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
 
@@ -14,10 +15,12 @@ Object = dict[str, Any]
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
     wanted = flags["replicas"]
-    if "replicas" not in flags.given or wanted < 0:
+    if "replicas" not in flags.given:
+        raise CliError('required flag(s) "replicas" not set')
+    if wanted < 0:
         raise CliError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     scaled: list[Selection] = []
-    for one, obj in resolve(session, arguments, flags):
+    for one, obj in _found(session, flags, arguments):
         _scale(session, flags, one, wanted)
         scaled.append(one)
         printers.printer(flags, lambda _, one=one: one.shown, f"scaled{dry_run.suffix(flags)}")(obj)  # type: ignore[misc]
@@ -26,6 +29,18 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["timeout"]:
         _wait(session, flags, scaled, wanted)
     return 0
+
+
+def _found(session: Session, flags: Values, arguments: list[str]) -> Iterator[tuple[Selection, Object]]:
+    found = 0
+    try:
+        for pair in resolve(session, arguments, flags):
+            found += 1
+            yield pair
+    except ServerError as error:
+        if not found and not_found(error):
+            raise CliError(f"no objects passed to scale {error}") from error
+        raise
 
 
 def _scale(session: Session, flags: Values, one: Selection, wanted: int) -> None:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from pinnace.apimachinery import quantity
+from pinnace.cli.ages import seconds_since
 from pinnace.cli.builder import items_of
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError, ServerError, not_found
@@ -12,6 +13,7 @@ from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
+FIRST_METRICS_SECONDS = 120.0
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 UNAVAILABLE = "Metrics API not available"
 
@@ -35,6 +37,8 @@ def run_nodes(session: Session, flags: Values, arguments: list[str]) -> int:
         if arguments
         else _metrics(session, path, query).get("items") or []
     )
+    if not found:
+        raise CliError("metrics not available yet")
     nodes = session.mapper.find("nodes")
     listed = items_of(session.http.get(nodes.path(), query), nodes)
     part = "capacity" if flags["show-capacity"] else "allocatable"
@@ -77,8 +81,7 @@ def run_pods(session: Session, flags: Values, arguments: list[str]) -> int:
         else _metrics(session, path, query).get("items") or []
     )
     if not found:
-        warn("No resources found" + (f" in {namespace} namespace." if namespace else ""))
-        return 0
+        return _nothing(session, namespace)
     keyed = {(metric["metadata"]["namespace"], metric["metadata"]["name"]): metric for metric in found}
     totals = {key: _sum(metric) for key, metric in keyed.items()}
     spaces = ["NAMESPACE"] if flags["all-namespaces"] else []
@@ -97,6 +100,22 @@ def run_pods(session: Session, flags: Values, arguments: list[str]) -> int:
         cpu, memory = (sum((total[i] for total in totals.values()), Decimal(0)) for i in (0, 1))
         rows += [[*blank, "", "________", "________"], [*blank, "", _cores(cpu), _bytes(memory)]]
     ColumnWriter().write(rows)
+    return 0
+
+
+def _nothing(session: Session, namespace: str) -> int:
+    """No metrics: because there are no pods, or because nobody measured them yet."""
+    pods = session.mapper.find("pods")
+    for pod in items_of(session.http.get(pods.path(namespace)), pods):
+        metadata = pod["metadata"]
+        age = seconds_since(metadata["creationTimestamp"])
+        if age > FIRST_METRICS_SECONDS:
+            shown = f"{int(age // 60)}m{age % 60:.0f}s"
+            raise CliError(
+                f"Metrics not available for pod {metadata['namespace']}/{metadata['name']}, age: {shown}"
+            )
+        raise CliError("metrics not available yet")
+    warn("No resources found" + (f" in {namespace} namespace." if namespace else ""))
     return 0
 
 

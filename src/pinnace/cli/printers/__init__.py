@@ -20,10 +20,10 @@ def is_table(output: str) -> bool:
     return output in ("", "wide") or output.startswith("custom-columns")
 
 
-def to_text(obj: Any, output: str, indent: int = 4) -> str:
+def to_text(obj: Any, output: str, indent: int = 4, *, sort_keys: bool = True) -> str:
     """json or yaml, with the line end."""
     if output == "json":
-        text = json.dumps(obj, indent=indent, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(obj, indent=indent, sort_keys=sort_keys, ensure_ascii=False)
         for char, escape in _ESCAPES.items():
             if char in text:
                 text = text.replace(char, escape)
