@@ -38,7 +38,10 @@ async def bind_in_turns(client: Client, names: list[str]) -> None:
             pod = await queue.get()
             terms = (((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
                 "requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")  # fmt: skip
-            nodes = [n for n in names if not (await client.get(NODES, n))["spec"].get("unschedulable")]
+            found = (await client.list(NODES))["items"]
+            nodes = [
+                meta.name(n) for n in found if meta.name(n) in names and not n["spec"].get("unschedulable")
+            ]
             target = terms[0]["matchFields"][0]["values"][0] if terms else nodes[turn % len(nodes)]
             turn += 1
             body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": meta.name(pod)},

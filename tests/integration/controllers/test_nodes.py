@@ -52,7 +52,7 @@ async def test_a_silent_node_loses_its_pods(start: Start) -> None:
 
     async def is_leaving() -> bool:
         pod = await client.get(PODS, "p", "default")
-        return meta.is_terminating(pod) and pod["status"]["reason"] == "NodeLost"
+        return meta.is_terminating(pod) and pod["status"].get("reason") == "NodeLost"
 
     await eventually(is_leaving)
     pod = await client.get(PODS, "p", "default")

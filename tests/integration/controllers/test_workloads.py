@@ -1,11 +1,16 @@
 """Deployments, ReplicaSets and DaemonSets against the real API server, on simulated nodes."""
 
+import asyncio
 from typing import Any
 
 from integration.controllers.conftest import Start
 from pinnace.api import meta
 from pinnace.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS
 from pinnace.client.interface import Client
+from pinnace.component.clock import RealClock
+from pinnace.controllers.catalog import ControllersConfig
+from pinnace.controllers.controllers import Controllers
+from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
 Object = dict[str, Any]
@@ -176,3 +181,30 @@ async def test_a_refused_pod_shows_as_replica_failure(start: Start) -> None:
     await eventually(failed)
     messages = [e["message"] for e in await items(client, EVENTS) if e["reason"] == "FailedCreate"]
     assert any("Error creating: pods" in m and "forbidden" in m for m in messages)
+
+
+async def test_controllers_that_are_killed_and_started_again_reach_the_same_state(
+    start: Start, api_server: ApiServerInProcess
+) -> None:
+    client = await start("endpoints")  # nodes and binding, but none of the controllers that matter here
+    manager = api_server.local_client("system:kube-controller-manager", ())
+
+    async def run_for(seconds: float) -> None:
+        controllers = Controllers(manager, RealClock(), ControllersConfig(("deployment", "replicaset")))
+        try:
+            async with asyncio.timeout(seconds):
+                await controllers.run()
+        except TimeoutError:
+            return
+
+    await client.create(DEPLOYMENTS, deployment(30))
+    for attempt in range(12):
+        await run_for(0.01 + attempt * 0.02)
+        if attempt == 6:
+            await client.patch(DEPLOYMENTS, "web", image_patch("two"), "default")
+    task = asyncio.create_task(run_for(60))
+    try:
+        await eventually(lambda: rolled_out(client, "two", 30))
+    finally:
+        task.cancel()
+    assert len(await items(client, REPLICA_SETS)) == 2

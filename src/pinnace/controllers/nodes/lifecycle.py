@@ -59,6 +59,7 @@ class NodeLifecycle:
         yield from self._taint(node, found, world)
         if _ready_status(found) == "Unknown":
             yield from mark_pods_unready(node, world)
+            yield from mark_pods_lost(node, world)
         yield RequeueAfter(self._config.node_monitor_period)
 
     def judged(self, node: Object, world: World) -> list[Object]:
@@ -162,6 +163,14 @@ def mark_pods_unready(node: Object, world: World) -> Iterator[Action]:
         body = {"status": {"conditions": [changed if c is ready else c for c in found]}}
         yield Patch(pod, body, subresource="status", guarded=True)
         yield Emit(pod, "Warning", "NodeNotReady", "Node is not ready")
+
+
+def mark_pods_lost(node: Object, world: World) -> Iterator[Action]:
+    """Pods that were told to go, and whose node does not say that they went: clients show them as Unknown."""
+    for pod in world.pods_on(meta.name(node)):
+        if meta.is_terminating(pod) and (pod.get("status") or {}).get("reason") != "NodeLost":
+            message = f"Node {meta.name(node)} which was running pod {meta.name(pod)} is unresponsive"
+            yield Patch(pod, {"status": {"reason": "NodeLost", "message": message}}, subresource="status")
 
 
 def worth_a_pass(old: Object | None, new: Object) -> bool:

@@ -1,7 +1,4 @@
-"""Taint eviction: pods leave a node with a NoExecute taint that they do not tolerate, or no longer.
-
-A pod of a lost node also gets the status reason `NodeLost`, which clients show as Unknown while it waits to be let go.
-"""
+"""Taint eviction: pods leave a node with a NoExecute taint that they do not tolerate, or no longer."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,7 +9,6 @@ from pinnace.api.meta import Object
 from pinnace.api.resources import NODES, PODS
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.informer import Key
-from pinnace.controllers.nodes import taints
 from pinnace.controllers.runtime import (
     Action,
     Controller,
@@ -77,18 +73,13 @@ def _since(taint: Object, node: Object, world: World) -> datetime:
 
 
 def farewell(pod: Object, world: World) -> Object:
-    """The status changes that say why the pod goes."""
+    """The condition that says why the pod goes."""
     found = (pod.get("status") or {}).get("conditions") or []
     target = conditions.condition(
         "DisruptionTarget", "True", "DeletionByTaintManager",
         "Taint manager: deleting due to NoExecute taint", world.now,
     )  # fmt: skip
-    status: Object = {"conditions": conditions.with_condition(found, target)}
-    node = world.get(NODES, pods.node_name(pod))
-    if node is not None and taints.has(node, tolerations.UNREACHABLE):
-        status["reason"] = "NodeLost"
-        status["message"] = f"Node {meta.name(node)} which was running pod {meta.name(pod)} is unresponsive"
-    return status
+    return {"conditions": conditions.with_condition(found, target)}
 
 
 def pods_of_node(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:

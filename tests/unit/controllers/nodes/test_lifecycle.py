@@ -73,6 +73,16 @@ def test_pods_of_a_silent_node_are_marked_unready() -> None:
     ]
 
 
+def test_pods_that_should_leave_a_silent_node_are_lost() -> None:
+    scene = Scene(node("b"), pod("p", node="a", ready=False, deletionTimestamp=ago(1)))
+    (patch,) = [
+        a for a in scene.run(node("a", ready="Unknown"), 0) if isinstance(a, Patch) and "status" in a.body
+    ]
+    assert patch.body["status"] == {
+        "reason": "NodeLost", "message": "Node a which was running pod p is unresponsive",
+    }  # fmt: skip
+
+
 def test_conditions_and_cordon_become_no_schedule_taints() -> None:
     own = node("a", ready="False")
     own["spec"]["unschedulable"] = True
