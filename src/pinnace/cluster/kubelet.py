@@ -1,8 +1,6 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
-import ssl
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
@@ -12,7 +10,7 @@ from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_ad
 from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
-from pinnace.kubelet.server.server import KubeletServer
+from pinnace.kubelet.server.server import KubeletServer, serving_tls
 from pinnace.kubelet.stats.provider import StatsProvider
 
 if TYPE_CHECKING:
@@ -46,15 +44,6 @@ def eviction_thresholds(text: str) -> dict[str, str]:
     return {signal.strip(): value.strip() for signal, _, value in pairs}
 
 
-def server_tls(cert: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
-    """A client certificate is optional (a bearer token may stand in), but one that is sent must come from our CA."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
-    context.load_cert_chain(cert, key)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = CriClient(node.runtime_endpoint, node.clock)
@@ -62,12 +51,10 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
     pki = node.pki
-    tls = server_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
+    tls = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
     server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
     eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats)
-    kubelet.attach(
-        probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses
-    )
+    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
     try:
         await kubelet.run()
     finally:

@@ -56,9 +56,18 @@ class KubeletHost(Protocol):
         """The pod's cgroup below each controller's mount, e.g. `/NAME/kubepods/burstable/podUID`."""
         ...
 
-    def restart_container(self, uid: str, container_id: str, reason: str, message: str) -> None:
+    def restart_container(
+        self,
+        uid: str,
+        container_id: str,
+        reason: str,
+        message: str,
+        *,
+        grace_period_seconds: int | None = None,
+    ) -> None:
         """Kill this container (liveness or startup probe failed); restartPolicy decides what follows. Emits `Killing` with
-        `message` (upstream: `Container c failed liveness probe, will be restarted`)."""
+        `message` (upstream: `Container c failed liveness probe, will be restarted`). The grace period is the probe's own;
+        None means the pod's."""
 
     def probe_changed(self, uid: str) -> None:
         """A readiness or startup result changed: recompute and report this pod's status now."""

@@ -267,16 +267,20 @@ class Kubelet:
     def pod_cgroup(self, pod: Object) -> str:
         return self.cgroups.path(pod)
 
-    def restart_container(self, uid: str, container_id: str, reason: str, message: str) -> None:
+    def restart_container(
+        self, uid: str, container_id: str, reason: str, message: str, *, grace_period_seconds: int | None = None
+    ) -> None:
         status = next((one for one in self.containers(uid) if one.id == container_id), None)
         record = self._workers.record(uid)
         if status is None or record is None or self._tasks is None or status.state != ContainerState.RUNNING:
             return
         log.info("container %s of pod %s: %s", status.name, meta.key_text(record.pod), reason)
-        self._tasks.create_task(self._stop_container(record, status, message))
+        grace = stop_grace(record.pod, status) if grace_period_seconds is None else grace_period_seconds
+        self._tasks.create_task(self._stop_container(record, status, message, grace))
 
-    async def _stop_container(self, record: PodRecord, status: ContainerStatus, message: str) -> None:
-        grace = stop_grace(record.pod, status)
+    async def _stop_container(
+        self, record: PodRecord, status: ContainerStatus, message: str, grace: int
+    ) -> None:
         try:
             await self._terminator.stop(
                 record.pod, status, self._pleg.get(record.uid), grace=grace, message=message

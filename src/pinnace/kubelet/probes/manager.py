@@ -196,7 +196,13 @@ class Probes:
     def _failed(self, worker: Worker) -> None:
         name, kind = worker.container["name"], worker.spec.kind
         message = f"Container {name} failed {kind.lower()} probe, will be restarted"
-        self._host.restart_container(meta.uid(worker.pod), worker.container_id, f"{kind}ProbeFailed", message)
+        self._host.restart_container(
+            meta.uid(worker.pod),
+            worker.container_id,
+            f"{kind}ProbeFailed",
+            message,
+            grace_period_seconds=worker.spec.action.get("terminationGracePeriodSeconds"),
+        )
 
 
 def _field_path(worker: Worker) -> str:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 
 import orjson
-import prometheus_client
 from aiohttp import web
 
 from pinnace.api import meta
@@ -45,6 +44,8 @@ class Metrics:
 
     async def _own(self, request: web.BaseRequest, params: Mapping[str, str]) -> web.StreamResponse:
         """This process's own metrics, and how much the kubelet runs."""
+        import prometheus_client  # slow to import, and start-up does not need it
+
         states = [one.state for pod in self._host.pods for one in self._host.containers(meta.uid(pod))]
         by_state = {state: states.count(state) for state in sorted(set(states))}
         running_pods = sum(self._host.sandbox(meta.uid(pod)) is not None for pod in self._host.pods)

@@ -22,6 +22,7 @@ class FakeHost:
         self.ran = 0
         self.restarts: list[tuple[str, str, str]] = []
         self.changes = 0
+        self.graces: list[int | None] = []
         self.status: dict[str, Any] = {"phase": "Pending"}
         self.runtime = self
 
@@ -40,8 +41,17 @@ class FakeHost:
         found = self.status.get("containerStatuses") or ()
         return [SimpleNamespace(id=entry["containerID"][13:], name=entry["name"]) for entry in found]
 
-    def restart_container(self, uid: str, container_id: str, reason: str, message: str) -> None:
+    def restart_container(
+        self,
+        uid: str,
+        container_id: str,
+        reason: str,
+        message: str,
+        *,
+        grace_period_seconds: int | None = None,
+    ) -> None:
         self.restarts.append((uid, container_id, message))
+        self.graces.append(grace_period_seconds)
 
     def probe_changed(self, uid: str) -> None:
         self.changes += 1
@@ -147,11 +157,12 @@ async def test_liveness_and_readiness_wait_for_startup(world: World) -> None:
 
 
 async def test_startup_that_never_succeeds_restarts(world: World) -> None:
-    world.add(startupProbe={"periodSeconds": 2, "failureThreshold": 3})
+    world.add(startupProbe={"periodSeconds": 2, "failureThreshold": 3, "terminationGracePeriodSeconds": 4})
     world.host.exit_code = 7
     world.host.start("one")
     await world.clock.advance(10)
     assert world.host.restarts == [("u", "one", "Container c failed startup probe, will be restarted")]
+    assert world.host.graces == [4]
 
 
 async def test_the_first_probe_comes_after_the_initial_delay(world: World) -> None:
