@@ -39,13 +39,17 @@ class ApiServer:
     async def start(self) -> None:
         """Raises OSError when the port is taken."""
         await self._backend.open()
-        bootstrap = Bootstrap(self.services)
-        await bootstrap.run()
+        try:
+            bootstrap = Bootstrap(self.services)
+            await bootstrap.run()
+            await self._listen()
+            await bootstrap.publish(self.port)
+        except BaseException:
+            await self.stop()
+            raise
         self._background = asyncio.create_task(
             self.services.registries.storages.run(), name="apiserver storages"
         )
-        await self._listen()
-        await bootstrap.publish(self.port)
         log.info("API server on %s:%d", self._config.bind_address, self.port)
 
     async def _listen(self) -> None:

@@ -21,6 +21,7 @@ LEGACY_ISSUER = "kubernetes/serviceaccount"
 PREFIX = "system:serviceaccount:"
 _PRIVATE = "kubernetes.io"
 _LEEWAY_SECONDS = 60
+_REMEMBERED = 5000
 _BOUND_KINDS = {"pod": r.PODS, "secret": r.SECRETS, "node": r.NODES}
 
 
@@ -48,6 +49,7 @@ class ServiceAccountTokens:
         self._key_file, self.issuer, self.audiences = key_file, issuer, audiences
         self._clock, self._lookup = clock, lookup
         self._private: Any = None
+        self._verified: dict[str, Mapping[str, Any]] = {}  # claims of tokens whose signature was found right
 
     def _key(self) -> Any:
         if self._private is None:
@@ -100,6 +102,18 @@ class ServiceAccountTokens:
     ) -> tuple[User, tuple[str, ...]] | None:
         if token.count(".") != 2:
             return None
+        claims = self._claims(token)
+        if claims is None:
+            return None
+        if claims.get("iss") == LEGACY_ISSUER:
+            return await self._legacy(claims, token, audiences)
+        return await self._bound(claims, audiences)
+
+    def _claims(self, token: str) -> Mapping[str, Any] | None:
+        """Signatures are checked once per token; whether the token still holds is asked each time."""
+        known = self._verified.get(token)
+        if known is not None:
+            return known
         from pinnace.apiserver.authn import jwt
 
         public = self._key().public_key()
@@ -107,9 +121,10 @@ class ServiceAccountTokens:
             claims = jwt.verify(token, {jwt.key_id(public): public})
         except jwt.InvalidToken:
             return None
-        if claims.get("iss") == LEGACY_ISSUER:
-            return await self._legacy(claims, token, audiences)
-        return await self._bound(claims, audiences)
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = claims
+        return claims
 
     async def _bound(
         self, claims: Mapping[str, Any], audiences: tuple[str, ...]

@@ -9,9 +9,10 @@ from pinnace.apimachinery import errors
 from pinnace.apiserver.handlers.options import integer, scope_of, watch_options
 from pinnace.apiserver.handlers.render import EventForm
 from pinnace.apiserver.negotiation import negotiate
-from pinnace.apiserver.representations import WATCH_FORMS
+from pinnace.apiserver.representations import WATCH_FORMS, event_line
 from pinnace.apiserver.request import Answer, Request, StreamingResponse
 from pinnace.apiserver.storage.watchers import ObjectWatch
+from pinnace.component.clock import Clock
 
 STREAM_TYPE = "application/json"
 
@@ -26,9 +27,13 @@ async def handle(request: Request, row: Resource) -> Answer:
     scope = scope_of(request, request.info.namespace, registry.strategy)
     options = watch_options(request, scope)
     lasting = _duration(request)
-    watch = await registry.storage.watch(options)
+    try:
+        watch = await registry.storage.watch(options)
+    except errors.Expired as error:  # told inside the stream, as upstream's watch cache does
+        return StreamingResponse(_only(error), content_type=STREAM_TYPE)
     return StreamingResponse(
-        _stream(watch, EventForm(request, registry, accepted), lasting), content_type=STREAM_TYPE
+        _stream(watch, EventForm(request, registry, accepted), lasting, request.services.clock),
+        content_type=STREAM_TYPE,
     )
 
 
@@ -45,8 +50,19 @@ def _duration(request: Request) -> float:
     return least * (1 + random.random())
 
 
-async def _stream(watch: ObjectWatch, form: EventForm, lasting: float) -> AsyncGenerator[bytes, None]:
-    timer = asyncio.get_running_loop().call_later(lasting, watch.end)
+async def _only(error: errors.StatusError) -> AsyncGenerator[bytes, None]:
+    yield event_line("ERROR", errors.status_of(error))
+
+
+async def _end_later(watch: ObjectWatch, seconds: float, clock: Clock) -> None:
+    await clock.sleep(seconds)
+    watch.end()
+
+
+async def _stream(
+    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock
+) -> AsyncGenerator[bytes, None]:
+    timer = asyncio.create_task(_end_later(watch, lasting, clock), name="end of a watch")
     try:
         async for events in watch.batches():
             yield form.encode(events)

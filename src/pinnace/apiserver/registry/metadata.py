@@ -3,7 +3,7 @@
 Rules: https://github.com/kubernetes/apiserver/blob/master/pkg/registry/rest/create.go and update.go
 """
 
-import secrets
+import random
 import uuid
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ _SERVER_OWNED = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodS
 
 def generate_name(base: str) -> str:
     """`generateName` plus five random characters, cut to 63."""
-    return base[:_MAX_GENERATED_BASE] + "".join(secrets.choice(_ALPHABET) for _ in range(5))
+    return base[:_MAX_GENERATED_BASE] + "".join(random.choices(_ALPHABET, k=5))
 
 
 def fill_on_create(obj: Object, now: datetime) -> None:

@@ -1,0 +1,129 @@
+"""Logs, proxy and metrics through the API server, with a small HTTPS server in the place of the kubelet."""
+
+import ssl
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from pinnace.api import resources as r
+from pinnace.apimachinery import errors
+from pinnace.testing.api_server import ApiServerInProcess
+
+
+async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    if request.path == "/containerLogs/default/web/main":
+        return web.Response(text=f"hello {request.rel_url.query_string}\n")
+    if request.path == "/containerLogs/default/web/init":
+        return web.Response(
+            status=400, text='container "init" in pod "web" is waiting to start: ContainerCreating'
+        )
+    if request.path == "/stats/summary":
+        usage = {
+            "cpu": {"time": "2026-01-01T00:00:00Z", "usageNanoCores": 1500000},
+            "memory": {"workingSetBytes": 2048},
+        }
+        pod = {
+            "podRef": {"name": "web", "namespace": "default", "uid": request.app_uid},
+            "containers": [{"name": "main", **usage}],
+        }  # type: ignore[attr-defined]
+        return web.json_response({"node": {"nodeName": "n1", **usage}, "pods": [pod]})
+    return web.Response(
+        text=f"{request.method} {request.path} by {request.transport.get_extra_info('peercert') is not None}"
+    )  # type: ignore[union-attr]
+
+
+@pytest_asyncio.fixture
+async def pod(api_server: ApiServerInProcess) -> AsyncGenerator[dict[str, Any], None]:
+    """A pod on node n1, whose kubelet listens on a free port."""
+    uid: list[str] = []
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        request.app_uid = uid[0]  # type: ignore[attr-defined]
+        return await answer(request)
+
+    pair = api_server.authority.server("kubelet")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(api_server.authority.ca))
+    tls.load_cert_chain(pair.certificate, pair.key)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    port = runner.addresses[0][1]
+
+    client = api_server.local_client()
+    node = await client.create(r.NODES, {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n1"}})
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+    }
+    await client.update(r.NODES, {**node, "status": status}, subresource="status")
+    account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
+    await client.create(r.SERVICE_ACCOUNTS, account, "default")
+    containers = {
+        "containers": [{"name": "main", "image": "x"}],
+        "initContainers": [{"name": "init", "image": "x"}],
+    }
+    body = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": "web"},
+        "spec": {**containers, "nodeName": "n1"},
+    }
+    made = await client.create(r.PODS, body, "default")
+    uid.append(made["metadata"]["uid"])
+    yield made
+    await runner.cleanup()
+
+
+async def test_logs(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:
+    client = api_server.rest_client()
+    path = "/api/v1/namespaces/default/pods/web/log"
+    assert await client.raw("GET", path) == "hello \n"
+    text = await client.raw("GET", path, query={"tailLines": "5", "timestamps": "true"})
+    assert text == "hello timestamps=true&tailLines=5\n"
+    with pytest.raises(errors.BadRequest, match="waiting to start: ContainerCreating"):
+        await client.raw("GET", path, query={"container": "init"})
+    with pytest.raises(errors.BadRequest, match="container none is not valid for pod web"):
+        await client.raw("GET", path, query={"container": "none"})
+    with pytest.raises(errors.Invalid, match="tailLines: Invalid value: -1"):
+        await client.raw("GET", path, query={"tailLines": "-1"})
+
+
+async def test_metrics_come_from_the_kubelets(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:
+    client = api_server.rest_client()
+    nodes = await client.list(r.NODE_METRICS)
+    assert nodes["items"][0]["usage"] == {"cpu": "1500000n", "memory": "2Ki"}
+    pods = await client.list(r.POD_METRICS, "default")
+    assert pods["items"][0]["containers"] == [{"name": "main", "usage": {"cpu": "1500000n", "memory": "2Ki"}}]
+    with pytest.raises(errors.NotFound):
+        await client.get(r.POD_METRICS, "other", "default")
+
+
+async def test_node_proxy_shows_our_certificate(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:
+    text = await api_server.rest_client().raw("GET", "/api/v1/nodes/n1/proxy/some/path")
+    assert text == "GET /some/path by True"
+
+
+async def test_exec_needs_an_upgrade_and_a_command(
+    api_server: ApiServerInProcess, pod: dict[str, Any]
+) -> None:
+    client, path = api_server.rest_client(), "/api/v1/namespaces/default/pods/web/exec"
+    with pytest.raises(errors.Invalid):
+        await client.raw("POST", path, query={"stdout": "true"})
+    with pytest.raises(errors.BadRequest, match="Upgrade request required"):
+        await client.raw("POST", path, query={"stdout": "true", "command": "ls"})
+    with pytest.raises(errors.BadRequest, match="must specify at least one"):
+        await client.raw("POST", path, query={"command": "ls"})
+
+
+async def test_an_unreachable_kubelet_is_said_so(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:
+    client = api_server.local_client()
+    node = await client.get(r.NODES, "n1")
+    status = {**node["status"], "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}
+    await client.update(r.NODES, {**node, "status": status}, subresource="status")
+    with pytest.raises(errors.InternalError, match="containerLogs"):
+        await api_server.rest_client().raw("GET", "/api/v1/namespaces/default/pods/web/log")
+    assert (await client.list(r.NODE_METRICS))["items"] == []
