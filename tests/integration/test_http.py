@@ -169,6 +169,11 @@ async def test_forms_on_demand(http: aiohttp.ClientSession) -> None:
         assert answer.status == 400
 
 
+async def test_pretty(http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{CONFIG_MAPS}?pretty=true") as answer:
+        assert (await answer.text()).startswith('{\n  "kind": "ConfigMapList"')
+
+
 async def test_warning_header(http: aiohttp.ClientSession) -> None:
     async with http.post(CONFIG_MAPS, json=config_map("a", datum=1)) as answer:
         assert answer.headers["Warning"] == '299 - "unknown field \\"datum\\""'

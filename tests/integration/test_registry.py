@@ -59,7 +59,7 @@ async def test_a_chosen_address_is_taken_once_and_given_back(client: LocalClient
     await client.create(r.SERVICES, service("a", clusterIP="10.43.0.99"), "default")
     with pytest.raises(errors.Invalid, match="provided IP is already allocated"):
         await client.create(r.SERVICES, service("b", clusterIP="10.43.0.99"), "default")
-    with pytest.raises(errors.Invalid, match="The range of valid IPs is 10.43.0.0/16"):
+    with pytest.raises(errors.Invalid, match="The range of valid IPs is"):
         await client.create(r.SERVICES, service("b", clusterIP="10.99.0.1"), "default")
     await client.delete(r.SERVICES, "a", "default")
     await client.create(r.SERVICES, service("b", clusterIP="10.43.0.99"), "default")
@@ -143,9 +143,7 @@ async def test_eviction_asks_the_budget(client: LocalClient) -> None:
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
     }  # fmt: skip
     made = await client.create(r.POD_DISRUPTION_BUDGETS, budget, "default")
-    with pytest.raises(
-        errors.TooManyRequests, match="Cannot evict pod as it would violate the pod's disruption budget."
-    ):
+    with pytest.raises(errors.TooManyRequests, match="Cannot evict pod as it would violate"):
         await evict(client, "one")
     status = {
         "observedGeneration": 1,

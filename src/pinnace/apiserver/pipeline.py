@@ -13,6 +13,7 @@ from pinnace.apiserver.filters.errors import answer_errors
 from pinnace.apiserver.filters.impersonation import impersonate
 from pinnace.apiserver.filters.in_flight import limit_in_flight
 from pinnace.apiserver.filters.metrics import record_metrics
+from pinnace.apiserver.filters.pretty import print_pretty
 from pinnace.apiserver.filters.request_info import resolve_request_info
 from pinnace.apiserver.request import Answer, Handler, Request
 
@@ -24,6 +25,7 @@ class Filter(Protocol):
 FILTERS: tuple[Filter, ...] = (
     resolve_request_info,
     record_metrics,
+    print_pretty,
     answer_errors,
     enforce_deadline,
     authenticate,
