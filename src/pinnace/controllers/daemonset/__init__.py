@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Iterator
 
 from pinnace.api import meta
+from pinnace.api.core import nodes
 from pinnace.api.meta import Object
 from pinnace.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from pinnace.client.informer import Key
@@ -43,7 +44,7 @@ def all_sets(old: Object | None, new: Object | None, world: World) -> Iterable[K
 
 
 def _decisive(node: Object) -> tuple[object, ...]:
-    return meta.labels(node), node["spec"].get("taints"), node["spec"].get("unschedulable")
+    return meta.labels(node), nodes.taints(node), nodes.is_unschedulable(node)
 
 
 CONTROLLER = Controller(

@@ -95,11 +95,4 @@ class RequeueAfter:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """End the pass as failed: the key comes back with back-off and `world.failure`."""
-
-    message: str
-
-
-Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter | Fail
+Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter

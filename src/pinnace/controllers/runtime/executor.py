@@ -26,7 +26,6 @@ from pinnace.controllers.runtime.actions import (
     Create,
     Delete,
     Emit,
-    Fail,
     Patch,
     Release,
     RequeueAfter,
@@ -88,8 +87,6 @@ class Executor:
             case RequeueAfter(seconds):
                 earlier = outcome.requeue_after
                 outcome.requeue_after = seconds if earlier is None else min(seconds, earlier)
-            case Fail(message):
-                outcome.failure = InternalError(message)
             case Update(obj):
                 await self._guard(partial(self._update, key, obj, outcome), outcome)
             case Patch():

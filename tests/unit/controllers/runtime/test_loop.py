@@ -5,8 +5,9 @@ from typing import Any
 
 from pinnace.api import meta
 from pinnace.api.resources import CONFIG_MAPS, PODS, REPLICA_SETS
+from pinnace.apimachinery.errors import Forbidden
 from pinnace.client.informer import Informers
-from pinnace.controllers.runtime import Action, Controller, Fail, RequeueAfter, World, owned_by
+from pinnace.controllers.runtime import Action, Controller, Create, RequeueAfter, World, owned_by
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
@@ -33,18 +34,26 @@ def row(reconcile: Any, **fields: Any) -> Controller:
     )
 
 
+class Refusing(FakeClient):
+    attempts = 0
+
+    async def create(self, *args: Any, **kwargs: Any) -> dict:
+        self.attempts += 1
+        raise Forbidden(f"refused {self.attempts}")
+
+
 async def test_a_failed_key_comes_back_with_its_failure_and_back_off() -> None:
     seen: list[str | None] = []
 
     def reconcile(obj: Object, world: World) -> Iterator[Action]:
         seen.append(str(world.failure) if world.failure else None)
         if len(seen) < 3:
-            yield Fail(f"attempt {len(seen)}")
+            yield Create(config_map("refused"))
 
     clock = FakeClock()
-    async with running(FakeClient([config_map("a")]), clock, row(reconcile)) as loop:
+    async with running(Refusing([config_map("a")]), clock, row(reconcile)) as loop:
         await clock.advance(1)
-        assert seen == [None, "attempt 1", "attempt 2"]
+        assert seen == [None, "refused 1", "refused 2"]
         assert loop.metrics.retries == 2
 
 
