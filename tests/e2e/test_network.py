@@ -19,7 +19,7 @@ def web(space: Space) -> Space:
 
 
 def fetch(space: Space, url: str, client: str = "client") -> str:
-    return space.out("exec", client, "--", "wget", "-q", "-O-", "-T", "3", url)
+    return space.out("exec", client, "--", "wget", "-q", "-O-", url)
 
 
 def cluster_ip(space: Space, name: str = "web") -> str:
@@ -57,9 +57,7 @@ def test_a_service_follows_its_pods(web: Space) -> None:
     ip = cluster_ip(web)
     until(
         lambda: (
-            web.kubectl(
-                "exec", "client", "--", "wget", "-q", "-O-", "-T", "2", f"http://{ip}/", check=False
-            ).returncode
+            web.kubectl("exec", "client", "--", "wget", "-q", "-O-", f"http://{ip}/", check=False).returncode
             != 0
         )
     )
@@ -91,7 +89,7 @@ def test_node_port(web: Space) -> None:
 
 
 def test_session_affinity_keeps_a_client_with_one_pod(space: Space) -> None:
-    name_server = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\n%s' $(hostname) | nc -l -p 8080; done"
+    name_server = "mkdir /tmp/w; hostname > /tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w"
     space.apply(deployment("web", 3, name_server), service("web", sessionAffinity="ClientIP"), pod("client"))
     space.until_rolled_out("web")
     space.until_ready("client")

@@ -49,6 +49,8 @@ def settle(config: ClusterConfig) -> None:
             others,
             "kubeletPort",
         )
+        config.http_port = config.http_port or preflight.free_port()
+        config.https_port = config.https_port or preflight.free_port()
     config.node_name = config.node_name or platform.node().lower()
     if not config.pod_cidr or not config.service_cidr:
         pods, services = _networks(others)
