@@ -60,7 +60,7 @@ def pinnace(
     """Run our own program from the source tree."""
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), **(env or {})}
     done = subprocess.run(
-        [sys.executable, "-m", "pinnace.cluster", *arguments],
+        [sys.executable, "-m", "pinnace", *arguments],
         capture_output=True,
         text=True,
         check=False,

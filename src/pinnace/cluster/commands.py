@@ -131,7 +131,9 @@ def token(argv: list[str]) -> int:
 
 def demo(argv: list[str]) -> int:
     """A Deployment, a Service and an Ingress that answer, from an image made on this machine."""
-    parser = _Parser(prog="pinnace demo", description="Deploy a small web application and say how to reach it.")
+    parser = _Parser(
+        prog="pinnace demo", description="Deploy a small web application and say how to reach it."
+    )
     args, directory = _which(parser, argv)
     from pinnace.cluster import demo as application
 
@@ -168,12 +170,6 @@ def image(argv: list[str]) -> int:
         return images.command(args, directory)
     except images.ImageError as error:
         return _fail(str(error))
-
-
-def not_there_yet(argv: list[str]) -> int:
-    """Commands of later versions answer plainly."""
-    del argv
-    return _fail("this command is not there yet: docs/conformance.md says what is")
 
 
 COMMANDS: dict[str, Any] = {

@@ -23,7 +23,9 @@ LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 def serve(config: ClusterConfig) -> int:
     """Run until SIGTERM or SIGINT; containers go on running. The exit code is 1 when the start failed."""
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # nothing here forks without exec: spares gRPC's handlers
+    os.environ.setdefault(
+        "GRPC_ENABLE_FORK_SUPPORT", "0"
+    )  # nothing here forks without exec: spares gRPC's handlers
     level = LEVELS[min(config.verbosity, len(LEVELS) - 1)]
     logging.basicConfig(
         level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s", stream=sys.stderr
