@@ -111,12 +111,12 @@ class Eviction:
             self._host.set_node_condition(eviction.node_condition(kind, holds=kind in holding))
 
     def _active(self) -> list[Object]:
-        """Pods that have containers here and may go; what is being evicted already is not among them."""
+        """Pods that may go, those that wait for an image included; what is being evicted already has failed."""
         found = []
         for pod in self._host.pods:
             status = self._host.pod_status(meta.uid(pod)) or pod.get("status")
             current = {**pod, "status": status or {}}
-            if self._host.containers(meta.uid(pod)) and eviction.may_be_evicted(current):
+            if eviction.may_be_evicted(current):
                 found.append(pod)
         return found
 
