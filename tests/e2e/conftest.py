@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_support import Space, TestCluster, pinnace
+from e2e_support import Space, TestCluster, pinnace, until
 from pinnace.cluster import preflight
 from pinnace.cluster.config import ClusterConfig
 
@@ -49,6 +49,7 @@ def space(cluster: TestCluster, request: pytest.FixtureRequest) -> Iterator[Spac
     """A namespace that goes with the test."""
     name = f"t-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
+    until(lambda: cluster.kubectl("get", "serviceaccount", "default", "-n", name))  # pods are refused before
     yield Space(cluster, name)
     cluster.kubectl(
         "delete", "pods", "--all", "-n", name, "--grace-period=0", "--force", "--wait=false", check=False
