@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pinnace.kubelet.cri.pause_image import REFERENCE
+
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
@@ -42,5 +44,6 @@ class KubeletConfig:
     container_log_max_files: int = 5
     image_gc_high_threshold_percent: int = 85
     image_gc_low_threshold_percent: int = 80
+    pinned_images: tuple[str, ...] = (REFERENCE,)  # never collected: the sandbox image
     pods_per_core: int = 0
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing

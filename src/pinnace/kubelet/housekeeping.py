@@ -114,9 +114,12 @@ class Housekeeping:
     async def _rotate_for_ever(self) -> None:
         while True:
             await self._clock.sleep(ROTATE_SECONDS)
-            for pod in self._pleg:
-                for status in pod.running:
-                    await self._rotate(pod, status)
+            await self.rotate_logs()
+
+    async def rotate_logs(self) -> None:
+        for pod in self._pleg:
+            for status in pod.running:
+                await self._rotate(pod, status)
 
     async def _rotate(self, pod: PodRuntime, status: ContainerStatus) -> None:
         file = self._log_file(pod, status)

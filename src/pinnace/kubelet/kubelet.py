@@ -101,6 +101,7 @@ class Kubelet:
         self._tasks: asyncio.TaskGroup | None = None
         self._http: LifecycleHooks | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
+        self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
         self._assemble()
 
     def attach(
@@ -156,7 +157,7 @@ class Kubelet:
         )
         self._workers = PodWorkers(self._syncer, clock, config.sync_frequency_seconds)
         self._view = PodView(self._workers)
-        self._housekeeping = Housekeeping(
+        self.housekeeping = Housekeeping(
             config=config,
             clock=clock,
             runtime=self.runtime,
@@ -186,7 +187,8 @@ class Kubelet:
                 self._pods_informer.add_handler(self._pod_changed)
                 group.create_task(self._pods_informer.run())
                 await self._pods_informer.wait_synced()
-                group.create_task(keep_running("housekeeping", self._housekeeping.run, self._clock))
+                group.create_task(keep_running("housekeeping", self.housekeeping.run, self._clock))
+                group.create_task(keep_running("image collection", self.images.run, self._clock))
         finally:
             self._workers.stop()
             self._objects.close()

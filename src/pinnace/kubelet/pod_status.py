@@ -44,7 +44,7 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
         container_status(pod, one, runtime, seen, is_initialized=is_initialized or has_app)
         for one in pods.containers(pod)
     ]
-    phase = _phase_with_history(pod, inits, apps, given)
+    phase = _phase_with_history(pod, runtime, (inits, apps), given)
     status: dict[str, Any] = {
         "phase": phase,
         "startTime": old.get("startTime") or given.now,
@@ -79,7 +79,7 @@ def _init_done(container: dict[str, Any], entry: dict[str, Any]) -> bool:
 
 
 def _set_failure(status: dict[str, Any], old: dict[str, Any], given: StatusInputs) -> None:
-    if given.failed is not None:
+    if given.failed is not None and status["phase"] == "Failed":
         status["reason"], status["message"] = given.failed
     elif status["phase"] == "Failed":
         for field in ("reason", "message"):
@@ -102,14 +102,17 @@ def _set_addresses(pod: Object, runtime: PodRuntime, status: dict[str, Any], giv
 
 
 # -- phase --------------------------------------------------------------------------------------------------------
-def _phase_with_history(pod: Object, inits: Statuses, apps: Statuses, given: StatusInputs) -> str:
-    """A terminal phase is never left; Running does not go back to Pending."""
-    if given.failed is not None:
-        return "Failed"
+def _phase_with_history(
+    pod: Object, runtime: PodRuntime, statuses: tuple[Statuses, Statuses], given: StatusInputs
+) -> str:
+    """A terminal phase is never left, and not entered while anything of the pod runs."""
     old = pods.phase(pod)
     if old in pods.TERMINAL_PHASES:
         return old
-    return phase_of(pod, inits, apps, has_ended=given.observed.has_ended)
+    phase = phase_of(pod, *statuses, has_ended=given.observed.has_ended)
+    if given.failed is not None:
+        phase = "Failed"
+    return "Running" if phase in pods.TERMINAL_PHASES and runtime.running else phase
 
 
 def phase_of(pod: Object, inits: Statuses, apps: Statuses, *, has_ended: bool = False) -> str:

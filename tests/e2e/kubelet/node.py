@@ -155,7 +155,8 @@ def is_ready(pod: Object) -> bool:
 
 
 def container(pod: Object, name: str = "c", group: str = "containerStatuses") -> dict[str, Any]:
-    return next(one for one in pod["status"].get(group) or () if one["name"] == name)
+    unknown = {"restartCount": 0, "state": {}, "containerID": ""}
+    return next((one for one in pod["status"].get(group) or () if one["name"] == name), unknown)
 
 
 def waiting(pod: Object, name: str = "c", group: str = "containerStatuses") -> str:

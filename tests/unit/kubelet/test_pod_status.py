@@ -86,6 +86,12 @@ def test_a_deleted_pod_has_succeeded_or_failed() -> None:
     assert status_of(pod, seen(exited(code=137)), is_ending=True, has_ended=True)["phase"] == "Failed"
 
 
+def test_no_final_phase_while_a_sidecar_runs() -> None:
+    pod = make_pod(initContainers=[init("side", restartPolicy="Always")], restartPolicy="Never")
+    assert status_of(pod, seen(ran("side"), exited("c")))["phase"] == "Running"
+    assert status_of(pod, seen(exited("side", 137), exited("c")))["phase"] == "Succeeded"
+
+
 def test_init_containers_hold_the_pod_pending() -> None:
     pod = make_pod(initContainers=[init("one"), init("two")])
     status = status_of(pod, seen(exited("one"), ran("two")))
@@ -119,7 +125,11 @@ def test_transition_times_stay_while_the_status_does() -> None:
 
 
 def test_what_the_kubelet_fails_has_a_reason() -> None:
-    status = status_of(make_pod(), seen(ran()), failed=("Evicted", "low on memory"))
+    evicted = ("Evicted", "low on memory")
+    status = status_of(make_pod(), seen(ran()), failed=evicted)
+    assert status["phase"] == "Running"
+    assert "reason" not in status
+    status = status_of(make_pod(), seen(exited(code=137)), failed=evicted)
     assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", "low on memory")
 
 
