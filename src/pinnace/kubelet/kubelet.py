@@ -32,6 +32,7 @@ from pinnace.kubelet.cri.runtime import (
 )
 from pinnace.kubelet.cri_config import pod_log_dir
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
 from pinnace.kubelet.node_agent import NodeAgent
