@@ -287,3 +287,27 @@ async def test_new_nodes_are_tainted_and_pods_tolerate_five_minutes(client: Loca
     made = await client.create(r.PODS, pod("p"), "default")
     assert [t["tolerationSeconds"] for t in made["spec"]["tolerations"]] == [300, 300]
     assert made["spec"]["priority"] == 0
+
+
+async def test_an_update_that_creates_needs_the_right_to_create(api_server: ApiServerInProcess) -> None:
+    admin, jane = api_server.local_client(), api_server.local_client("jane", ())
+    rule = {
+        "verbs": ["update", "patch"],
+        "apiGroups": ["", "coordination.k8s.io"],
+        "resources": ["configmaps", "leases"],
+    }
+    group = "rbac.authorization.k8s.io"
+    role = {"kind": "ClusterRole", "apiVersion": f"{group}/v1", "metadata": {"name": "r"}, "rules": [rule]}
+    await admin.create(r.CLUSTER_ROLES, role)
+    binding = {
+        "kind": "ClusterRoleBinding", "apiVersion": f"{group}/v1", "metadata": {"name": "b"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "r"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "jane"}],
+    }  # fmt: skip
+    await admin.create(r.CLUSTER_ROLE_BINDINGS, binding)
+    body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c", "namespace": "default"}}
+    with pytest.raises(errors.Forbidden, match='cannot create resource "configmaps"'):
+        await jane.patch(r.CONFIG_MAPS, "c", body, "default", content_type=APPLY_PATCH, field_manager="x")
+    lease = {**body, "kind": "Lease", "apiVersion": "coordination.k8s.io/v1"}
+    with pytest.raises((errors.Forbidden, errors.NotFound)):
+        await jane.update(r.LEASES, lease)

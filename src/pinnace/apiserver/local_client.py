@@ -15,14 +15,16 @@ from pinnace.apimachinery.errors import StatusError, from_status
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.authn.user import AUTHENTICATED, User
 from pinnace.apiserver.authz.attributes import Attributes
-from pinnace.apiserver.filters.authorization import authorize, refusal
+from pinnace.apiserver.authz.refusal import refusal
+from pinnace.apiserver.filters.authorization import authorize
 from pinnace.apiserver.filters.errors import answer_errors
 from pinnace.apiserver.filters.request_info import resolve_request_info
 from pinnace.apiserver.handlers.dispatch import Dispatcher, no_such_resource
 from pinnace.apiserver.handlers.options import parse_scope
 from pinnace.apiserver.pipeline import compose
+from pinnace.apiserver.registry.base import private_copy
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
-from pinnace.apiserver.registry.generic import Registry, private_copy
+from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.request import Request, Response
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions

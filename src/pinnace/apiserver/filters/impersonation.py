@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.user import AUTHENTICATED, UNAUTHENTICATED, User
 from pinnace.apiserver.authz.attributes import Attributes
-from pinnace.apiserver.filters.authorization import refusal
+from pinnace.apiserver.authz.refusal import refusal
 from pinnace.apiserver.request import Answer, Handler, Request
 
 _EXTRA = "impersonate-extra-"

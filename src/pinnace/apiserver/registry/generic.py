@@ -1,24 +1,16 @@
 """The generic registry: create, update, patch and delete of any resource, by its strategy, on its storage.
 
 Order of a write: decode -> default -> mutating admission -> prepare -> validate -> validating admission -> storage. A resource that
-differs derives from `Registry` and overrides the hooks at the end of the class. Reads are in `registry/reading.py`.
+differs derives from `Registry` and overrides the hooks of `RegistryBase`. Reads go straight to the storage.
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import orjson
-
-from pinnace.api.resources import Resource
-from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import errors
-from pinnace.apimachinery.schema import Schema
-from pinnace.apiserver.admission.attributes import Admission, Operation
-from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.bodies import check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation
+from pinnace.apiserver.registry.base import Object, RegistryBase, private_copy, unstored
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import (
     carry_over,
@@ -29,51 +21,14 @@ from pinnace.apiserver.registry.metadata import (
 )  # fmt: skip
 from pinnace.apiserver.registry.patching import patcher
 from pinnace.apiserver.storage.item import Item
-from pinnace.apiserver.storage.object_storage import ObjectStorage
 from pinnace.apiserver.storage.options import Outcome
 
-if TYPE_CHECKING:
-    from pinnace.apiserver.registry.catalog import Registries
-
-Object = dict[str, Any]
 Produce = Callable[[Object], Object]
 Transform = Callable[[Item], Awaitable[Object | Outcome]]
 _NAME_ATTEMPTS = 8
 
 
-def private_copy(obj: Object) -> Object:
-    """Decoding what was encoded is several times faster than `copy.deepcopy` for JSON values."""
-    copied: Object = orjson.loads(orjson.dumps(obj))
-    return copied
-
-
-def unstored(obj: Object, revision: int = 0) -> Item:
-    """What a dry run answers: an item that was never written."""
-    metadata = obj["metadata"]
-    if revision:
-        metadata["resourceVersion"] = str(revision)
-    return Item(
-        "", orjson.dumps(obj), revision, namespace=metadata.get("namespace", ""), name=metadata["name"], labels={},
-        fields={}, obj=obj,
-    )  # fmt: skip
-
-
-class Registry:
-    converts = False  # whether `served` differs from what is stored
-
-    def __init__(
-        self, row: Resource, storage: ObjectStorage, strategy: Strategy, shared: "Registries"
-    ) -> None:
-        self.row, self.storage, self.strategy, self.shared = row, storage, strategy, shared
-
-    @cached_property
-    def schema(self) -> Schema | None:
-        return self.shared.schemas.for_gvk(self.row.gvk)
-
-    @property
-    def admission(self) -> Chain:
-        return self.shared.admission
-
+class Registry(RegistryBase):
     # -- create ---------------------------------------------------------------------------------------------
     async def create(
         self,
@@ -127,29 +82,6 @@ class Registry:
             return unstored(obj)
         raise errors.already_exists(self.row.gvr.resource, metadata["name"], self.row.gvr.group)
 
-    def _place(self, obj: Object, namespace: str) -> None:
-        """Kind, version and namespace of the body must agree with the URL."""
-        row = self.row
-        kind, version = obj.setdefault("kind", row.kind), obj.setdefault("apiVersion", row.gvr.api_version)
-        if kind != row.kind or version != row.gvr.api_version:
-            raise errors.BadRequest(
-                f"{kind} in version {version!r} cannot be handled as a {row.kind}: "
-                f"no kind {kind!r} is registered for version {version!r}".replace("'", '"')
-            )
-        given = obj["metadata"].get("namespace", "")
-        if not row.namespaced:
-            obj["metadata"].pop("namespace", None)
-        elif given and given != namespace:
-            raise errors.BadRequest(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        else:
-            obj["metadata"]["namespace"] = namespace
-
-    def _judge(self, causes: list[errors.Cause], obj: Object) -> None:
-        if causes:
-            raise errors.invalid(self.row.kind, obj["metadata"].get("name", ""), causes, self.row.gvr.group)
-
     # -- update and patch -----------------------------------------------------------------------------------
     async def update(
         self,
@@ -186,6 +118,7 @@ class Registry:
                 or obj["metadata"].get("resourceVersion")
             ):
                 raise
+        await self._require_create(name, namespace, ctx)
         return await self.create(obj, namespace, ctx)
 
     async def patch(
@@ -234,6 +167,7 @@ class Registry:
             except errors.NotFound:
                 if subresource:
                     raise
+            await self._require_create(name, namespace, ctx)
             try:
                 new = self._merged(None, applied, ctx, "")
                 return await self.create(new, namespace, ctx, applied=True), True
@@ -246,14 +180,6 @@ class Registry:
         return server_side.apply(
             live, applied, manager=ctx.manager, force=ctx.force, now=ctx.now, api_version=self.row.gvr.api_version,
             subresource=subresource, schema=self.schema,
-        )  # fmt: skip
-
-    def _record(self, old: Object | None, new: Object, ctx: WriteContext, subresource: str = "") -> None:
-        from pinnace.apimachinery.apply import managed_fields
-
-        managed_fields.record_update(
-            old, new, manager=ctx.manager, now=ctx.now, api_version=self.row.gvr.api_version, subresource=subresource,
-            schema=self.schema,
         )  # fmt: skip
 
     async def change(
@@ -288,16 +214,6 @@ class Registry:
         wanted = await transform(current)
         return current if isinstance(wanted, Outcome) else unstored(wanted, current.revision)
 
-    def _check_identity(self, new: Object, current: Object) -> None:
-        row, metadata, stored = self.row, new["metadata"], current["metadata"]
-        version = metadata.get("resourceVersion")
-        if version not in (None, "", "0", stored["resourceVersion"]):
-            raise errors.conflict(row.gvr.resource, stored["name"], errors.OBJECT_MODIFIED, row.gvr.group)
-        check_preconditions(
-            current, uid=metadata.get("uid", ""), resource_version="", resource=row.gvr.resource,
-            group=row.gvr.group,
-        )  # fmt: skip
-
     async def _next(
         self, new: Object, current: Object, ctx: WriteContext, subresource: str, applied: bool
     ) -> Object | Outcome:
@@ -319,17 +235,6 @@ class Registry:
         if deletion.is_finished(new) and self.may_vanish(new):
             return Outcome.DELETE
         return Outcome.KEEP if same_but_for_bookkeeping(new, current) else new
-
-    def _prepare_update(self, new: Object, current: Object, subresource: str) -> None:
-        if subresource == "status":
-            self.strategy.prepare_status_update(new, current)
-        else:
-            self.strategy.prepare_update(new, current)
-
-    def _validate_update(self, new: Object, current: Object, subresource: str) -> list[errors.Cause]:
-        if subresource == "status":
-            return self.strategy.validate_status_update(new, current)
-        return self.strategy.validate_update(new, current)
 
     # -- delete ---------------------------------------------------------------------------------------------
     async def delete(
@@ -354,55 +259,3 @@ class Registry:
 
         item = await self._write(name, namespace, transform, ctx)
         return item, gone
-
-    # -- answers --------------------------------------------------------------------------------------------
-    def served(self, item: Item) -> bytes:
-        """The item's bytes in the version of this resource; the stored bytes unless versions differ."""
-        return item.raw
-
-    def served_object(self, item: Item) -> Object:
-        """The same, decoded: shared and read-only."""
-        return item.obj
-
-    def to_stored(self, obj: Object) -> Object:
-        """From this resource's version to the one that is stored, where they differ."""
-        return obj
-
-    def from_stored(self, obj: Object) -> Object:
-        return obj
-
-    # -- hooks ----------------------------------------------------------------------------------------------
-    def mark_deleted(self, current: Object, options: DeleteOptions, ctx: WriteContext) -> Object | None:
-        """The object as it stays while it terminates, or None when it goes at once."""
-        return deletion.marked(current, options, ctx.now, self.grace_of)
-
-    def grace_of(self, current: Object, asked: int | None) -> int:
-        return 0
-
-    def may_vanish(self, obj: Object) -> bool:
-        """Whether an object without finalizers and grace period may leave the store."""
-        return True
-
-    async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
-        """A last judgement that needs more than the object: may raise."""
-
-    def reserving(self, new: Object, ctx: WriteContext) -> AbstractAsyncContextManager[None]:
-        """Entered around a create: what the kind takes from a pool (addresses, ports), given back if the write fails."""
-        return nullcontext()
-
-    def _admission(
-        self,
-        operation: Operation,
-        ctx: WriteContext,
-        namespace: str,
-        *,
-        obj: Object | None = None,
-        old: Object | None = None,
-        name: str = "",
-        subresource: str = "",
-    ) -> Admission:
-        name = name or ((obj or old or {}).get("metadata") or {}).get("name", "")
-        return Admission(
-            operation, self.row, ctx.user, ctx.now, namespace, name, subresource, obj, old, ctx.dry_run,
-            warn=ctx.warn,
-        )  # fmt: skip

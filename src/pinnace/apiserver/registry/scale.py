@@ -8,7 +8,8 @@ from pinnace.apimachinery.errors import Cause
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode, decode_object
 from pinnace.apiserver.handlers.options import write_context
 from pinnace.apiserver.negotiation import negotiate, require_body_type
-from pinnace.apiserver.registry.generic import Registry, private_copy
+from pinnace.apiserver.registry.base import private_copy
+from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.registry.patching import PATCH_TYPES, patcher
 from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
