@@ -70,6 +70,7 @@ class LineFilter:
         self._remaining = options.limit
         self._rest = b""
         self._at_line_start = True
+        self._is_recent = options.since is None
 
     @property
     def is_full(self) -> bool:
@@ -91,17 +92,20 @@ class LineFilter:
         time, stream, tags, text = parts
         if self._options.stream and stream.decode("ascii", "replace") != self._options.stream:
             return b""
-        if self._options.since is not None and not self._is_recent(time):
+        if not self._is_recent and not self._reaches_since(time):
             return b""
         prefix = time + b" " if self._options.timestamps and self._at_line_start else b""
         self._at_line_start = not tags.startswith(b"P")
         return prefix + text + (b"\n" if self._at_line_start else b"")
 
-    def _is_recent(self, time: bytes) -> bool:
+    def _reaches_since(self, time: bytes) -> bool:
+        """Times only grow in a file, so what follows the first recent line is recent, too."""
         try:
-            return self._options.since is None or parse_time(time.decode("ascii")) >= self._options.since
+            since = self._options.since
+            self._is_recent = since is None or parse_time(time.decode("ascii")) >= since
         except ValueError:
             return False
+        return self._is_recent
 
 
 def tail_start(file: BinaryIO, lines: int) -> int:

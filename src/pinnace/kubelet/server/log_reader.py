@@ -32,6 +32,7 @@ async def read_log(
             if data := file.read(BLOCK):
                 if out := lines.feed(data):
                     yield out
+                await clock.sleep(0)  # a long file must not keep everybody else waiting
             elif not options.follow:
                 return
             elif _is_rotated(path, file):
