@@ -96,6 +96,15 @@ class RegistryBase:
             group=row.gvr.group,
         )  # fmt: skip
 
+    def _require_version(self, obj: Object) -> None:
+        """Some kinds are updated only by those who say which version they have seen."""
+        if obj["metadata"].get("resourceVersion") or self.strategy.allows_unconditional_update:
+            return
+        cause = errors.Cause(
+            "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
+        )  # fmt: skip
+        raise errors.invalid(self.row.kind, obj["metadata"].get("name", ""), [cause], self.row.gvr.group)
+
     async def _require_create(self, name: str, namespace: str, ctx: WriteContext) -> None:
         """An update or apply that turns out to create needs the right to create."""
         gvr = self.row.gvr

@@ -101,16 +101,14 @@ class Registry(RegistryBase):
             raise errors.BadRequest(
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
-        if not obj["metadata"].get("resourceVersion") and not self.strategy.allows_unconditional_update:
-            cause = errors.Cause(
-                "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
-            )  # fmt: skip
-            raise errors.invalid(self.row.kind, name, [cause], self.row.gvr.group)
         self.strategy.default(obj)
+
+        def produce(_: Object) -> Object:
+            self._require_version(obj)
+            return private_copy(obj)
+
         try:
-            return await self.change(
-                name, namespace, lambda _: private_copy(obj), ctx, subresource=subresource
-            )
+            return await self.change(name, namespace, produce, ctx, subresource=subresource)
         except errors.NotFound:
             if (
                 subresource
