@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 3 * 1024 * 1024
 COMPRESS_ABOVE = 128 * 1024
+_READING = frozenset(("GET", "HEAD"))
 _COMPRESSION_LEVEL = 1  # as upstream: fast beats small on a local network
 
 
@@ -32,11 +33,22 @@ class Edge:
     def __init__(self, handler: Handler, services: Services) -> None:
         self._handler, self._services = handler, services
         self._streams: set[asyncio.Task[object]] = set()
+        self._changes: set[asyncio.Future[Answer]] = set()
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         request = self._request(http)
-        answer = await self._handler(request)
+        if http.method in _READING:
+            answer = await self._handler(request)
+        else:
+            answer = await self._finish(request)
         return await self._write(http, answer)
+
+    async def _finish(self, request: Request) -> Answer:
+        """A change that has begun is brought to its end, also when the client goes away: the store may have taken it."""
+        work = asyncio.ensure_future(self._handler(request))
+        self._changes.add(work)
+        work.add_done_callback(self._changes.discard)
+        return await asyncio.shield(work)
 
     def end_streams(self) -> None:
         """Stop every watch and upgraded connection: part of a graceful shutdown."""
