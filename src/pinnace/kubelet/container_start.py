@@ -73,8 +73,9 @@ class ContainerStarter:
             await self._run(container_id)
             self._recorder.event(pod, "Normal", "Started", "Container started", field_path=where)
         except StartError as error:
-            shown = error.reason if error.reason in IMAGE_REASONS else error.message
-            self._recorder.event(pod, "Warning", "Failed", f"Error: {shown}", field_path=where)
+            if error.is_news:
+                shown = error.reason if error.reason in IMAGE_REASONS else error.message
+                self._recorder.event(pod, "Warning", "Failed", f"Error: {shown}", field_path=where)
             raise
         await self._post_start(context, container, container_id)
 

@@ -6,7 +6,7 @@ import binascii
 import json
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
@@ -18,13 +18,18 @@ from pinnace.kubelet.pod_record import field_path
 
 log = logging.getLogger(__name__)
 
+SHOWN_SECONDS = 2.0  # how long a failed pull is ErrImagePull before it becomes ImagePullBackOff
+
 
 class StartError(Exception):
-    """A container cannot start: `reason` is the waiting reason, `retry_after` when to look again (None: the usual)."""
+    """A container cannot start: `reason` is the waiting reason, `retry_after` when to look again (None: the usual),
+    `is_news` whether an event shall tell it."""
 
-    def __init__(self, reason: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, message: str, retry_after: float | None = None, *, is_news: bool = True
+    ) -> None:
         super().__init__(message)
-        self.reason, self.message, self.retry_after = reason, message, retry_after
+        self.reason, self.message, self.retry_after, self.is_news = reason, message, retry_after, is_news
 
 
 class Images:
@@ -85,10 +90,7 @@ class Images:
         key = f"{pod['metadata'].get('uid', '')}_{wanted}"
         now = self._clock.monotonic()
         if remaining := self._backoff.remaining(key, self._backoff.updated(key), now):
-            message = f'Back-off pulling image "{wanted}"'
-            self._recorder.event(pod, "Normal", "BackOff", message, field_path=where)
-            last = self._last_error.get(key, "")
-            raise StartError("ImagePullBackOff", f"{message}: {last}" if last else message, remaining)
+            self._raise_back_off(pod, wanted, where, remaining)
         self._recorder.event(pod, "Normal", "Pulling", f'Pulling image "{wanted}"', field_path=where)
         async with self._slots:
             begun = self._clock.monotonic()
@@ -98,8 +100,8 @@ class Images:
             self._backoff.next(key, ended)
             text = f'Failed to pull image "{wanted}": {error}'
             self._recorder.event(pod, "Warning", "Failed", text, field_path=where)
-            self._last_error[key] = f"ErrImagePull: {error}"
-            raise StartError("ErrImagePull", str(error), min(2.0, self._backoff.wait_of(key)))
+            self._last_error[key] = str(error)
+            raise StartError("ErrImagePull", str(error), SHOWN_SECONDS)
         image = await self._runtime.image_status(wanted)
         if image is None:
             raise StartError(
@@ -114,6 +116,18 @@ class Images:
         self._recorder.event(pod, "Normal", "Pulled", text, field_path=where)
         log.debug("pulled %s", reference)
         return image
+
+    def _raise_back_off(self, pod: Object, wanted: str, where: str, remaining: float) -> NoReturn:
+        """A failure stays ErrImagePull for a moment, so that whoever looks sees it, whatever else woke the pod."""
+        key = f"{pod['metadata'].get('uid', '')}_{wanted}"
+        last, age = self._last_error.get(key, ""), self._clock.monotonic() - self._backoff.updated(key)
+        if age < SHOWN_SECONDS:
+            raise StartError("ErrImagePull", last, SHOWN_SECONDS - age, is_news=False)
+        message = f'Back-off pulling image "{wanted}"'
+        self._recorder.event(pod, "Normal", "BackOff", message, field_path=where)
+        raise StartError(
+            "ImagePullBackOff", f"{message}: ErrImagePull: {last}" if last else message, remaining
+        )
 
     async def _try_pull(self, wanted: str, auths: list[Config | None]) -> CriError | None:
         """Try each credential until one works; the last error otherwise."""

@@ -271,7 +271,13 @@ class Kubelet:
         return self.cgroups.path(pod)
 
     def restart_container(
-        self, uid: str, container_id: str, reason: str, message: str, *, grace_period_seconds: int | None = None
+        self,
+        uid: str,
+        container_id: str,
+        reason: str,
+        message: str,
+        *,
+        grace_period_seconds: int | None = None,
     ) -> None:
         status = next((one for one in self.containers(uid) if one.id == container_id), None)
         record = self._workers.record(uid)

@@ -316,6 +316,8 @@ def unsupported(pod: Object) -> str:
         return f'failed to get sandbox runtime: RuntimeClass.node.k8s.io "{name}" not found'
     if pod["spec"].get("hostUsers") is False:
         return "user namespaces are not supported by this kubelet"
+    if pod["spec"].get("resourceClaims"):
+        return "dynamic resources (resourceClaims) are not supported by this kubelet"
     return ""
 
 

@@ -45,6 +45,8 @@ def container_mounts(
     container: dict[str, Any], paths: Mapping[str, Path], environment: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """CRI mounts of the container's `volumeMounts`; raises ConfigError."""
+    if container.get("volumeDevices"):
+        raise ConfigError("volumeDevices (raw block volumes) are not supported on this node")
     mounts = []
     for mount in container.get("volumeMounts") or ():
         volume = mount["name"]
