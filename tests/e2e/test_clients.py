@@ -79,6 +79,7 @@ def _log(core: Any, namespace: str) -> str:
         return ""
 
 
+@pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported")  # kr8s knows up to 1.35
 async def test_kr8s_scales_and_waits(space: Space) -> None:
     client = await kr8s.asyncio.api(kubeconfig=str(space.cluster.kubeconfig))
     made = await kr8s.asyncio.objects.Deployment(

@@ -41,7 +41,7 @@ def test_a_day_with(space: Space, version: str) -> None:
     assert run("explain", "deploy.spec.replicas")
     assert run("auth", "can-i", "get", "pods") == "yes\n"
     assert run("scale", "deploy/d", "--replicas=0") == "deployment.apps/d scaled\n"
-    until(lambda: not space.pods("app=d"))
+    until(lambda: not space.pods("app=d"), within=60)  # the grace period alone is 30 s
     assert (
         run("delete", "deploy,svc", "d")
         == f'deployment.apps "d" deleted{_where(space, version)}\nservice "d" deleted{_where(space, version)}\n'
