@@ -2,7 +2,7 @@
 
 Every message starts with the number of its channel. v4 added the `Status` JSON on the error channel, v5 the CLOSE signal
 (a message of two bytes, 255 and the channel that ends). In the base64 variants messages are text: the digit of the channel, then base64.
-Left out: nothing of remotecommand; port-forward over v4 channels is spliced to the runtime unread.
+Left out: port-forward over v4 channels, which is spliced to the runtime unread.
 https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/kubelet/pkg/cri/streaming/remotecommand/websocket.go
 """
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from pinnace.component.clock import Clock, RealClock
 from pinnace.net.splice import splice
 from pinnace.net.streams import ByteStream, Inbox, SocketStream
 
 Headers = Sequence[tuple[str, str]]
+REAL_CLOCK = RealClock()
+CONNECT_SECONDS = 30.0
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
 HOP_BY_HOP = {
@@ -60,20 +63,28 @@ class UpgradeAnswer:
 
 
 async def request_upgrade(
-    address: Address, method: str, target: str, headers: Iterable[tuple[str, str]]
+    address: Address,
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    *,
+    clock: Clock = REAL_CLOCK,
 ) -> UpgradeAnswer:
     """Send the request and read the answer's head. An answer other than 101 comes with its body, the stream closed.
 
-    Raises ConnectionError (or another OSError) when there is no server, or no HTTP answer. The caller sets the
-    deadline and sends Connection and Upgrade among `headers`.
+    `headers` contain Connection and Upgrade. Raises ConnectionError (or another OSError) when there is no server, or no
+    HTTP answer; TimeoutError, which is one, when connecting takes too long.
     """
-    stream = await SocketStream.connect(
+    connecting = SocketStream.connect(
         address.host, address.port, tls=address.tls, server_name=address.server_name
     )
+    stream = await clock.wait_for(connecting, CONNECT_SECONDS)
     try:
         own_host = [("Host", f"{address.host}:{address.port}")]
         lines = [f"{name}: {value}\r\n" for name, value in (*own_host, *headers)]
-        await stream.write(f"{method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1"))
+        await stream.write(
+            f"{method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("utf-8", "surrogateescape")
+        )
         head = await _read_until(stream, b"\r\n\r\n", MAX_HEAD)
         status, reason, answer_headers = _parse_head(head)
         if status == 101:
@@ -201,13 +212,18 @@ def forwarded_headers(request: web.BaseRequest, *, without: Iterable[str] = ()) 
 
 
 async def proxy_upgrade(
-    request: web.BaseRequest, address: Address, target: str, headers: Iterable[tuple[str, str]]
+    request: web.BaseRequest,
+    address: Address,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    *,
+    clock: Clock = REAL_CLOCK,
 ) -> web.StreamResponse:
     """Repeat the client's upgrade request at `address` and splice; an answer other than 101 is handed to the client.
 
     Raises OSError when the backend cannot be reached: nothing was sent to the client yet.
     """
-    answer = await request_upgrade(address, request.method, target, headers)
+    answer = await request_upgrade(address, request.method, target, headers, clock=clock)
     if not answer.switched:
         kept = {"content-type", "x-accepted-stream-protocol-versions"}
         shown = {name: value for name, value in answer.headers if name.lower() in kept}

@@ -32,7 +32,6 @@ from pinnace.net.websocket import (
 SPDY = "SPDY/3.1"
 PORT_FORWARD = "portforward.k8s.io"
 TUNNEL = f"{SPDY}+{PORT_FORWARD}"
-CONNECT_SECONDS = 30.0
 NOT_FOR_THE_RUNTIME = ("Authorization", "Cookie")
 
 
@@ -122,7 +121,7 @@ class Streaming:
         address, target = _address(url)
         headers = forwarded_headers(request, without=NOT_FOR_THE_RUNTIME)
         try:
-            return await proxy_upgrade(request, address, target, headers)
+            return await proxy_upgrade(request, address, target, headers, clock=self._clock)
         except OSError as error:
             raise Refusal(502, f"error dialing the container runtime: {error}") from error
 
@@ -131,9 +130,7 @@ class Streaming:
         headers = [("Connection", "Upgrade"), ("Upgrade", SPDY)]
         headers += [(STREAM_PROTOCOL_HEADER, version) for version in versions]
         try:
-            answer = await self._clock.wait_for(
-                request_upgrade(address, "POST", target, headers), CONNECT_SECONDS
-            )
+            answer = await request_upgrade(address, "POST", target, headers, clock=self._clock)
         except OSError as error:
             raise Refusal(502, f"error dialing the container runtime: {error}") from error
         if not answer.switched:
