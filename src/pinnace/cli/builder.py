@@ -78,7 +78,9 @@ def _named(session: Session, arguments: list[str], namespace: str) -> Iterator[S
 
 def _one(session: Session, argument: str, namespace: str) -> Selection:
     kind, _, name = argument.partition("/")
-    if not kind or not name or "/" in name:
+    if "/" in name:
+        raise CliError("arguments in resource/name form may not have more than one slash")
+    if not kind or not name:
         raise CliError("arguments in resource/name form must have a single resource and name")
     resource = session.mapper.find(kind)
     return Selection(resource, name, namespace if resource.namespaced else "")
@@ -142,7 +144,25 @@ def fetch(session: Session, one: Selection, flags: Values) -> list[Object]:
     """The objects that a selection stands for, each with kind and apiVersion."""
     if one.name:
         return [session.http.get(one.path)]
-    return items_of(session.http.get(one.path, list_query(flags)), one.resource)
+    return items_of(listing(session, one, list_query(flags)), one.resource)
+
+
+def listing(
+    session: Session, one: Selection, query: dict[str, str], accept: str = "application/json"
+) -> Object:
+    """A list; errors say what was looked for."""
+    try:
+        found: Object = session.http.get(one.path, query, accept=accept)
+    except ServerError as error:
+        if error.reason not in ("BadRequest", "NotFound"):
+            raise
+        what = f'"{one.resource.group}/{one.resource.version}, Resource={one.resource.name}"'
+        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        about = f"Unable to list {what}"
+        if labels or fields:
+            about = f'Unable to find {what} that match label selector "{labels}", field selector "{fields}"'
+        raise ServerError({**error.status, "message": f"{about}: {error}"}) from error
+    return found
 
 
 def items_of(listed: Object, resource: Resource) -> list[Object]:

@@ -19,7 +19,7 @@ def progress_of(resource: Resource, obj: Object) -> Progress:
         resource.name
     )
     if reader is None:
-        raise CliError(f'no status viewer has been implemented for "{resource.kind}"')
+        raise CliError(f"no status viewer has been implemented for {resource.kind}")
     status = obj.get("status") or {}
     if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
         noun = {"deployments": "deployment", "daemonsets": "daemon set", "statefulsets": "statefulset"}[

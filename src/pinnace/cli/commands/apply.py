@@ -145,8 +145,7 @@ def _patch(session: Session, flags: Values, one: Selection, manifest: Object, cu
         if error.reason in ("Invalid", "Conflict"):
             raise
         raise _patch_error(error, one, patch) from error
-    same = changed["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
-    _done(flags, one, changed, "unchanged" if same else "configured")
+    _done(flags, one, changed, "configured")
 
 
 def _patch_error(error: ServerError, one: Selection, patch: Object) -> CliError:

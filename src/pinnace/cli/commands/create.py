@@ -71,6 +71,14 @@ def validation(flags: Values) -> dict[str, str]:
     return {"fieldValidation": VALIDATION[chosen]}
 
 
+_FAILED = {
+    "ConfigMap": "configmap:",
+    "Deployment": "deployment:",
+    "Secret": "secret",
+    "ServiceAccount": "serviceaccount:",
+}
+
+
 def from_flags(make: "generators.Generator") -> Run:
     """The run function of a subcommand whose manifest comes from its flags."""
 
@@ -80,7 +88,13 @@ def from_flags(make: "generators.Generator") -> Run:
         except generators.WrongName as error:
             raise CliError(f"{error}\nSee '{session.path} -h' for help and examples") from error
         for manifest in manifests:
-            create_one(session, flags, generated(session, flags, manifest))
+            try:
+                create_one(session, flags, generated(session, flags, manifest))
+            except ServerError as error:
+                words = _FAILED.get(manifest["kind"])
+                if words is None or error.reason == "Invalid":
+                    raise
+                raise CliError(f"failed to create {words} {error}") from error
         return 0
 
     return run_generator

@@ -42,7 +42,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     first, found = True, False
     for one in chosen:
         try:
-            objects = _objects(session, flags, one)
+            objects, by_prefix = _objects(session, flags, one)
         except ServerError as error:
             errors.append(error)
             continue
@@ -51,6 +51,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             found = True
             writer = Writer()
             describe(session, obj, writer, show_events=flags["show-events"])
+            if by_prefix:  # kubectl ends these with an empty line, and puts none between them
+                sys.stdout.write(writer.text() + "\n")
+                continue
             sys.stdout.write(("" if first else "\n\n") + writer.text())
             first = False
     if not found and not errors:
@@ -59,10 +62,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     return 0
 
 
-def _objects(session: Session, flags: Values, one: Selection) -> list[Object]:
-    """By name, or, when there is none of this name, all whose name begins so."""
+def _objects(session: Session, flags: Values, one: Selection) -> tuple[list[Object], bool]:
+    """By name, or, when there is none of this name, all whose name begins so (then True)."""
     try:
-        return fetch(session, one, flags)
+        return fetch(session, one, flags), False
     except ServerError as error:
         if not one.name or not not_found(error):
             raise
@@ -73,7 +76,7 @@ def _objects(session: Session, flags: Values, one: Selection) -> list[Object]:
         ]
         if not begun:
             raise
-        return begun
+        return begun, True
 
 
 def describer(one: Selection) -> Describe:

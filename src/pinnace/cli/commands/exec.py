@@ -6,7 +6,7 @@ from typing import Any
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.pods_of import containers, default_container, one_pod
+from pinnace.cli.pods_of import default_container, one_pod
 from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
@@ -20,17 +20,18 @@ def run_exec(session: Session, flags: Values, arguments: list[str]) -> int:
                 "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\n"
                 f"See '{session.path} -h' for help and examples"
             )
-        raise CliError(f"you must specify at least one command for the container\nSee '{session.path} -h' for help and examples"
-                       if arguments else f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples")  # fmt: skip
+        if arguments:
+            raise CliError("you must specify at least one command for the container")
+        raise CliError(
+            f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples"
+        )
     names, command = arguments[:split], arguments[split:]
     if len(names) != 1:
         raise CliError(
             f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples"
         )
     if not command:
-        raise CliError(
-            f"you must specify at least one command for the container\nSee '{session.path} -h' for help and examples"
-        )
+        raise CliError("you must specify at least one command for the container")
     pod = one_pod(session, flags, names[0])
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         raise CliError(
@@ -55,10 +56,6 @@ def _connect(session: Session, flags: Values, pod: Object, verb: str, query: lis
     from pinnace.cli.remote_command import RemoteCommand
 
     container = flags["container"] or default_container(pod, quiet=flags["quiet"])
-    if container not in containers(pod):
-        raise CliError(
-            f"container {container} not found in pod {pod['metadata']['name']}_{pod['metadata']['namespace']}"
-        )
     terminal = flags["tty"]
     if terminal and flags["stdin"] and not sys.stdin.isatty():
         warn("Unable to use a TTY - input is not a terminal or the right kind of file")

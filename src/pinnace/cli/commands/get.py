@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from pinnace.cli import printers
-from pinnace.cli.builder import Selection, items_of, list_query, raise_all, select
+from pinnace.cli.builder import Selection, items_of, list_query, listing, raise_all, select
 from pinnace.cli.command import FILES, OUTPUT, SELECTION, Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -57,10 +57,10 @@ def read(
     query = {**list_query(flags), **more}
     if flags["chunk-size"]:
         query["limit"] = str(flags["chunk-size"])
-    found = session.http.get(one.path, query, accept=accept)
+    found = listing(session, one, query, accept)
     part = "rows" if found.get("kind") == "Table" else "items"
     while token := (found["metadata"].get("continue") if "metadata" in found else ""):
-        further = session.http.get(one.path, {**query, "continue": token}, accept=accept)
+        further = listing(session, one, {**query, "continue": token}, accept)
         found[part] = [*(found.get(part) or ()), *(further.get(part) or ())]
         found["metadata"] = further["metadata"]
     return found

@@ -64,9 +64,7 @@ def target(one: Selection, known: dict[int, Object], wanted: int) -> int:
             raise CliError(f"unable to find specified revision {wanted} in history")
         return wanted
     if len(known) < 2:
-        raise CliError(
-            "no rollout history found for deployment" if not known else "no last revision to roll back to"
-        )
+        raise CliError(f'no rollout history found for {one.resource.kind.lower()} "{one.name}"')
     return sorted(known)[-2]
 
 

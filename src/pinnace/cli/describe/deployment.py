@@ -37,8 +37,9 @@ def describe(session: Session, obj: Object, writer: Writer, *, show_events: bool
     pod_template_text(spec["template"], writer)
     write_conditions(writer, status.get("conditions") or [])
     old, new = _replica_sets(session, obj)
-    writer.line(f"OldReplicaSets:\t{_listed(old)}")
-    writer.line(f"NewReplicaSet:\t{_listed(new)}")
+    if old or new:
+        writer.line(f"OldReplicaSets:\t{_listed(old)}")
+        writer.line(f"NewReplicaSet:\t{_listed(new)}")
     if show_events:
         write_events(writer, events_of(session, obj))
 

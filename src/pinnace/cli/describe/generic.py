@@ -51,5 +51,7 @@ _ACRONYMS = {"api": "API", "url": "URL", "uid": "UID", "osb": "OSB", "guid": "GU
 
 def smart_label(field: str) -> str:
     """`creationTimestamp` -> `Creation Timestamp`."""
+    if not field.replace("-", "").isalpha():
+        return field
     parts = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])|[^A-Za-z0-9]+", field)
     return " ".join(_ACRONYMS.get(part.lower(), part[:1].upper() + part[1:]) for part in parts)

@@ -67,8 +67,7 @@ def _lease(session: Session, name: str, writer: Writer) -> None:
     try:
         lease = session.http.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}")
     except ServerError as error:
-        writer.line("Lease:")
-        writer.line(f"Failed to get lease: {error}")
+        writer.line(f"Lease:\tFailed to get lease: {error}")
         return
     spec = lease.get("spec") or {}
     writer.line("Lease:")

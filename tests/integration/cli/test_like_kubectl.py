@@ -1,0 +1,243 @@
+"""`pinnace` beside the real kubectl on one server: the same output, the same errors, the same exit code, byte for byte.
+
+Each command runs with both programs; ages may tick over between the two, so a difference is looked at three times.
+"""
+
+import asyncio
+import difflib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pinnace.api import resources as r
+from pinnace.testing.api_server import ApiServerInProcess
+
+Program = Callable[..., Awaitable[tuple[int, str, str]]]
+MANIFEST = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      initContainers: [{name: setup, image: busybox, command: [sh, -c, "echo a\\necho b"]}]
+      containers:
+      - name: web
+        image: nginx:1.25
+        ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]
+        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 128Mi}}
+        env: [{name: A, value: "1"}, {name: S, valueFrom: {secretKeyRef: {name: s, key: k, optional: true}}}]
+        envFrom: [{configMapRef: {name: cfg}}]
+        livenessProbe: {httpGet: {path: /, port: 80}}
+        readinessProbe: {exec: {command: [cat, /ready]}, initialDelaySeconds: 3}
+        volumeMounts: [{name: data, mountPath: /data}, {name: cfg, mountPath: /etc/cfg, readOnly: true, subPath: a}]
+      volumes: [{name: data, emptyDir: {}}, {name: cfg, configMap: {name: cfg}}, {name: host, hostPath: {path: /srv}}]
+      nodeSelector: {disk: ssd}
+      tolerations: [{key: a, operator: Exists, effect: NoSchedule}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: one, labels: {app: one}, annotations: {note: "two\\nlines"}}
+spec:
+  containers:
+  - {name: main, image: busybox, command: [sleep, "1000"], env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}
+  - {name: side, image: busybox}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, name: http, targetPort: 80, nodePort: 30080}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cfg}
+data: {a: "1", text: "several\\nlines\\n", odd: "yes"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+stringData: {k: v}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  tls: [{hosts: [web.example.com], secretName: tls}]
+  rules: [{host: web.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+"""  # fmt: skip
+NODE = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {
+        "name": "n1",
+        "labels": {"kubernetes.io/hostname": "n1", "node-role.kubernetes.io/worker": ""},
+    },
+    "spec": {"taints": [{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]},
+    "status": {
+        "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+        "allocatable": {"cpu": "3500m", "memory": "7Gi", "pods": "110"},
+        "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
+        "nodeInfo": {"kubeletVersion": "v1.36.0", "osImage": "Debian", "kernelVersion": "6.1"},
+    },
+}
+
+READING = [
+    "get pods", "get po", "get pods,svc", "get all", "get pods -o wide", "get pods --show-labels", "get pods -L app",
+    "get pods -l app=one", "get pods -l app=none", "get pods -l app in (", "get pods --no-headers", "get pod/one svc/web",
+    "get pods -o name", "get pods -A", "get pod one -o yaml", "get pod one -o json", "get pods -o yaml", "get deploy web -o yaml",
+    "get cm cfg -o yaml", "get secret s -o json", "get svc web -o yaml", "get ingress web -o yaml", "get nodes n1 -o yaml",
+    "get pods -o jsonpath={.items[*].metadata.name}", "get pod one -o jsonpath={.spec.containers[1].name}",
+    "get pods -o custom-columns=NAME:.metadata.name,IMAGES:.spec.containers[*].image,NONE:.x.y",
+    "get pods -o custom-columns=NAME", "get pods -o nonsense", "get pods -o jsonpath={.x", "get pods --sort-by=.metadata.name",
+    "get pods --field-selector metadata.name=one", "get pods --field-selector nope=1", "get pods nope", "get pods one nope",
+    "get nope", "get pods/one/x", "get pods one svc/web", "get pods one -A", "get -n nope pods", "get nodes",
+    "get nodes -o wide", "get events", "get cm", "get secret", "get ns", "get deploy,rs", "get pods one --ignore-not-found",
+    "get pods nope --ignore-not-found", "get --raw /version", "get --raw /nope", "get PODS", "get Pod one",
+    "get deployments.apps", "get deployments.v1.apps web", "get lease -A", "get ep", "get sa", "get clusterroles -o name",
+    "describe pod one", "describe pods", "describe deploy web", "describe svc web", "describe ingress web", "describe node n1",
+    "describe cm cfg", "describe secret s", "describe sa default", "describe ns default", "describe pod nope", "describe nope",
+    "describe pod on", "describe lease -A", "describe",
+    "api-resources -o name", "api-versions", "config current-context", "config view", "config get-contexts", "config use-context x",
+    "rollout status deploy web --timeout=1s", "rollout history deploy web", "rollout history pod one", "rollout status pod one",
+    "logs nope", "logs one", "logs one -c nope", "logs", "exec nope -- ls", "exec one", "exec one -c nope -- ls",
+    "wait pod one --for=condition=Ready --timeout=1s", "wait pod nope --for=condition=Ready", "wait pod/nope --for=delete",
+    "delete pod", "delete pod nope", "delete nope x", "delete", "scale deploy nope --replicas=1",
+    "create -f /nope.yaml", "create cm x --from-literal=a", "apply -f /nope.yaml", "apply",
+    "label pod one", "label pod nope a=b", "annotate pod one", "cordon nope", "top nodes --sort-by=x",
+]  # fmt: skip
+
+# In order: each command runs with kubectl on one namespace and with pinnace on another.
+WRITING = [
+    "label deploy web x=1", "label deploy web x=1", "label deploy web x=2", "label deploy web x=2 --overwrite", "label deploy web x-",
+    "annotate deploy web n=1", "annotate deploy web n=2", "annotate deploy web n=2 --overwrite", "annotate deploy web n-",
+    "scale deploy web --replicas=3", "scale deploy web --replicas=4 --current-replicas=9", "scale deploy/web --replicas=2",
+    'patch deploy web -p {"spec":{"replicas":5}}', 'patch deploy web -p {"spec":{"replicas":5}}',
+    'patch deploy web --type=json -p [{"op":"replace","path":"/spec/replicas","value":1}]', "rollout pause deploy web",
+    "rollout pause deploy web", "rollout restart deploy web", "rollout resume deploy web", "rollout resume deploy web",
+    "rollout restart deploy web", "rollout undo deploy web", "create configmap c1 --from-literal=a=b --from-literal=c=d",
+    "create configmap c1 --from-literal=a=b", "get cm c1 -o jsonpath={.data}", "create secret generic s1 --from-literal=p=w",
+    "create deployment d1 --image=nginx:1 --replicas=2 --port=80", "get deploy d1 -o jsonpath={.spec.template.spec.containers}",
+    "create service clusterip s2 --tcp=80:8080", "get svc s2 -o jsonpath={.spec.ports}", "create serviceaccount sa1",
+    "create deployment d1 --image=nginx:1", "create deployment d2 --image=nginx:1 --dry-run=server", "expose deploy web --name=w2 --port=81",
+    "get svc w2 -o jsonpath={.spec.ports}{.spec.selector}", "delete svc w2 -o name", "delete cm c1 c2 -o name", "delete cm --all -o name",
+    "delete deploy -l app=nope",
+]  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def programs(api_server: ApiServerInProcess, tmp_path: Path) -> tuple[Program, Program]:
+    """(kubectl, pinnace)."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("no kubectl on this machine")
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(api_server.kubeconfig()),
+        "HOME": str(tmp_path),
+        "PYTHONPATH": ":".join(sys.path),
+    }
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text(MANIFEST)
+    client = api_server.local_client()
+    for namespace in ("default", "a", "b"):
+        if namespace != "default":
+            await client.create(
+                r.NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            )
+        account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
+        await client.create(r.SERVICE_ACCOUNTS, account, namespace)
+    await client.create(r.NODES, NODE)
+
+    def program(*command: str) -> Program:
+        async def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+            process = await asyncio.create_subprocess_exec(
+                *command, *arguments, env=environment, stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            out, err = await process.communicate(stdin.encode())
+            return process.returncode or 0, out.decode(), err.decode()
+
+        return run
+
+    ours = program(
+        sys.executable,
+        "-c",
+        "import sys; from pinnace.cli.main import main; sys.exit(main(sys.argv[1:], 'kubectl'))",
+    )
+    return program(kubectl), ours
+
+
+def words(command: str) -> list[str]:
+    """Split at spaces, but not those of a selector or a JSON patch."""
+    head, brace, rest = command.partition(" -p ")
+    if not brace and " in (" in command:
+        return ["get", "pods", "-l", "app in ("]
+    return [*head.split(), "-p", rest] if brace else head.split()
+
+
+def same(theirs: tuple[int, str, str], mine: tuple[int, str, str]) -> bool:
+    """Equal but for ages, which tick over, and one line that kubectl 1.33 words anew."""
+    if theirs == mine:
+        return True
+
+    def steady(text: str) -> str:
+        text = re.sub(
+            r"ConfigMapOptional: +<nil>",
+            "Optional: false",
+            re.sub(r"Optional: +false", "Optional: false", text),
+        )
+        return re.sub(r" +", " ", re.sub(r"\b(\d+[dhms])+\b", "AGE", text))
+
+    return (theirs[0], *map(steady, theirs[1:])) == (mine[0], *map(steady, mine[1:]))
+
+
+def difference(command: str, theirs: tuple[int, str, str], mine: tuple[int, str, str]) -> str:
+    """Where the two outputs differ; kubectl's lines begin with -, ours with +."""
+    lines = [f"exit code {theirs[0]} and {mine[0]}"]
+    for part in (1, 2):
+        lines += difflib.unified_diff(theirs[part].splitlines(), mine[part].splitlines(), lineterm="", n=0)
+    return "\n   ".join([command, *lines])
+
+
+@pytest.mark.slow
+async def test_reading_commands_are_the_same(programs: tuple[Program, Program]) -> None:
+    kubectl, ours = programs
+    code, _, err = await kubectl("apply", "-f", "-", stdin=MANIFEST)
+    assert code == 0, err
+    differences = []
+    for command in READING:
+        for _ in range(3):
+            theirs, mine = await asyncio.gather(kubectl(*words(command)), ours(*words(command)))
+            if same(theirs, mine):
+                break
+        else:
+            differences.append(difference(command, theirs, mine))
+    assert not differences, "\n".join(differences)
+
+
+@pytest.mark.slow
+async def test_writing_commands_are_the_same(programs: tuple[Program, Program]) -> None:
+    kubectl, ours = programs
+    differences = []
+    for step in [MANIFEST, MANIFEST, MANIFEST.replace("replicas: 2", "replicas: 4").replace("1.25", "1.26")]:
+        applied = [
+            await program("apply", "-f", "-", "-n", name, stdin=step.replace("nodePort: 30080", ""))
+            for program, name in ((kubectl, "a"), (ours, "b"))
+        ]
+        if applied[0] != applied[1]:
+            differences.append(difference("apply", *applied))
+    for command in WRITING:
+        theirs = await kubectl(*words(command), "-n", "a")
+        mine = await ours(*words(command), "-n", "b")
+        if theirs != mine:
+            differences.append(difference(command, theirs, mine))
+    assert not differences, "\n".join(differences)

@@ -1,0 +1,51 @@
+"""Reading kubeconfigs."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from pinnace.client import kubeconfig
+
+FIRST = """
+apiVersion: v1
+kind: Config
+current-context: one
+clusters: [{name: one, cluster: {server: "https://one:6443", certificate-authority: ca.crt}}]
+users: [{name: admin, user: {token: secret}}]
+contexts:
+- {name: one, context: {cluster: one, user: admin, namespace: web}}
+- {name: broken, context: {cluster: nowhere, user: admin}}
+"""
+DATA = base64.b64encode(b"PEM").decode()
+SECOND = f"""{{"clusters": [{{"name": "two", "cluster": {{"server": "https://two", "certificate-authority-data": "{DATA}"}}}},
+ {{"name": "one", "cluster": {{"server": "https://other"}}}}],
+ "contexts": [{{"name": "two", "context": {{"cluster": "two", "user": "admin"}}}}], "current-context": "two"}}"""
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "first").write_text(FIRST)
+    (tmp_path / "second").write_text(SECOND)
+    (tmp_path / "ca.crt").write_text("CA")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'first'}:{tmp_path / 'missing'}:{tmp_path / 'second'}")
+    return tmp_path
+
+
+def test_the_first_file_wins_and_paths_are_relative_to_their_file(files: Path) -> None:
+    found = kubeconfig.connection(kubeconfig.load())
+    assert found == kubeconfig.Connection(server="https://one:6443", ca="CA", token="secret", namespace="web")
+
+
+def test_another_context_and_inline_data(files: Path) -> None:
+    found = kubeconfig.connection(kubeconfig.load(), context="two")
+    assert (found.server, found.ca, found.token) == ("https://two", "PEM", "secret")
+
+
+def test_what_is_missing_is_named(files: Path) -> None:
+    with pytest.raises(kubeconfig.KubeconfigError, match='context "x" does not exist'):
+        kubeconfig.connection(kubeconfig.load(), context="x")
+    with pytest.raises(kubeconfig.KubeconfigError, match='cluster "nowhere" does not exist'):
+        kubeconfig.connection(kubeconfig.load(), context="broken")
+    with pytest.raises(kubeconfig.KubeconfigError, match="no such file"):
+        kubeconfig.load(str(files / "missing"))
