@@ -31,6 +31,14 @@ PULL_SECONDS = 3600.0
 MAX_MESSAGE = 16 * 1024 * 1024
 
 
+def _grpc() -> Any:
+    """The library, without its handlers around fork: the children of this process exec at once."""
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    import grpc.aio
+
+    return grpc
+
+
 class CriClient:
     """`endpoint` is `unix:///path/to/socket` or a plain path. Implements `cri.runtime.ContainerRuntime`."""
 
@@ -42,9 +50,7 @@ class CriClient:
 
     def _method(self, service: str, name: str) -> Any:
         if name not in self._methods:
-            os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # our children exec at once
-            import grpc.aio
-
+            grpc = _grpc()
             if self._channel is None:
                 options = [
                     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -65,8 +71,7 @@ class CriClient:
     async def _call(
         self, name: str, *, service: str = "RuntimeService", seconds: float = CALL_SECONDS, **fields: Any
     ) -> Any:
-        import grpc
-
+        grpc = _grpc()
         method = self._method(service, name)
         request = message_classes()[f"{name}Request"](**fields)
         try:
@@ -201,8 +206,7 @@ class CriClient:
 
     async def changes(self) -> AsyncGenerator[None, None]:
         """containerd's own event stream, because CRI's came with containerd 1.7; other runtimes answer UNIMPLEMENTED."""
-        import grpc
-
+        grpc = _grpc()
         self._method("RuntimeService", "Version")  # opens the channel
         subscribe = self._channel.unary_stream("/containerd.services.events.v1.Events/Subscribe")
         filters = (b'topic=="/tasks/exit"', b'topic=="/tasks/delete"', b'topic=="/tasks/oom"')

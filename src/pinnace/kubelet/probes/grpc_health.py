@@ -1,9 +1,9 @@
 """grpc probes: ask the container's grpc.health.v1.Health service.
 
-The two messages have one field each, so they are written and read by hand.
+The two messages have one field each, so they are written and read by hand. The gRPC library is loaded by the first probe.
 """
 
-import grpc
+from typing import Any
 
 from pinnace.kubelet.probes.spec import SUCCESS, Outcome, Result, host_port
 
@@ -33,6 +33,8 @@ def _varint(number: int) -> bytes:
 
 async def probe(host: str, port: int, service: str, timeout: float) -> Outcome:
     """gRPC carries the deadline itself, so the time is real here."""
+    import grpc.aio
+
     address = host_port(host, port)
     options = (("grpc.enable_http_proxy", 0), ("grpc.primary_user_agent", "kube-probe/1.36"))
     async with grpc.aio.insecure_channel(address, options=options) as channel:
@@ -47,12 +49,12 @@ async def probe(host: str, port: int, service: str, timeout: float) -> Outcome:
     return Outcome(Result.FAILURE, f'service unhealthy (responded with "{state}")')
 
 
-def _failure(error: grpc.aio.AioRpcError, address: str, timeout: float) -> str:
-    code, details = error.code(), error.details()
-    if code is grpc.StatusCode.UNIMPLEMENTED:
+def _failure(error: Any, address: str, timeout: float) -> str:
+    code, details = error.code().name, error.details()
+    if code == "UNIMPLEMENTED":
         return f"error: this server does not implement the grpc health protocol (grpc.health.v1.Health): {details}"
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+    if code == "DEADLINE_EXCEEDED":
         return f"timeout: health rpc did not complete within {timeout:g}s: {details}"
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code == "UNAVAILABLE":
         return f'error: failed to connect service at "{address}": {details}'
     return f"error: health rpc probe failed: {details}"
