@@ -72,7 +72,7 @@ class Edge:
 
     async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Response):
-            return _whole(http, answer)
+            return await _whole(http, answer)
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
@@ -87,9 +87,9 @@ class Edge:
         try:
             return await answer.serve(http)
         except errors.StatusError as error:
-            return _whole(http, error_response(error))
+            return await _whole(http, error_response(error))
         except OSError as error:
-            return _whole(http, error_response(errors.StatusError(f"error dialing backend: {error}")))
+            return await _whole(http, error_response(errors.StatusError(f"error dialing backend: {error}")))
 
 
 async def _read_body(http: web.BaseRequest) -> bytes:
@@ -99,14 +99,17 @@ async def _read_body(http: web.BaseRequest) -> bytes:
         raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}") from None
 
 
-def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
+async def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
     body, headers = answer.body, answer.headers
     headers["Content-Type"] = answer.content_type
-    may_compress = "Content-Encoding" not in headers and "gzip" in http.headers.get("Accept-Encoding", "")
-    if len(body) > COMPRESS_ABOVE and may_compress:
-        body = _gzip(body)
+    if len(body) > COMPRESS_ABOVE and _may_compress(http, headers):
+        body = await asyncio.to_thread(_gzip, body)
         headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
     return web.Response(body=body, status=answer.status, headers=headers)
+
+
+def _may_compress(http: web.BaseRequest, headers: dict[str, str]) -> bool:
+    return "Content-Encoding" not in headers and "gzip" in http.headers.get("Accept-Encoding", "")
 
 
 def _gzip(body: bytes) -> bytes:

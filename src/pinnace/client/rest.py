@@ -22,7 +22,11 @@ class RestClient:
     ) -> None:
         self._server = server.rstrip("/")
         self._tls = tls
-        self._headers = {"Accept": "application/json", "User-Agent": user_agent}
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # on a cluster's network compressing costs more than it saves
+            "User-Agent": user_agent,
+        }
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._open_session: aiohttp.ClientSession | None = None
