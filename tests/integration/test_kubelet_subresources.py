@@ -127,3 +127,22 @@ async def test_an_unreachable_kubelet_is_said_so(api_server: ApiServerInProcess,
     with pytest.raises(errors.InternalError, match="containerLogs"):
         await api_server.rest_client().raw("GET", "/api/v1/namespaces/default/pods/web/log")
     assert (await client.list(r.NODE_METRICS))["items"] == []
+
+
+async def test_a_reader_must_not_run_commands(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:
+    client = api_server.local_client()
+    group = "rbac.authorization.k8s.io"
+    rule = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods/exec"]}
+    role = {"kind": "ClusterRole", "apiVersion": f"{group}/v1", "metadata": {"name": "r"}, "rules": [rule]}
+    await client.create(r.CLUSTER_ROLES, role)
+    binding = {
+        "kind": "ClusterRoleBinding", "apiVersion": f"{group}/v1", "metadata": {"name": "b"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "r"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "jane"}],
+    }  # fmt: skip
+    await client.create(r.CLUSTER_ROLE_BINDINGS, binding)
+    query = {"stdout": "true", "command": "ls"}
+    with pytest.raises(errors.Forbidden, match='cannot create resource "pods/exec"'):
+        await api_server.rest_client("jane", ()).raw(
+            "GET", "/api/v1/namespaces/default/pods/web/exec", query=query
+        )

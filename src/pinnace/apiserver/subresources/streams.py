@@ -1,11 +1,14 @@
 """exec, attach and port-forward: the client's upgrade repeated at the kubelet, and raw bytes both ways."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apiserver.authz.attributes import Attributes
+from pinnace.apiserver.authz.refusal import refusal
 from pinnace.apiserver.handlers.options import boolean
 from pinnace.apiserver.request import Answer, Request, UpgradeResponse
 from pinnace.apiserver.subresources import containers
@@ -26,18 +29,31 @@ _STREAMS = (
 )  # ours, the kubelet's
 
 
+async def _authorize(request: Request) -> None:
+    """A WebSocket comes as GET, but opening a stream is a create: whoever may only `get` must not run commands."""
+    if request.method != "GET":
+        return
+    asked = Attributes.of(request.user, replace(request.info, verb="create"))
+    decision = await request.services.authorizer.authorize(asked)
+    if not decision.allowed:
+        raise refusal(asked, decision.reason)
+
+
 async def handle_exec(request: Request, row: Resource) -> Answer:
     commands = [("command", word) for word in request.query.get("command", ())]
     if not commands:
         raise _required("PodExecOptions", "command")
+    await _authorize(request)
     return await _container_stream(request, row, "exec", commands)
 
 
 async def handle_attach(request: Request, row: Resource) -> Answer:
+    await _authorize(request)
     return await _container_stream(request, row, "attach", [])
 
 
 async def handle_portforward(request: Request, row: Resource) -> Answer:
+    await _authorize(request)
     node = await _node_of(request, row)
     info = request.info
     listed = ",".join(request.query.get("ports", ())).split(",")
