@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from e2e_support import KUBECTLS, TestCluster, pinnace
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -28,7 +29,9 @@ def test_every_command_of_the_tour_succeeds(cluster: TestCluster) -> None:
     script = f"set -euo pipefail\nset -x\n{text}\n"
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
     try:
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=400)
+        done = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=400
+        )
         assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         assert "Hello from Pinnace" in done.stdout
     finally:

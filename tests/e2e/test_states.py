@@ -1,9 +1,9 @@
 """Every state of nodes and pods that the field knows, made real, shown by `get` and explained by `describe`."""
 
+import json
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -261,73 +261,64 @@ def test_node_not_ready_when_the_runtime_is_gone(cluster: TestCluster, space: Sp
     until(lambda: node_status(cluster) == "Ready", within=60)
 
 
-def test_node_unknown_when_its_heartbeat_is_lost(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A node whose kubelet never reports again: registered by hand, its Lease grows old, and its pods are given up."""
-    other = TestCluster(
-        "e2elost",
-        tmp_path_factory.mktemp("lost"),
-        ("--port=0", "--nodes=none", "--store=memory", "--node-monitor-grace-period=6"),
-    )
+def ready_condition() -> dict:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {
+        "type": "Ready",
+        "status": "True",
+        "reason": "KubeletReady",
+        "message": "kubelet is posting ready status",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+
+
+def test_node_unknown_when_its_heartbeat_is_lost_and_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One node lives, another was registered by hand and never reports: it is given up, with its pods, until it reports."""
+    flags = ("--port=0", "--nodes=sim:1", "--store=memory", "--node-monitor-grace-period=14")
+    other = TestCluster("e2elost", tmp_path_factory.mktemp("lost"), flags)
+
+    def lost_status() -> str:
+        return other.out("get", "node", "lost", "--no-headers").split()[1]
+
     try:
         other.up()
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        ready = {
-            "type": "Ready",
-            "status": "True",
-            "reason": "KubeletReady",
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": now,
-        }
-        node = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": "lost"},
-            "status": {
-                "conditions": [ready],
-                "capacity": {"cpu": "1", "memory": "1Gi", "pods": "10"},
-                "allocatable": {"cpu": "1", "memory": "1Gi", "pods": "10"},
-            },
-        }
-        import json
-
+        resources = {"cpu": "1", "memory": "1Gi", "pods": "10"}
+        status = {"conditions": [ready_condition()], "capacity": resources, "allocatable": resources}
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "lost"}, "status": status}
         other.kubectl("create", "-f", "-", stdin=json.dumps(node))
-        assert node_status(other) == "Ready"
+        until(lambda: lost_status() == "Ready")
+        patience = {
+            "key": "node.kubernetes.io/unreachable",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": 2,
+        }
         other.kubectl(
-            "create",
-            "-f",
-            "-",
-            stdin=json.dumps(
-                pod(
-                    "orphan",
-                    nodeName="lost",
-                    tolerations=[
-                        {
-                            "key": "node.kubernetes.io/unreachable",
-                            "operator": "Exists",
-                            "effect": "NoExecute",
-                            "tolerationSeconds": 2,
-                        }
-                    ],
-                )
-            ),
+            "create", "-f", "-", stdin=json.dumps(pod("orphan", nodeName="lost", tolerations=[patience]))
         )
-        until(lambda: node_status(other) == "NotReady", within=30)
-        conditions = other.json("get", "node", "lost")["status"]["conditions"]
-        assert ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.") in [
-            (c["status"], c["reason"], c["message"]) for c in conditions
-        ]
+        until(lambda: lost_status() == "NotReady", within=60)
+        (ready,) = (
+            c for c in other.json("get", "node", "lost")["status"]["conditions"] if c["type"] == "Ready"
+        )
+        assert (ready["status"], ready["reason"]) == ("Unknown", "NodeStatusUnknown")
+        assert ready["message"] == "Kubelet stopped posting node status."
         until(
             lambda: (
                 "node.kubernetes.io/unreachable"
                 in other.out("get", "node", "lost", "-o", "jsonpath={.spec.taints[*].key}")
             )
         )
-        until(
-            lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Terminating", within=30
-        )
+        until(lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Unknown", within=40)
+        assert "Unknown" in other.out("describe", "node", "lost")
         assert "NodeNotReady" in other.out("describe", "node", "lost")
+        back = json.dumps({"status": {"conditions": [ready_condition()]}})
+        other.kubectl("patch", "node", "lost", "--subresource=status", "--type=strategic", "-p", back)
+        until(lambda: lost_status() == "Ready")
+        until(
+            lambda: (
+                "unreachable" not in other.out("get", "node", "lost", "-o", "jsonpath={.spec.taints[*].key}")
+            )
+        )
     finally:
         other.down("--purge")
-
-
-__all__ = ["Path"]

@@ -86,6 +86,7 @@ LOCAL_SUBJECT_ACCESS_REVIEWS = GVR("authorization.k8s.io", "v1", "localsubjectac
 SELF_SUBJECT_ACCESS_REVIEWS = GVR("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 SELF_SUBJECT_RULES_REVIEWS = GVR("authorization.k8s.io", "v1", "selfsubjectrulesreviews")
 SUBJECT_ACCESS_REVIEWS = GVR("authorization.k8s.io", "v1", "subjectaccessreviews")
+CUSTOM_RESOURCE_DEFINITIONS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 LEASES = GVR("coordination.k8s.io", "v1", "leases")
 ENDPOINT_SLICES = GVR("discovery.k8s.io", "v1", "endpointslices")
 EVENTS_V1 = GVR("events.k8s.io", "v1", "events")
@@ -170,6 +171,14 @@ TABLE: tuple[Resource, ...] = (
     Resource(SELF_SUBJECT_ACCESS_REVIEWS, "SelfSubjectAccessReview", namespaced=False, verbs=CREATE),
     Resource(SELF_SUBJECT_RULES_REVIEWS, "SelfSubjectRulesReview", namespaced=False, verbs=CREATE),
     Resource(SUBJECT_ACCESS_REVIEWS, "SubjectAccessReview", namespaced=False, verbs=CREATE),
+    # Read only until custom resources are served: kubectl lists them before it says that it does not know a kind.
+    Resource(
+        CUSTOM_RESOURCE_DEFINITIONS,
+        "CustomResourceDefinition",
+        namespaced=False,
+        short_names=("crd", "crds"),
+        verbs=("get", "list", "watch"),
+    ),
     Resource(LEASES, "Lease"),
     Resource(ENDPOINT_SLICES, "EndpointSlice"),
     Resource(EVENTS_V1, "Event", short_names=("ev",), storage="events"),

@@ -149,10 +149,11 @@ class Cluster:
         elif config.simulated_nodes:
 
             async def simulated() -> None:
-                from pinnace.kubelet.simulated import SimulatedNodes
+                from pinnace.kubelet.simulated import SimulatedNodes, SimulatedNodesConfig
 
                 client = self._client("system:node-simulator", (MASTERS,))
-                await SimulatedNodes(client, clock, config.simulated_nodes).run()
+                settings = SimulatedNodesConfig(pod_network=config.pod_cidr)
+                await SimulatedNodes(client, clock, config.simulated_nodes, settings).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")
 

@@ -18,6 +18,7 @@ from pinnace.component.blocking_clock import BlockingClock
 
 IMAGE = "pinnace.local/demo:1"
 HOST = "demo.localhost"
+SERVE = "trap 'exit 0' TERM; httpd -f -v -p 8080 -h /www & wait"  # process 1 must answer SIGTERM itself
 PAGE = "<!doctype html><title>Pinnace</title><h1>Hello from Pinnace</h1><p>A Deployment, a Service and an Ingress answered you.\n"
 APPLETS = ("sh", "httpd", "cat", "ls", "echo", "sleep", "wget", "nslookup", "ps", "top", "vi", "grep", "env", "hostname", "id",
            "date", "tail", "head", "touch", "mkdir", "rm", "cp", "mv", "tar", "ip", "ping", "nc", "df", "mount", "kill",
@@ -47,7 +48,7 @@ def load_image(socket: str, tag: str = IMAGE) -> str:
     """Build the demo image and import it into the node's containerd."""
     with tempfile.TemporaryDirectory(prefix="pinnace-demo-") as scratch:
         root_directory(Path(scratch))
-        settings = ImageSettings(cmd=("httpd", "-f", "-v", "-p", "8080", "-h", "/www"), ports=(8080,))
+        settings = ImageSettings(cmd=("sh", "-c", SERVE), ports=(8080,))
         return images.load(socket, Path(scratch), tag, settings)
 
 

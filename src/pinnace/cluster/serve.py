@@ -48,6 +48,7 @@ def serve(config: ClusterConfig) -> int:
         if findings.fatal:
             return _refuse(progress, findings.fatal)
         settle(config)
+        check_controllers(config)
     except UsageError as error:
         return _refuse(progress, [str(error)])
     _raise_open_files()
@@ -62,6 +63,18 @@ def serve(config: ClusterConfig) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
+
+
+def check_controllers(config: ClusterConfig) -> None:
+    """Raises UsageError for a name in `--controllers` that no controller has."""
+    if config.controllers == "*":
+        return  # the usual case need not import every controller before the API server is up
+    from pinnace.controllers.catalog import CATALOG, UnknownController, select
+
+    try:
+        select(config.controllers.split(","), list(CATALOG))
+    except UnknownController as error:
+        raise UsageError(f"--controllers {config.controllers}: {error}") from None
 
 
 def _refuse(progress: Progress, reasons: list[str]) -> int:

@@ -17,6 +17,7 @@ Object = dict[str, Any]
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _VOLUME = "kube-api-access-"
 _TOKEN_SECONDS = 3607  # an hour and a little: upstream's mark of a volume that it made itself
+DEFAULT_ACCOUNT_ATTEMPTS, ATTEMPT_SECONDS = 10, 0.1
 _MIRROR = "kubernetes.io/config.mirror"
 _CONTAINERS = ("initContainers", "containers")
 
@@ -41,12 +42,18 @@ class ServiceAccount(BasePlugin):
             spec["imagePullSecrets"] = [dict(entry) for entry in account["imagePullSecrets"]]
 
     async def _account(self, admission: Admission, name: str) -> Object:
-        try:
-            item = await self._registries.of(r.SERVICE_ACCOUNTS).storage.get(name, admission.namespace)
-        except errors.NotFound:
-            why = f'error looking up service account {admission.namespace}/{name}: serviceaccount "{name}" not found'
-            raise errors.forbidden("pods", admission.name, why) from None
-        return item.obj
+        """The default account of a new namespace is made by a controller a moment later: it is waited for, as upstream does."""
+        attempts = DEFAULT_ACCOUNT_ATTEMPTS if name == "default" else 1
+        for attempt in range(attempts):
+            if attempt:
+                await self._registries.clock.sleep(ATTEMPT_SECONDS)
+            try:
+                item = await self._registries.of(r.SERVICE_ACCOUNTS).storage.get(name, admission.namespace)
+            except errors.NotFound:
+                continue
+            return item.obj
+        why = f'error looking up service account {admission.namespace}/{name}: serviceaccount "{name}" not found'
+        raise errors.forbidden("pods", admission.name, why)
 
     async def validate(self, admission: Admission) -> None:
         pod = admission.object
