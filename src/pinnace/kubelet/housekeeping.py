@@ -12,7 +12,7 @@ from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.runtime import ContainerRuntime, ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.log_rotation import needs_rotation, rotate
 from pinnace.kubelet.pleg import Pleg
-from pinnace.kubelet.pod_lifecycle import PodSyncer
+from pinnace.kubelet.pod_end import PodEnder
 from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.pod_workers import PodWorkers
@@ -33,13 +33,13 @@ class Housekeeping:
         runtime: ContainerRuntime,
         pleg: Pleg,
         workers: PodWorkers,
-        syncer: PodSyncer,
+        ender: PodEnder,
         terminator: Terminator,
         cgroups: PodCgroups,
         paths: PodPaths,
     ) -> None:
         self._config, self._clock, self._runtime, self._pleg = config, clock, runtime, pleg
-        self._workers, self._syncer, self._terminator = workers, syncer, terminator
+        self._workers, self._ender, self._terminator = workers, ender, terminator
         self._cgroups, self._paths = cgroups, paths
 
     async def run(self) -> None:
@@ -73,7 +73,7 @@ class Housekeeping:
         log.info("ending pod %s/%s, which the API does not know", pod.namespace, pod.name)
         grace = min((stop_grace(None, one) for one in pod.running), default=0)
         await self._terminator.end_pod(None, pod, grace)
-        await self._syncer.remove_from_runtime(await self._pleg.refresh(pod.uid))
+        await self._ender.remove_from_runtime(await self._pleg.refresh(pod.uid))
         await self._pleg.refresh(pod.uid)
         logs = self._config.pod_logs_dir / f"{pod.namespace}_{pod.name}_{pod.uid}"
         await asyncio.to_thread(shutil.rmtree, logs, ignore_errors=True)

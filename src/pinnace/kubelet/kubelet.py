@@ -5,7 +5,7 @@ Start: look at the runtime (so that running containers are adopted, not restarte
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from pinnace.kubelet.admission import Refusal, refusal
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
 from pinnace.kubelet.cri.runtime import (
     ContainerRuntime,
@@ -31,42 +30,18 @@ from pinnace.kubelet.cri.runtime import (
     SandboxStatus,
 )
 from pinnace.kubelet.cri_config import pod_log_dir
-from pinnace.kubelet.housekeeping import Housekeeping
 from pinnace.kubelet.image_collection import ImageCollector
-from pinnace.kubelet.images import Images
-from pinnace.kubelet.lifecycle_hooks import HookRunner
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import labels as node_labels
 from pinnace.kubelet.pleg import Pleg
-from pinnace.kubelet.pod_lifecycle import PodSyncer
+from pinnace.kubelet.pod_parts import PodView, Shared, build
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
-from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
-from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
-from pinnace.kubelet.termination import Terminator, stop_grace
+from pinnace.kubelet.termination import stop_grace
 
 log = logging.getLogger(__name__)
-
-
-class PodView:
-    """The pods of this node, by uid and by name. Implements `contracts.PodTable`."""
-
-    def __init__(self, workers: PodWorkers) -> None:
-        self._workers = workers
-
-    def __iter__(self) -> Iterator[Object]:
-        return iter([record.pod for record in self._workers.records()])
-
-    def get(self, uid: str) -> Object | None:
-        record = self._workers.record(uid)
-        return record.pod if record else None
-
-    def by_name(self, namespace: str, name: str) -> Object | None:
-        """The newest of that name: an old one may still be ending."""
-        found = [pod for pod in self if meta.key(pod) == (namespace, name)]
-        return found[-1] if found else None
 
 
 class Kubelet:
@@ -122,53 +97,28 @@ class Kubelet:
         self._assemble()
 
     def _assemble(self) -> None:
-        config, clock, recorder = self.config, self._clock, self.recorder
-        hooks = HookRunner(self.runtime, clock, self._http)
-        images = Images(self.runtime, recorder, clock, parallel_pulls=config.max_parallel_image_pulls)
-        self._terminator = Terminator(self.runtime, hooks, recorder, clock)
-        self._reporter = StatusReporter(config, self._writer, self._probes, self.paths, clock)
-        starter = ContainerStarter(
-            runtime=self.runtime,
-            images=images,
-            objects=self._objects,
-            hooks=hooks,
-            recorder=recorder,
-            facts=self.facts,
-            paths=self.paths,
-            services=lambda: self._services.lister,
-        )
-        self._syncer = PodSyncer(
+        shared = Shared(
             client=self._client,
-            clock=clock,
-            config=config,
+            clock=self._clock,
+            config=self.config,
             runtime=self.runtime,
+            recorder=self.recorder,
             pleg=self._pleg,
-            starter=starter,
-            terminator=self._terminator,
-            reporter=self._reporter,
-            images=images,
             objects=self._objects,
-            cgroups=self.cgroups,
+            writer=self._writer,
             facts=self.facts,
             paths=self.paths,
+            cgroups=self.cgroups,
             probes=self._probes,
-            recorder=recorder,
+            http_hooks=self._http,
+            services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
         )
-        self._workers = PodWorkers(self._syncer, clock, config.sync_frequency_seconds)
-        self._view = PodView(self._workers)
-        self.housekeeping = Housekeeping(
-            config=config,
-            clock=clock,
-            runtime=self.runtime,
-            pleg=self._pleg,
-            workers=self._workers,
-            syncer=self._syncer,
-            terminator=self._terminator,
-            cgroups=self.cgroups,
-            paths=self.paths,
-        )
+        parts = build(shared)
+        self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
+        self.housekeeping = parts.housekeeping
+        self._view = PodView(parts.workers)
 
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""

@@ -23,11 +23,13 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 
 
-class PodLifecycle(Protocol):
-    """What a worker does with its pod; each step may be repeated."""
-
+class PodSync(Protocol):
     async def sync(self, record: PodRecord) -> None:
-        """Towards the spec; sets `record.retry_after` when it wants to be called again soon."""
+        """Towards the spec; sets `record.retry_after` when it wants to be called again soon. May be cancelled."""
+
+
+class PodEnding(Protocol):
+    """Each step may be repeated."""
 
     async def end(self, record: PodRecord, grace: int) -> None:
         """Stop everything that runs; returns when nothing does."""
@@ -40,9 +42,11 @@ class PodLifecycle(Protocol):
 
 
 class PodWorker:
-    def __init__(self, record: PodRecord, lifecycle: PodLifecycle, clock: Clock, resync: float) -> None:
+    def __init__(
+        self, record: PodRecord, syncing: PodSync, ending: PodEnding, clock: Clock, resync: float
+    ) -> None:
         self.record = record
-        self._lifecycle, self._clock, self._resync = lifecycle, clock, resync
+        self._syncing, self._ending, self._clock, self._resync = syncing, ending, clock, resync
         self._wake = asyncio.Event()
         self._end = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -65,9 +69,9 @@ class PodWorker:
             await self._sync_until_end()
             await self._repeat("ending", self._end_pod)
             self.record.has_ended = True
-            await self._repeat("cleaning up", lambda: self._lifecycle.clean_up(self.record))
+            await self._repeat("cleaning up", lambda: self._ending.clean_up(self.record))
             await self._wait_deleted()
-            await self._repeat("removing", lambda: self._lifecycle.forget(self.record))
+            await self._repeat("removing", lambda: self._ending.forget(self.record))
         finally:
             self.is_finished = True
 
@@ -84,7 +88,7 @@ class PodWorker:
     async def _sync_once(self) -> None:
         self.record.retry_after = None
         try:
-            await self._lifecycle.sync(self.record)
+            await self._syncing.sync(self.record)
         except (CriError, StatusError, ConnectionError, TimeoutError) as error:
             log.warning("pod %s: %s", meta.key_text(self.record.pod), error)
             self.record.retry_after = RETRY_SECONDS
@@ -113,7 +117,7 @@ class PodWorker:
         self.record.is_ending = True
         while True:
             grace = self.record.grace_seconds()
-            ending = asyncio.ensure_future(self._lifecycle.end(self.record, grace))
+            ending = asyncio.ensure_future(self._ending.end(self.record, grace))
             try:
                 while not ending.done() and self.record.grace_seconds() >= grace:
                     self._wake.clear()
@@ -168,8 +172,8 @@ def _foreign_conditions(pod: Object) -> list[tuple[str, str]]:
 class PodWorkers:
     """The workers by pod uid."""
 
-    def __init__(self, lifecycle: PodLifecycle, clock: Clock, resync_seconds: float) -> None:
-        self._lifecycle, self._clock, self._resync = lifecycle, clock, resync_seconds
+    def __init__(self, syncing: PodSync, ending: PodEnding, clock: Clock, resync_seconds: float) -> None:
+        self._syncing, self._ending, self._clock, self._resync = syncing, ending, clock, resync_seconds
         self._workers: dict[str, PodWorker] = {}
 
     def records(self) -> list[PodRecord]:
@@ -185,7 +189,7 @@ class PodWorkers:
         worker = self._workers.get(uid)
         if worker is None:
             worker = self._workers[uid] = PodWorker(
-                PodRecord(pod), self._lifecycle, self._clock, self._resync
+                PodRecord(pod), self._syncing, self._ending, self._clock, self._resync
             )
             worker.start()
         else:

@@ -18,7 +18,7 @@ from pinnace.kubelet.housekeeping import dead_to_remove
 from pinnace.kubelet.images import auth_candidates
 from pinnace.kubelet.log_rotation import needs_rotation, rotate
 from pinnace.kubelet.node_status import quantities, without_heartbeats
-from pinnace.kubelet.pod_lifecycle import go_seconds
+from pinnace.kubelet.pod_sync import go_seconds
 from pinnace.kubelet.pod_workers import concerns_kubelet
 from unit.kubelet.runtime_builders import exited, make_pod, ran
 

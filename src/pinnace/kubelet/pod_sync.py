@@ -1,21 +1,16 @@
-"""What happens to one pod on this node: sync towards the spec, end, clean up, forget. Driven by its worker.
+"""Bringing one pod towards its spec: volumes, sandbox, containers, status. Driven by its worker; the end is in `pod_end`.
 
 Decisions are pure and elsewhere (`pod_actions`, `pod_status`); here they are carried out, each effect in one place.
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from typing import Any
 
-from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
-from pinnace.api.resources import PODS
-from pinnace.apimachinery.errors import Conflict, NotFound
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.events import EventRecorder
-from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.kubelet import labels, pod_actions
 from pinnace.kubelet.admission import Refusal
@@ -27,7 +22,7 @@ from pinnace.kubelet.container_states import Waiting
 from pinnace.kubelet.contracts import ProbeManager
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, CriError
 from pinnace.kubelet.cri_config import pod_log_dir, sandbox_config
-from pinnace.kubelet.images import Images, StartError
+from pinnace.kubelet.images import StartError
 from pinnace.kubelet.name_resolution import resolver
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.pleg import Pleg
@@ -37,7 +32,7 @@ from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
 from pinnace.kubelet.volumes.plugin import VolumeContext
-from pinnace.kubelet.volumes.set import set_up_all, tear_down
+from pinnace.kubelet.volumes.set import set_up_all
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +43,11 @@ DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadlin
 
 
 class PodSyncer:
-    """Implements `pod_workers.PodLifecycle`."""
+    """Implements `pod_workers.PodSync`."""
 
     def __init__(
         self,
         *,
-        client: Client,
         clock: Clock,
         config: KubeletConfig,
         runtime: ContainerRuntime,
@@ -61,7 +55,7 @@ class PodSyncer:
         starter: ContainerStarter,
         terminator: Terminator,
         reporter: StatusReporter,
-        images: Images,
+        backoff: Backoff,
         objects: ReferencedObjects,
         cgroups: PodCgroups,
         facts: NodeFacts,
@@ -71,14 +65,12 @@ class PodSyncer:
         admit: Callable[[Object], Refusal | None],
         network_problem: Callable[[], str],
     ) -> None:
-        self._client, self._clock, self._config, self._runtime = client, clock, config, runtime
+        self._clock, self._config, self._runtime = clock, config, runtime
         self._pleg, self._starter, self._terminator, self._reporter = pleg, starter, terminator, reporter
-        self._images, self._objects, self._cgroups, self._facts = images, objects, cgroups, facts
+        self._backoff, self._objects, self._cgroups, self._facts = backoff, objects, cgroups, facts
         self._paths, self._probes, self._recorder = paths, probes, recorder
         self._admit, self._network_problem = admit, network_problem
-        self._backoff = Backoff()
 
-    # -- towards the spec ----------------------------------------------------------------------------------------
     async def sync(self, record: PodRecord) -> None:
         pod, runtime = record.pod, self._pleg.get(record.uid)
         if runtime.is_empty and record.status is None and self._is_refused(record):
@@ -255,55 +247,6 @@ class PodSyncer:
             return False
         record.waiting.pop(name, None)
         return True
-
-    # -- the end -------------------------------------------------------------------------------------------------
-    async def end(self, record: PodRecord, grace: int) -> None:
-        if self._probes is not None:
-            self._probes.stop_liveness(record.uid)
-        runtime = await self._pleg.refresh(record.uid)
-        self._reporter.report(record, runtime)
-        try:
-            await self._terminator.end_pod(record.pod, runtime, grace)
-        except CriError as error:
-            text = f"error killing pod: {error}"
-            self._recorder.event(record.pod, "Warning", "FailedKillPod", text)
-            raise
-        runtime = await self._pleg.refresh(record.uid)
-        if runtime.running:
-            raise RuntimeError("containers still run after they were stopped")
-        self._reporter.report(record, runtime)
-
-    async def clean_up(self, record: PodRecord) -> None:
-        if self._probes is not None:
-            self._probes.remove_pod(record.uid)
-        self._reporter.report(record, self._pleg.get(record.uid))
-        self._objects.release(record.uid)
-        await tear_down(self._paths.pod(record.uid))
-        self._cgroups.remove(record.pod)
-        await self._reporter.flush(record.uid)
-
-    async def forget(self, record: PodRecord) -> None:
-        pod, uid = record.pod, record.uid
-        if not record.is_gone_from_api:
-            try:
-                await self._client.delete(
-                    PODS, meta.name(pod), meta.namespace(pod), grace_period_seconds=0, uid=uid
-                )
-            except (NotFound, Conflict) as error:
-                log.debug("pod %s is gone already: %s", meta.key_text(pod), error)
-        await self.remove_from_runtime(self._pleg.get(uid))
-        self._cgroups.remove(pod)
-        shutil.rmtree(pod_log_dir(self._config.pod_logs_dir, pod), ignore_errors=True)
-        self._images.forget(uid)
-        self._backoff.forget(f"{uid}_")
-        self._reporter.forget(uid)
-
-    async def remove_from_runtime(self, runtime: PodRuntime) -> None:
-        for container in runtime.containers:
-            await self._runtime.remove_container(container.id)
-        for sandbox in runtime.sandboxes:
-            await self._runtime.stop_sandbox(sandbox.id)
-            await self._runtime.remove_sandbox(sandbox.id)
 
 
 def _soonest(record: PodRecord, seconds: float) -> None:

@@ -1,0 +1,108 @@
+"""Puts together what works on pods: starting, ending, reporting, tidying, all on the same few shared things."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.client.events import EventRecorder
+from pinnace.client.interface import Client
+from pinnace.component.clock import Clock
+from pinnace.kubelet.admission import Refusal
+from pinnace.kubelet.backoff import Backoff
+from pinnace.kubelet.cgroups.pods import PodCgroups
+from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.container_start import ContainerStarter
+from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
+from pinnace.kubelet.cri.runtime import ContainerRuntime
+from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.images import Images
+from pinnace.kubelet.lifecycle_hooks import HookRunner
+from pinnace.kubelet.node_facts import NodeFacts
+from pinnace.kubelet.pleg import Pleg
+from pinnace.kubelet.pod_end import PodEnder
+from pinnace.kubelet.pod_record import PodPaths
+from pinnace.kubelet.pod_sync import PodSyncer
+from pinnace.kubelet.pod_workers import PodWorkers
+from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.status_reporter import StatusReporter
+from pinnace.kubelet.status_writer import StatusWriter
+from pinnace.kubelet.termination import Terminator
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """`services` lists every Service; `admit` refuses pods; `network_problem` is why the pod network does not work, or ""."""
+
+    client: Client
+    clock: Clock
+    config: KubeletConfig
+    runtime: ContainerRuntime
+    recorder: EventRecorder
+    pleg: Pleg
+    objects: ReferencedObjects
+    writer: StatusWriter
+    facts: NodeFacts
+    paths: PodPaths
+    cgroups: PodCgroups
+    probes: ProbeManager | None
+    http_hooks: LifecycleHooks | None
+    services: Callable[[], Iterable[Object]]
+    admit: Callable[[Object], Refusal | None]
+    network_problem: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class PodParts:
+    terminator: Terminator
+    reporter: StatusReporter
+    workers: PodWorkers
+    housekeeping: Housekeeping
+
+
+def build(on: Shared) -> PodParts:
+    hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
+    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
+    terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
+    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock)
+    backoff = Backoff()
+    starter = ContainerStarter(
+        runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
+        facts=on.facts, paths=on.paths, services=on.services,
+    )  # fmt: skip
+    syncer = PodSyncer(
+        clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
+        terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
+        facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
+        network_problem=on.network_problem,
+    )  # fmt: skip
+    ender = PodEnder(
+        client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,
+        reporter=reporter, images=images, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
+        paths=on.paths, probes=on.probes, recorder=on.recorder,
+    )  # fmt: skip
+    workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds)
+    housekeeping = Housekeeping(
+        config=on.config, clock=on.clock, runtime=on.runtime, pleg=on.pleg, workers=workers, ender=ender,
+        terminator=terminator, cgroups=on.cgroups, paths=on.paths,
+    )  # fmt: skip
+    return PodParts(terminator, reporter, workers, housekeeping)
+
+
+class PodView:
+    """The pods of this node, by uid and by name. Implements `contracts.PodTable`."""
+
+    def __init__(self, workers: PodWorkers) -> None:
+        self._workers = workers
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter([record.pod for record in self._workers.records()])
+
+    def get(self, uid: str) -> Object | None:
+        record = self._workers.record(uid)
+        return record.pod if record else None
+
+    def by_name(self, namespace: str, name: str) -> Object | None:
+        """The newest of that name: an old one may still be ending."""
+        found = [pod for pod in self if meta.key(pod) == (namespace, name)]
+        return found[-1] if found else None
