@@ -13,6 +13,7 @@ from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.component.clock import RealClock
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.containerd import CriClient
+from pinnace.kubelet.cri.runtime import CriError
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.volumes.mounts import unmount_below
 from pinnace.testing.api_server import ApiServerInProcess
@@ -72,13 +73,19 @@ class Node:
     async def close(self) -> None:
         """Everything this node started ends."""
         await self.stop()
-        boxes = await self.runtime.list_sandboxes()
-        for box in boxes:
-            await self.runtime.stop_sandbox(box.id)
-            await self.runtime.remove_sandbox(box.id)
+        await eventually(self._no_sandbox_left)
         await self.runtime.close()
         self.kubelet.cgroups.remove_all()
         unmount_below(self.base)
+
+    async def _no_sandbox_left(self) -> bool:
+        """What a cancelled kubelet began may still be going on in the runtime: then the next round gets it."""
+        boxes = await self.runtime.list_sandboxes()
+        for box in boxes:
+            with contextlib.suppress(CriError):
+                await self.runtime.stop_sandbox(box.id)
+                await self.runtime.remove_sandbox(box.id)
+        return not boxes
 
     async def service_account(self) -> None:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
