@@ -7,9 +7,7 @@ a type that is not in the file is looked up again before it is refused.
 import os
 from typing import Any, NamedTuple
 
-import orjson
-
-from pinnace.cli import clock
+from pinnace.cli import clock, json_text
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.transport import Transport
 
@@ -151,9 +149,9 @@ class Mapper:
             if clock.now() - os.stat(self._file).st_mtime > KEPT_SECONDS:  # noqa: PTH116 (start-up time)
                 return None
             with open(self._file, "rb") as file:  # noqa: PTH123
-                rows: list[list[Any]] = orjson.loads(file.read())
+                rows: list[list[Any]] = json_text.loads(file.read())
                 return rows
-        except (OSError, orjson.JSONDecodeError):
+        except (OSError, ValueError):
             return None
 
     def _write(self, rows: list[list[Any]]) -> None:
@@ -161,7 +159,7 @@ class Mapper:
         try:
             os.makedirs(os.path.dirname(self._file), exist_ok=True)  # noqa: PTH103, PTH120
             with open(scratch, "wb") as file:  # noqa: PTH123
-                file.write(orjson.dumps(rows))
+                file.write(json_text.dumps(rows))
             os.replace(scratch, self._file)  # noqa: PTH105
         except OSError:
             return  # a read-only home only costs speed

@@ -14,8 +14,7 @@ import tty
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
+from pinnace.cli import json_text
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.transport import Query, Transport
 from pinnace.net import websocket_frames as frames
@@ -81,7 +80,7 @@ class RemoteCommand:
             _write(2, data)
         elif channel == ERROR and data:
             self._send_frame(frames.CLOSE, b"\x03\xe8")
-            _raise_for(orjson.loads(data))
+            _raise_for(json_text.loads(data))
             return True
         return False
 
@@ -118,7 +117,7 @@ class RemoteCommand:
     def _resize(self) -> None:
         if sys.stdout.isatty():
             size = shutil.get_terminal_size()
-            self._send(RESIZE, orjson.dumps({"Width": size.columns, "Height": size.lines}))
+            self._send(RESIZE, json_text.dumps({"Width": size.columns, "Height": size.lines}))
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -9,15 +9,13 @@ import os
 import socket
 import ssl
 import sys
-import tempfile
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import orjson
-
 from pinnace import __version__
+from pinnace.cli import json_text
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.client.kubeconfig import Connection
 
@@ -50,7 +48,7 @@ class Transport:
     def request(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
                 content_type: str = JSON, accept: str = JSON) -> Any:  # fmt: skip
         """The decoded answer; raises ServerError for a Status of failure."""
-        return orjson.loads(self.raw(method, path, query, body, content_type=content_type, accept=accept))
+        return json_text.loads(self.raw(method, path, query, body, content_type=content_type, accept=accept))
 
     def raw(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
             content_type: str = JSON, accept: str = JSON) -> bytes:  # fmt: skip
@@ -133,7 +131,7 @@ class Transport:
         headers = self._headers(accept)
         for name, value in self._impersonate:
             headers[name] = value
-        data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
+        data = body if isinstance(body, bytes) or body is None else json_text.dumps(body)
         if data is not None:
             headers["Content-Type"] = content_type
         if self._verbose:
@@ -228,16 +226,29 @@ def tls_context(connection: Connection) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     if connection.certificate:
-        descriptor, path = tempfile.mkstemp(
-            prefix="pinnace-"
-        )  # ssl reads key and certificate from files only
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(f"{connection.certificate}\n{connection.key}\n")
+        with _as_file(f"{connection.certificate}\n{connection.key}\n") as path:
             context.load_cert_chain(path)
-        finally:
-            os.unlink(path)  # noqa: PTH108 (pathlib costs start-up time)
     return context
+
+
+@contextlib.contextmanager
+def _as_file(text: str) -> Iterator[str]:
+    """ssl reads key and certificate from files only: one in memory, where the system has such, so that no key touches a disk."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("pinnace")
+        try:
+            os.write(descriptor, text.encode())
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+        return
+
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
 
 
 def segment(text: str) -> str:
@@ -247,8 +258,8 @@ def segment(text: str) -> str:
 
 def _error(code: int, payload: bytes) -> ServerError:
     try:
-        status = orjson.loads(payload)
-    except orjson.JSONDecodeError:
+        status = json_text.loads(payload)
+    except ValueError:
         status = None
     if isinstance(status, dict) and status.get("kind") == "Status":
         return ServerError(status)

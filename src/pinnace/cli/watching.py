@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from pinnace.cli import clock
+from pinnace.cli import clock, json_text
 from pinnace.cli.errors import ServerError
 from pinnace.cli.transport import Transport
 
@@ -20,7 +18,7 @@ def events(http: Transport, path: str, query: dict[str, str], version: str, *, a
         stream = http.stream(path, {**query, "watch": "true", "resourceVersion": version}, accept=accept)
         try:
             for line in _lines(stream, end):
-                event = orjson.loads(line)
+                event = json_text.loads(line)
                 if event["type"] == "ERROR":
                     raise ServerError(event["object"])
                 version = _version(event["object"]) or version

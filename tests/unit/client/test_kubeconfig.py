@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pinnace.client import kubeconfig
 
@@ -49,3 +50,35 @@ def test_what_is_missing_is_named(files: Path) -> None:
         kubeconfig.connection(kubeconfig.load(), context="broken")
     with pytest.raises(kubeconfig.KubeconfigError, match="no such file"):
         kubeconfig.load(str(files / "missing"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nclusters:\n- cluster:\n    server: https://127.0.0.1:6443\n    insecure-skip-tls-verify: true\n  name: a\n"
+        "contexts:\n- context:\n    cluster: a\n    user: u\n  name: c\ncurrent-context: c\nkind: Config\npreferences: {}\nusers: []\n",
+        "users:\n  - name: u\n    user:\n      token: abc.def-ghi\n  - name: v\n    user: {}\nempty:\nlast: x\n",
+    ],
+)
+def test_the_fast_reader_reads_as_yaml_does(text: str) -> None:
+    assert kubeconfig.simple_yaml(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 'quoted'",
+        "a: 1",
+        "a: yes",
+        "a: b # c",
+        "a: [x]",
+        "a: |\n  text",
+        "a: &x b",
+        "- a",
+        "a: b\n   c: d",
+        "a: b: c",
+        "a: 2026-01-01",
+    ],
+)
+def test_the_fast_reader_leaves_what_it_does_not_know(text: str) -> None:
+    assert kubeconfig.simple_yaml(text) is None
