@@ -23,6 +23,7 @@ from pinnace.kubelet.cri.runtime import CriError
 log = logging.getLogger(__name__)
 
 NAMESPACE = "k8s.io"  # containerd's namespace for everything CRI
+LONGEST_SOCKET_PATH = 104  # containerd's limit
 UNUSED_PLUGINS = (
     "io.containerd.snapshotter.v1.aufs",
     "io.containerd.snapshotter.v1.btrfs",
@@ -85,7 +86,7 @@ def render_config(config: ContainerdConfig) -> str:
         "[grpc]",
         f"address = {quote(str(config.socket))}",
         "[ttrpc]",
-        f"address = {quote(f'{config.socket}.ttrpc')}",
+        f"address = {quote(str(config.state / 't.sock'))}",
         "[debug]",
         f"level = {quote(config.log_level)}",
         f"[{cri}]",
@@ -153,6 +154,10 @@ class PrivateContainerd:
 
     async def start(self, *, within: float = 20.0) -> None:
         """Raises RuntimeError with the end of containerd's log when it does not come up."""
+        if len(str(self.config.socket)) > LONGEST_SOCKET_PATH:
+            raise RuntimeError(
+                f"the path {self.config.socket} is too long for a socket: choose a shorter data directory"
+            )
         path = self._write_files()
         with (self.config.root.parent / "containerd.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(

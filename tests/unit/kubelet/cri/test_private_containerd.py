@@ -1,0 +1,42 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from pinnace.kubelet.cri.private_containerd import (
+    BridgeNetwork,
+    ContainerdConfig,
+    PrivateContainerd,
+    render_cni,
+    render_config,
+)
+from pinnace.testing.fake_clock import FakeClock
+
+
+def config(base: Path) -> ContainerdConfig:
+    return ContainerdConfig(base / "root", base / "state", base / "cni", restrict_oom_score_adj=True)
+
+
+def test_configuration_is_private_and_valid_toml() -> None:
+    parsed = tomllib.loads(render_config(config(Path("/data"))))
+    assert parsed["grpc"]["address"] == "/data/state/containerd.sock"
+    cri = parsed["plugins"]["io.containerd.grpc.v1.cri"]
+    assert cri["restrict_oom_score_adj"] is True
+    assert cri["cni"]["conf_dir"] == "/data/cni"
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is False
+
+
+def test_bridge_network() -> None:
+    network = BridgeNetwork("n", "pn0", "10.42.0.0/24", Path("/data/ipam"), mtu=1400)
+    parsed = json.loads(render_cni(network))
+    bridge, ports = parsed["plugins"]
+    assert (bridge["bridge"], bridge["mtu"]) == ("pn0", 1400)
+    assert bridge["ipam"]["ranges"] == [[{"subnet": "10.42.0.0/24"}]]
+    assert ports["type"] == "portmap"
+
+
+async def test_a_path_too_long_for_a_socket_is_told() -> None:
+    server = PrivateContainerd(config(Path("/" + "x" * 100)), None, FakeClock())
+    with pytest.raises(RuntimeError, match="choose a shorter data directory"):
+        await server.start()
