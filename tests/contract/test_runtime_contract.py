@@ -1,5 +1,6 @@
 """What every container runtime must do for the kubelet: the fake always, containerd where it and root are there."""
 
+import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -7,12 +8,14 @@ import pytest
 import pytest_asyncio
 
 from pinnace.component.clock import RealClock
+from pinnace.kubelet.cgroups.hierarchy import detect
 from pinnace.kubelet.cri.containerd import CriClient
 from pinnace.kubelet.cri.runtime import ContainerRuntime, ContainerState, CriError
 from pinnace.testing.fake_runtime import FakeRuntime
 from pinnace.testing.wait import eventually
 
 IMAGE = "pinnace.local/pause:1"
+CGROUP = f"/pinnace-contract-{os.getpid()}"
 LABELS = {"io.kubernetes.pod.uid": "contract"}
 
 
@@ -23,7 +26,7 @@ def sandbox_config(directory: Any, attempt: int = 0) -> dict[str, Any]:
         "log_directory": str(directory),
         "labels": LABELS,
         "annotations": {"note": "kept"},
-        "linux": {"security_context": {"namespace_options": {"pid": 1}}},
+        "linux": {"cgroup_parent": CGROUP, "security_context": {"namespace_options": {"pid": 1}}},
     }
 
 
@@ -49,6 +52,7 @@ async def runtime(request: pytest.FixtureRequest) -> AsyncGenerator[ContainerRun
         await client.stop_sandbox(box.id)
         await client.remove_sandbox(box.id)
     await client.close()
+    detect().remove(CGROUP)
 
 
 async def test_tells_version_and_conditions(runtime: ContainerRuntime) -> None:
