@@ -16,6 +16,7 @@ COMMANDS = {
     "api-versions": "discovery:API_VERSIONS",
     "apply": "apply:APPLY",
     "attach": "exec:ATTACH",
+    "auth": "auth:AUTH",
     "cluster-info": "discovery:CLUSTER_INFO",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
@@ -32,6 +33,7 @@ COMMANDS = {
     "patch": "patch:PATCH",
     "replace": "replace:REPLACE",
     "rollout": "rollout:ROLLOUT",
+    "run": "run:RUN",
     "scale": "scale:SCALE",
     "taint": "nodes:TAINT",
     "top": "top:TOP",
@@ -49,8 +51,8 @@ CLUSTER_COMMANDS = {
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("agent", "dashboard", "snapshot", "trace", "why")
 PLANNED_KUBECTL = (
-    "auth", "autoscale", "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
-    "options", "plugin", "port-forward", "proxy", "run", "set",
+    "autoscale", "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
+    "options", "plugin", "port-forward", "proxy", "set",
 )  # fmt: skip
 
 

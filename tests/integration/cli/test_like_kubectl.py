@@ -106,6 +106,7 @@ READING = [
     "describe pod one", "describe pods", "describe deploy web", "describe svc web", "describe ingress web", "describe node n1",
     "describe cm cfg", "describe secret s", "describe sa default", "describe ns default", "describe pod nope", "describe nope",
     "describe pod on", "describe lease -A", "describe",
+    "auth can-i get pods", "auth can-i get pods --as=nobody", "auth can-i get nodes", "auth can-i get /healthz", "auth whoami", "auth can-i",
     "api-resources -o name", "api-versions", "config current-context", "config view", "config get-contexts", "config use-context x",
     "rollout status deploy web --timeout=1s", "rollout history deploy web", "rollout history pod one", "rollout status pod one",
     "logs nope", "logs one", "logs one -c nope", "logs", "exec nope -- ls", "exec one", "exec one -c nope -- ls",
@@ -126,7 +127,8 @@ WRITING = [
     "rollout restart deploy web", "rollout undo deploy web", "create configmap c1 --from-literal=a=b --from-literal=c=d",
     "create configmap c1 --from-literal=a=b", "get cm c1 -o jsonpath={.data}", "create secret generic s1 --from-literal=p=w",
     "create deployment d1 --image=nginx:1 --replicas=2 --port=80", "get deploy d1 -o jsonpath={.spec.template.spec.containers}",
-    "create service clusterip s2 --tcp=80:8080", "get svc s2 -o jsonpath={.spec.ports}", "create serviceaccount sa1",
+    "create service clusterip s2 --tcp=80:8080", "get svc s2 -o jsonpath={.spec.ports}", "run r1 --image=busybox -- sleep 10", "get pod r1 -o jsonpath={.spec.containers[0].args}{.metadata.labels}", "run r2 --image=x --restart=Nope",
+    "create serviceaccount sa1",
     "create deployment d1 --image=nginx:1", "create deployment d2 --image=nginx:1 --dry-run=server", "expose deploy web --name=w2 --port=81",
     "get svc w2 -o jsonpath={.spec.ports}{.spec.selector}", "delete svc w2 -o name", "delete cm c1 c2 -o name", "delete cm --all -o name",
     "delete deploy -l app=nope",
@@ -236,8 +238,8 @@ async def test_writing_commands_are_the_same(programs: tuple[Program, Program]) 
         if applied[0] != applied[1]:
             differences.append(difference("apply", *applied))
     for command in WRITING:
-        theirs = await kubectl(*words(command), "-n", "a")
-        mine = await ours(*words(command), "-n", "b")
+        theirs = await kubectl("-n", "a", *words(command))
+        mine = await ours("-n", "b", *words(command))
         if theirs != mine:
             differences.append(difference(command, theirs, mine))
     assert not differences, "\n".join(differences)
