@@ -17,6 +17,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
 
 from e2e_support import IMAGE, Space, deployment, pod, until
+from pinnace.testing.wait import eventually
 
 
 def api(space: Space) -> "kubernetes.client.ApiClient":
@@ -88,8 +89,14 @@ async def test_kr8s_scales_and_waits(space: Space) -> None:
     await made.create()
     await made.wait("condition=Available", timeout=40)
     await made.scale(2)
-    names = [p.name async for p in client.get("pods", namespace=space.name, label_selector="app=web")]
-    assert len(names) == 2
+
+    async def count() -> bool:
+        return (
+            len([p.name async for p in client.get("pods", namespace=space.name, label_selector="app=web")])
+            == 2
+        )
+
+    await eventually(count)
     await made.delete()
 
 

@@ -120,7 +120,7 @@ What to type next:
   kubectl get pods -o wide
   kubectl scale deployment demo --replicas=3
   kubectl rollout restart deployment demo
-  kubectl logs -l app=demo --tail=5
+  kubectl logs deployment/demo --tail=5
 """
 
 
