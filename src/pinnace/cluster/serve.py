@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from pinnace.cluster import preflight
@@ -59,9 +59,7 @@ def serve(config: ClusterConfig) -> int:
         _run_loop(_run(config, state, progress, findings.warnings))
     except Exception as error:
         log.exception("the cluster stopped")
-        progress.failed(f"{error}")
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+        return _refuse(progress, [str(cause) or type(cause).__name__ for cause in causes(error)])
     return 0
 
 
@@ -75,6 +73,15 @@ def check_controllers(config: ClusterConfig) -> None:
         select(config.controllers.split(","), list(CATALOG))
     except UnknownController as error:
         raise UsageError(f"--controllers {config.controllers}: {error}") from None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """What really failed: the members of exception groups, each once."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from causes(member)
+    else:
+        yield error
 
 
 def _refuse(progress: Progress, reasons: list[str]) -> int:
