@@ -208,6 +208,15 @@ async def test_a_write_that_changes_nothing_is_no_write(client: LocalClient) -> 
     assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
 
 
+async def test_an_update_without_a_version_replaces_what_is_there(client: LocalClient) -> None:
+    metadata = {"name": "c", "namespace": "default"}
+    settings = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": {"a": "1"}}
+    made = await client.create(r.CONFIG_MAPS, settings, "default")
+    changed = await client.update(r.CONFIG_MAPS, {**settings, "data": {"a": "2"}})
+    assert changed["data"] == {"a": "2"}
+    assert changed["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
+
+
 async def test_apply_owns_its_fields(client: LocalClient) -> None:
     body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}
     await client.patch(r.CONFIG_MAPS, "c", body, "default", content_type=APPLY_PATCH, field_manager="one")

@@ -46,6 +46,8 @@ def carry_over(new: Object, current: Object) -> None:
         else:
             metadata.pop(field, None)
     metadata.setdefault("uid", stored.get("uid", ""))
+    if not metadata.get("resourceVersion") and "resourceVersion" in stored:  # an unconditional update
+        metadata["resourceVersion"] = stored["resourceVersion"]
     if "generateName" not in metadata and "generateName" in stored:
         metadata["generateName"] = stored["generateName"]
     if not metadata.get("namespace") and stored.get("namespace"):
