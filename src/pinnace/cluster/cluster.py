@@ -18,7 +18,8 @@ from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, ope
 from pinnace.cluster.decide import node_address
 from pinnace.cluster.node import Node
 from pinnace.cluster.pki import Pki, cluster_leaves
-from pinnace.cluster.state import Progress, RunState
+from pinnace.cluster.progress import Progress
+from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 

@@ -56,9 +56,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     eviction = Eviction(
         kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
     )
-    kubelet.attach(
-        probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses
-    )
+    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
     try:
         await kubelet.run()
     finally:

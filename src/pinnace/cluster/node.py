@@ -118,14 +118,14 @@ class Node:
         from pinnace.ingress.haproxy import Haproxy
 
         adopted = bool(Haproxy(self.clock, self._listen()).pid)
-        self.http_port = self._port(self.config.http_port, "--http-port", adopted=adopted)
-        self.https_port = self._port(self.config.https_port, "--https-port", adopted=adopted)
+        self.http_port = self._port(self.config.http_port or 0, "--http-port", adopted=adopted)
+        self.https_port = self._port(self.config.https_port or 0, "--https-port", adopted=adopted)
 
     def _port(self, port: int, flag: str, *, adopted: bool) -> int:
         if adopted or preflight.port_is_free(port):
             return port
         holder = preflight.port_holder(port)
-        by = f" by {holder}" if holder else ""
+        by = f" by {holder}" if holder.pid else ""
         self.notes.append(
             f"ingress: port {port} is taken{by}, so it is not served: choose another with {flag} N"
         )

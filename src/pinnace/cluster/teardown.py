@@ -39,7 +39,7 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
         )
         return 1
     was_running = state.is_running()
-    if was_running and not stop_process(server_pid(record), "server", wait_while=state.is_running):
+    if was_running and not stop_process(state.holder, "server", wait_while=state.is_running):
         return 1
     if os.geteuid() == 0:
         clean_machine(name, directory)
@@ -53,11 +53,6 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
         shutil.rmtree(directory)
         sys.stdout.write(f"Its data in {directory} is deleted.\n")
     return 0
-
-
-def server_pid(record: dict[str, object]) -> int:
-    pid = record.get("pid", 0)
-    return pid if isinstance(pid, int) else 0
 
 
 def stop_process(pid: int, what: str, *, wait_while: Callable[[], bool], patience: float = 30.0) -> bool:

@@ -1,0 +1,5 @@
+"""Errors whose text is meant for the user as it stands."""
+
+
+class UsageError(Exception):
+    """A flag, a configuration file or a data directory cannot be used."""
