@@ -44,6 +44,7 @@ def names_of(cluster: str) -> Names:
 
 def settle(config: ClusterConfig) -> None:
     """Fill in every open choice of `config`; raises UsageError when a wish cannot be met."""
+    _check_bind_address(config.bind_address)
     config.port = _port("API server port", "--port", config.port, DEFAULT_PORT, config)
     if config.has_real_node:
         config.kubelet_port = _port(
@@ -57,6 +58,17 @@ def settle(config: ClusterConfig) -> None:
         config.pod_cidr = config.pod_cidr or pods
         config.service_cidr = config.service_cidr or services
     _check_networks(config)
+
+
+def _check_bind_address(text: str) -> None:
+    try:
+        address = str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(f"--bind-address {text}: must be an IP address") from None
+    if not preflight.port_is_free(0, address):
+        raise UsageError(
+            f"--bind-address {text} is not an address of this machine: `ip addr` lists them, 0.0.0.0 means all"
+        )
 
 
 def _check_networks(config: ClusterConfig) -> None:

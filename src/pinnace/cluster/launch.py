@@ -122,7 +122,9 @@ class _Watching:
                 if outcome is None and code is not None:
                     outcome = self._explain_end(code)
                 if outcome is None and self._seconds() > self._config.timeout:
-                    outcome = self._give_up()
+                    return self._give_up()
+                if outcome:
+                    self._let_it_end()
                 if outcome is not None:
                     return outcome
                 self._clock.sleep(POLL_SECONDS)
@@ -131,6 +133,12 @@ class _Watching:
                 os.kill(self._pid, signal.SIGTERM)
                 sys.stderr.write("\ninterrupted: the server was told to stop\n")
             return 130
+
+    def _let_it_end(self, within: float = 5.0) -> None:
+        """A server that told its failure still holds the lock for a moment: the next `up` must not meet it."""
+        end = self._clock.monotonic() + within
+        while self._is_ours and self._ended() is None and self._clock.monotonic() < end:
+            self._clock.sleep(POLL_SECONDS)
 
     def _seconds(self) -> float:
         return self._clock.monotonic() - self._begun
