@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pinnace.api import meta
+from pinnace.api.names import is_ipv4
 
 Object = dict[str, Any]
 CONTROLLER = "pinnace.dev/ingress"
@@ -170,6 +171,6 @@ def _addresses(service: Object, wanted: Object, slices: Iterable[Object]) -> tup
         for port in piece.get("ports") or ()
         if port.get("name", "") == name and port.get("port")
         for endpoint in piece.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready") is not False
+        if (endpoint.get("conditions") or {}).get("ready") is not False and is_ipv4(endpoint["addresses"][0])
     }
     return tuple(sorted(found))

@@ -1,12 +1,20 @@
-"""What the proxy knows of Services and EndpointSlices, reduced to what rules are made of. Pure."""
+"""What the proxy knows of Services and EndpointSlices, reduced to what rules are made of. Pure.
 
+Every address is parsed here, because it becomes part of a program for the kernel: what is not an IPv4 address (or range)
+never reaches the rules, whoever wrote the object.
+"""
+
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pinnace.api.names import is_ipv4
+
 Object = dict[str, Any]
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 DEFAULT_AFFINITY_SECONDS = 10800
+NOBODY = "255.255.255.255/32"  # a source that no packet has
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +70,7 @@ class ServicePort:
 def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> tuple[ServicePort, ...]:
     """The ports to make rules for; none for headless and ExternalName Services, and for those of other proxies."""
     spec, metadata = service.get("spec") or {}, service["metadata"]
-    addresses = tuple(
-        ip
-        for ip in spec.get("clusterIPs") or [spec.get("clusterIP")]
-        if ip and ip != "None" and ":" not in ip
-    )
+    addresses = tuple(ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip and is_ipv4(ip))
     skip = "service.kubernetes.io/service-proxy-name" in (metadata.get("labels") or {})
     if not addresses or spec.get("type") == "ExternalName" or skip:
         return ()
@@ -90,7 +94,7 @@ def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> 
             affinity_seconds=sticky,
             internal_local=spec.get("internalTrafficPolicy") == "Local",
             external_local=spec.get("externalTrafficPolicy") == "Local",
-            source_ranges=tuple(spec.get("loadBalancerSourceRanges") or ()),
+            source_ranges=_source_ranges(spec),
             endpoints=_endpoints(slices, port, node_name),
         )
         for port in spec.get("ports") or ()
@@ -101,12 +105,7 @@ def host_ports(pod: Object) -> tuple[HostPort, ...]:
     """The host ports of a running pod that has a network of its own."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     address = status.get("podIP", "")
-    if (
-        spec.get("hostNetwork")
-        or not address
-        or ":" in address
-        or status.get("phase") in ("Succeeded", "Failed")
-    ):
+    if spec.get("hostNetwork") or not is_ipv4(address) or status.get("phase") in ("Succeeded", "Failed"):
         return ()
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     return tuple(
@@ -116,7 +115,7 @@ def host_ports(pod: Object) -> tuple[HostPort, ...]:
         )
         for container in containers
         for port in container.get("ports") or ()
-        if port.get("hostPort")
+        if port.get("hostPort") and is_ipv4(port.get("hostIP") or "0.0.0.0")
     )  # fmt: skip
 
 
@@ -126,7 +125,22 @@ def _outside_addresses(service: Object) -> tuple[str, ...]:
     if spec.get("type") == "LoadBalancer":
         ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
         found += [entry["ip"] for entry in ingress if entry.get("ip") and entry.get("ipMode") != "Proxy"]
-    return tuple(ip for ip in dict.fromkeys(found) if ":" not in ip)
+    return tuple(ip for ip in dict.fromkeys(found) if is_ipv4(ip))
+
+
+def _source_ranges(spec: Object) -> tuple[str, ...]:
+    """The IPv4 ranges that may come through a load balancer; one that admits nobody when all are of the other family."""
+    given = spec.get("loadBalancerSourceRanges") or ()
+    if not given or spec.get("type") != "LoadBalancer":
+        return ()
+    found = []
+    for text in given:
+        try:
+            found.append(ipaddress.IPv4Network(text.strip(), strict=False))
+        except ValueError:
+            continue
+    # nft refuses ranges that overlap
+    return tuple(str(network) for network in ipaddress.collapse_addresses(found)) or (NOBODY,)
 
 
 def _endpoints(slices: Iterable[Object], port: Object, node_name: str) -> tuple[Endpoint, ...]:
@@ -150,6 +164,8 @@ def _endpoints(slices: Iterable[Object], port: Object, node_name: str) -> tuple[
             target = ready if is_ready else terminating
             for number in numbers:
                 ip = endpoint["addresses"][0]
+                if not is_ipv4(ip):
+                    continue
                 target[ip, number] = Endpoint(ip, number, endpoint.get("nodeName") == node_name)
     chosen = ready or terminating
     return tuple(chosen[key] for key in sorted(chosen))

@@ -136,6 +136,8 @@ def _validate_port(port: Mapping[str, Any], path: str, host_network: bool) -> Fo
         yield from fields.all_invalid(f"{path}.containerPort", number, messages)
     if host_port:
         yield from fields.all_invalid(f"{path}.hostPort", host_port, names.port_number(host_port))
+    if host_ip := port.get("hostIP"):
+        yield from fields.all_invalid(f"{path}.hostIP", host_ip, names.ip_address(host_ip))
     if host_network and host_port != number:
         why = "must match `hostPort` when `hostNetwork` is true"
         yield fields.invalid(f"{path}.containerPort", number, why)
