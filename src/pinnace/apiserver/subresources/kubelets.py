@@ -26,7 +26,8 @@ class Kubelets:
     def __init__(self, config: ApiServerConfig, registries: Registries) -> None:
         self._config, self._registries = config, registries
         self._tls: ssl.SSLContext | None = None
-        self._open_session: aiohttp.ClientSession | None = None
+        self._anonymous_tls: ssl.SSLContext | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     @property
     def tls(self) -> ssl.SSLContext:
@@ -40,6 +41,19 @@ class Kubelets:
                 context.load_cert_chain(config.kubelet_client_certificate, config.kubelet_client_key)
             self._tls = context
         return self._tls
+
+    @property
+    def anonymous_tls(self) -> ssl.SSLContext:
+        """For what is not a kubelet (pods, services): nothing verified, as upstream, and no certificate of ours shown.
+
+        A pod in the host's network shares the kubelet's address: with our certificate, whoever may proxy to such a pod
+        would be the API server to the kubelet.
+        """
+        if self._anonymous_tls is None:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._anonymous_tls = context
+        return self._anonymous_tls
 
     async def address(self, node_name: str) -> "Address":
         """Raises NotFound for an unknown node, ServiceUnavailable for one that gives no address."""
@@ -86,15 +100,17 @@ class Kubelets:
                 )
             return await response.json(content_type=None)
 
-    def session(self) -> "aiohttp.ClientSession":
+    def session(self, *, anonymous: bool = False) -> "aiohttp.ClientSession":
+        """Connections are never shared between those that show our certificate and those that do not."""
         import aiohttp
 
-        if self._open_session is None:
-            connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
-            self._open_session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
-        return self._open_session
+        if anonymous not in self._sessions:
+            connector = aiohttp.TCPConnector(ssl=self.anonymous_tls if anonymous else self.tls, limit=0)
+            self._sessions[anonymous] = aiohttp.ClientSession(
+                connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._sessions[anonymous]
 
     async def close(self) -> None:
-        if self._open_session is not None:
-            await self._open_session.close()
-            self._open_session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
