@@ -50,7 +50,8 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
     if purge:
         if record.get("kubeconfig"):
             kubeconfig.remove(Path(record["kubeconfig"]), name)
-        shutil.rmtree(directory)
+        if not _delete(directory):
+            return 1
         sys.stdout.write(f"Its data in {directory} is deleted.\n")
     return 0
 
@@ -85,7 +86,7 @@ def clean_machine(name: str, directory: Path) -> None:
     for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
         _remove_cgroup(cgroup)
     for rest in ("containerd/state", "run/containerd", "kubelet/pods"):
-        shutil.rmtree(directory / rest, ignore_errors=True)
+        _delete(directory / rest, ignore_errors=True)
 
 
 def _run(*command: str) -> None:
@@ -156,9 +157,21 @@ def _remove_cgroup(cgroup: Path) -> None:
 
 def _unmount(directory: Path) -> None:
     """Lazily, deepest first: overlays of containers, tmpfs of volumes, network namespaces (their veth pairs go with them)."""
-    prefix = f"{directory}/"
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted(
-        (m.replace("\\040", " ") for m in mounts if m.startswith(prefix)), key=len, reverse=True
-    ):
+    for mount in _mounts_below(directory):
         _run("umount", "-l", mount)
+
+
+def _mounts_below(directory: Path) -> list[str]:
+    """Deepest first. The kernel knows them by their real names, so links in the directory's own name are resolved."""
+    prefix = f"{directory.resolve()}/"
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return sorted((m.replace("\\040", " ") for m in mounts if m.startswith(prefix)), key=len, reverse=True)
+
+
+def _delete(directory: Path, *, ignore_errors: bool = False) -> bool:
+    """Never through a mount that is still there: it may show files of the machine (`subPath` of a hostPath volume)."""
+    if left := _mounts_below(directory):
+        sys.stderr.write(f"error: {left[0]} is still mounted: {directory} is not deleted\n")
+        return False
+    shutil.rmtree(directory, ignore_errors=ignore_errors)
+    return True

@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.api import fields, names
 from pinnace.api.core.env_validation import validate_env, validate_env_from
+from pinnace.api.core.local_paths import validate_local_path
 from pinnace.api.core.probe_validation import validate_lifecycle, validate_probe
 from pinnace.api.core.resource_validation import validate_requirements
 from pinnace.api.core.security_validation import validate_container_security
@@ -180,11 +181,3 @@ def _validate_mounts(mounts: Sequence[Mapping[str, Any]], volumes: Mapping[Any, 
             yield fields.invalid(
                 f"{here}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
             )
-
-
-def validate_local_path(text: str, path: str) -> Found:
-    """A path that stays below where it starts."""
-    if text.startswith("/"):
-        yield fields.invalid(path, text, "must be a relative path")
-    if ".." in text.split("/"):
-        yield fields.invalid(path, text, "must not contain '..'")

@@ -37,8 +37,8 @@ def split_name(name: str) -> tuple[str, str, str]:
 async def handle_pod(request: Request, row: Resource) -> Answer:
     scheme, name, port = split_name(request.info.name)
     pod = (await request.services.registries.of(r.PODS).storage.get(name, request.info.namespace)).obj
-    address = (pod.get("status") or {}).get("podIP")
-    _check_address(address or "")
+    address: str = (pod.get("status") or {}).get("podIP") or ""
+    _check_address(address)
     return _forward(request, scheme, address, int(_port_number(port) or _first_port(pod)))
 
 
