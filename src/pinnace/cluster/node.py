@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import addons, network, preflight
+from pinnace.cluster import addons, network, preflight, registries
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.containerd import ClusterContainerd, containerd_config
 from pinnace.cluster.decide import Names, names_of
@@ -49,19 +49,11 @@ class Node:
             masquerade=False,  # the service proxy's table does this
             port_map=False,  # and this: no iptables rules beside it
         )
-        registries = self._registry_dir()
+        source = Path(self.config.registry_config) if self.config.registry_config else None
         self.containerd = ClusterContainerd(
-            containerd_config(self.config.directory, registries), bridge, self.clock
+            containerd_config(self.config.directory, registries.read(source)), bridge, self.clock
         )
         self.gateway = ""
-
-    def _registry_dir(self) -> Path:
-        """hosts.toml files per registry, from `--registry-config`; loopback registries speak plain HTTP without it."""
-        from pinnace.cluster.registries import write_hosts
-
-        directory = self.config.directory / "containerd" / "registries"
-        write_hosts(directory, Path(self.config.registry_config) if self.config.registry_config else None)
-        return directory
 
     @property
     def runtime_endpoint(self) -> str:
