@@ -11,6 +11,7 @@ from pathlib import Path
 from pinnace.cluster.image_archive import ImageError, ImageSettings, write_archive
 from pinnace.cluster.preflight import find_program
 from pinnace.cluster.state import RunState
+from pinnace.kubelet.image_reference import InvalidReference, normalise
 
 __all__ = ["ImageError", "command", "load", "names", "normalised"]
 
@@ -62,14 +63,10 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 def normalised(reference: str) -> str:
     """The full name that the kubelet asks for: `web` -> `docker.io/library/web:latest`."""
-    head, slash, rest = reference.partition("/")
-    if not slash:
-        reference = f"docker.io/library/{reference}"
-    elif "." not in head and ":" not in head and head != "localhost":
-        reference = f"docker.io/{head}/{rest}"
-    if "@" not in reference and ":" not in reference.rpartition("/")[2]:
-        reference += ":latest"
-    return reference
+    try:
+        return normalise(reference)
+    except InvalidReference as error:
+        raise ImageError(f'"{reference}" is not an image reference: {error}') from None
 
 
 def load(socket: str, source: Path, tag: str, settings: ImageSettings) -> str:

@@ -45,7 +45,7 @@ def read(source: Path | None) -> dict[str, Any]:
         raise UsageError(f"--registry-config {source}: {error}") from None
     try:
         _check(content)
-    except ValueError as error:
+    except UsageError as error:
         raise UsageError(f"--registry-config {source}: {error}") from None
     return content
 
@@ -55,7 +55,7 @@ def _check(content: Any) -> None:
         for host, settings in _mapping(section, registries).items():
             where = f"{section}.{host}"
             if "/" in host:
-                raise ValueError(f"{where}: must be a host with an optional port")
+                raise UsageError(f"{where}: must be a host with an optional port")
             for key, value in _mapping(where, settings, KNOWN[section]).items():
                 if key == "endpoint":
                     _check_endpoints(f"{where}.{key}", value)
@@ -65,10 +65,10 @@ def _check(content: Any) -> None:
 
 def _mapping(where: str, value: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
     if not isinstance(value or {}, dict):
-        raise ValueError(f"{where}: must be a mapping")
+        raise UsageError(f"{where}: must be a mapping")
     for key in value or {}:
         if known and key not in known:
-            raise ValueError(f"{where}: {key!r} is not known; known: {', '.join(known)}")
+            raise UsageError(f"{where}: {key!r} is not known; known: {', '.join(known)}")
     return value or {}
 
 
@@ -76,7 +76,7 @@ def _check_endpoints(where: str, value: Any) -> None:
     if not isinstance(value, list) or not all(
         isinstance(e, str) and e.startswith(("http://", "https://")) for e in value
     ):
-        raise ValueError(f"{where}: must be a list of URLs that begin with http:// or https://")
+        raise UsageError(f"{where}: must be a list of URLs that begin with http:// or https://")
 
 
 def hosts_toml(host: str, endpoints: list[str], configs: dict[str, Any]) -> str:

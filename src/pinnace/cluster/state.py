@@ -50,7 +50,7 @@ class RunState:
         """Whether some process holds the lock."""
         try:
             descriptor = os.open(self.directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except PermissionError:
             raise UsageError(

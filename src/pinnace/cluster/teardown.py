@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pinnace.cluster import kubeconfig
 from pinnace.cluster.decide import names_of
+from pinnace.cluster.errors import UsageError
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -49,11 +50,18 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
     )
     if purge:
         if record.get("kubeconfig"):
-            kubeconfig.remove(Path(record["kubeconfig"]), name)
+            _forget(Path(record["kubeconfig"]), name)
         if not _delete(directory):
             return 1
         sys.stdout.write(f"Its data in {directory} is deleted.\n")
     return 0
+
+
+def _forget(path: Path, name: str) -> None:
+    try:
+        kubeconfig.remove(path, name)
+    except (UsageError, OSError) as error:
+        sys.stderr.write(f"warning: the cluster's entries stay in the kubeconfig: {error}\n")
 
 
 def stop_process(pid: int, what: str, *, wait_while: Callable[[], bool], patience: float = 30.0) -> bool:
