@@ -4,6 +4,7 @@ Changes that arrive together are one transaction. A failed one is followed by bu
 """
 
 import asyncio
+import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from pinnace.client.informer import Informer, Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.proxy import conntrack, model, rules
+from pinnace.proxy.claims import Claims
 from pinnace.proxy.nftables import Nft, NftError
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class ServiceProxy:
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
         self._applied: dict[Key, rules.Rules] = {}
+        self._claims: Claims[Key] = Claims()
         self._ports: dict[Key, tuple[model.ServicePort, ...]] = {}
         self._has_base = False
         self.synced = asyncio.Event()  # set when the kernel first had all Services
@@ -87,18 +90,7 @@ class ServiceProxy:
         new = {key: rules.of_ports(found, self._config.pod_cidr) for key, found in ports.items()}
         new |= {key: self._host_rules(key) for key in dirty if key[0] == "pod"}
         try:
-            if self._has_base:
-                await self._apply(
-                    rules.merged(self._applied.get(key, rules.NOTHING) for key in dirty),
-                    rules.merged(new.values()),
-                )
-            else:
-                whole = rules.merged(
-                    [*(r for k, r in self._applied.items() if k not in dirty), *new.values()]
-                )
-                base = rules.base_table(self._nft.table, self._config.pod_cidr)
-                await self._nft.apply(base + rules.transaction(self._nft.table, rules.NOTHING, whole))
-                self._has_base = True
+            await self._bring(new)
         except (NftError, OSError, TimeoutError) as error:
             log.error("service rules could not be applied, the table is built anew: %s", error)
             self._has_base = False
@@ -113,10 +105,29 @@ class ServiceProxy:
         self.synced.set()
         await conntrack.forget(flows, self._clock)
 
-    async def _apply(self, old: rules.Rules, new: rules.Rules) -> None:
-        text = rules.transaction(self._nft.table, old, new)
+    async def _bring(self, new: dict[Key, rules.Rules]) -> None:
+        """Put these rules in the place of the old ones of the same keys; build the whole table if there is none."""
+        wanted = {key: made.elements for key, made in new.items()}
+        touched = self._claims.touched(wanted)
+        before = self._claims.verdicts(touched)
+        self._claims.replace(wanted)
+        if self._has_base:
+            old = rules.merged(self._applied.get(key, rules.NOTHING) for key in new)
+            text = rules.transaction(
+                self._nft.table,
+                dataclasses.replace(old, elements=before),
+                dataclasses.replace(rules.merged(new.values()), elements=self._claims.verdicts(touched)),
+            )
+        else:
+            rest = (made for key, made in self._applied.items() if key not in new)
+            whole = dataclasses.replace(
+                rules.merged([*rest, *new.values()]), elements=self._claims.verdicts()
+            )
+            text = rules.base_table(self._nft.table, self._config.pod_cidr)
+            text += rules.transaction(self._nft.table, rules.NOTHING, whole)
         if text:
             await self._nft.apply(text)
+        self._has_base = True
 
     def _record(self, ports: dict[Key, tuple[model.ServicePort, ...]], new: dict[Key, rules.Rules]) -> None:
         self._ports.update(ports)
