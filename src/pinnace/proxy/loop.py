@@ -15,6 +15,7 @@ from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.proxy import conntrack, model, rules
 from pinnace.proxy.claims import Claims
+from pinnace.proxy.health_checks import HealthCheck, HealthCheckServers
 from pinnace.proxy.nftables import Nft, NftError
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class ServiceProxy:
         self._claims: Claims[Key] = Claims()
         self._ports: dict[Key, tuple[model.ServicePort, ...]] = {}
         self._has_base = False
+        self._health = HealthCheckServers(clock)
         self.synced = asyncio.Event()  # set when the kernel first had all Services
         self._services.add_handler(lambda old, new: self._mark(("service", *meta.key(new or old or {}))))
         self._pods.add_handler(self._on_pod)
@@ -73,10 +75,13 @@ class ServiceProxy:
             tasks.create_task(self._pods.run())
             await self._informers.wait_synced()
             await self._pods.wait_synced()
-            while True:
-                await self.sync()
-                await self._wake.wait()
-                await self._clock.sleep(GATHER_SECONDS)
+            try:
+                while True:
+                    await self.sync()
+                    await self._wake.wait()
+                    await self._clock.sleep(GATHER_SECONDS)
+            finally:
+                self._health.close()
 
     async def remove(self) -> None:
         """Take every rule out of the kernel."""
@@ -103,6 +108,8 @@ class ServiceProxy:
         )
         self._record(ports, new)
         self.synced.set()
+        for key in ports:
+            await self._health.replace(key[1:], self._health_check(key))
         await conntrack.forget(flows, self._clock)
 
     async def _bring(self, new: dict[Key, rules.Rules]) -> None:
@@ -139,6 +146,14 @@ class ServiceProxy:
     def _host_rules(self, key: Key) -> rules.Rules:
         pod = self._pods.lister.get(key[2], key[1])
         return rules.of_host_ports(model.host_ports(pod)) if pod is not None else rules.NOTHING
+
+    def _health_check(self, key: Key) -> HealthCheck | None:
+        service = self._services.lister.get(key[2], key[1])
+        if service is None:
+            return None
+        return model.health_check(
+            service, self._slices.lister.by_index("service", key[1:]), self._config.node_name
+        )
 
     def _ports_of(self, key: Key) -> tuple[model.ServicePort, ...]:
         service = self._services.lister.get(key[2], key[1])

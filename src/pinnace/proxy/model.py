@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinnace.api.names import is_ipv4
+from pinnace.proxy.health_checks import HealthCheck
 
 Object = dict[str, Any]
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -99,6 +100,22 @@ def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> 
         )
         for port in spec.get("ports") or ()
     )
+
+
+def health_check(service: Object, slices: Iterable[Object], node_name: str) -> HealthCheck | None:
+    """For load balancers that must find the nodes with endpoints; None for every other Service."""
+    spec, metadata = service.get("spec") or {}, service["metadata"]
+    port = spec.get("healthCheckNodePort")
+    if not port or spec.get("externalTrafficPolicy") != "Local":
+        return None
+    local = {
+        endpoint["addresses"][0]
+        for piece in slices
+        for endpoint in piece.get("endpoints") or ()
+        if endpoint.get("nodeName") == node_name
+        and (endpoint.get("conditions") or {}).get("ready") is not False
+    }
+    return HealthCheck(metadata["namespace"], metadata["name"], port, len(local))
 
 
 def host_ports(pod: Object) -> tuple[HostPort, ...]:
