@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 
 from pinnace.api import meta
-from pinnace.api.resources import ENDPOINT_SLICES, PODS, SERVICES
+from pinnace.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from pinnace.client.informer import Informer, Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
@@ -21,6 +21,7 @@ from pinnace.proxy.nftables import Nft, NftError
 log = logging.getLogger(__name__)
 
 SERVICE_LABEL = "kubernetes.io/service-name"
+ZONE = "topology.kubernetes.io/zone"
 GATHER_SECONDS = 0.01  # events that belong together (a Service and its slice) come in a burst
 RETRY_SECONDS = 1.0
 Key = tuple[str, str, str]  # ("service" or "pod", namespace, name)
@@ -42,6 +43,7 @@ class ServiceProxy:
         self._slices = self._informers.of(ENDPOINT_SLICES)
         self._slices.lister.add_index("service", lambda piece: [_service_of(piece)])
         self._pods = Informer(client, clock, PODS, field_selector=f"spec.nodeName={config.node_name}")
+        self._node = Informer(client, clock, NODES, field_selector=f"metadata.name={config.node_name}")
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
         self._applied: dict[Key, rules.Rules] = {}
@@ -53,6 +55,19 @@ class ServiceProxy:
         self._services.add_handler(lambda old, new: self._mark(("service", *meta.key(new or old or {}))))
         self._pods.add_handler(self._on_pod)
         self._slices.add_handler(self._on_slice)
+        self._node.add_handler(self._on_node)
+
+    @property
+    def _zone(self) -> str:
+        node = self._node.lister.get(self._config.node_name)
+        return meta.labels(node).get(ZONE, "") if node is not None else ""
+
+    def _on_node(self, old: Object | None, new: Object | None) -> None:
+        """Hints speak of zones: when ours changes, every Service may go elsewhere."""
+        before, after = (meta.labels(node).get(ZONE, "") if node else "" for node in (old, new))
+        if before != after:
+            for service in self._services.lister:
+                self._mark(("service", *meta.key(service)))
 
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
         for piece in (old, new):
@@ -73,8 +88,10 @@ class ServiceProxy:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._informers.run())
             tasks.create_task(self._pods.run())
+            tasks.create_task(self._node.run())
             await self._informers.wait_synced()
             await self._pods.wait_synced()
+            await self._node.wait_synced()
             try:
                 while True:
                     await self.sync()
@@ -160,7 +177,10 @@ class ServiceProxy:
         if service is None:
             return ()
         return model.service_ports(
-            service, self._slices.lister.by_index("service", key[1:]), self._config.node_name
+            service,
+            self._slices.lister.by_index("service", key[1:]),
+            self._config.node_name,
+            self._zone,
         )
 
 

@@ -55,6 +55,9 @@ class ServicePort:
     external_local: bool = False  # externalTrafficPolicy: Local
     source_ranges: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    near: tuple[
+        Endpoint, ...
+    ] = ()  # those that hints give to this node or its zone; () when hints decide nothing
 
     @property
     def label(self) -> str:
@@ -62,13 +65,17 @@ class ServicePort:
         return f"{self.namespace}/{self.service}/{self.protocol}/{self.port_name or self.port}"
 
     def for_cluster(self) -> tuple[Endpoint, ...]:
-        return tuple(e for e in self.endpoints if e.is_local) if self.internal_local else self.endpoints
+        local = tuple(e for e in self.endpoints if e.is_local)
+        return local if self.internal_local else self.near or self.endpoints
 
     def for_outside(self) -> tuple[Endpoint, ...]:
-        return tuple(e for e in self.endpoints if e.is_local) if self.external_local else self.endpoints
+        local = tuple(e for e in self.endpoints if e.is_local)
+        return local if self.external_local else self.near or self.endpoints
 
 
-def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> tuple[ServicePort, ...]:
+def service_ports(
+    service: Object, slices: Iterable[Object], node_name: str, zone: str = ""
+) -> tuple[ServicePort, ...]:
     """The ports to make rules for; none for headless and ExternalName Services, and for those of other proxies."""
     spec, metadata = service.get("spec") or {}, service["metadata"]
     addresses = tuple(ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip and is_ipv4(ip))
@@ -76,6 +83,7 @@ def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> 
     if not addresses or spec.get("type") == "ExternalName" or skip:
         return ()
     slices = list(slices)
+    near = near_addresses(slices, node_name, zone)
     config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
     sticky = (
         config.get("timeoutSeconds", DEFAULT_AFFINITY_SECONDS)
@@ -96,7 +104,8 @@ def service_ports(service: Object, slices: Iterable[Object], node_name: str) -> 
             internal_local=spec.get("internalTrafficPolicy") == "Local",
             external_local=spec.get("externalTrafficPolicy") == "Local",
             source_ranges=_source_ranges(spec),
-            endpoints=_endpoints(slices, port, node_name),
+            endpoints=(found := _endpoints(slices, port, node_name)),
+            near=tuple(endpoint for endpoint in found if endpoint.ip in near),
         )
         for port in spec.get("ports") or ()
     )
@@ -186,3 +195,25 @@ def _endpoints(slices: Iterable[Object], port: Object, node_name: str) -> tuple[
                 target[ip, number] = Endpoint(ip, number, endpoint.get("nodeName") == node_name)
     chosen = ready or terminating
     return tuple(chosen[key] for key in sorted(chosen))
+
+
+def near_addresses(slices: Iterable[Object], node_name: str, zone: str) -> frozenset[str]:
+    """Ready endpoints that their hints give to this node, else to its zone; none unless every ready one has such hints.
+
+    https://github.com/kubernetes/kubernetes/blob/master/pkg/proxy/topology.go
+    """
+    ready = [
+        endpoint
+        for piece in slices
+        for endpoint in piece.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+    ]
+    for kind, mine in (("forNodes", node_name), ("forZones", zone)):
+        hinted = [
+            {hint["name"] for hint in (endpoint.get("hints") or {}).get(kind) or ()} for endpoint in ready
+        ]
+        if mine and all(hinted):
+            near = [e["addresses"][0] for e, names in zip(ready, hinted, strict=True) if mine in names]
+            if near:
+                return frozenset(near)
+    return frozenset()

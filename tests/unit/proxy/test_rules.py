@@ -227,3 +227,25 @@ def test_source_ranges_are_merged_and_of_one_family() -> None:
     assert ranges("10.0.0.0/8", " 10.1.2.3/16 ", "fd00::/8") == ("10.0.0.0/8",)
     assert ranges("fd00::/8") == (model.NOBODY,)
     assert ranges("10.0.0.0/8", kind="NodePort") == ()
+
+
+def hinted(ip: str, node: str, zone: str, *, to_node: bool = False, **conditions: bool) -> dict:
+    hints = {"forZones": [{"name": zone}], **({"forNodes": [{"name": node}]} if to_node else {})}
+    return {**endpoint(ip, node, **conditions), "zone": zone, "hints": hints}
+
+
+def test_hints_keep_traffic_near() -> None:
+    def chosen(*endpoints: dict, zone: str = "z1", **spec: object) -> list[str]:
+        (port,) = model.service_ports(service(**spec), [piece(*endpoints)], "n1", zone)
+        return [e.ip for e in port.for_cluster()]
+
+    same_zone, other_zone = hinted("10.42.0.5", "n2", "z1"), hinted("10.42.0.6", "n3", "z2")
+    assert chosen(same_zone, other_zone) == ["10.42.0.5"]
+    assert chosen(same_zone, other_zone, zone="z9") == ["10.42.0.5", "10.42.0.6"]
+    assert chosen(same_zone, other_zone, zone="") == ["10.42.0.5", "10.42.0.6"]
+    assert chosen(same_zone, endpoint("10.42.0.7")) == ["10.42.0.5", "10.42.0.7"]
+    here = hinted("10.42.0.8", "n1", "z1", to_node=True)
+    there = hinted("10.42.0.9", "n2", "z1", to_node=True)
+    assert chosen(here, there) == ["10.42.0.8"]
+    assert chosen({**here, "conditions": {"ready": False}}, there) == ["10.42.0.9"]
+    assert chosen(here, there, internalTrafficPolicy="Local") == ["10.42.0.8"]
