@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import platform
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnace import __version__
 from pinnace.api.core import nodes as node_rules
@@ -16,12 +16,14 @@ from pinnace.cluster import kubeconfig
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
 from pinnace.cluster.decide import node_address
-from pinnace.cluster.node import Node
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
+
+if TYPE_CHECKING:
+    from pinnace.cluster.node import Node
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Cluster:
         self._make_certificates()
         preparing = None
         if config.has_real_node:
+            from pinnace.cluster.node import Node
+
             self._node = Node(config, self._clock, self._pki, self._address, self._client, self._notes)
             preparing = asyncio.create_task(self._node.prepare(), name="prepare node")
         advertise = self._address if config.bind_address in ("0.0.0.0", "::") else config.bind_address

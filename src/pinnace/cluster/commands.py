@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, add_flags, cluster_directory, from_args
-from pinnace.cluster.errors import UsageError
-from pinnace.cluster.image_archive import ImageError
+from pinnace.cluster.errors import ImageError, UsageError
 from pinnace.cluster.state import RunState, known_clusters
 
 
@@ -81,6 +80,9 @@ def _run_server(argv: list[str], *, in_foreground: bool) -> int:
 
 
 def _serve(config: ClusterConfig, *, in_foreground: bool) -> int:
+    from pinnace.cluster import libraries
+
+    libraries.load()
     from pinnace.cluster.serve import serve
 
     return serve(config, in_foreground=in_foreground)

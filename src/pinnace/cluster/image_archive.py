@@ -15,14 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from pinnace.cluster.errors import ImageError
+
 NAME_ANNOTATION = "io.containerd.image.name"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 MANIFEST, CONFIG = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
-
-
-class ImageError(Exception):
-    """The image cannot be read, loaded or removed; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pinnace.cluster.image_archive import ImageError, ImageSettings, write_archive
+from pinnace.cluster.errors import ImageError
+from pinnace.cluster.image_archive import ImageSettings, write_archive
 from pinnace.cluster.preflight import find_program
 from pinnace.cluster.state import RunState
 from pinnace.kubelet.image_reference import InvalidReference, normalise
