@@ -215,3 +215,16 @@ async def test_a_delete_with_a_dry_run_that_is_not_understood_deletes_nothing(
         with pytest.raises(errors.Invalid, match='supported values: "All"'):
             await api_server.rest_client().raw("DELETE", path, body=options)
     assert await client.get(r.CONFIG_MAPS, "kept", "default")
+
+
+async def test_a_simulated_node_is_never_dialled(api_server: ApiServerInProcess) -> None:
+    """Its address is made up, and may be that of some machine of the user's network."""
+    client = api_server.local_client()
+    node = await client.create(r.NODES, {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "sim-0"}})
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "nodeInfo": {"containerRuntimeVersion": "simulated://0"},
+    }
+    await client.update(r.NODES, {**node, "status": status}, subresource="status")
+    with pytest.raises(errors.ServiceUnavailable, match='node "sim-0" is simulated'):
+        await client.get(r.NODES, "sim-0", subresource="proxy")

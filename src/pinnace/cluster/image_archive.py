@@ -42,10 +42,14 @@ def write_archive(source: Path, reference: str, settings: ImageSettings, target:
     """Write `source` (OCI layout, docker or OCI archive, root directory) as an archive of the image `reference`."""
     if not source.exists():
         raise ImageError(f"{source}: no such file or directory")
-    if source.is_dir() and (source / "oci-layout").exists():
-        _from_layout(source, reference, target)
-    elif source.is_dir():
+    is_layout = (source / "oci-layout").exists()
+    if source.is_dir() and not is_layout:
         _from_root(source, reference, settings, target)
+        return
+    if settings.entrypoint or settings.cmd or settings.env:
+        raise ImageError(f"{source} is an image already: entrypoint, cmd and env are for a plain root directory")
+    if is_layout:
+        _from_layout(source, reference, target)
     else:
         _from_archive(source, reference, target)
 

@@ -20,6 +20,8 @@ __all__ = ["ImageError", "command", "load", "names", "normalised"]
 def command(args: argparse.Namespace, directory: Path) -> int:
     socket = _socket(directory, args.node)
     if args.command == "load":
+        if wrong := next((entry for entry in args.env if not entry.partition("=")[1]), None):
+            raise ImageError(f"--env {wrong}: must be NAME=VALUE")
         settings = ImageSettings(_words(args.entrypoint), _words(args.cmd), tuple(args.env))
         reference = load(socket, Path(args.path), args.tag, settings)
         sys.stdout.write(f"Loaded {reference}\n")

@@ -181,5 +181,12 @@ def _delete(directory: Path, *, ignore_errors: bool = False) -> bool:
     if left := _mounts_below(directory):
         sys.stderr.write(f"error: {left[0]} is still mounted: {directory} is not deleted\n")
         return False
-    shutil.rmtree(directory, ignore_errors=ignore_errors)
+    if directory.is_mount():  # a disk of its own: empty it, the mount is the user's
+        for entry in directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=ignore_errors)
+            else:
+                entry.unlink()
+    else:
+        shutil.rmtree(directory, ignore_errors=ignore_errors)
     return True

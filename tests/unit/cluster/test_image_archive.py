@@ -115,6 +115,12 @@ def test_a_docker_archive_is_renamed(tmp_path: Path, name: str, prefix: str) -> 
     assert files["layer.tar"] == b"layer"
 
 
+def test_settings_are_for_root_directories_only(tmp_path: Path) -> None:
+    archive = docker_archive(tmp_path / "a.tar", [{"Layers": ["layer.tar"]}])
+    with pytest.raises(ImageError, match="is an image already"):
+        written(archive, ImageSettings(cmd=("sh",)))
+
+
 def test_several_images_in_one_archive_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="holds 2 images: save one image"):
         written(docker_archive(tmp_path / "a.tar", [{}, {}]))

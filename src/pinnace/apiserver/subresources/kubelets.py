@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pinnace.net.upgrade import Address
 
 _DEFAULT_PORT = 10250
+_SIMULATED = "simulated://"  # as `pinnace.kubelet.simulated` registers its nodes
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalDNS", "ExternalIP")
 _CONNECT_SECONDS = 10
 
@@ -56,11 +57,16 @@ class Kubelets:
         return self._anonymous_tls
 
     async def address(self, node_name: str) -> "Address":
-        """Raises NotFound for an unknown node, ServiceUnavailable for one that gives no address."""
+        """Raises NotFound for an unknown node, ServiceUnavailable for one that gives no address or is simulated."""
         from pinnace.net.upgrade import Address
 
         node = (await self._registries.of(r.NODES).storage.get(node_name)).obj
         status = node.get("status") or {}
+        runtime = (status.get("nodeInfo") or {}).get("containerRuntimeVersion", "")
+        if runtime.startswith(_SIMULATED):  # its address is made up: some machine of the user's network may have it
+            raise errors.ServiceUnavailable(
+                f'node "{node_name}" is simulated: it has no kubelet and its pods no containers'
+            )
         by_type = {entry["type"]: entry["address"] for entry in status.get("addresses") or ()}
         host = next((by_type[kind] for kind in _ADDRESS_TYPES if kind in by_type), "")
         if not host:
