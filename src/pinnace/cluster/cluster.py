@@ -95,13 +95,7 @@ class Cluster:
         assert server is not None
         host = "127.0.0.1" if config.bind_address in ("0.0.0.0", "::") else config.bind_address
         url = f"https://{host}:{server.port}"
-        path = kubeconfig.target(config.kubeconfig)
-        files = (self._pki.ca, self._pki.cert("admin"), self._pki.key("admin"))
-        content = kubeconfig.entries(config.name, url, *(file.read_bytes() for file in files))
-        if config.kubeconfig:
-            kubeconfig.write(path, content)
-        else:
-            kubeconfig.merge(path, content)
+        path = kubeconfig.give_access(config.kubeconfig, config.name, url, self._pki.directory)
         self._record = {
             "name": config.name, "pid": os.getpid(), "server": url, "port": server.port,
             "kubeconfig": str(path), "context": kubeconfig.context_name(config.name),

@@ -47,7 +47,9 @@ def write_archive(source: Path, reference: str, settings: ImageSettings, target:
         _from_root(source, reference, settings, target)
         return
     if settings.entrypoint or settings.cmd or settings.env:
-        raise ImageError(f"{source} is an image already: entrypoint, cmd and env are for a plain root directory")
+        raise ImageError(
+            f"{source} is an image already: entrypoint, cmd and env are for a plain root directory"
+        )
     if is_layout:
         _from_layout(source, reference, target)
     else:

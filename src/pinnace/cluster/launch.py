@@ -47,9 +47,12 @@ def launch(config: ClusterConfig) -> int:
 
 
 def _join(config: ClusterConfig, state: RunState) -> int:
-    """Another server has the lock: when it is ready say so, else wait for it as if it were ours."""
+    """Another server has the lock: when it is ready say so and make its context current, else wait for it."""
     record = state.read()
     if record.get("pid") == state.holder and (record.get("ready") or not config.wait):
+        from pinnace.cluster.kubeconfig import give_access  # YAML is not for every start
+
+        give_access(config.kubeconfig, config.name, record["server"], config.directory / "pki")
         sys.stdout.write(
             f"Cluster {config.name!r} is already running at {record['server']}; "
             f"`pinnace status` shows it, `pinnace down` stops it.\n"

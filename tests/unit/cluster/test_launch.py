@@ -106,13 +106,19 @@ def test_no_wait_returns_when_the_api_server_answers(tmp_path: Path) -> None:
     assert launch(config) == 0
 
 
-def test_up_when_up_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = ClusterConfig(name="web", data_dir=str(tmp_path))
+def test_up_when_up_says_where_and_makes_its_context_current(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ClusterConfig(name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "config"))
     running = RunState(config.directory)
     assert running.acquire()
     running.write({"pid": running.holder, "ready": True, "server": "https://127.0.0.1:1"})
+    (tmp_path / "pki").mkdir()
+    for file in ("ca.crt", "admin.crt", "admin.key"):
+        (tmp_path / "pki" / file).write_text(file)
     assert launch(config) == 0
     assert "Cluster 'web' is already running at https://127.0.0.1:1;" in capsys.readouterr().out
+    assert "current-context: pinnace-web" in (tmp_path / "config").read_text()
     running.release()
 
 

@@ -63,7 +63,9 @@ class Kubelets:
         node = (await self._registries.of(r.NODES).storage.get(node_name)).obj
         status = node.get("status") or {}
         runtime = (status.get("nodeInfo") or {}).get("containerRuntimeVersion", "")
-        if runtime.startswith(_SIMULATED):  # its address is made up: some machine of the user's network may have it
+        if runtime.startswith(
+            _SIMULATED
+        ):  # its address is made up: some machine of the user's network may have it
             raise errors.ServiceUnavailable(
                 f'node "{node_name}" is simulated: it has no kubelet and its pods no containers'
             )
