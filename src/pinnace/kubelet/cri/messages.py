@@ -1,13 +1,13 @@
-"""The protobuf messages of CRI v1 that the kubelet uses, as a table; the classes are built at run time.
+"""The protobuf messages of CRI v1 that the kubelet uses, as a table in the notation of `net.grpc_messages`.
 
-One line a message: its name, then `number name type` for each field. `*` marks a repeated field, `map` is a map of strings,
-a capital letter starts the name of another message. Enumerations are written int32, which is the same on the wire.
 Numbers: https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto
-Left out: Windows, user namespaces, checkpoints, metrics.
+Left out: Windows, SELinux, user namespaces, checkpoints, metrics.
 """
 
 from functools import cache
 from typing import Any
+
+from pinnace.net.grpc_messages import build_classes
 
 PACKAGE = "runtime.v1"
 
@@ -25,8 +25,7 @@ Int64Value: 1 value int64
 UInt64Value: 1 value uint64
 NamespaceOption: 1 network int32, 2 pid int32, 3 ipc int32, 4 target_id string
 SecurityProfile: 1 profile_type int32, 2 localhost_ref string
-SELinuxOption: 1 user string, 2 role string, 3 type string, 4 level string
-LinuxSandboxSecurityContext: 1 namespace_options NamespaceOption, 2 selinux_options SELinuxOption, 3 run_as_user Int64Value, 4 readonly_rootfs bool,
+LinuxSandboxSecurityContext: 1 namespace_options NamespaceOption, 3 run_as_user Int64Value, 4 readonly_rootfs bool,
     5 supplemental_groups *int64, 6 privileged bool, 7 seccomp_profile_path string, 8 run_as_group Int64Value,
     9 seccomp SecurityProfile, 10 apparmor SecurityProfile, 11 supplemental_groups_policy int32
 HugepageLimit: 1 page_size string, 2 limit uint64
@@ -64,7 +63,7 @@ Mount: 1 container_path string, 2 host_path string, 3 readonly bool, 4 selinux_r
 Device: 1 container_path string, 2 host_path string, 3 permissions string
 Capability: 1 add_capabilities *string, 2 drop_capabilities *string, 3 add_ambient_capabilities *string
 LinuxContainerSecurityContext: 1 capabilities Capability, 2 privileged bool, 3 namespace_options NamespaceOption,
-    4 selinux_options SELinuxOption, 5 run_as_user Int64Value, 6 run_as_username string, 7 readonly_rootfs bool, 8 supplemental_groups *int64,
+    5 run_as_user Int64Value, 6 run_as_username string, 7 readonly_rootfs bool, 8 supplemental_groups *int64,
     9 apparmor_profile string, 10 seccomp_profile_path string, 11 no_new_privs bool, 12 run_as_group Int64Value,
     13 masked_paths *string, 14 readonly_paths *string, 15 seccomp SecurityProfile, 16 apparmor SecurityProfile,
     17 supplemental_groups_policy int32
@@ -134,51 +133,7 @@ ImageFsInfoResponse: 1 image_filesystems *FilesystemUsage
 """
 
 
-def parse_table(table: str) -> dict[str, list[tuple[int, str, str]]]:
-    """Message name -> (number, field, type) of each field."""
-    found: dict[str, list[tuple[int, str, str]]] = {}
-    for line in table.replace(",\n   ", ",").splitlines():
-        name, _, fields = line.partition(":")
-        if name:
-            parts = [field.split() for field in fields.split(",") if field.strip()]
-            found[name] = [(int(number), field, kind) for number, field, kind in parts]
-    return found
-
-
 @cache
 def message_classes() -> dict[str, Any]:
-    """The classes by name; protobuf is imported and the descriptors are built on the first call."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    file = descriptor_pb2.FileDescriptorProto(name="pinnace/cri.proto", package=PACKAGE, syntax="proto3")
-    field_type = descriptor_pb2.FieldDescriptorProto
-    for name, fields in parse_table(TABLE).items():
-        message = file.message_type.add(name=name)
-        for number, field, kind in fields:
-            entry = message.field.add(name=field, number=number)
-            entry.label = (
-                field_type.LABEL_REPEATED if kind[0] == "*" or kind == "map" else field_type.LABEL_OPTIONAL
-            )
-            kind = kind.lstrip("*")
-            if kind == "map":
-                kind = _add_map_entry(message, field)
-            if kind[0].isupper():
-                entry.type, entry.type_name = field_type.TYPE_MESSAGE, f".{PACKAGE}.{kind}"
-            else:
-                entry.type = getattr(field_type, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{message.name}"))
-        for message in file.message_type
-    }
-
-
-def _add_map_entry(message: Any, field: str) -> str:
-    """A map of strings is a repeated nested message on the wire; returns the nested message's name."""
-    name = "".join(part.capitalize() for part in field.split("_")) + "Entry"
-    entry = message.nested_type.add(name=name)
-    entry.options.map_entry = True
-    for number, part in ((1, "key"), (2, "value")):
-        entry.field.add(name=part, number=number, type=9, label=1)  # an optional string
-    return f"{message.name}.{name}"
+    """The classes by name; built, and protobuf imported, on the first call."""
+    return build_classes(PACKAGE, TABLE)

@@ -1,4 +1,5 @@
-from pinnace.kubelet.cri.messages import TABLE, message_classes, parse_table
+from pinnace.kubelet.cri.messages import TABLE, message_classes
+from pinnace.net.grpc_messages import parse_table
 
 
 def test_every_named_message_is_in_the_table() -> None:
