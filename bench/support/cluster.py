@@ -29,11 +29,7 @@ class TemporaryCluster:
 
     def __enter__(self):
         if self._start:
-            try:
-                self.up()
-            except BaseException:
-                self.__exit__()
-                raise
+            self.up()
         return self
 
     def __exit__(self, *_):
@@ -41,16 +37,13 @@ class TemporaryCluster:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _run(self, *arguments):
-        command = [sys.executable, "-m", "pinnace", *arguments]
+        command = [sys.executable, "-m", "pinnace.cluster", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
     def launch(self):
         """Begin to start, without waiting for anything; the process of `pinnace up`."""
-        command = [sys.executable, "-m", "pinnace", *self._up]
+        command = [sys.executable, "-m", "pinnace.cluster", *self._up]
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

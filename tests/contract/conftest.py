@@ -1,5 +1,6 @@
-"""The session's real containerd, for the runtime contract."""
+"""The session's real containerd and real etcd, for the runtime contract and the store contract."""
 
 from containerd_fixture import containerd
+from etcd_server import etcd
 
-__all__ = ["containerd"]
+__all__ = ["containerd", "etcd"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from etcd_server import empty_store
 from pinnace.store.backend import (
     Backend,
     Compacted,
@@ -24,15 +25,16 @@ from pinnace.store.memory import MemoryBackend
 from pinnace.store.sqlite import SqliteBackend
 from pinnace.store.watch import BufferedWatch
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {
-    "memory": lambda directory: MemoryBackend(),
-    "sqlite": lambda directory: SqliteBackend(directory / "state.db"),
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Path], Backend]] = {
+    "memory": lambda request, directory: MemoryBackend(),
+    "sqlite": lambda request, directory: SqliteBackend(directory / "state.db"),
+    "etcd": lambda request, directory: empty_store(request.getfixturevalue("etcd"), directory.name),
 }
 
 
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
-    backend = BACKENDS[request.param](tmp_path)
+    backend = BACKENDS[request.param](request, tmp_path)
     await backend.open()
     yield backend
     await backend.close()

@@ -1,4 +1,4 @@
-"""SQLite against memory: the same random operations give the same answers, across compactions and restarts."""
+"""SQLite and etcd against memory: the same random operations give the same answers, across compactions and restarts."""
 
 import asyncio
 import shutil
@@ -7,10 +7,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from etcd_server import EtcdServer, Renumbered, empty_store
 from pinnace.store.backend import Backend, Event, KeyValue, StoreError
 from pinnace.store.memory import MemoryBackend
 from pinnace.store.sqlite import SqliteBackend
@@ -25,21 +33,26 @@ BACK = st.integers(0, 12)
 class StoresAgree(RuleBasedStateMachine):
     """Every rule does one thing to both stores and compares the answers, errors included."""
 
+    is_ordered = True  # concurrent writes are done in the order of the calls
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="pinnace-store-model-"))
         self.runner = asyncio.Runner()
         self.memory: Backend = MemoryBackend()
-        self.sqlite: Backend = SqliteBackend(self.directory / "state.db")
+        self.other = self.make()
         self.watches: list[tuple[BufferedWatch, BufferedWatch]] = []
+
+    def make(self) -> Backend:
+        return SqliteBackend(self.directory / "state.db")
 
     @initialize()
     def begin(self) -> None:
         self.runner.run(self.memory.open())
-        self.runner.run(self.sqlite.open())
+        self.runner.run(self.other.open())
 
     def teardown(self) -> None:
-        self.runner.run(self.sqlite.close())
+        self.runner.run(self.other.close())
         self.runner.close()
         shutil.rmtree(self.directory)
 
@@ -51,7 +64,7 @@ class StoresAgree(RuleBasedStateMachine):
                 return type(error), vars(error)
 
         expected = self.runner.run(answer(self.memory))
-        assert self.runner.run(answer(self.sqlite)) == expected
+        assert self.runner.run(answer(self.other)) == expected
         return expected
 
     def revision(self) -> int:
@@ -75,6 +88,7 @@ class StoresAgree(RuleBasedStateMachine):
         expected = self.seen(key, stale)
         self.both(lambda store: store.delete(key, expected))
 
+    @precondition(lambda self: self.is_ordered)
     @rule(writes=st.lists(st.tuples(KEYS, VALUES), max_size=8))
     def create_together(self, writes: list[tuple[str, bytes]]) -> None:
         async def all_at_once(store: Backend) -> list[Any]:
@@ -113,15 +127,15 @@ class StoresAgree(RuleBasedStateMachine):
     def keep_watching(self, prefix: str) -> None:
         after = self.revision()
         pair = [
-            self.runner.run(BufferedWatch.open(store, prefix, after)) for store in (self.memory, self.sqlite)
+            self.runner.run(BufferedWatch.open(store, prefix, after)) for store in (self.memory, self.other)
         ]
         self.watches.append((pair[0], pair[1]))
 
     @rule()
     def restart(self) -> None:
-        self.runner.run(self.sqlite.close())
-        self.sqlite = SqliteBackend(self.directory / "state.db")
-        self.runner.run(self.sqlite.open())
+        self.runner.run(self.other.close())
+        self.other = self.make()
+        self.runner.run(self.other.open())
         self.watches = []
 
     @invariant()
@@ -131,7 +145,24 @@ class StoresAgree(RuleBasedStateMachine):
             assert left._buffer == right._buffer
 
 
-TestStoresAgree = StoresAgree.TestCase
-TestStoresAgree.settings = settings(
+SETTINGS = settings(
     max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestStoresAgree = StoresAgree.TestCase
+TestStoresAgree.settings = SETTINGS
+
+
+def test_etcd_agrees(etcd: EtcdServer) -> None:
+    class EtcdAgrees(StoresAgree):
+        """All examples share one etcd; a restart keeps what the example has made of it."""
+
+        is_ordered = False
+        store: Renumbered | None = None
+
+        def make(self) -> Backend:
+            self.store = self.store or empty_store(etcd, self.directory.name)
+            return self.store
+
+    run_state_machine_as_test(
+        EtcdAgrees, settings=settings(SETTINGS, max_examples=10, phases=(Phase.generate,))
+    )  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""`python -m pinnace.cluster FLAGS`: one server process."""
+"""`python -m pinnace.cluster server ...`."""
 
 from pinnace.cluster.commands import main
 

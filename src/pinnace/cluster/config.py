@@ -5,29 +5,16 @@ Precedence: command line, then the `--config` file, then what the data directory
 
 import argparse
 import dataclasses
+import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from pinnace.cluster import remembered
-from pinnace.cluster.errors import UsageError
-
-__all__ = [
-    "ClusterConfig",
-    "UsageError",
-    "add_flags",
-    "cluster_directory",
-    "data_root",
-    "from_args",
-    "remember",
-]
 
 DEFAULT_NAME = "pinnace"
 DEFAULT_PORT = 6443
 DEFAULT_KUBELET_PORT = 10250
-DEFAULT_HTTP_PORT, DEFAULT_HTTPS_PORT = 80, 443
 NAME_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
 REMEMBERED = (
     "port",
@@ -37,9 +24,20 @@ REMEMBERED = (
     "dns_ip",
     "nodes",
     "store",
+    "etcd_servers",
+    "etcd_prefix",
+    "etcd_cafile",
+    "etcd_certfile",
+    "etcd_keyfile",
+    "etcd_user",
+    "etcd_password_file",
     "http_port",
     "https_port",
 )
+
+
+class UsageError(Exception):
+    """A flag or the configuration file is wrong; the message is for the user."""
 
 
 def data_root() -> Path:
@@ -49,11 +47,6 @@ def data_root() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/pinnace")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pinnace"
-
-
-def cluster_directory(name: str, data_dir: str) -> Path:
-    """Absolute and without links: the kernel's tables of mounts and processes name it that way."""
-    return (Path(data_dir) if data_dir else data_root() / name).resolve()
 
 
 @dataclass
@@ -66,13 +59,20 @@ class ClusterConfig:
     port: int | None = None  # 0: any free one; None: 6443, or a free one when another Pinnace cluster has it
     bind_address: str = "0.0.0.0"
     nodes: str = "real"  # real | none | sim:N
-    store: str = "sqlite"  # sqlite | memory
+    store: str = "sqlite"  # sqlite | memory | etcd
+    etcd_servers: str = ""
+    etcd_prefix: str = ""
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
+    etcd_user: str = ""
+    etcd_password_file: str = ""
     wait: bool = True
     timeout: float = 120.0
     node_name: str = ""
     kubelet_port: int | None = None
-    http_port: int | None = None  # as `port`, with 80
-    https_port: int | None = None  # as `port`, with 443
+    http_port: int = 80
+    https_port: int = 443
     pod_cidr: str = ""
     service_cidr: str = ""
     dns_ip: str = ""
@@ -89,13 +89,12 @@ class ClusterConfig:
     container_runtime_endpoint: str = ""
     eviction_hard: str = ""
     node_monitor_grace_period: float = 50.0
-    feature_gates: str = ""
     verbosity: int = 0
-    remembered_port: int = 0  # of an earlier start: `--port 0` keeps it while it is free
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def directory(self) -> Path:
-        return cluster_directory(self.name, self.data_dir)
+        return Path(self.data_dir) if self.data_dir else data_root() / self.name
 
     @property
     def simulated_nodes(self) -> int:
@@ -111,34 +110,47 @@ class ClusterConfig:
             raise UsageError(f"--name {self.name!r}: at most 32 lowercase letters, digits and dashes")
         if not re.fullmatch(r"real|none|sim:[1-9]\d{0,4}", self.nodes):
             raise UsageError(f"--nodes {self.nodes!r}: must be real, none or sim:N")
-        if self.store == "etcd":
-            raise UsageError("--store etcd is not there yet: use sqlite or memory")
-        if self.store not in ("sqlite", "memory"):
-            raise UsageError(f"--store {self.store!r}: must be sqlite or memory")
+        self._check_store()
         for mode in self.authorization_mode.split(","):
             if mode not in ("RBAC", "AlwaysAllow"):
                 raise UsageError(f"--authorization-mode {mode!r}: RBAC and AlwaysAllow are there")
-        for option in ("token_auth_file", "registry_config"):
+        for option in (
+            "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+        ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():
                 raise UsageError(f"--{option.replace('_', '-')} {path}: no such file")
-        for option in ("port", "kubelet_port", "http_port", "https_port"):
-            if not 0 <= (getattr(self, option) or 0) <= 65535:
-                raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
-        self._check_gates()
 
-    def _check_gates(self) -> None:
-        if self.feature_gates:
-            from pinnace.component.features import parse_gates
+    def _check_store(self) -> None:
+        if self.store not in ("sqlite", "memory", "etcd"):
+            raise UsageError(f"--store {self.store!r}: must be sqlite, memory or etcd")
+        if self.store != "etcd":
+            if self.etcd_servers:
+                raise UsageError(f"--etcd-servers is for --store etcd, and the store is {self.store}")
+            return
+        if not self.etcd_servers:
+            raise UsageError("--store etcd: say where it is with --etcd-servers http://HOST:2379[,...]")
+        for server in self.etcd_servers.split(","):
+            if not re.fullmatch(r"https?://[^/,]+:\d+", server):
+                raise UsageError(f"--etcd-servers {server!r}: must be http://HOST:PORT or https://HOST:PORT")
+        if bool(self.etcd_certfile) != bool(self.etcd_keyfile):
+            raise UsageError("--etcd-certfile and --etcd-keyfile belong together")
+        if bool(self.etcd_user) != bool(self.etcd_password_file):
+            raise UsageError("--etcd-user and --etcd-password-file belong together")
 
-            try:
-                parse_gates(self.feature_gates)
-            except ValueError as error:
-                raise UsageError(f"--feature-gates {self.feature_gates}: {error}") from None
+
+def remembered(directory: Path) -> dict[str, Any]:
+    """What the data directory remembers of its first start; {} for a new one."""
+    try:
+        return json.loads((directory / "config.json").read_text())
+    except FileNotFoundError:
+        return {}
 
 
 def remember(config: ClusterConfig) -> None:
-    remembered.save(config.directory, {name: getattr(config, name) for name in REMEMBERED})
+    config.directory.mkdir(parents=True, exist_ok=True)
+    values = {name: getattr(config, name) for name in REMEMBERED}
+    (config.directory / "config.json").write_text(json.dumps({"formatVersion": 1, **values}, indent=1))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -154,8 +166,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, help="API server port (default 6443; 0 picks a free one)")
     add("--bind-address", help="address the API server listens on (default 0.0.0.0)")
     add("--nodes", help="real, none (control plane alone) or sim:N (N simulated nodes)")
-    add("--store", help="sqlite (durable, the default) or memory")
-    add("--etcd-servers", help=argparse.SUPPRESS)
+    add("--store", help="sqlite (durable, the default), memory or etcd")
+    add("--etcd-servers", help="addresses of an etcd cluster, separated by commas: http://127.0.0.1:2379")
+    add("--etcd-prefix", help="put in front of /registry in every key of etcd (default: nothing)")
+    add("--etcd-cafile", help="the authority that signed etcd's certificates")
+    add("--etcd-certfile", help="client certificate for etcd")
+    add("--etcd-keyfile", help="key of the client certificate for etcd")
+    add("--etcd-user", help="user of etcd, where it asks for a login")
+    add("--etcd-password-file", help="file with that user's password")
     add(
         "--wait",
         dest="wait",
@@ -201,16 +219,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="seconds without heartbeat until a node is Unknown (default 50)",
     )
-    add("--feature-gates", help="NAME=true|false,...: upstream's gates; what this version has is fixed")
     add("-v", "--verbosity", type=int, help="0 (default) to 4")
-
-
-ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
-TYPES: dict[str, type] = {
-    "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
-    "node_monitor_grace_period": float, "wait": bool, "disable_scheduler": bool, "disable_dns": bool,
-    "disable_ingress": bool,
-}  # fmt: skip
 
 
 def load_file(path: str) -> dict[str, Any]:
@@ -219,62 +228,31 @@ def load_file(path: str) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(Path(path).read_text()) or {}
-    except OSError as error:
-        raise UsageError(f"--config {path}: {(error.strerror or str(error)).lower()}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except FileNotFoundError:
+        raise UsageError(f"--config {path}: no such file") from None
+    except yaml.YAMLError as error:
         raise UsageError(f"--config {path}: {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"--config {path}: must be a mapping of flags")
-    known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"remembered_port"}
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        name = ALIASES.get(str(key), str(key).replace("-", "_"))
-        if name == "etcd_servers":
-            raise UsageError(NO_ETCD)
-        if name not in known:
-            raise UsageError(f"--config {path}: unknown flag {str(key)!r}")
-        values[name] = _typed(path, str(key), value, TYPES.get(name, str))
-        if key == "no-wait":
-            values[name] = not values[name]
+    aliases = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip"}
+    values = {aliases.get(key, key.replace("-", "_")): value for key, value in content.items()}
+    known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"extra"}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"--config {path}: unknown flag {unknown[0]!r}")
     return values
-
-
-def _typed(path: str, key: str, value: Any, wanted: type) -> Any:
-    """The value as the flag would have parsed it; a list becomes the flag's comma-separated text."""
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if wanted is str and isinstance(value, list):
-        return ",".join(map(str, value))
-    if type(value) is not wanted:
-        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[wanted]
-        raise UsageError(f"--config {path}: {key}: must be {kind}, not {value!r}")
-    return value
-
-
-NO_ETCD = "--etcd-servers: the etcd store is not there yet: use --store sqlite or memory"
 
 
 def from_args(args: argparse.Namespace) -> ClusterConfig:
     """Flags over file over what is remembered over defaults; raises UsageError."""
     given = {key: value for key, value in vars(args).items() if value is not None}
-    if given.pop("etcd_servers", None):
-        raise UsageError(NO_ETCD)
     in_file = load_file(given.pop("config")) if "config" in given else {}
     merged = {**in_file, **given}
     known = {f.name for f in dataclasses.fields(ClusterConfig)}
     config = ClusterConfig(**{key: value for key, value in merged.items() if key in known})
-    config.check()
-    _recall(config, set(merged))
+    for key, value in remembered(config.directory).items():
+        if key.startswith("etcd_") and config.store != "etcd":
+            continue
+        if key in REMEMBERED and key not in merged:
+            setattr(config, key, value)
     config.check()
     return config
-
-
-def _recall(config: ClusterConfig, given: set[str]) -> None:
-    """Take over what the data directory remembers and nobody gave; the DNS address belongs to its service network."""
-    before = remembered.load(config.directory)
-    config.remembered_port = before.get("port") or 0
-    if "service_cidr" in given and config.service_cidr != before.get("service_cidr"):
-        before.pop("dns_ip", None)
-    for key in REMEMBERED:
-        if key in before and key not in given:
-            setattr(config, key, before[key])

@@ -7,19 +7,35 @@ from pathlib import Path
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.pki import Pki
+from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
 
 ADMIN, MASTERS = "kubernetes-admin", "system:masters"
 
 
-def open_store(config: ClusterConfig) -> Backend:
+def open_store(config: ClusterConfig, clock: Clock) -> Backend:
+    """The store that the configuration names; only its own modules are imported."""
     if config.store == "memory":
         from pinnace.store.memory import MemoryBackend
 
         return MemoryBackend()
+    if config.store == "etcd":
+        return _etcd(config, clock)
     from pinnace.store.sqlite import SqliteBackend
 
     return SqliteBackend(config.directory / "db" / "state.db")
+
+
+def _etcd(config: ClusterConfig, clock: Clock) -> Backend:
+    from pinnace.store.etcd import EtcdBackend
+    from pinnace.store.etcd_client import EtcdConfig
+
+    password = Path(config.etcd_password_file).read_text().strip() if config.etcd_password_file else ""
+    settings = EtcdConfig(
+        tuple(config.etcd_servers.split(",")), prefix=config.etcd_prefix, ca_file=config.etcd_cafile,
+        cert_file=config.etcd_certfile, key_file=config.etcd_keyfile, user=config.etcd_user, password=password,
+    )  # fmt: skip
+    return EtcdBackend(settings, clock)
 
 
 def service_ip(config: ClusterConfig) -> str:

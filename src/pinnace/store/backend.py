@@ -5,7 +5,7 @@ one and is an event; every write is guarded by the revision that its author has 
 last compaction: as a map at an old revision (`range`) and as a stream of events after one (`subscribe`).
 
 Left out, because the API server needs none of it: transactions over several keys, leases, unguarded writes.
-Backends: `memory.MemoryBackend`, `sqlite.SqliteBackend`. All pass tests/contract/test_store_contract.py.
+Backends: `memory.MemoryBackend`, `sqlite.SqliteBackend`, `etcd.EtcdBackend`. All pass tests/contract/test_store_contract.py.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,13 @@ class SlowWatcher(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot do the operation now: closed, unreachable, or an I/O error. A write that got this is not stored."""
+    """The store cannot do the operation now: closed, unreachable, or an I/O error.
+
+    A write that got this is not stored, unless it is an `OutcomeUnknown`."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A remote store did not confirm a write: it is stored, or will be, or never will."""
 
 
 class StoreFull(StoreUnavailable):
@@ -163,8 +169,9 @@ class Backend(Protocol):
     async def subscribe(self, prefix: str, after: int, subscriber: Subscriber) -> Subscription:
         """Give `subscriber` every event under `prefix` (which ends in "/") with a revision above `after`.
 
-        What is history at the time of the call has been delivered when this returns. A backend in this process delivers
-        a write before its author resumes, so that who has written also reads it from a cache fed by a subscription.
+        What is history at the time of the call has been delivered when this returns. A write is delivered before
+        its author resumes, so that who has written also reads it from a cache fed by a subscription; only a remote store
+        that has lost its event stream may be late, and then tells so by `Subscription.revision`.
         Raises Compacted or FutureRevision.
         """
         ...

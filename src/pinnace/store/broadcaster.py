@@ -73,7 +73,7 @@ class Broadcaster:
             self._live.pop(subscription.prefix, None)
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Deliver one commit: events with consecutive revisions, the first one above `revision`."""
+        """Deliver one commit: events in order of revision, the first one above `revision`."""
         batches: dict[LocalSubscription, list[Event]] = {}
         for event in events:
             for prefix in _ancestors(event.kv.key):
@@ -82,6 +82,11 @@ class Broadcaster:
         self.revision = events[-1].kv.mod_revision
         for subscription, batch in batches.items():
             self._deliver(subscription, batch)
+        self.advance(self.revision)
+
+    def advance(self, revision: int) -> None:
+        """Everything up to `revision` has been published."""
+        self.revision = revision
         while self._waiting and self._waiting[0][0] <= self.revision:
             waiter = heapq.heappop(self._waiting)[2]
             if not waiter.done():

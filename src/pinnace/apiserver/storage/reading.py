@@ -7,13 +7,10 @@ from pinnace.apiserver.storage.item import Item, ItemReader
 from pinnace.apiserver.storage.keys import KeySpace
 from pinnace.apiserver.storage.options import ListOptions, ListResult
 from pinnace.apiserver.storage.scope import NAME, Scope, select
-from pinnace.apiserver.storage.watch_cache import WatchCache
+from pinnace.apiserver.storage.watch_cache import FRESHNESS_TIMEOUT, WatchCache
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend, Compacted, FutureRevision, prefix_end
 
-FRESHNESS_TIMEOUT = (
-    3.0  # seconds; upstream's blockTimeout: how long a read waits for a revision still to come
-)
 PAGE_AT_REVISION = 500  # keys read at a time from an old revision while selectors look for matches
 
 

@@ -10,6 +10,7 @@ from pinnace.store.backend import (
     FutureRevision,
     KeyExists,
     KeyNotFound,
+    OutcomeUnknown,
     RevisionMismatch,
     StoreError,
     StoreFull,
@@ -43,6 +44,10 @@ def _api_error(error: StoreError, gvr: GVR, name: str) -> errors.StatusError:
             )
         case StoreFull():
             return errors.InternalError(f"Internal error occurred: the store cannot write: {error}")
+        case OutcomeUnknown():
+            return errors.Timeout(
+                f"the store did not confirm the write, which may or may not be done: {error}"
+            )
         case StoreUnavailable():
             return errors.ServiceUnavailable(f"the store is not available: {error}", retry_after_seconds=1)
     return errors.InternalError(f"Internal error occurred: {error}")

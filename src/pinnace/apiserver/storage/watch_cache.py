@@ -24,12 +24,14 @@ from pinnace.store.backend import (
     KeyValue,
     RangeResult,
     StoreError,
+    StoreUnavailable,
     Subscription,
     prefix_end,
 )
 
 log = logging.getLogger(__name__)
 
+FRESHNESS_TIMEOUT = 3.0  # seconds; upstream's blockTimeout: how long a read waits for what the store has
 BACKFILL = 1_000  # revisions of the store replayed into the history when a cache is loaded
 
 
@@ -37,7 +39,7 @@ class WatchCache:
     """`changed_at` is the newest revision that changed something here; `revision` how far the cache has seen."""
 
     def __init__(self, backend: Backend, prefix: str, read_item: ItemReader, clock: Clock) -> None:
-        self._backend, self._prefix, self._read_item = backend, prefix, read_item
+        self._backend, self._prefix, self._read_item, self._clock = backend, prefix, read_item, clock
         self.contents = Contents()
         self._subscription: Subscription | None = None
         self._loading = asyncio.Lock()
@@ -90,8 +92,17 @@ class WatchCache:
         """Have everything that the store had when this was called."""
         await self.load()
         target = await self._backend.revision()
-        if self._subscription is not None and self._subscription.revision < target:
-            await self._subscription.wait_until(target)
+        while self.revision < target:
+            await self.load()
+            await self._followed_to(target)
+
+    async def _followed_to(self, revision: int) -> None:
+        if self._subscription is None:
+            return
+        try:
+            await self._clock.wait_for(self._subscription.wait_until(revision), FRESHNESS_TIMEOUT)
+        except TimeoutError:
+            raise StoreUnavailable("its event stream is behind; the read cannot be consistent now") from None
 
     async def wait_until(self, revision: int) -> None:
         if self._subscription is not None:
