@@ -1,23 +1,39 @@
-"""Objects to and from protobuf: the envelope of `application/vnd.kubernetes.protobuf`, and messages by the table.
+"""Objects to and from protobuf: the envelope of `application/vnd.kubernetes.protobuf`, lists, and events of a watch.
 
 Go's encoder writes fields that are not pointers even when they are zero; JSON leaves those out. The table says which zero
-values count; all others are dropped, so that defaults apply as they do for JSON.
+values count; all others are dropped when decoding, so that defaults apply as they do for JSON.
 """
 
-import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pinnace.apimachinery.gvk import parse_api_version
-from pinnace.apimachinery.protobuf import special, wire
-from pinnace.apimachinery.protobuf.table import Field, Message, message, message_for
+from pinnace.apimachinery.protobuf import wire
+from pinnace.apimachinery.protobuf.decoders import decoder_of
+from pinnace.apimachinery.protobuf.encoders import encoder_of
+from pinnace.apimachinery.protobuf.table import Message, message_for
 
 MAGIC = b"k8s\x00"
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
-ZERO_MEANS_UNSET = frozenset(("targetPort",))  # an int-or-string that is no pointer
+STREAM_TYPE = f"{MEDIA_TYPE};stream=watch"
+_LIST_METADATA, _LIST_ITEMS = 1, 2  # the same in every list
+_NO_CONTENT_TYPE = wire.tagged_bytes(3, b"") + wire.tagged_bytes(4, b"")
 
 
 class ProtobufError(ValueError):
-    """The body is not protobuf, or of a kind that the table does not have."""
+    """The body is not protobuf, or of a kind that the table does not have, or a value does not have its type."""
+
+
+def is_known(api_version: str, kind: str) -> bool:
+    """Whether objects of this kind can be written in protobuf."""
+    return message_for(*parse_api_version(api_version), kind) is not None
+
+
+def _known(api_version: str, kind: str) -> Message:
+    known = message_for(*parse_api_version(api_version), kind)
+    if known is None:
+        raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
+    return known
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -27,156 +43,98 @@ def decode_object(body: bytes) -> dict[str, Any]:
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
     try:
-        type_meta, raw = _envelope(memoryview(body)[len(MAGIC) :])
+        type_meta, raw = _opened(body[len(MAGIC) :])
         api_version, kind = type_meta.get(1, ""), type_meta.get(2, "")
-        known = message_for(*parse_api_version(api_version), kind)
-        if known is None:
-            raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
+        known = _known(api_version, kind)
         return {"kind": kind, "apiVersion": api_version, **decode(known, raw)}
     except (wire.WireError, UnicodeDecodeError, RecursionError) as error:
         raise ProtobufError(f"proto: {error}") from error
 
 
-def _envelope(data: memoryview) -> tuple[dict[int, str], memoryview]:
+def _opened(data: bytes) -> tuple[dict[int, str], bytes]:
     type_meta: dict[int, str] = {}
-    raw = memoryview(b"")
+    raw = b""
     for number, _, value in wire.fields(data):
         if isinstance(value, int):
             continue
         if number == 1:
-            type_meta = {n: bytes(v).decode() for n, _, v in wire.fields(value) if not isinstance(v, int)}
+            type_meta = {n: v.decode() for n, _, v in wire.fields(value) if not isinstance(v, int)}
         elif number == 2:
             raw = value
     return type_meta, raw
 
 
-def decode(known: Message, data: memoryview) -> dict[str, Any]:
-    """A message as a dict with JSON's names and shapes; unknown field numbers are skipped."""
-    found: dict[str, Any] = {}
-    for number, kind, value in wire.fields(data):
-        field = known.by_number.get(number)
-        if field is None:
-            continue
-        if field.shape == "map":
-            key, entry = _map_entry(field, _bytes(value))
-            found.setdefault(field.name, {})[key] = entry
-        elif field.shape == "list":
-            found.setdefault(field.name, []).extend(_list_values(field, kind, value))
-        elif field.is_inline:
-            found.update(decode(_known(field.kind), _bytes(value)))
-        else:
-            decoded = _value(field.kind, value)
-            if decoded is not special.ABSENT and (field.keeps_zero or _counts(field, decoded)):
-                found[field.name] = decoded
-    return found
+def decode(known: Message, data: bytes) -> dict[str, Any]:
+    """A message as a dict; raises WireError."""
+    try:
+        return decoder_of(known.name)(data, 0, len(data))
+    except IndexError:
+        raise wire.WireError("the message ends inside a number") from None
 
 
-def _counts(field: Field, value: Any) -> bool:
-    if field.is_scalar:
-        return bool(value)
-    return not (value == 0 and field.name in ZERO_MEANS_UNSET)
+def encode(known: Message, obj: Mapping[str, Any]) -> bytes:
+    """A dict as a message; raises ProtobufError when a value does not have the type of its field."""
+    encoder = encoder_of(known.name)
+    try:
+        return encoder(obj)
+    except (AttributeError, TypeError):  # perhaps because of nulls in lists or maps, which have no place in protobuf
+        return _encode_without_nulls(known, obj)
+    except (ValueError, OverflowError) as error:
+        raise ProtobufError(f"{known.name}: {error}") from error
 
 
-def _bytes(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise wire.WireError("a number where bytes were expected")
+def _encode_without_nulls(known: Message, obj: Mapping[str, Any]) -> bytes:
+    try:
+        return encoder_of(known.name)(_without_nulls(obj))
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ProtobufError(f"{known.name}: {error}") from error
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list):
+        return [_without_nulls(entry) for entry in value if entry is not None]
     return value
 
 
-def _known(name: str) -> Message:
-    known = message(name)
-    if known is None:
-        raise ProtobufError(f"the message {name} is not in the table")
-    return known
+def encode_message(obj: Mapping[str, Any]) -> bytes:
+    """The message alone, of which envelopes, lists and events are made; raises ProtobufError."""
+    return encode(_known(obj.get("apiVersion", ""), obj.get("kind", "")), obj)
 
 
-def _value(kind: str, value: int | memoryview) -> Any:
-    match kind:
-        case "s":
-            return bytes(_bytes(value)).decode()
-        case "y":
-            return base64.b64encode(_bytes(value)).decode()
-        case "d":
-            return wire.double(_bytes(value))
-        case "i" | "b":
-            if not isinstance(value, int):
-                raise wire.WireError("bytes where a number was expected")
-            return bool(value) if kind == "b" else wire.signed(value)
-    if kind in special.DECODERS:
-        return special.DECODERS[kind](_bytes(value))
-    return decode(_known(kind), _bytes(value))
+def encode_object(obj: Mapping[str, Any]) -> bytes:
+    """The object in an envelope; raises ProtobufError."""
+    return envelope(obj.get("apiVersion", ""), obj.get("kind", ""), [encode_message(obj)])
 
 
-def _list_values(field: Field, kind: int, value: int | memoryview) -> list[Any]:
-    if field.kind in ("i", "b") and kind == wire.LENGTH:  # packed
-        numbers, position, data = [], 0, _bytes(value)
-        while position < len(data):
-            number, position = wire.read_varint(data, position)
-            numbers.append(_value(field.kind, number))
-        return numbers
-    return [_value(field.kind, value)]
-
-
-def _map_entry(field: Field, data: memoryview) -> tuple[str, Any]:
-    key, entry = "", memoryview(b"")
-    for number, _, value in wire.fields(data):
-        if number == 1:
-            key = bytes(_bytes(value)).decode()
-        elif number == 2:
-            entry = _bytes(value)
-    decoded = _value(field.kind, entry)
-    return key, "0" if decoded is special.ABSENT else decoded
-
-
-def encode_object(obj: dict[str, Any]) -> bytes:
-    """The envelope with an object in it; raises ProtobufError for kinds that the table does not have."""
-    api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
-    known = message_for(*parse_api_version(api_version), kind)
-    if known is None:
-        raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
+def envelope(api_version: str, kind: str, parts: Sequence[bytes]) -> bytes:
+    """`parts` together are the message."""
     type_meta = wire.tagged_bytes(1, api_version.encode()) + wire.tagged_bytes(2, kind.encode())
-    body = wire.tagged_bytes(1, type_meta) + wire.tagged_bytes(2, encode(known, obj))
-    return MAGIC + body + wire.tagged_bytes(3, b"") + wire.tagged_bytes(4, b"")
+    size = sum(map(len, parts))
+    return b"".join(
+        (MAGIC, wire.tagged_bytes(1, type_meta), wire.prefix(2, size), *parts, _NO_CONTENT_TYPE)
+    )
 
 
-def encode(known: Message, obj: dict[str, Any]) -> bytes:
-    """A dict as a message; keys that the table does not have are left out."""
-    parts: list[bytes] = []
-    for field in known.fields:
-        if field.is_inline:
-            inner = encode(_known(field.kind), obj)
-            if inner:
-                parts.append(wire.tagged_bytes(field.number, inner))
-            continue
-        value = obj.get(field.name)
-        if value is None:
-            continue
-        if field.shape == "map":
-            parts += [
-                wire.tagged_bytes(field.number, _encoded_entry(field, key, entry))
-                for key, entry in sorted(value.items())
-            ]
-        elif field.shape == "list":
-            parts += [_encoded(field.number, field.kind, entry) for entry in value]
-        else:
-            parts.append(_encoded(field.number, field.kind, value))
-    return b"".join(parts)
+def encode_list(
+    api_version: str, kind: str, metadata: Mapping[str, Any], messages: Sequence[bytes]
+) -> bytes:
+    """An enveloped list of encoded items."""
+    prefix = wire.prefix
+    parts = [wire.tagged_bytes(_LIST_METADATA, encoder_of("meta.v1.ListMeta")(metadata))]
+    for message in messages:
+        parts += (prefix(_LIST_ITEMS, len(message)), message)
+    return envelope(api_version, kind, parts)
 
 
-def _encoded_entry(field: Field, key: str, value: Any) -> bytes:
-    return wire.tagged_bytes(1, key.encode()) + _encoded(2, field.kind, value)
+def encode_event(event: str, enveloped: bytes) -> bytes:
+    """A `WatchEvent`, which itself has no envelope."""
+    raw_extension = wire.prefix(1, len(enveloped))
+    head = wire.tagged_bytes(1, event.encode()) + wire.prefix(2, len(raw_extension) + len(enveloped))
+    return b"".join((head, raw_extension, enveloped))
 
 
-def _encoded(number: int, kind: str, value: Any) -> bytes:
-    match kind:
-        case "s":
-            return wire.tagged_bytes(number, str(value).encode())
-        case "y":
-            return wire.tagged_bytes(number, base64.b64decode(value))
-        case "i" | "b":
-            return wire.tagged_varint(number, int(value))
-        case "d":
-            return wire.tagged_double(number, float(value))
-    if kind in special.ENCODERS:
-        return wire.tagged_bytes(number, special.ENCODERS[kind](value))
-    return wire.tagged_bytes(number, encode(_known(kind), value))
+def frame(message: bytes) -> bytes:
+    """A message of a watch stream: its length in four bytes, big end first, before it."""
+    return len(message).to_bytes(4, "big") + message

@@ -1,48 +1,97 @@
-"""Messages whose JSON is not an object of their fields: times, quantities, int-or-string, raw JSON, durations."""
+"""Messages whose JSON is not an object of their fields: times, quantities, int-or-string, raw JSON, durations.
 
-import json
+Times and quantities repeat a lot within and between objects, so the newest conversions are remembered.
+"""
+
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+import orjson
+
+from pinnace.apimachinery import quantity
 from pinnace.apimachinery.protobuf import wire
 from pinnace.apimachinery.times import parse_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ABSENT = object()  # the value was not set at all
+REMEMBERED = 4096
+_UNIT_NANOS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION_PART = re.compile(r"(\d+)(?:\.(\d*))?(ns|us|µs|ms|s|m|h)")
 
 
-def _numbers(data: memoryview) -> dict[int, Any]:
+def _numbers(data: bytes) -> dict[int, Any]:
     return {number: value for number, _, value in wire.fields(data)}
 
 
-def _time(data: memoryview, *, micro: bool) -> Any:
-    if not len(data):
-        return ABSENT
-    found = _numbers(data)
-    moment = EPOCH + timedelta(seconds=wire.signed(found.get(1, 0)), microseconds=found.get(2, 0) // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
+def _number(value: Any) -> int:
+    if not isinstance(value, int):
+        raise wire.WireError("bytes where a number was expected")
+    return wire.signed(value)
 
 
-def _time_bytes(value: str) -> bytes:
-    moment = parse_time(value)
-    seconds, rest = divmod(moment - EPOCH, timedelta(seconds=1))
-    nanos = rest.microseconds * 1000
-    return wire.tagged_varint(1, seconds) + (
-        wire.tagged_varint(2, nanos) if nanos else wire.tagged_varint(2, 0)
+def _raw(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise wire.WireError("a number where bytes were expected")
+    return value
+
+
+@lru_cache(REMEMBERED)
+def _time(data: bytes) -> Any:
+    moment = _moment(data)
+    return ABSENT if moment is None else f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+
+@lru_cache(REMEMBERED)
+def _micro_time(data: bytes) -> Any:
+    moment = _moment(data)
+    return (
+        ABSENT if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
     )
 
 
-def _quantity(data: memoryview) -> Any:
-    text = bytes(_numbers(data).get(1, b"")).decode()
+def _moment(data: bytes) -> datetime | None:
+    if not data:
+        return None
+    found = _numbers(data)
+    try:
+        since = timedelta(seconds=_number(found.get(1, 0)), microseconds=_number(found.get(2, 0)) // 1000)
+        return EPOCH + since
+    except OverflowError as error:
+        raise wire.WireError("a time outside of the years 1 to 9999") from error
+
+
+@lru_cache(REMEMBERED)
+def _time_bytes(text: str) -> bytes:
+    """Whole seconds: a fraction would be a change that clients of JSON cannot see."""
+    seconds = (parse_time(text) - EPOCH) // timedelta(seconds=1)
+    return wire.tagged_varint(1, seconds) + wire.tagged_varint(2, 0)
+
+
+@lru_cache(REMEMBERED)
+def _micro_time_bytes(text: str) -> bytes:
+    seconds, rest = divmod(parse_time(text) - EPOCH, timedelta(seconds=1))
+    return wire.tagged_varint(1, seconds) + wire.tagged_varint(2, rest.microseconds * 1000)
+
+
+@lru_cache(REMEMBERED)
+def _quantity(data: bytes) -> Any:
+    text = _raw(_numbers(data).get(1, b"")).decode()
     return text or ABSENT
 
 
-def _int_or_string(data: memoryview) -> Any:
+@lru_cache(REMEMBERED, typed=True)
+def _quantity_bytes(value: str | float) -> bytes:
+    return wire.tagged_bytes(1, quantity.canonical(value).encode())
+
+
+def _int_or_string(data: bytes) -> Any:
     found = _numbers(data)
     if found.get(1, 0) == 1:
-        return bytes(found.get(3, b"")).decode()
-    return wire.signed(found.get(2, 0))
+        return _raw(found.get(3, b"")).decode()
+    return _number(found.get(2, 0))
 
 
 def _int_or_string_bytes(value: str | int) -> bytes:
@@ -51,26 +100,29 @@ def _int_or_string_bytes(value: str | int) -> bytes:
     return wire.tagged_varint(1, 0) + wire.tagged_varint(2, value) + wire.tagged_bytes(3, b"")
 
 
-def _raw_json(data: memoryview) -> Any:
-    raw = bytes(_numbers(data).get(1, b""))
-    return json.loads(raw) if raw else ABSENT
+def _raw_json(data: bytes) -> Any:
+    raw = _raw(_numbers(data).get(1, b""))
+    try:
+        return orjson.loads(raw) if raw else ABSENT
+    except orjson.JSONDecodeError as error:
+        raise wire.WireError(f"raw JSON: {error}") from error
 
 
 def _raw_json_bytes(value: Any) -> bytes:
-    return wire.tagged_bytes(1, json.dumps(value, separators=(",", ":")).encode())
+    return wire.tagged_bytes(1, orjson.dumps(value))
 
 
-def _string_list(data: memoryview) -> list[str]:
-    return [
-        bytes(value).decode()
-        for number, kind, value in wire.fields(data)
-        if number == 1 and kind == wire.LENGTH and not isinstance(value, int)
-    ]
+def _string_list(data: bytes) -> list[str]:
+    return [_raw(value).decode() for number, _, value in wire.fields(data) if number == 1]
 
 
-def _duration(data: memoryview) -> str:
+def _string_list_bytes(values: list[str]) -> bytes:
+    return b"".join([wire.tagged_bytes(1, text.encode()) for text in values])
+
+
+def _duration(data: bytes) -> str:
     """Go's time.Duration text of nanoseconds, in hours, minutes and seconds."""
-    nanos = wire.signed(_numbers(data).get(1, 0))
+    nanos = _number(_numbers(data).get(1, 0))
     minutes, seconds = divmod(abs(nanos) / 1e9, 60)
     hours, minutes = divmod(int(minutes), 60)
     text = f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
@@ -81,36 +133,29 @@ def _duration(data: memoryview) -> str:
     return f"-{text}" if nanos < 0 else text
 
 
-DECODERS: dict[str, Callable[[memoryview], Any]] = {
-    "meta.v1.Time": lambda data: _time(data, micro=False),
-    "meta.v1.MicroTime": lambda data: _time(data, micro=True),
-    "api.resource.Quantity": _quantity,
-    "util.intstr.IntOrString": _int_or_string,
-    "meta.v1.FieldsV1": _raw_json,
-    "runtime.RawExtension": _raw_json,
-    "apiextensions.v1.JSON": _raw_json,
-    "authentication.v1.ExtraValue": _string_list,
-    "authorization.v1.ExtraValue": _string_list,
-    "certificates.v1.ExtraValue": _string_list,
-    "meta.v1.Verbs": _string_list,
-    "meta.v1.Duration": _duration,
-}
+def _duration_bytes(text: str) -> bytes:
+    parts = _DURATION_PART.findall(text)
+    nanos = sum(
+        _UNIT_NANOS[unit] * int(whole + fraction) // 10 ** len(fraction) for whole, fraction, unit in parts
+    )
+    return wire.tagged_varint(1, -nanos if text.startswith("-") else nanos)
 
-ENCODERS: dict[str, Callable[[Any], bytes]] = {
-    "meta.v1.Time": _time_bytes,
-    "meta.v1.MicroTime": _time_bytes,
-    "api.resource.Quantity": lambda value: wire.tagged_bytes(1, str(value).encode()),
-    "util.intstr.IntOrString": _int_or_string_bytes,
-    "meta.v1.FieldsV1": _raw_json_bytes,
-    "runtime.RawExtension": _raw_json_bytes,
-    "apiextensions.v1.JSON": _raw_json_bytes,
-    "authentication.v1.ExtraValue": lambda value: b"".join(
-        wire.tagged_bytes(1, text.encode()) for text in value
-    ),
-    "authorization.v1.ExtraValue": lambda value: b"".join(
-        wire.tagged_bytes(1, text.encode()) for text in value
-    ),
-    "certificates.v1.ExtraValue": lambda value: b"".join(
-        wire.tagged_bytes(1, text.encode()) for text in value
-    ),
+
+Decoder = Callable[[bytes], Any]
+Encoder = Callable[[Any], bytes]
+_SPECIAL: dict[str, tuple[Decoder, Encoder]] = {
+    "meta.v1.Time": (_time, _time_bytes),
+    "meta.v1.MicroTime": (_micro_time, _micro_time_bytes),
+    "api.resource.Quantity": (_quantity, _quantity_bytes),
+    "util.intstr.IntOrString": (_int_or_string, _int_or_string_bytes),
+    "meta.v1.FieldsV1": (_raw_json, _raw_json_bytes),
+    "runtime.RawExtension": (_raw_json, _raw_json_bytes),
+    "apiextensions.v1.JSON": (_raw_json, _raw_json_bytes),
+    "authentication.v1.ExtraValue": (_string_list, _string_list_bytes),
+    "authorization.v1.ExtraValue": (_string_list, _string_list_bytes),
+    "certificates.v1.ExtraValue": (_string_list, _string_list_bytes),
+    "meta.v1.Verbs": (_string_list, _string_list_bytes),
+    "meta.v1.Duration": (_duration, _duration_bytes),
 }
+DECODERS = {name: decode for name, (decode, _) in _SPECIAL.items()}
+ENCODERS = {name: encode for name, (_, encode) in _SPECIAL.items()}

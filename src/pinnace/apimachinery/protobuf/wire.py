@@ -1,19 +1,21 @@
-"""Protobuf's wire format: varints, and fields as (number, wire type, value).
+"""Protobuf's wire format: varints, tags, lengths, and fields as (number, wire type, value).
 
 https://protobuf.dev/programming-guides/encoding/
 """
 
 import struct
 from collections.abc import Iterator
+from functools import cache
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+SHORT = 128  # lengths below this take one byte
 
 
 class WireError(ValueError):
     """The bytes are not a protobuf message."""
 
 
-def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
     """(value, position after it), the value unsigned."""
     value = shift = 0
     while True:
@@ -33,7 +35,7 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
     """(field number, wire type, number or bytes) in the order of the message."""
     position, end = 0, len(data)
     while position < end:
@@ -47,14 +49,18 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             continue
         if kind == LENGTH:
             size, position = read_varint(data, position)
-        elif kind in (FIXED64, FIXED32):
-            size = 8 if kind == FIXED64 else 4
         else:
-            raise WireError(f"unknown wire type {kind}")
+            size = fixed_size(kind)
         if position + size > end:
             raise WireError("the message ends inside a field")
         yield number, kind, data[position : position + size]
         position += size
+
+
+def fixed_size(kind: int) -> int:
+    if kind not in (FIXED64, FIXED32):
+        raise WireError(f"unknown wire type {kind}")
+    return 8 if kind == FIXED64 else 4
 
 
 def varint(value: int) -> bytes:
@@ -67,17 +73,34 @@ def varint(value: int) -> bytes:
     return bytes(found)
 
 
+@cache
+def tag(number: int, kind: int) -> bytes:
+    return varint(number << 3 | kind)
+
+
+@cache
+def short_prefixes(number: int) -> tuple[bytes, ...]:
+    """Tag and length of a field of 0, 1, 2 ... 127 bytes: most fields are that short."""
+    head = tag(number, LENGTH)
+    return tuple(head + bytes((size,)) for size in range(SHORT))
+
+
+def prefix(number: int, size: int) -> bytes:
+    """Tag and length of a field of `size` bytes, which are to follow."""
+    return short_prefixes(number)[size] if size < SHORT else tag(number, LENGTH) + varint(size)
+
+
 def tagged_varint(number: int, value: int) -> bytes:
-    return varint(number << 3 | VARINT) + varint(value)
+    return tag(number, VARINT) + varint(value)
 
 
 def tagged_bytes(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | LENGTH) + varint(len(value)) + value
+    return prefix(number, len(value)) + value
 
 
 def tagged_double(number: int, value: float) -> bytes:
-    return varint(number << 3 | FIXED64) + struct.pack("<d", value)
+    return tag(number, FIXED64) + struct.pack("<d", value)
 
 
-def double(data: memoryview) -> float:
+def double(data: bytes) -> float:
     return float(struct.unpack("<d", data)[0])
