@@ -1,17 +1,20 @@
-"""Content types: what a body is, and in which form the client wants the answer (JSON, YAML, Table, metadata only).
+"""Content types: what a body is, and in which form the client wants the answer (JSON, YAML, protobuf; Table, metadata only).
 
-Leaves out protobuf answers: asked for alone they are 406; a client that also accepts JSON gets JSON. Bodies may be protobuf.
+As upstream, Tables are never protobuf, and of kinds without a protobuf message only the metadata is. Leaves out
+meta.k8s.io/v1beta1 in protobuf: such a clause is passed over.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.protobuf import codec
 
-JSON, YAML = "application/json", "application/yaml"
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", codec.MEDIA_TYPE
+TEXTS = (JSON, YAML)
+EVERY = (JSON, YAML, PROTOBUF)
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
 _META_VERSIONS = frozenset(("v1", "v1beta1"))
-_ALL_TYPES = "application/json, application/yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +29,32 @@ class Accepted:
     def is_yaml(self) -> bool:
         return self.media == YAML
 
+    @property
+    def is_protobuf(self) -> bool:
+        return self.media == PROTOBUF
+
 
 PLAIN = Accepted()
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept: str, *, forms: frozenset[str] = frozenset()) -> Accepted:
+def media_of(api_version: str, kind: str) -> tuple[str, ...]:
+    """What objects of a kind can be served as."""
+    return EVERY if codec.is_known(api_version, kind) else TEXTS
+
+
+@lru_cache(maxsize=512)
+def negotiate(
+    accept: str, *, forms: frozenset[str] = frozenset(), offered: tuple[str, ...] = TEXTS
+) -> Accepted:
     """The first clause of an Accept header that we can serve; raises NotAcceptable. No header means JSON."""
     if not accept:
         return PLAIN
     for clause in sorted(map(_parse, accept.split(",")), key=lambda parsed: -parsed[2]):
-        found = _match(*clause[:2], forms)
+        found = _match(*clause[:2], forms, offered)
         if found is not None:
             return found
-    raise errors.NotAcceptable(
-        f"only the following media types are accepted: {_ALL_TYPES}",
-    )
+    raise errors.NotAcceptable(f"only the following media types are accepted: {', '.join(offered)}")
 
 
 def _parse(clause: str) -> tuple[str, dict[str, str], float]:
@@ -54,20 +67,22 @@ def _parse(clause: str) -> tuple[str, dict[str, str], float]:
     return media.lower(), parameters, quality
 
 
-def _match(media: str, parameters: dict[str, str], forms: frozenset[str]) -> Accepted | None:
-    if media in ("*/*", "application/*", JSON):
-        kind = JSON
-    elif media in (YAML, "text/yaml", "application/x-yaml"):
-        kind = YAML
-    else:
-        return None
+def _match(
+    media: str, parameters: dict[str, str], forms: frozenset[str], offered: tuple[str, ...]
+) -> Accepted | None:
+    if media in ("*/*", "application/*"):
+        media = JSON
+    elif media in ("text/yaml", "application/x-yaml"):
+        media = YAML
     form = parameters.get("as", "")
     if not form:
-        return Accepted(kind)
+        return Accepted(media) if media in offered else None
     version = parameters.get("v", "")
     if parameters.get("g") != "meta.k8s.io" or version not in _META_VERSIONS or form not in forms:
         return None
-    return Accepted(kind, form, version)
+    if media == PROTOBUF:
+        return Accepted(media, form) if form != TABLE and version == "v1" else None
+    return Accepted(media, form, version) if media in offered else None
 
 
 def body_media_type(content_type: str) -> str:

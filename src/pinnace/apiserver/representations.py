@@ -1,15 +1,13 @@
-"""The forms in which objects leave the server: as stored, as YAML, as a Table, as metadata only; single, listed, watched."""
+"""The forms in which objects leave the server: as stored, as YAML or protobuf, as metadata only; single, listed, watched."""
 
-from collections.abc import Sequence
+import asyncio
 from typing import Any
 
 import orjson
 
-from pinnace.apiserver.bodies import encode_yaml
-from pinnace.apiserver.negotiation import PARTIAL, PARTIAL_LIST, TABLE, Accepted
+from pinnace.apimachinery.protobuf import codec
+from pinnace.apiserver.negotiation import PARTIAL, PARTIAL_LIST, TABLE
 from pinnace.apiserver.registry.generic import Registry
-from pinnace.apiserver.request import Response
-from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import ListResult
 
@@ -17,16 +15,7 @@ Object = dict[str, Any]
 ITEM_FORMS = frozenset((TABLE, PARTIAL))
 LIST_FORMS = frozenset((TABLE, PARTIAL_LIST))
 WATCH_FORMS = frozenset((TABLE, PARTIAL))
-
-
-def whole(body: bytes, accepted: Accepted, status: int = 200) -> Response:
-    if accepted.is_yaml:
-        return Response(encode_yaml(body), status, accepted.media)
-    return Response(body, status)
-
-
-def document(obj: Any, accepted: Accepted, status: int = 200) -> Response:
-    return whole(orjson.dumps(obj), accepted, status)
+ENCODED_AT_ONCE = 64  # items, some 5 ms
 
 
 def list_metadata(result: ListResult) -> Object:
@@ -48,6 +37,21 @@ def list_body(registry: Registry, result: ListResult) -> bytes:
     return b'%b,"items":[%b]}' % (head[:-1], joined)
 
 
+def item_protobuf(registry: Registry, item: Item) -> bytes:
+    row = registry.row
+    return codec.envelope(row.gvr.api_version, row.kind, [registry.message(item)])
+
+
+async def list_protobuf(registry: Registry, result: ListResult) -> bytes:
+    """Encoding thousands of items for the first time takes a while: others get their turn in between."""
+    row, messages = registry.row, []
+    for number, item in enumerate(result.items):
+        if number % ENCODED_AT_ONCE == ENCODED_AT_ONCE - 1:
+            await asyncio.sleep(0)
+        messages.append(registry.message(item))
+    return codec.encode_list(row.gvr.api_version, row.list_kind, list_metadata(result), messages)
+
+
 def partial(item: Item, meta_version: str) -> Object:
     return {
         "kind": PARTIAL,
@@ -63,15 +67,3 @@ def partial_list(result: ListResult, meta_version: str) -> Object:
         "metadata": list_metadata(result),
         "items": [partial(item, meta_version) for item in result.items],
     }
-
-
-def event_lines(events: Sequence[StorageEvent]) -> bytes:
-    return b"".join([event.line for event in events])
-
-
-def event_line(kind: str, obj: Object) -> bytes:
-    return raw_event_line(kind, orjson.dumps(obj))
-
-
-def raw_event_line(kind: str, raw: bytes) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (kind.encode(), raw)

@@ -187,7 +187,11 @@ def _value(kind: str) -> ValueDecoder:
     if kind in special.DECODERS:
         convert = special.DECODERS[kind]
         return lambda data, begin, end: convert(data[begin:end])
-    return lambda data, begin, end: decoder_of(kind)(data, begin, end)
+
+    def decode(data: bytes, begin: int, end: int) -> Found:  # finds the decoder when a value comes, not before
+        return decoder_of(kind)(data, begin, end)
+
+    return decode
 
 
 def _converter(kind: str) -> Callable[[int], int | bool]:

@@ -86,7 +86,7 @@ def _map(number: int, encode: FieldEncoder) -> FieldEncoder:
     encode_key, entry_prefix = _string(1), wire.prefix
 
     def encode_map(values: Mapping[str, Any]) -> bytes:
-        parts = []
+        parts: list[bytes] = []
         for key in sorted(values):
             entry = encode_key(key) + encode(values[key])
             parts += (entry_prefix(number, len(entry)), entry)

@@ -4,11 +4,12 @@ from typing import Any
 
 from pinnace.api.resources import Resource
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode
+from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import delete_options, is_dry_run, write_context
-from pinnace.apiserver.handlers.render import item_response
-from pinnace.apiserver.negotiation import negotiate, require_body_type
+from pinnace.apiserver.handlers.render import accepted_form, item_response
+from pinnace.apiserver.negotiation import require_body_type
 from pinnace.apiserver.registry.context import DeleteOptions
-from pinnace.apiserver.representations import ITEM_FORMS, document
+from pinnace.apiserver.representations import ITEM_FORMS
 from pinnace.apiserver.request import Answer, Request
 from pinnace.apiserver.storage.item import Item
 
@@ -27,7 +28,7 @@ async def read_options(request: Request) -> tuple[DeleteOptions, bool]:
 
 
 async def handle(request: Request, row: Resource) -> Answer:
-    accepted = negotiate(request.headers.get("Accept", ""), forms=ITEM_FORMS)
+    accepted = accepted_form(request, row, ITEM_FORMS)
     ctx = write_context(request, "DeleteOptions")
     options, dry_run = await read_options(request)
     ctx.dry_run = ctx.dry_run or dry_run

@@ -4,14 +4,13 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apiserver.handlers.delete import read_options
 from pinnace.apiserver.handlers.options import list_options, scope_of, write_context
-from pinnace.apiserver.handlers.render import list_response
-from pinnace.apiserver.negotiation import negotiate
+from pinnace.apiserver.handlers.render import accepted_form, list_response
 from pinnace.apiserver.request import Answer, Request
 from pinnace.apiserver.storage.options import ListResult
 
 
 async def handle(request: Request, row: Resource) -> Answer:
-    accepted = negotiate(request.headers.get("Accept", ""))
+    accepted = accepted_form(request, row)
     ctx = write_context(request, "DeleteOptions")
     options, dry_run = await read_options(request)
     ctx.dry_run = ctx.dry_run or dry_run
@@ -24,4 +23,4 @@ async def handle(request: Request, row: Resource) -> Answer:
             deleted.append((await registry.delete(item.name, item.namespace, options, ctx))[0])
         except errors.NotFound:
             continue
-    return list_response(request, registry, ListResult(deleted, found.resource_version), accepted)
+    return await list_response(request, registry, ListResult(deleted, found.resource_version), accepted)

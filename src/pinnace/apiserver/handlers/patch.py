@@ -4,15 +4,15 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apiserver.bodies import decode, decode_object
 from pinnace.apiserver.handlers.options import write_context
-from pinnace.apiserver.handlers.render import item_response
-from pinnace.apiserver.negotiation import negotiate, require_body_type
+from pinnace.apiserver.handlers.render import accepted_form, item_response
+from pinnace.apiserver.negotiation import require_body_type
 from pinnace.apiserver.registry.patching import APPLY_TYPES, PATCH_TYPES
 from pinnace.apiserver.representations import ITEM_FORMS
 from pinnace.apiserver.request import Answer, Request
 
 
 async def handle(request: Request, row: Resource) -> Answer:
-    accepted = negotiate(request.headers.get("Accept", ""), forms=ITEM_FORMS)
+    accepted = accepted_form(request, row, ITEM_FORMS)
     media = require_body_type(request.headers.get("Content-Type", ""), PATCH_TYPES)
     ctx = write_context(request, "PatchOptions")
     info, registry = request.info, request.services.registries.of(row.gvr)

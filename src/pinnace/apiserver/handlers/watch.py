@@ -1,44 +1,54 @@
-"""GET of a collection with `watch=true`: a stream of JSON events, those that are ready together in one write."""
+"""GET of a collection with `watch=true`: a stream of events, those that are ready together in one write.
+
+The events follow each other in the body of the answer, or come as the messages of a WebSocket when the client upgrades.
+"""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+
+from aiohttp import web
 
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apiserver.handlers.event_forms import EventForm, event_form
 from pinnace.apiserver.handlers.options import integer, scope_of, watch_options
-from pinnace.apiserver.handlers.render import EventForm
-from pinnace.apiserver.negotiation import negotiate
-from pinnace.apiserver.representations import WATCH_FORMS, event_line
-from pinnace.apiserver.request import Answer, Request, StreamingResponse
+from pinnace.apiserver.negotiation import YAML, Accepted, media_of, negotiate
+from pinnace.apiserver.representations import WATCH_FORMS
+from pinnace.apiserver.request import Answer, Request, StreamingResponse, UpgradeResponse
+from pinnace.apiserver.storage.scope import Scope
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.component.clock import Clock
+from pinnace.net.websocket import accept_websocket, asks_for_websocket, offered_protocols
 
-STREAM_TYPE = "application/json"
+_TOKEN_PROTOCOL = "base64url.bearer.authorization."  # no subprotocol: how browsers send their token
 
 
 async def handle(request: Request, row: Resource) -> Answer:
-    accepted = negotiate(_without_stream(request.headers.get("Accept", "")), forms=WATCH_FORMS)
-    if accepted.is_yaml:
-        raise errors.NotAcceptable("watch streams are JSON: only application/json is accepted")
+    accepted = _accepted(request, row)
     registry = request.services.registries.of(row.gvr)
     if request.info.name_in_path:  # the old /watch/ form of one object
         request.query["fieldSelector"] = [f"metadata.name={request.info.name}"]  # type: ignore[index]
     scope = scope_of(request, request.info.namespace, registry.strategy)
     options = watch_options(request, scope)
     lasting = _duration(request)
+    form = event_form(request, registry, accepted)
     try:
         watch = await registry.storage.watch(options)
     except errors.Expired as error:  # told inside the stream, as upstream's watch cache does
-        return StreamingResponse(_only(error), content_type=STREAM_TYPE)
+        watch = _failed(error)
+    if asks_for_websocket(request.headers):
+        return _over_websocket(watch, form, lasting, request.services.clock)
     return StreamingResponse(
-        _stream(watch, EventForm(request, registry, accepted), lasting, request.services.clock),
-        content_type=STREAM_TYPE,
+        _stream(watch, form, lasting, request.services.clock), content_type=form.content_type
     )
 
 
-def _without_stream(accept: str) -> str:
-    return accept.replace(";stream=watch", "")
+def _accepted(request: Request, row: Resource) -> Accepted:
+    """YAML has no stream."""
+    offered = tuple(media for media in media_of(row.gvr.api_version, row.kind) if media != YAML)
+    return negotiate(request.headers.get("Accept", ""), forms=WATCH_FORMS, offered=offered)
 
 
 def _duration(request: Request) -> float:
@@ -50,8 +60,11 @@ def _duration(request: Request) -> float:
     return least * (1 + random.random())
 
 
-async def _only(error: errors.StatusError) -> AsyncGenerator[bytes, None]:
-    yield event_line("ERROR", errors.status_of(error))
+def _failed(error: errors.StatusError) -> ObjectWatch:
+    """A watch that says only why it is none."""
+    watch = ObjectWatch(Scope(), bookmarks=False, on_close=lambda _: None)
+    watch.end(error)
+    return watch
 
 
 async def _end_later(watch: ObjectWatch, seconds: float, clock: Clock) -> None:
@@ -59,13 +72,63 @@ async def _end_later(watch: ObjectWatch, seconds: float, clock: Clock) -> None:
     watch.end()
 
 
-async def _stream(
-    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock
-) -> AsyncGenerator[bytes, None]:
-    timer = asyncio.create_task(_end_later(watch, lasting, clock), name="end of a watch")
+@contextlib.contextmanager
+def _open_for(watch: ObjectWatch, seconds: float, clock: Clock) -> Iterator[None]:
+    timer = asyncio.create_task(_end_later(watch, seconds, clock), name="end of a watch")
     try:
-        async for events in watch.batches():
-            yield form.encode(events)
+        yield
     finally:
         timer.cancel()
         watch.close()
+
+
+async def _batches(watch: ObjectWatch, form: EventForm) -> AsyncGenerator[list[bytes], None]:
+    """Messages that are ready together. An error is the last one."""
+    try:
+        async for events in watch.batches():
+            yield form.messages(events)
+    except errors.StatusError as error:
+        yield [form.error(error)]
+
+
+async def _stream(
+    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock
+) -> AsyncGenerator[bytes, None]:
+    with _open_for(watch, lasting, clock):
+        async with contextlib.aclosing(_batches(watch, form)) as batches:
+            async for messages in batches:
+                yield form.joined(messages)
+
+
+def _over_websocket(watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock) -> UpgradeResponse:
+    async def serve(http: web.BaseRequest) -> web.StreamResponse:
+        with _open_for(watch, lasting, clock):
+            offered = [name for name in offered_protocols(http) if not name.startswith(_TOKEN_PROTOCOL)]
+            socket = await accept_websocket(http, offered[0] if offered else "")
+            reader = asyncio.create_task(_until_closed(socket, watch), name="close of a watch")
+            try:
+                await _send(socket, watch, form)
+            finally:
+                reader.cancel()
+            await socket.close()
+            return socket
+
+    return UpgradeResponse(serve)
+
+
+async def _until_closed(socket: web.WebSocketResponse, watch: ObjectWatch) -> None:
+    """The client has nothing to say, but only reading shows that it has gone."""
+    async for _ in socket:
+        pass
+    watch.end()
+
+
+async def _send(socket: web.WebSocketResponse, watch: ObjectWatch, form: EventForm) -> None:
+    with contextlib.suppress(ConnectionError):
+        async with contextlib.aclosing(_batches(watch, form)) as batches:
+            async for messages in batches:
+                for message in messages:
+                    if form.is_text:
+                        await socket.send_str(message.decode())
+                    else:
+                        await socket.send_bytes(message)

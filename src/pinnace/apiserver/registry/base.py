@@ -12,6 +12,7 @@ import orjson
 from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apimachinery.schema import Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
@@ -140,6 +141,10 @@ class RegistryBase:
     def served_object(self, item: Item) -> Object:
         """The same, decoded: shared and read-only."""
         return item.obj
+
+    def message(self, item: Item) -> bytes:
+        """The same as a protobuf message; only for kinds that have one."""
+        return encode_message(self.served_object(item)) if self.converts else item.protobuf
 
     def to_stored(self, obj: Object) -> Object:
         """From this resource's version to the one that is stored, where they differ."""

@@ -8,11 +8,11 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
+from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import write_context
-from pinnace.apiserver.negotiation import PLAIN, require_body_type
+from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.registry.context import WriteContext
-from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import Outcome, Preconditions
@@ -30,6 +30,7 @@ async def handle_collection(request: Request, row: Resource) -> Answer:
 
 
 async def _bind_from(request: Request, name: str) -> Answer:
+    accepted = negotiate(request.headers.get("Accept", ""), offered=EVERY)
     media = require_body_type(request.headers.get("Content-Type", ""), OBJECT_TYPES)
     binding = decode_object(await request.read_body(), media)
     given = binding["metadata"].get("name", "")
@@ -38,7 +39,7 @@ async def _bind_from(request: Request, name: str) -> Answer:
     await bind(
         request.services.registries, name or given, request.info.namespace, binding, write_context(request)
     )
-    return document(SUCCESS, PLAIN, 201)
+    return document(SUCCESS, accepted, 201)
 
 
 async def bind(registries: Registries, name: str, namespace: str, binding: Object, ctx: WriteContext) -> None:

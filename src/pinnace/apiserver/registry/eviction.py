@@ -12,12 +12,12 @@ from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
 from pinnace.apimachinery.times import format_time
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
+from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import delete_options, is_dry_run, write_context
-from pinnace.apiserver.negotiation import PLAIN, require_body_type
+from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry.binding import SUCCESS
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
-from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import ListOptions, Outcome, Preconditions
@@ -30,6 +30,7 @@ _NEVER_COUNTED = ("Succeeded", "Failed", "Pending")
 
 
 async def handle(request: Request, row: Resource) -> Answer:
+    accepted = negotiate(request.headers.get("Accept", ""), offered=EVERY)
     media = require_body_type(request.headers.get("Content-Type", ""), OBJECT_TYPES)
     eviction = decode_object(await request.read_body(), media)
     name = eviction["metadata"].setdefault("name", request.info.name)
@@ -39,7 +40,7 @@ async def handle(request: Request, row: Resource) -> Answer:
     options = delete_options(request, eviction.get("deleteOptions"))
     ctx.dry_run = ctx.dry_run or is_dry_run(eviction.get("deleteOptions"))
     await evict(request.services.registries, name, request.info.namespace, options, ctx)
-    return document(SUCCESS, PLAIN, 201)
+    return document(SUCCESS, accepted, 201)
 
 
 async def evict(

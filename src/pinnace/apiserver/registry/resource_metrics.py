@@ -7,9 +7,9 @@ from typing import Any
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import parse_scope
 from pinnace.apiserver.negotiation import negotiate
-from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import ListOptions

@@ -10,10 +10,10 @@ from pinnace.apimachinery.times import format_time
 from pinnace.apiserver.authn.user import AUTHENTICATED, User, with_group
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
+from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import write_context
-from pinnace.apiserver.negotiation import negotiate, require_body_type
+from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry import field_validation
-from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
 
 Object = dict[str, Any]
@@ -43,7 +43,7 @@ def _answer(request: Request, row: Resource, review: Object, status: Object) -> 
         **({"spec": review["spec"]} if "spec" in review else {}),
         "status": status,
     }
-    return document(body, negotiate(request.headers.get("Accept", "")), 201)
+    return document(body, negotiate(request.headers.get("Accept", ""), offered=EVERY), 201)
 
 
 async def _decide(request: Request, user: User, spec: Mapping[str, Any]) -> Object:

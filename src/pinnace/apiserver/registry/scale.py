@@ -6,12 +6,12 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode, decode_object
+from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import write_context
-from pinnace.apiserver.negotiation import negotiate, require_body_type
+from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry.base import private_copy
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.registry.patching import PATCH_TYPES, patcher
-from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 
@@ -62,7 +62,7 @@ def _scaled(obj: Object, scale: Object) -> Object:
 async def handle_get(request: Request, row: Resource) -> Answer:
     registry = request.services.registries.of(row.gvr)
     item = await registry.storage.get(request.info.name, request.info.namespace)
-    return document(scale_of(item.obj), negotiate(request.headers.get("Accept", "")))
+    return document(scale_of(item.obj), negotiate(request.headers.get("Accept", ""), offered=EVERY))
 
 
 async def handle_update(request: Request, row: Resource) -> Answer:
@@ -96,4 +96,4 @@ async def _change(request: Request, registry: Registry, change: Any) -> Answer:
         return _scaled(current, change(scale_of(current)))
 
     item = await registry.change(request.info.name, request.info.namespace, produce, ctx, subresource="scale")
-    return document(scale_of(item.obj), negotiate(request.headers.get("Accept", "")))
+    return document(scale_of(item.obj), negotiate(request.headers.get("Accept", ""), offered=EVERY))

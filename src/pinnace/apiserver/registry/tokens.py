@@ -11,9 +11,9 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.times import format_time
 from pinnace.apiserver.authn.service_accounts import Binding
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
-from pinnace.apiserver.negotiation import negotiate, require_body_type
+from pinnace.apiserver.documents import document
+from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry.catalog import Registries
-from pinnace.apiserver.representations import document
 from pinnace.apiserver.request import Answer, Request
 
 Object = dict[str, Any]
@@ -48,7 +48,7 @@ async def handle(request: Request, row: Resource) -> Answer:
         "spec": {**spec, "audiences": list(audiences or request.services.tokens.audiences), "expirationSeconds": seconds},
         "status": {"token": token, "expirationTimestamp": format_time(datetime.fromtimestamp(expiry, UTC))},
     }  # fmt: skip
-    return document(answer, negotiate(request.headers.get("Accept", "")), 201)
+    return document(answer, negotiate(request.headers.get("Accept", ""), offered=EVERY), 201)
 
 
 def _check_types(asked: Object) -> None:

@@ -1,7 +1,8 @@
-"""What watchers receive: one change of one object, encoded as a line at most once, whoever reads it."""
+"""What watchers receive: one change of one object, encoded in JSON and in protobuf at most once, whoever reads it."""
 
 from typing import Literal
 
+from pinnace.apimachinery.protobuf.codec import encode_event, envelope
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.scope import Scope
 
@@ -12,11 +13,12 @@ class StorageEvent:
     """`item` is the object after the change (of a deletion: its last state under the revision of the deletion);
     `previous` the one before, None for a creation."""
 
-    __slots__ = ("_entering", "_leaving", "_line", "item", "previous", "type")
+    __slots__ = ("_entering", "_leaving", "_line", "_message", "item", "previous", "type")
 
     def __init__(self, kind: EventType, item: Item, previous: Item | None = None) -> None:
         self.type, self.item, self.previous = kind, item, previous
         self._line: bytes | None = None
+        self._message: bytes | None = None
         self._entering: StorageEvent | None = None
         self._leaving: StorageEvent | None = None
 
@@ -30,6 +32,12 @@ class StorageEvent:
         if self._line is None:
             self._line = b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.item.raw)
         return self._line
+
+    def message(self, api_version: str, kind: str) -> bytes:
+        """The same as a protobuf message, its length not in front of it; the object is of this kind."""
+        if self._message is None:
+            self._message = encode_event(self.type, envelope(api_version, kind, [self.item.protobuf]))
+        return self._message
 
     def seen_from(self, scope: Scope) -> "StorageEvent | None":
         """The event as a watcher with this scope sees it: a change may make an object enter or leave the selection."""

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from pinnace.api import meta
+from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apiserver.storage import codec
 from pinnace.apiserver.storage.keys import KeySpace
 from pinnace.store.backend import KeyValue
@@ -26,7 +27,7 @@ class CacheMutated(AssertionError):
 class Item:
     """`raw` is what GET, LIST and WATCH send. `obj` is shared by all readers and must never be changed."""
 
-    __slots__ = ("_obj", "fields", "key", "labels", "name", "namespace", "raw", "revision")
+    __slots__ = ("_obj", "_protobuf", "fields", "key", "labels", "name", "namespace", "raw", "revision")
 
     def __init__(
         self, key: str, raw: bytes, revision: int, *, namespace: str, name: str, labels: Mapping[str, str],
@@ -35,6 +36,7 @@ class Item:
         self.key, self.raw, self.revision = key, raw, revision
         self.namespace, self.name, self.labels, self.fields = namespace, name, labels, fields
         self._obj = obj
+        self._protobuf: bytes | None = None
 
     @property
     def obj(self) -> Object:
@@ -42,6 +44,13 @@ class Item:
         if self._obj is None:
             self._obj = codec.decode(self.raw)
         return self._obj
+
+    @property
+    def protobuf(self) -> bytes:
+        """The object as a protobuf message, encoded when somebody asks and kept; raises ProtobufError."""
+        if self._protobuf is None:
+            self._protobuf = encode_message(codec.decode(self.raw) if self._obj is None else self._obj)
+        return self._protobuf
 
     def decode(self) -> Object:
         """A private copy, which the caller may change: decoding is five times faster than copying."""
@@ -55,8 +64,8 @@ class Item:
         )  # fmt: skip
 
     def release(self) -> None:
-        """Forget the decoded object; it is decoded again when somebody asks."""
-        self._obj = None
+        """Forget the decoded object and its protobuf form; they are made again when somebody asks."""
+        self._obj = self._protobuf = None
 
     def check_unchanged(self) -> None:
         if self._obj is not None and orjson.dumps(self._obj) != self.raw:
