@@ -7,13 +7,13 @@ from typing import Any
 
 import aiohttp
 import pytest_asyncio
-from protobuf_descriptors import message_class
 
 from pinnace.api import resources as r
 from pinnace.api.resources import TABLE
 from pinnace.apimachinery.protobuf import codec
 from pinnace.store.memory import MemoryBackend
 from pinnace.testing.api_server import MASTERS, ApiServerInProcess
+from protobuf_descriptors import message_class
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"

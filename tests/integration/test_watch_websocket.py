@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from protobuf_descriptors import message_class
 
 from pinnace.api import resources as r
 from pinnace.testing.api_server import MASTERS, ApiServerInProcess
 from pinnace.testing.wait import eventually
+from protobuf_descriptors import message_class
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 WATCH = f"{CONFIG_MAPS}?watch=true&resourceVersion=0&fieldSelector=metadata.name%3Da"

@@ -1,7 +1,15 @@
 import pytest
 
 from pinnace.apimachinery import errors
-from pinnace.apiserver.negotiation import EVERY, PROTOBUF, TEXTS, Accepted, media_of, negotiate, require_body_type
+from pinnace.apiserver.negotiation import (
+    EVERY,
+    PROTOBUF,
+    TEXTS,
+    Accepted,
+    media_of,
+    negotiate,
+    require_body_type,
+)
 
 FORMS = frozenset(("Table", "PartialObjectMetadata"))
 KUBECTL = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"

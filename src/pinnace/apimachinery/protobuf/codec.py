@@ -77,7 +77,10 @@ def encode(known: Message, obj: Mapping[str, Any]) -> bytes:
     encoder = encoder_of(known.name)
     try:
         return encoder(obj)
-    except (AttributeError, TypeError):  # perhaps because of nulls in lists or maps, which have no place in protobuf
+    except (
+        AttributeError,
+        TypeError,
+    ):  # perhaps because of nulls in lists or maps, which have no place in protobuf
         return _encode_without_nulls(known, obj)
     except (ValueError, OverflowError) as error:
         raise ProtobufError(f"{known.name}: {error}") from error
@@ -112,14 +115,10 @@ def envelope(api_version: str, kind: str, parts: Sequence[bytes]) -> bytes:
     """`parts` together are the message."""
     type_meta = wire.tagged_bytes(1, api_version.encode()) + wire.tagged_bytes(2, kind.encode())
     size = sum(map(len, parts))
-    return b"".join(
-        (MAGIC, wire.tagged_bytes(1, type_meta), wire.prefix(2, size), *parts, _NO_CONTENT_TYPE)
-    )
+    return b"".join((MAGIC, wire.tagged_bytes(1, type_meta), wire.prefix(2, size), *parts, _NO_CONTENT_TYPE))
 
 
-def encode_list(
-    api_version: str, kind: str, metadata: Mapping[str, Any], messages: Sequence[bytes]
-) -> bytes:
+def encode_list(api_version: str, kind: str, metadata: Mapping[str, Any], messages: Sequence[bytes]) -> bytes:
     """An enveloped list of encoded items."""
     prefix = wire.prefix
     parts = [wire.tagged_bytes(_LIST_METADATA, encoder_of("meta.v1.ListMeta")(metadata))]

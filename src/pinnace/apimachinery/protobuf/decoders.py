@@ -188,7 +188,9 @@ def _value(kind: str) -> ValueDecoder:
         convert = special.DECODERS[kind]
         return lambda data, begin, end: convert(data[begin:end])
 
-    def decode(data: bytes, begin: int, end: int) -> Found:  # finds the decoder when a value comes, not before
+    def decode(
+        data: bytes, begin: int, end: int
+    ) -> Found:  # finds the decoder when a value comes, not before
         return decoder_of(kind)(data, begin, end)
 
     return decode

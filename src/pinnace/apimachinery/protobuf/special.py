@@ -18,7 +18,15 @@ from pinnace.apimachinery.times import parse_time
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ABSENT = object()  # the value was not set at all
 REMEMBERED = 4096
-_UNIT_NANOS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_UNIT_NANOS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
 _DURATION_PART = re.compile(r"(\d+)(?:\.(\d*))?(ns|us|µs|ms|s|m|h)")
 
 
@@ -47,9 +55,7 @@ def _time(data: bytes) -> Any:
 @lru_cache(REMEMBERED)
 def _micro_time(data: bytes) -> Any:
     moment = _moment(data)
-    return (
-        ABSENT if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-    )
+    return ABSENT if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _moment(data: bytes) -> datetime | None:
