@@ -25,7 +25,7 @@ def padded(obj, size, where):
     """The object as JSON of about `size` bytes; the filling goes into the mapping `where`."""
     where["filling"] = ""
     where["filling"] = "x" * max(0, size - len(json.dumps(obj)))
-    return json.dumps(obj)
+    return json.dumps(obj, separators=(",", ":"))
 
 
 def configmap(name):
@@ -76,7 +76,15 @@ class Row:
         return figures["requests"]
 
 
-def writes_and_reads(row, kind, connections):
+def changed(stored, name):
+    """An update must repeat what the server filled in, so that a stored object is the pattern of all."""
+    kept = ("labels", "annotations", "namespace")
+    metadata = {key: value for key, value in stored["metadata"].items() if key in kept}
+    metadata["annotations"] = {**metadata.get("annotations", {}), "n": "updated-@N@"}
+    return json.dumps({**stored, "metadata": {**metadata, "name": name}}, separators=(",", ":"))
+
+
+def writes_and_reads(cluster, row, kind, connections):
     plural, make = KINDS[kind]
     base, name = f"{NAMESPACE}/{plural}", f"{kind}-{connections}-@N@"
     label = f"{kind} {{}} {connections}".format
@@ -85,7 +93,8 @@ def writes_and_reads(row, kind, connections):
     one = f"{base}/{name}"
     patch = json.dumps({"metadata": {"annotations": {"patched": "yes-@N@"}}})
     row(label("get"), load.Request("GET", one, modulo=count), connections)
-    row(label("update"), load.Request("PUT", one, make(name), modulo=count), connections)
+    update = changed(Api(cluster).get(one.replace("@N@", "0")), name)
+    row(label("update"), load.Request("PUT", one, update, modulo=count), connections)
     row(label("patch"), load.Request("PATCH", one, patch, MERGE, modulo=count), connections)
     row(label("delete"), load.Request("DELETE", one), connections, last=count, seconds=60)
 
@@ -113,7 +122,7 @@ def main():
         row = Row(cluster, arguments.seconds)
         for kind in filter(None, arguments.kinds.split(",")):
             for connections in map(int, arguments.connections.split(",")):
-                writes_and_reads(row, kind, connections)
+                writes_and_reads(cluster, row, kind, connections)
         lists(cluster, row, [int(size) for size in arguments.lists.split(",") if size])
         report("https", row.rows, store=arguments.store)
 
