@@ -1,27 +1,32 @@
 """Several API servers on one etcd, and etcd that goes away and comes back."""
 
 import asyncio
+import base64
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from etcd_server import EtcdServer, etcd
+from etcd_server import EtcdServer, etcd, free_port
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.client.rest import RestClient
 from pinnace.component.clock import RealClock
-from pinnace.store.backend import OutcomeUnknown
+from pinnace.store.backend import KeyValue, OutcomeUnknown, StoreError
 from pinnace.store.etcd import EtcdBackend
 from pinnace.store.etcd_client import EtcdClient, EtcdConfig
 from pinnace.testing.api_server import ApiServerInProcess
+from pinnace.testing.certificates import TestAuthority
 
 __all__ = ["etcd"]
 
@@ -208,7 +213,7 @@ async def test_etcd_that_hangs_makes_requests_time_out(own_etcd: EtcdServer, tmp
 WRITER = """
 import asyncio, os, sys
 from pinnace.component.clock import RealClock
-from pinnace.store.backend import OutcomeUnknown
+from pinnace.store.backend import KeyValue, OutcomeUnknown, StoreError
 from pinnace.store.etcd import EtcdBackend
 from pinnace.store.etcd_client import EtcdConfig
 
@@ -243,4 +248,62 @@ async def test_kill_9_of_a_writer_loses_nothing_that_was_acknowledged(own_etcd: 
     acknowledged = [line.split() for line in lines if line.endswith(b"\n")]
     assert len(acknowledged) >= 200
     assert all(stored[key.decode()] == int(revision) for revision, key in acknowledged)
+    await store.close()
+
+
+async def test_login_with_rights_for_the_prefix_only(own_etcd: EtcdServer) -> None:
+    def gateway(path: str, **body: Any) -> None:
+        request = urllib.request.Request(f"{own_etcd.url}/v3/auth/{path}", json.dumps(body).encode())
+        urllib.request.urlopen(request, timeout=5).close()
+
+    def enable() -> None:
+        first, last = (base64.b64encode(key).decode() for key in (b"/registry/", b"/registry0"))
+        permission = {"permType": "READWRITE", "key": first, "range_end": last}
+        for user, role in (("root", "root"), ("pinnace", "registry")):
+            gateway("user/add", name=user, password="secret")
+            gateway("role/add", name=role)
+            gateway("user/grant", user=user, role=role)
+        gateway("role/grant", name="registry", perm=permission)
+        gateway("enable")
+
+    await asyncio.to_thread(enable)
+    config = EtcdConfig((own_etcd.url,), user="pinnace", password="secret")
+    store = EtcdBackend(config, RealClock())
+    await store.open()
+    made = await store.create("/registry/a", b"1")
+    assert await store.get("/registry/a") == KeyValue("/registry/a", b"1", made, made)
+    with pytest.raises(StoreError, match="permission denied"):
+        await store.create("/elsewhere", b"1")
+    await store.close()
+    with pytest.raises(StoreError, match="authentication failed"):
+        await EtcdBackend(replace(config, password="wrong"), RealClock()).open()
+
+
+async def test_client_certificates(tmp_path: Path) -> None:
+    authority = TestAuthority(tmp_path / "pki")
+    serving, client = authority.server(), authority.client("pinnace")
+    server = EtcdServer(
+        tmp_path, f"--cert-file={serving.certificate}", f"--key-file={serving.key}", "--client-cert-auth",
+        f"--trusted-ca-file={authority.ca}", scheme="https",
+    )  # fmt: skip
+    try:
+        await asyncio.to_thread(server.start)
+        config = EtcdConfig(
+            (server.url,), ca_file=str(authority.ca), cert_file=str(client.certificate), key_file=str(client.key)
+        )  # fmt: skip
+        store = EtcdBackend(config, RealClock())
+        await store.open()
+        assert await store.create("/registry/a", b"1") > 1
+        await store.close()
+        with pytest.raises(StoreError):
+            await EtcdBackend(EtcdConfig((server.url,), ca_file=str(authority.ca)), RealClock()).open()
+    finally:
+        server.kill()
+
+
+async def test_second_server_is_used_when_the_first_is_gone(own_etcd: EtcdServer) -> None:
+    config = EtcdConfig((f"http://127.0.0.1:{free_port()}", own_etcd.url))
+    store = EtcdBackend(config, RealClock())
+    await store.open()
+    assert await store.create("/registry/a", b"1") > 1
     await store.close()

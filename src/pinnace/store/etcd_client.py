@@ -151,7 +151,8 @@ class EtcdClient:
         if code == "INVALID_ARGUMENT" or "larger than max" in details:
             return StoreError(details)
         self._current = (self._current + 1) % len(self._channels)
-        sentence = f"etcd at {', '.join(self._config.servers)}: {details or code}"
+        why = details.rpartition(": ")[2] if "failed to connect" in details else details or code
+        sentence = f"etcd at {', '.join(self._config.servers)}: {why}"
         if method in WRITES and not any(text in details for text in NOT_DONE):
             if code in ("PERMISSION_DENIED", "UNAUTHENTICATED", "FAILED_PRECONDITION"):
                 return StoreUnavailable(sentence)

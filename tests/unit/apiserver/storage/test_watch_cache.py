@@ -23,11 +23,11 @@ def stored(name: str, **spec: object) -> bytes:
     return codec.encode({"kind": "Thing", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec})
 
 
-def cache_over(backend: MemoryBackend) -> WatchCache:
+def cache_over(backend: MemoryBackend, clock: FakeClock | None = None) -> WatchCache:
     def fields(obj: Object) -> dict[str, str]:
         return {"metadata.name": obj["metadata"]["name"]}
 
-    return WatchCache(backend, KEYS.prefix, ItemReader(KEYS, fields), FakeClock())
+    return WatchCache(backend, KEYS.prefix, ItemReader(KEYS, fields), clock or FakeClock())
 
 
 def names(cache: WatchCache) -> list[str]:
@@ -146,3 +146,14 @@ async def test_consistent_read_waits_for_a_remote_store() -> None:
     backend.relay.let_through()
     await asyncio.wait_for(reading, 5)
     assert names(cache) == ["a"]
+
+
+async def test_consistent_read_gives_up_when_the_event_stream_stays_behind() -> None:
+    backend, clock = LaggingBackend(), FakeClock()
+    cache = cache_over(backend, clock)
+    await cache.load()
+    await backend.create(KEYS.key("a"), stored("a"))
+    reading = asyncio.ensure_future(cache.catch_up())
+    await clock.advance(watch_cache.FRESHNESS_TIMEOUT + 1)
+    with pytest.raises(StoreUnavailable, match="behind"):
+        await reading
