@@ -47,9 +47,9 @@ class EtcdServer:
             pytest.skip(NOT_INSTALLED)
         self.url, peer = f"{scheme}://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
         self._health = f"http://127.0.0.1:{free_port()}"
-        self._log = directory / "etcd.log"
+        self._log, self._data = directory / "etcd.log", directory / "data"
         self._command = [
-            "etcd", "--data-dir", str(directory / "data"), "--listen-client-urls", self.url, "--advertise-client-urls",
+            "etcd", "--data-dir", str(self._data), "--listen-client-urls", self.url, "--advertise-client-urls",
             self.url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster",
             f"default={peer}", "--listen-metrics-urls", self._health, "--max-request-bytes", "8000000", *flags,
         ]  # fmt: skip
@@ -74,6 +74,10 @@ class EtcdServer:
     def signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def lose_data(self) -> None:
+        self.kill()
+        shutil.rmtree(self._data)
 
     def kill(self) -> None:
         if self._process is not None:

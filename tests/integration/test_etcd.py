@@ -22,9 +22,10 @@ from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.client.rest import RestClient
 from pinnace.component.clock import RealClock
-from pinnace.store.backend import KeyValue, OutcomeUnknown, StoreError
+from pinnace.store.backend import KeyValue, OutcomeUnknown, StoreError, StoreUnavailable
 from pinnace.store.etcd import EtcdBackend
 from pinnace.store.etcd_client import EtcdClient, EtcdConfig
+from pinnace.store.watch import BufferedWatch
 from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.certificates import TestAuthority
 
@@ -189,6 +190,24 @@ async def _when_back(client: RestClient) -> None:
                 return
 
 
+async def test_etcd_that_lost_its_data_ends_watches_instead_of_being_awaited(
+    own_etcd: EtcdServer,
+) -> None:
+    store, watch = EtcdBackend(EtcdConfig((own_etcd.url,), span="/x/"), RealClock()), BufferedWatch()
+    await store.open()
+    for number in range(5):
+        newest = await store.create(f"/x/{number}", b"")
+    await store.subscribe("/x/", newest, watch)
+    await asyncio.to_thread(own_etcd.lose_data)
+    await asyncio.to_thread(own_etcd.start)
+    with pytest.raises(StoreUnavailable, match="lost revisions"):
+        await asyncio.wait_for(anext(watch), 10)
+    revision = await store.create("/x/0", b"")
+    assert revision < newest
+    assert (await store.range("/x/", "/x0")).revision == revision
+    await store.close()
+
+
 async def test_etcd_that_hangs_makes_requests_time_out(own_etcd: EtcdServer, tmp_path: Path) -> None:
     """A write that was sent and not answered is not called failed: it is done when etcd goes on."""
     async with api_server(tmp_path / "api", own_etcd, "") as api:
@@ -213,7 +232,7 @@ async def test_etcd_that_hangs_makes_requests_time_out(own_etcd: EtcdServer, tmp
 WRITER = """
 import asyncio, os, sys
 from pinnace.component.clock import RealClock
-from pinnace.store.backend import KeyValue, OutcomeUnknown, StoreError
+from pinnace.store.backend import KeyValue, OutcomeUnknown, StoreError, StoreUnavailable
 from pinnace.store.etcd import EtcdBackend
 from pinnace.store.etcd_client import EtcdConfig
 

@@ -88,6 +88,9 @@ class Feed:
                 )
                 self._is_broken = True
                 await self._clock.sleep(RECONNECT_SECONDS)
+            except Exception:
+                log.exception("the event stream of etcd failed; it goes on")
+                await self._clock.sleep(RECONNECT_SECONDS)
 
     async def _follow(self) -> None:
         """Publish from where the broadcaster is, until the connection breaks or the task is cancelled."""
@@ -95,6 +98,7 @@ class Feed:
         status = await self._client.call("Maintenance/Status")
         self._trusts_progress = reports_progress(status.version)
         if self.broadcaster.revision > now:
+            self._compacted = 0
             self._restart(now, StoreUnavailable("etcd lost revisions: its data are older than before"))
         if not self.broadcaster.revision:
             self._restart(max(1, now - BACKFILL), StoreUnavailable("the store begins"))
