@@ -47,7 +47,7 @@ def until(probe: Callable[[], T], within: float = 30.0, every: float = 0.1) -> T
             if answer:
                 return answer
             last = answer
-        except (AssertionError, subprocess.CalledProcessError, KeyError, IndexError) as error:
+        except (AssertionError, OSError, subprocess.CalledProcessError, KeyError, IndexError) as error:
             last = getattr(error, "stderr", None) or error
         if time.monotonic() > end:
             raise AssertionError(f"not within {within} s; last: {last!r}")

@@ -29,7 +29,11 @@ class TemporaryCluster:
 
     def __enter__(self):
         if self._start:
-            self.up()
+            try:
+                self.up()
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *_):
@@ -37,13 +41,16 @@ class TemporaryCluster:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _run(self, *arguments):
-        command = [sys.executable, "-m", "pinnace.cluster", *arguments]
+        command = [sys.executable, "-m", "pinnace", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
 
     def launch(self):
         """Begin to start, without waiting for anything; the process of `pinnace up`."""
-        command = [sys.executable, "-m", "pinnace.cluster", *self._up]
+        command = [sys.executable, "-m", "pinnace", *self._up]
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -1,5 +1,6 @@
 """Logs, proxy and metrics through the API server, with a small HTTPS server in the place of the kubelet."""
 
+import socket
 import ssl
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -146,3 +147,84 @@ async def test_a_reader_must_not_run_commands(api_server: ApiServerInProcess, po
         await api_server.rest_client("jane", ()).raw(
             "GET", "/api/v1/namespaces/default/pods/web/exec", query=query
         )
+
+
+def own_address() -> str:
+    """An address of this machine that is not the loopback's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no route, so no address but the loopback's")
+        return str(probe.getsockname()[0])
+
+
+async def asked_by(tls: ssl.SSLContext, seen: list[bool]) -> web.ServerRunner:
+    """A server that notes whether clients show a certificate."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        seen.append(request.transport.get_extra_info("peercert") not in (None, {}))
+        return web.Response(text="here", headers={"Set-Cookie": "session=of-one-user"})
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", 0, ssl_context=tls).start()
+    return runner
+
+
+async def test_only_kubelets_see_the_servers_certificate(
+    api_server: ApiServerInProcess, pod: dict[str, Any]
+) -> None:
+    """A pod in the host's network has the kubelet's address: our certificate there would make anybody its master."""
+    pair = api_server.authority.server("pod")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(api_server.authority.ca))
+    tls.load_cert_chain(pair.certificate, pair.key)
+    tls.verify_mode = ssl.CERT_OPTIONAL
+    seen: list[bool] = []
+    runner = await asked_by(tls, seen)
+    port = runner.addresses[0][1]
+    client = api_server.local_client()
+    try:
+        for address in (own_address(), "127.0.0.1", "169.254.169.254"):
+            current = await client.get(r.PODS, "web", "default")
+            status = {**current["status"], "podIP": address, "podIPs": [{"ip": address}]}
+            await client.update(r.PODS, {**current, "status": status}, subresource="status")
+            asking = api_server.rest_client().raw(
+                "GET", f"/api/v1/namespaces/default/pods/https:web:{port}/proxy/"
+            )
+            if address == own_address():
+                assert await asking == "here"
+            else:
+                with pytest.raises(errors.BadRequest, match="address not allowed"):
+                    await asking
+    finally:
+        await runner.cleanup()
+    assert seen == [False]
+
+
+async def test_a_delete_with_a_dry_run_that_is_not_understood_deletes_nothing(
+    api_server: ApiServerInProcess,
+) -> None:
+    client = api_server.local_client()
+    body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "kept"}}
+    await client.create(r.CONFIG_MAPS, body, "default")
+    path = "/api/v1/namespaces/default/configmaps/kept"
+    for dry_run in (["Most"], ["All", "Most"]):
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": dry_run}
+        with pytest.raises(errors.Invalid, match='supported values: "All"'):
+            await api_server.rest_client().raw("DELETE", path, body=options)
+    assert await client.get(r.CONFIG_MAPS, "kept", "default")
+
+
+async def test_a_simulated_node_is_never_dialled(api_server: ApiServerInProcess) -> None:
+    """Its address is made up, and may be that of some machine of the user's network."""
+    client = api_server.local_client()
+    node = await client.create(r.NODES, {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "sim-0"}})
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "nodeInfo": {"containerRuntimeVersion": "simulated://0"},
+    }
+    await client.update(r.NODES, {**node, "status": status}, subresource="status")
+    with pytest.raises(errors.ServiceUnavailable, match='node "sim-0" is simulated'):
+        await client.get(r.NODES, "sim-0", subresource="proxy")

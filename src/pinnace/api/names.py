@@ -205,16 +205,27 @@ def port_name(value: str) -> tuple[str, ...]:
 
 
 def ip_address(value: str) -> tuple[str, ...]:
+    """Zones (`fe80::1%eth0`) are refused, as upstream does: what follows the sign could be any text."""
     try:
         ipaddress.ip_address(value)
     except ValueError:
         return (NOT_IP,)
-    return ()
+    return (NOT_IP,) if "%" in value else ()
+
+
+def is_ipv4(value: str) -> bool:
+    """For those who put addresses into programs (nftables, HAProxy): nothing but four numbers passes."""
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        return False
+    return True
 
 
 def cidr(value: str) -> tuple[str, ...]:
     try:
-        if "/" in value:
+        address, slash, length = value.partition("/")
+        if slash and length.isdecimal() and not ip_address(address):
             ipaddress.ip_network(value, strict=False)
             return ()
     except ValueError:

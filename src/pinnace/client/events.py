@@ -41,6 +41,7 @@ class EventRecorder:
         self._queue: asyncio.Queue[tuple[Object, str, str, str, str]] = asyncio.Queue(maxsize=1000)
         self._seen: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._budget: OrderedDict[str, tuple[float, float]] = OrderedDict()  # uid -> (tokens, when)
+        self._last_micros = 0
 
     def event(self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
         """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when a thousand wait already."""
@@ -90,7 +91,7 @@ class EventRecorder:
         if not self._spend(reference.get("uid") or reference.get("name", ""), now):
             return
         namespace = reference.get("namespace") or "default"
-        name = f"{reference.get('name', '')}.{secrets.token_hex(8)}"
+        name = f"{reference.get('name', '')}.{self._stamp():x}"
         source = {"component": self._component, **({"host": self._host} if self._host else {})}
         await self._client.create(
             EVENTS,
@@ -106,6 +107,14 @@ class EventRecorder:
         self._seen[key] = _Series(name, namespace, 1, now)
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
+
+    def _stamp(self) -> int:
+        """Nanoseconds since 1970, ever growing: lists are in the order of names, and events of one second have no other.
+
+        The last three digits are chance, so that two recorders do not meet.
+        """
+        self._last_micros = max(round(self._clock.now().timestamp() * 1_000_000), self._last_micros + 1)
+        return self._last_micros * 1000 + secrets.randbelow(1000)
 
     def _spend(self, uid: str, now: float) -> bool:
         tokens, then = self._budget.pop(uid, (BURST, now))

@@ -33,9 +33,8 @@ class RestClient:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open_session is None:
-            connector = aiohttp.TCPConnector(
-                ssl=self._tls if self._tls is not None else True, limit=0, force_close=False
-            )
+            tls = self._tls if self._tls is not None else ssl.create_default_context()
+            connector = aiohttp.TCPConnector(ssl=tls, limit=0, force_close=False)
             self._open_session = aiohttp.ClientSession(
                 connector=connector,
                 headers=self._headers,

@@ -1,4 +1,4 @@
-"""`python -m pinnace.cluster server ...`."""
+"""`python -m pinnace.cluster FLAGS`: one server process."""
 
 from pinnace.cluster.commands import main
 

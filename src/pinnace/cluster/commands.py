@@ -8,11 +8,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial, update_wrapper
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, UsageError, add_flags, data_root, from_args
-from pinnace.cluster.image_archive import ImageError
+from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, add_flags, cluster_directory, from_args
+from pinnace.cluster.errors import ImageError, UsageError
 from pinnace.cluster.state import RunState, known_clusters
 
 
@@ -33,6 +35,22 @@ def _fail(text: str) -> int:
     return 1
 
 
+Command = Callable[[list[str]], int]
+
+
+def _told(command: Command) -> Command:
+    """What is the user's to mend becomes one line on standard error and exit code 1."""
+
+    def run(argv: list[str]) -> int:
+        try:
+            return command(argv)
+        except (UsageError, ImageError) as error:
+            return _fail(str(error))
+
+    return update_wrapper(run, command)
+
+
+@_told
 def up(argv: list[str]) -> int:
     """Start a cluster in the background (or here, with --foreground) and wait until it is ready."""
     parser = _Parser(prog="pinnace up", description="Start a cluster.")
@@ -41,40 +59,43 @@ def up(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     foreground = args.foreground
     del args.foreground
-    try:
-        config = from_args(args)
-    except UsageError as error:
-        return _fail(str(error))
+    config = from_args(args)
     if foreground:
-        return _serve(config)
+        return _serve(config, in_foreground=True)
     from pinnace.cluster.launch import launch
 
     return launch(config)
 
 
+@_told
 def server(argv: list[str]) -> int:
     """Run a cluster in the foreground, for systemd."""
+    return _run_server(argv, in_foreground=True)
+
+
+def _run_server(argv: list[str], *, in_foreground: bool) -> int:
     parser = _Parser(prog="pinnace server", description="Run a cluster in the foreground.")
     add_flags(parser)
-    try:
-        return _serve(from_args(parser.parse_args(argv)))
-    except UsageError as error:
-        return _fail(str(error))
+    return _serve(from_args(parser.parse_args(argv)), in_foreground=in_foreground)
 
 
-def _serve(config: ClusterConfig) -> int:
+def _serve(config: ClusterConfig, *, in_foreground: bool) -> int:
+    from pinnace.cluster import libraries
+
+    libraries.load()
     from pinnace.cluster.serve import serve
 
-    return serve(config)
+    return serve(config, in_foreground=in_foreground)
 
 
 def _which(parser: argparse.ArgumentParser, argv: list[str]) -> tuple[argparse.Namespace, Path]:
     parser.add_argument("--name", default=DEFAULT_NAME)
     parser.add_argument("--data-dir", default="")
     args = parser.parse_args(argv)
-    return args, Path(args.data_dir) if args.data_dir else data_root() / args.name
+    return args, cluster_directory(args.name, args.data_dir)
 
 
+@_told
 def down(argv: list[str]) -> int:
     """Stop a cluster and its containers; --purge deletes its data too."""
     parser = _Parser(prog="pinnace down", description="Stop a cluster and its containers.")
@@ -87,6 +108,7 @@ def down(argv: list[str]) -> int:
     return teardown(args.name, directory, purge=args.purge)
 
 
+@_told
 def status(argv: list[str]) -> int:
     """Say what runs; -o json for programs."""
     parser = _Parser(prog="pinnace status", description="Show what runs.")
@@ -114,6 +136,7 @@ def status(argv: list[str]) -> int:
     return 0
 
 
+@_told
 def token(argv: list[str]) -> int:
     """Print the admin bearer token."""
     parser = _Parser(prog="pinnace token", description="Print the admin bearer token.")
@@ -129,20 +152,25 @@ def token(argv: list[str]) -> int:
     return 0
 
 
+@_told
 def demo(argv: list[str]) -> int:
     """A Deployment, a Service and an Ingress that answer, from an image made on this machine."""
     parser = _Parser(
         prog="pinnace demo", description="Deploy a small web application and say how to reach it."
     )
-    args, directory = _which(parser, argv)
+    add_flags(
+        parser
+    )  # those of `up`, so that `./dev up FLAGS` can pass them on; they tell which cluster is meant
     from pinnace.cluster import demo as application
 
+    config = from_args(parser.parse_args(argv))
     try:
-        return application.run(args.name, directory)
-    except (RuntimeError, OSError, ImageError) as error:
+        return application.run(config.name, config.directory)
+    except (RuntimeError, OSError) as error:
         return _fail(str(error))
 
 
+@_told
 def image(argv: list[str]) -> int:
     """Images of the nodes: load PATH --tag REF, ls, rm REF."""
     parser = _Parser(prog="pinnace image", description="Images on the nodes of a cluster.")
@@ -163,27 +191,13 @@ def image(argv: list[str]) -> int:
         command.add_argument("--data-dir", default="")
         command.add_argument("--node", action="append", default=[], help="only these nodes")
     args = parser.parse_args(argv)
-    directory = Path(args.data_dir) if args.data_dir else data_root() / args.name
+    directory = cluster_directory(args.name, args.data_dir)
     from pinnace.cluster import images
 
-    try:
-        return images.command(args, directory)
-    except images.ImageError as error:
-        return _fail(str(error))
-
-
-COMMANDS: dict[str, Any] = {
-    "up": up,
-    "down": down,
-    "status": status,
-    "server": server,
-    "token": token,
-    "image": image,
-    "demo": demo,
-}
+    return images.command(args, directory)
 
 
 def main() -> int:
-    """`python -m pinnace.cluster COMMAND ...`: how the launcher starts the server, without the CLI's dispatch."""
+    """`python -m pinnace.cluster FLAGS`: how the launcher starts the server, without the CLI's dispatch."""
     os.umask(0o022)
-    return int(COMMANDS[sys.argv[1]](sys.argv[2:]))
+    return _told(partial(_run_server, in_foreground=False))(sys.argv[1:])

@@ -5,16 +5,29 @@ Precedence: command line, then the `--config` file, then what the data directory
 
 import argparse
 import dataclasses
-import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pinnace.cluster import remembered
+from pinnace.cluster.errors import UsageError
+
+__all__ = [
+    "ClusterConfig",
+    "UsageError",
+    "add_flags",
+    "cluster_directory",
+    "data_root",
+    "from_args",
+    "remember",
+]
 
 DEFAULT_NAME = "pinnace"
 DEFAULT_PORT = 6443
 DEFAULT_KUBELET_PORT = 10250
+DEFAULT_HTTP_PORT, DEFAULT_HTTPS_PORT = 80, 443
 NAME_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
 REMEMBERED = (
     "port",
@@ -36,10 +49,6 @@ REMEMBERED = (
 )
 
 
-class UsageError(Exception):
-    """A flag or the configuration file is wrong; the message is for the user."""
-
-
 def data_root() -> Path:
     """Where clusters keep their data: `/var/lib/pinnace` for root, the XDG data directory for others."""
     if override := os.environ.get("PINNACE_DATA"):
@@ -47,6 +56,11 @@ def data_root() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/pinnace")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pinnace"
+
+
+def cluster_directory(name: str, data_dir: str) -> Path:
+    """Absolute and without links: the kernel's tables of mounts and processes name it that way."""
+    return (Path(data_dir) if data_dir else data_root() / name).resolve()
 
 
 @dataclass
@@ -71,8 +85,8 @@ class ClusterConfig:
     timeout: float = 120.0
     node_name: str = ""
     kubelet_port: int | None = None
-    http_port: int = 80
-    https_port: int = 443
+    http_port: int | None = None  # as `port`, with 80
+    https_port: int | None = None  # as `port`, with 443
     pod_cidr: str = ""
     service_cidr: str = ""
     dns_ip: str = ""
@@ -89,12 +103,13 @@ class ClusterConfig:
     container_runtime_endpoint: str = ""
     eviction_hard: str = ""
     node_monitor_grace_period: float = 50.0
+    feature_gates: str = ""
     verbosity: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
+    remembered_port: int = 0  # of an earlier start: `--port 0` keeps it while it is free
 
     @property
     def directory(self) -> Path:
-        return Path(self.data_dir) if self.data_dir else data_root() / self.name
+        return cluster_directory(self.name, self.data_dir)
 
     @property
     def simulated_nodes(self) -> int:
@@ -110,7 +125,6 @@ class ClusterConfig:
             raise UsageError(f"--name {self.name!r}: at most 32 lowercase letters, digits and dashes")
         if not re.fullmatch(r"real|none|sim:[1-9]\d{0,4}", self.nodes):
             raise UsageError(f"--nodes {self.nodes!r}: must be real, none or sim:N")
-        self._check_store()
         for mode in self.authorization_mode.split(","):
             if mode not in ("RBAC", "AlwaysAllow"):
                 raise UsageError(f"--authorization-mode {mode!r}: RBAC and AlwaysAllow are there")
@@ -120,8 +134,13 @@ class ClusterConfig:
             path = getattr(self, option)
             if path and not Path(path).is_file():
                 raise UsageError(f"--{option.replace('_', '-')} {path}: no such file")
+        for option in ("port", "kubelet_port", "http_port", "https_port"):
+            if not 0 <= (getattr(self, option) or 0) <= 65535:
+                raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
+        self._check_gates()
 
-    def _check_store(self) -> None:
+    def check_store(self) -> None:
+        """Raise UsageError for a store that is not there, or whose flags do not fit: when what is remembered is known."""
         if self.store not in ("sqlite", "memory", "etcd"):
             raise UsageError(f"--store {self.store!r}: must be sqlite, memory or etcd")
         if self.store != "etcd":
@@ -138,19 +157,18 @@ class ClusterConfig:
         if bool(self.etcd_user) != bool(self.etcd_password_file):
             raise UsageError("--etcd-user and --etcd-password-file belong together")
 
+    def _check_gates(self) -> None:
+        if self.feature_gates:
+            from pinnace.component.features import parse_gates
 
-def remembered(directory: Path) -> dict[str, Any]:
-    """What the data directory remembers of its first start; {} for a new one."""
-    try:
-        return json.loads((directory / "config.json").read_text())
-    except FileNotFoundError:
-        return {}
+            try:
+                parse_gates(self.feature_gates)
+            except ValueError as error:
+                raise UsageError(f"--feature-gates {self.feature_gates}: {error}") from None
 
 
 def remember(config: ClusterConfig) -> None:
-    config.directory.mkdir(parents=True, exist_ok=True)
-    values = {name: getattr(config, name) for name in REMEMBERED}
-    (config.directory / "config.json").write_text(json.dumps({"formatVersion": 1, **values}, indent=1))
+    remembered.save(config.directory, {name: getattr(config, name) for name in REMEMBERED})
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -219,7 +237,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="seconds without heartbeat until a node is Unknown (default 50)",
     )
+    add("--feature-gates", help="NAME=true|false,...: upstream's gates; what this version has is fixed")
     add("-v", "--verbosity", type=int, help="0 (default) to 4")
+
+
+ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
+TYPES: dict[str, type] = {
+    "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
+    "node_monitor_grace_period": float, "wait": bool, "disable_scheduler": bool, "disable_dns": bool,
+    "disable_ingress": bool,
+}  # fmt: skip
 
 
 def load_file(path: str) -> dict[str, Any]:
@@ -228,18 +255,34 @@ def load_file(path: str) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(Path(path).read_text()) or {}
-    except FileNotFoundError:
-        raise UsageError(f"--config {path}: no such file") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise UsageError(f"--config {path}: {(error.strerror or str(error)).lower()}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"--config {path}: must be a mapping of flags")
-    aliases = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip"}
-    values = {aliases.get(key, key.replace("-", "_")): value for key, value in content.items()}
-    known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"extra"}
-    if unknown := sorted(set(values) - known):
-        raise UsageError(f"--config {path}: unknown flag {unknown[0]!r}")
+    known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"remembered_port"}
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = ALIASES.get(str(key), str(key).replace("-", "_"))
+        if name not in known:
+            raise UsageError(f"--config {path}: unknown flag {str(key)!r}")
+        values[name] = _typed(path, str(key), value, TYPES.get(name, str))
+        if key == "no-wait":
+            values[name] = not values[name]
     return values
+
+
+def _typed(path: str, key: str, value: Any, wanted: type) -> Any:
+    """The value as the flag would have parsed it; a list becomes the flag's comma-separated text."""
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted is str and isinstance(value, list):
+        return ",".join(map(str, value))
+    if type(value) is not wanted:
+        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[wanted]
+        raise UsageError(f"--config {path}: {key}: must be {kind}, not {value!r}")
+    return value
 
 
 def from_args(args: argparse.Namespace) -> ClusterConfig:
@@ -249,10 +292,21 @@ def from_args(args: argparse.Namespace) -> ClusterConfig:
     merged = {**in_file, **given}
     known = {f.name for f in dataclasses.fields(ClusterConfig)}
     config = ClusterConfig(**{key: value for key, value in merged.items() if key in known})
-    for key, value in remembered(config.directory).items():
-        if key.startswith("etcd_") and config.store != "etcd":
-            continue
-        if key in REMEMBERED and key not in merged:
-            setattr(config, key, value)
     config.check()
+    _recall(config, set(merged))
+    config.check()
+    config.check_store()
     return config
+
+
+def _recall(config: ClusterConfig, given: set[str]) -> None:
+    """Take over what the data directory remembers and nobody gave; the DNS address belongs to its service network."""
+    before = remembered.load(config.directory)
+    config.remembered_port = before.get("port") or 0
+    if "service_cidr" in given and config.service_cidr != before.get("service_cidr"):
+        before.pop("dns_ip", None)
+    for key in REMEMBERED:
+        if key.startswith("etcd_") and config.store != "etcd":
+            continue  # it was told to use another store now
+        if key in before and key not in given:
+            setattr(config, key, before[key])

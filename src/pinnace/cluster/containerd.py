@@ -2,7 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+from pinnace.cluster import registries
 from pinnace.cluster.preflight import cni_directory
 from pinnace.component.clock import Clock
 from pinnace.kubelet.cri.containerd import CriClient
@@ -15,14 +17,17 @@ from pinnace.kubelet.cri.private_containerd import (
 from pinnace.kubelet.cri.runtime import CriError
 
 
-def containerd_config(directory: Path, registry_dir: Path | None) -> ContainerdConfig:
+def containerd_config(directory: Path, registry_config: dict[str, Any]) -> ContainerdConfig:
+    """`registry_config`: what `--registry-config` says; its hosts.toml files are written here."""
     base = directory / "containerd"
+    registries.write_hosts(base / "registries", registry_config)
     return ContainerdConfig(
         root=base / "root",
         state=base / "state",
         cni_conf_dir=base / "cni",
         cni_bin_dir=cni_directory() or Path("/usr/lib/cni"),
-        registry_dir=registry_dir,
+        registry_dir=base / "registries",
+        registry_logins=registries.logins(registry_config),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
 

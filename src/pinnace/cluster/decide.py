@@ -6,14 +6,23 @@ Choices are remembered in `DATA/config.json`, so that a cluster keeps its addres
 import hashlib
 import ipaddress
 import platform
-import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pinnace.cluster import preflight
-from pinnace.cluster.config import DEFAULT_KUBELET_PORT, DEFAULT_NAME, DEFAULT_PORT, ClusterConfig, UsageError
+from pinnace.cluster.config import (
+    DEFAULT_HTTP_PORT,
+    DEFAULT_HTTPS_PORT,
+    DEFAULT_KUBELET_PORT,
+    DEFAULT_NAME,
+    DEFAULT_PORT,
+    ClusterConfig,
+)
+from pinnace.cluster.errors import UsageError
 from pinnace.cluster.state import running_records
 
+ROUTES = Path("/proc/net/route")
 FIRST_POD_NETWORK = 42  # 10.42.0.0/16 and 10.43.0.0/16; the next cluster takes 10.44 and 10.45
 
 
@@ -35,69 +44,90 @@ def names_of(cluster: str) -> Names:
 
 def settle(config: ClusterConfig) -> None:
     """Fill in every open choice of `config`; raises UsageError when a wish cannot be met."""
-    others = [record for record in running_records() if record.get("name") != config.name]
-    config.port = _port(
-        "API server port", "--port", config.port, DEFAULT_PORT, config.bind_address, others, "port"
-    )
+    _check_bind_address(config.bind_address)
+    config.port = _port("API server port", "--port", config.port, DEFAULT_PORT, config)
     if config.has_real_node:
         config.kubelet_port = _port(
-            "kubelet port",
-            "--kubelet-port",
-            config.kubelet_port,
-            DEFAULT_KUBELET_PORT,
-            "0.0.0.0",
-            others,
-            "kubeletPort",
+            "kubelet port", "--kubelet-port", config.kubelet_port, DEFAULT_KUBELET_PORT, config
         )
-        config.http_port = config.http_port or preflight.free_port()
-        config.https_port = config.https_port or preflight.free_port()
+        config.http_port = _ingress_port(config.http_port, DEFAULT_HTTP_PORT)
+        config.https_port = _ingress_port(config.https_port, DEFAULT_HTTPS_PORT)
     config.node_name = config.node_name or platform.node().lower()
     if not config.pod_cidr or not config.service_cidr:
-        pods, services = _networks(others)
+        pods, services = _networks([r for r in running_records() if r.get("name") != config.name])
         config.pod_cidr = config.pod_cidr or pods
         config.service_cidr = config.service_cidr or services
-    services_network = _network(config.service_cidr, "--service-cidr")
-    if services_network.overlaps(_network(config.pod_cidr, "--cluster-cidr")):
-        raise UsageError(f"--cluster-cidr {config.pod_cidr} and --service-cidr {config.service_cidr} overlap")
-    config.dns_ip = config.dns_ip or str(services_network[10])
-    if ipaddress.ip_address(config.dns_ip) not in services_network:
-        raise UsageError(f"--cluster-dns {config.dns_ip} is not in the service network {config.service_cidr}")
+    _check_networks(config)
 
 
-def _network(text: str, flag: str) -> ipaddress.IPv4Network:
+def _check_bind_address(text: str) -> None:
     try:
-        return ipaddress.IPv4Network(text)
+        address = str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(f"--bind-address {text}: must be an IP address") from None
+    if not preflight.port_is_free(0, address):
+        raise UsageError(
+            f"--bind-address {text} is not an address of this machine: `ip addr` lists them, 0.0.0.0 means all"
+        )
+
+
+def _check_networks(config: ClusterConfig) -> None:
+    services = _network(config.service_cidr, "--service-cidr", longest_prefix=28)
+    if services.overlaps(_network(config.pod_cidr, "--cluster-cidr", longest_prefix=29)):
+        raise UsageError(f"--cluster-cidr {config.pod_cidr} and --service-cidr {config.service_cidr} overlap")
+    config.dns_ip = config.dns_ip or str(services[10])
+    try:
+        address = ipaddress.IPv4Address(config.dns_ip)
+    except ValueError as error:
+        raise UsageError(f"--cluster-dns {config.dns_ip}: {error}") from None
+    if address not in services:
+        raise UsageError(f"--cluster-dns {config.dns_ip} is not in the service network {config.service_cidr}")
+    if address == services[1]:
+        raise UsageError(f"--cluster-dns {config.dns_ip} is the address of the Service `kubernetes`")
+
+
+def _network(text: str, flag: str, longest_prefix: int) -> ipaddress.IPv4Network:
+    try:
+        network = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise UsageError(f"{flag} {text}: {error}") from None
+    if network.prefixlen > longest_prefix:
+        raise UsageError(f"{flag} {text} is too small: /{longest_prefix} is the least")
+    return network
 
 
-def _port(
-    what: str,
-    flag: str,
-    wish: int | None,
-    default: int,
-    address: str,
-    others: list[dict[str, Any]],
-    field: str,
-) -> int:
+def _port(what: str, flag: str, wish: int | None, default: int, config: ClusterConfig) -> int:
     if wish == 0:
+        before = config.remembered_port if flag == "--port" else 0
+        if before and preflight.port_is_free(before, config.bind_address):
+            return before  # kubeconfigs and watches of the time before go on working
         return preflight.free_port()
     port = wish or default
+    address = config.bind_address if flag == "--port" else "0.0.0.0"
     if preflight.port_is_free(port, address):
         return port
-    if wish is None and any(record.get(field) == port for record in others):
-        return preflight.free_port()
     holder = preflight.port_holder(port)
-    by = f" by {holder}" if holder else ""
+    if wish is None and holder.is_pinnace:
+        return preflight.free_port()
+    by = f" by {holder}" if holder.pid else ""
     raise UsageError(
         f"{what} {port} is taken{by}: stop that program, or choose another port with {flag} N (0 picks a free one)"
     )
 
 
+def _ingress_port(wish: int | None, default: int) -> int:
+    """A port that something else holds is no error: the node reports it when it comes to serve it."""
+    if wish == 0:
+        return preflight.free_port()
+    if wish is None and not preflight.port_is_free(default) and preflight.port_holder(default).is_pinnace:
+        return preflight.free_port()
+    return wish or default
+
+
 def _networks(others: list[dict[str, Any]]) -> tuple[str, str]:
     """The first pair of /16 networks that no other cluster and no route of this machine uses."""
     taken = [record.get(field, "") for record in others for field in ("podCIDR", "serviceCIDR")]
-    used = [ipaddress.IPv4Network(text) for text in [*taken, *_routes()] if text]
+    used = [ipaddress.IPv4Network(text) for text in taken if text] + _routes(ROUTES.read_text())
     for second in range(FIRST_POD_NETWORK, 254, 2):
         pair = [ipaddress.IPv4Network(f"10.{number}.0.0/16") for number in (second, second + 1)]
         if not any(mine.overlaps(theirs) for mine in pair for theirs in used):
@@ -105,10 +135,15 @@ def _networks(others: list[dict[str, Any]]) -> tuple[str, str]:
     raise UsageError("no free 10.x.0.0/16 network: choose --cluster-cidr and --service-cidr")
 
 
-def _routes() -> list[str]:
-    answer = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=False, timeout=10)
-    targets = [line.split()[0] for line in answer.stdout.splitlines() if line.strip()]
-    return [target for target in targets if target[0].isdigit() and "/" in target]
+def _routes(table: str) -> list[ipaddress.IPv4Network]:
+    """The networks of the kernel's table (addresses and masks as little-endian words), without the default route."""
+    found = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        address, mask = (ipaddress.IPv4Address(bytes.fromhex(fields[i])[::-1]) for i in (1, 7))
+        if int(mask):
+            found.append(ipaddress.IPv4Network(f"{address}/{mask}"))
+    return found
 
 
 def node_address() -> str:

@@ -8,9 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pinnace.cluster.image_archive import ImageError, ImageSettings, write_archive
+from pinnace.cluster.errors import ImageError
+from pinnace.cluster.image_archive import ImageSettings, write_archive
 from pinnace.cluster.preflight import find_program
 from pinnace.cluster.state import RunState
+from pinnace.kubelet.image_reference import InvalidReference, normalise
 
 __all__ = ["ImageError", "command", "load", "names", "normalised"]
 
@@ -18,6 +20,8 @@ __all__ = ["ImageError", "command", "load", "names", "normalised"]
 def command(args: argparse.Namespace, directory: Path) -> int:
     socket = _socket(directory, args.node)
     if args.command == "load":
+        if wrong := next((entry for entry in args.env if not entry.partition("=")[1]), None):
+            raise ImageError(f"--env {wrong}: must be NAME=VALUE")
         settings = ImageSettings(_words(args.entrypoint), _words(args.cmd), tuple(args.env))
         reference = load(socket, Path(args.path), args.tag, settings)
         sys.stdout.write(f"Loaded {reference}\n")
@@ -62,14 +66,10 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 def normalised(reference: str) -> str:
     """The full name that the kubelet asks for: `web` -> `docker.io/library/web:latest`."""
-    head, slash, rest = reference.partition("/")
-    if not slash:
-        reference = f"docker.io/library/{reference}"
-    elif "." not in head and ":" not in head and head != "localhost":
-        reference = f"docker.io/{head}/{rest}"
-    if "@" not in reference and ":" not in reference.rpartition("/")[2]:
-        reference += ":latest"
-    return reference
+    try:
+        return normalise(reference)
+    except InvalidReference as error:
+        raise ImageError(f'"{reference}" is not an image reference: {error}') from None
 
 
 def load(socket: str, source: Path, tag: str, settings: ImageSettings) -> str:

@@ -7,6 +7,10 @@ from typing import Any
 
 import yaml
 
+from pinnace.cluster.errors import UsageError
+
+SECTIONS = ("clusters", "users", "contexts")
+
 
 def target(explicit: str) -> Path:
     """`--kubeconfig`, else the first entry of $KUBECONFIG, else ~/.kube/config."""
@@ -39,10 +43,23 @@ def entries(cluster: str, server: str, ca: bytes, cert: bytes, key: bytes) -> di
     }
 
 
+def give_access(explicit: str, cluster: str, server: str, pki: Path) -> Path:
+    """Write the administrator's way in where `up` is asked to; returns the file."""
+    path = target(explicit)
+    content = entries(
+        cluster, server, *((pki / f).read_bytes() for f in ("ca.crt", "admin.crt", "admin.key"))
+    )
+    if explicit:
+        write(path, content)
+    else:
+        merge(path, content)
+    return path
+
+
 def merge(path: Path, new: dict[str, Any]) -> None:
     """Put the entries of `new` into the file, replacing entries of the same names, and make its context current."""
     merged = _read(path)
-    for section in ("clusters", "users", "contexts"):
+    for section in SECTIONS:
         names = {entry["name"] for entry in new[section]}
         kept = [entry for entry in merged.get(section) or () if entry.get("name") not in names]
         merged[section] = kept + new[section]
@@ -58,7 +75,7 @@ def remove(path: Path, cluster: str) -> None:
     if not path.exists():
         return
     name, content = context_name(cluster), _read(path)
-    for section in ("clusters", "users", "contexts"):
+    for section in SECTIONS:
         content[section] = [entry for entry in content.get(section) or () if entry.get("name") != name]
     if content.get("current-context") == name:
         content["current-context"] = ""
@@ -66,13 +83,26 @@ def remove(path: Path, cluster: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """{} for a file that is not there; raises UsageError for one that we must not overwrite."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text()) or {}
     except FileNotFoundError:
         return {}
-    if content is not None and not isinstance(content, dict):
-        raise ValueError(f"{path} is not a kubeconfig: a mapping was expected")
-    return content or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _not_ours(path, str(error)) from None
+    if not isinstance(content, dict):
+        raise _not_ours(path, "a mapping was expected")
+    for section in SECTIONS:
+        entries_there = content.get(section) or []
+        if not isinstance(entries_there, list) or not all(isinstance(e, dict) for e in entries_there):
+            raise _not_ours(path, f"{section} must be a list of named entries")
+    return content
+
+
+def _not_ours(path: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{path} is not a kubeconfig ({why}): mend it, or write another file with --kubeconfig FILE"
+    )
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

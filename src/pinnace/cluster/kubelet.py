@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.cri.containerd import CriClient
+from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
 from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.kubelet import Kubelet
@@ -46,7 +46,7 @@ def eviction_thresholds(text: str) -> dict[str, str]:
 
 async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
-    runtime = CriClient(node.runtime_endpoint, node.clock)
+    runtime = PacedCriClient(node.runtime_endpoint, node.clock)
     kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
@@ -56,9 +56,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     eviction = Eviction(
         kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
     )
-    kubelet.attach(
-        probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses
-    )
+    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
     try:
         await kubelet.run()
     finally:

@@ -3,37 +3,39 @@
 The server is started before anything is checked here: its own preflight runs while this process gets ready to watch.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from pinnace.cluster import progress
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
 POLL_SECONDS = 0.02
+ALREADY_RUNNING = 3  # exit code of a server that found the lock taken
 
 
 def launch(config: ClusterConfig) -> int:
     state = RunState(config.directory)
     if state.is_running():
-        return _already_up(config, state)
+        return _join(config, state)
+    log_path = config.directory / "logs" / "server.log"
     try:
         state.directory.mkdir(parents=True, exist_ok=True)
-        log_path = config.directory / "logs" / "server.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
+        log = log_path.open("ab")
     except OSError as error:
         sys.stderr.write(
-            f"error: {config.directory} cannot be made ({error.strerror}): choose another place with --data-dir DIR\n"
+            f"error: {config.directory} cannot be used ({error.strerror}): choose another place with --data-dir DIR\n"
         )
         return 1
-    state.progress_file.unlink(missing_ok=True)
-    with log_path.open("ab") as log:
+    with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pinnace.cluster", "server", *server_flags(config)],
+            [sys.executable, "-m", "pinnace.cluster", *server_flags(config)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -41,7 +43,27 @@ def launch(config: ClusterConfig) -> int:
             cwd="/",
             env=_environment(),
         )
-    return _follow(config, state, process, log_path)
+    return _Watching(config, state, process.pid, process.poll, is_ours=True).until_ready()
+
+
+def _join(config: ClusterConfig, state: RunState) -> int:
+    """Another server has the lock: when it is ready say so and make its context current, else wait for it."""
+    record = state.read()
+    if record.get("pid") == state.holder and (record.get("ready") or not config.wait):
+        from pinnace.cluster.kubeconfig import give_access  # YAML is not for every start
+
+        give_access(config.kubeconfig, config.name, record["server"], config.directory / "pki")
+        sys.stdout.write(
+            f"Cluster {config.name!r} is already running at {record['server']}; "
+            f"`pinnace status` shows it, `pinnace down` stops it.\n"
+        )
+        return 0
+    sys.stdout.write(f"Cluster {config.name!r} is being started by another process; waiting for it.\n")
+
+    def ended() -> int | None:
+        return None if state.is_running() else 1
+
+    return _Watching(config, state, state.holder, ended, is_ours=False).until_ready()
 
 
 def _environment() -> dict[str, str]:
@@ -67,7 +89,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
         "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
-        "verbosity": config.verbosity,
+        "feature-gates": config.feature_gates, "verbosity": config.verbosity,
     }  # fmt: skip
     paths = (
         "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
@@ -82,60 +104,77 @@ def server_flags(config: ClusterConfig) -> list[str]:
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 
 
-def _already_up(config: ClusterConfig, state: RunState) -> int:
-    record = state.read()
-    where = record.get("server", "")
-    sys.stdout.write(
-        f"Cluster {config.name!r} is already running{' at ' + where if where else ''}; "
-        f"`pinnace status` shows it, `pinnace down` stops it.\n"
-    )
-    return 0
+class _Watching:
+    """Shows the progress of the server with this pid until it is ready; `ended` tells its exit code, None while it runs."""
 
+    def __init__(
+        self,
+        config: ClusterConfig,
+        state: RunState,
+        pid: int,
+        ended: Callable[[], int | None],
+        *,
+        is_ours: bool,
+    ) -> None:
+        self._config, self._state, self._pid, self._ended = config, state, pid, ended
+        self._is_ours, self._shown = is_ours, 0
+        self._clock = BlockingClock()
+        self._begun = self._clock.monotonic()
 
-def _follow(
-    config: ClusterConfig, state: RunState, process: "subprocess.Popen[bytes]", log_path: Path
-) -> int:
-    clock = BlockingClock()
-    begun = clock.monotonic()
-    shown = 0
-    interactive = sys.stdout.isatty()
-    try:
-        while True:
-            lines = state.progress_file.read_text().splitlines() if state.progress_file.exists() else []
-            for line in lines[shown:]:
-                outcome = _show(json.loads(line), clock.monotonic() - begun, interactive=interactive)
+    def until_ready(self) -> int:
+        try:
+            while True:
+                code = self._ended()  # before reading: what it said last is read below
+                outcome = self._show_news()
+                if outcome is None and code == ALREADY_RUNNING:
+                    return _join(self._config, self._state)
+                if outcome is None and code is not None:
+                    outcome = self._explain_end(code)
+                if outcome is None and self._seconds() > self._config.timeout:
+                    return self._give_up()
+                if outcome:
+                    self._let_it_end()
                 if outcome is not None:
                     return outcome
-                if not config.wait and "API server" in line:
-                    return 0
-            shown = len(lines)
-            if process.poll() is not None:
-                sys.stderr.write(f"error: the server ended with code {process.returncode}: see {log_path}\n")
-                return 1
-            if clock.monotonic() - begun > config.timeout:
-                sys.stderr.write(
-                    f"error: not ready within {config.timeout:.0f} s; the server goes on starting: see {log_path} and `pinnace status`\n"
-                )
-                return 1
-            clock.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        os.kill(process.pid, signal.SIGTERM)
-        sys.stderr.write("\ninterrupted: the server was told to stop\n")
-        return 130
+                self._clock.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            if self._is_ours:
+                os.kill(self._pid, signal.SIGTERM)
+                sys.stderr.write("\ninterrupted: the server was told to stop\n")
+            return 130
 
+    def _let_it_end(self, within: float = 5.0) -> None:
+        """A server that told its failure still holds the lock for a moment: the next `up` must not meet it."""
+        end = self._clock.monotonic() + within
+        while self._is_ours and self._ended() is None and self._clock.monotonic() < end:
+            self._clock.sleep(POLL_SECONDS)
 
-def _show(line: dict[str, str], seconds: float, *, interactive: bool) -> int | None:
-    """Print one line of progress; the exit code when it is the last one."""
-    mark = "\x1b[32m✓\x1b[0m" if interactive else " ✓"
-    if "step" in line:
-        sys.stdout.write(f"{mark} {line['step']}  ({seconds:.1f} s)\n")
-    elif "note" in line:
-        sys.stdout.write(f" ! {line['note']}\n")
-    elif "ready" in line:
-        sys.stdout.write(f"{mark} Ready  ({seconds:.1f} s)\n\n{line['ready']}\n")
-        return 0
-    elif "failed" in line:
-        sys.stderr.write(f"error: {line['failed']}\n")
+    def _seconds(self) -> float:
+        return self._clock.monotonic() - self._begun
+
+    def _show_news(self) -> int | None:
+        lines = progress.lines_of(self._state.progress_file, self._pid)
+        for line in lines[self._shown :]:
+            self._shown += 1
+            outcome = progress.show(line, self._seconds(), is_terminal=sys.stdout.isatty())
+            if outcome is not None:
+                return outcome
+            if not self._config.wait and "API server" in line.get("step", ""):
+                return 0
+        return None
+
+    def _explain_end(self, code: int) -> int:
+        """The server said nothing: perhaps it could not, because the disk is full."""
+        from pinnace.cluster import preflight
+
+        log_path = self._config.directory / "logs" / "server.log"
+        reasons = preflight.run(self._config).fatal or [f"the server ended with code {code}: see {log_path}"]
+        sys.stderr.writelines(f"error: {reason}\n" for reason in reasons)
         return 1
-    sys.stdout.flush()
-    return None
+
+    def _give_up(self) -> int:
+        log_path = self._config.directory / "logs" / "server.log"
+        sys.stderr.write(
+            f"error: not ready within {self._config.timeout:.0f} s; the server goes on starting: see {log_path} and `pinnace status`\n"
+        )
+        return 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import addons, network, preflight
+from pinnace.cluster import addons, network, preflight, registries
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.containerd import ClusterContainerd, containerd_config
 from pinnace.cluster.decide import Names, names_of
@@ -49,19 +49,11 @@ class Node:
             masquerade=False,  # the service proxy's table does this
             port_map=False,  # and this: no iptables rules beside it
         )
-        registries = self._registry_dir()
+        source = Path(self.config.registry_config) if self.config.registry_config else None
         self.containerd = ClusterContainerd(
-            containerd_config(self.config.directory, registries), bridge, self.clock
+            containerd_config(self.config.directory, registries.read(source)), bridge, self.clock
         )
         self.gateway = ""
-
-    def _registry_dir(self) -> Path:
-        """hosts.toml files per registry, from `--registry-config`; loopback registries speak plain HTTP without it."""
-        from pinnace.cluster.registries import write_hosts
-
-        directory = self.config.directory / "containerd" / "registries"
-        write_hosts(directory, Path(self.config.registry_config) if self.config.registry_config else None)
-        return directory
 
     @property
     def runtime_endpoint(self) -> str:
@@ -118,14 +110,14 @@ class Node:
         from pinnace.ingress.haproxy import Haproxy
 
         adopted = bool(Haproxy(self.clock, self._listen()).pid)
-        self.http_port = self._port(self.config.http_port, "--http-port", adopted=adopted)
-        self.https_port = self._port(self.config.https_port, "--https-port", adopted=adopted)
+        self.http_port = self._port(self.config.http_port or 0, "--http-port", adopted=adopted)
+        self.https_port = self._port(self.config.https_port or 0, "--https-port", adopted=adopted)
 
     def _port(self, port: int, flag: str, *, adopted: bool) -> int:
         if adopted or preflight.port_is_free(port):
             return port
         holder = preflight.port_holder(port)
-        by = f" by {holder}" if holder else ""
+        by = f" by {holder}" if holder.pid else ""
         self.notes.append(
             f"ingress: port {port} is taken{by}, so it is not served: choose another with {flag} N"
         )

@@ -43,6 +43,7 @@ def _programs(config: ClusterConfig, findings: Findings) -> None:
         ("containerd", "containerd", not config.container_runtime_endpoint),
         ("runc", "runc", not config.container_runtime_endpoint),
         ("nft", "nftables", True),
+        ("ip", "iproute2", True),
     ]
     missing = [
         (program, package) for program, package, needed in packages if needed and not find_program(program)
@@ -145,10 +146,24 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def port_holder(port: int) -> str:
-    """`haproxy (pid 123)` for whoever listens on this TCP port; "" when that cannot be told."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who listens on a port: `haproxy (pid 123)`. pid 0: that cannot be told."""
+
+    pid: int = 0
+    program: str = ""
+    is_pinnace: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.program} (pid {self.pid})"
+
+
+def port_holder(port: int) -> Holder:
+    """Who listens on this TCP port."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not Path(table).exists():
+            continue  # a kernel without IPv6
         for line in Path(table).read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
@@ -156,7 +171,16 @@ def port_holder(port: int) -> str:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+                program = (process / "comm").read_text().strip()
+                command = (process / "cmdline").read_text().split("\0")
+                return Holder(int(process.name), program, _is_pinnace(command))
         except OSError:
             continue
-    return ""
+    return Holder()
+
+
+def _is_pinnace(command: list[str]) -> bool:
+    """A server of some cluster, or the HAProxy of one."""
+    return any(
+        word == "pinnace.cluster" or word.endswith(("/pinnace", "/ingress/haproxy.cfg")) for word in command
+    )

@@ -1,4 +1,4 @@
-"""What runs now: the lock that one server of a cluster holds, and the record of its processes, ports and progress.
+"""What runs now: the lock that one server of a cluster holds, and the record of its processes and ports.
 
 Everything lies in `DATA/run`. The lock is the truth about "running": the kernel frees it when its holder dies, however it dies.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnace.cluster.config import data_root
+from pinnace.cluster.errors import UsageError
 
 
 class RunState:
@@ -35,6 +36,8 @@ class RunState:
         except BlockingIOError:
             os.close(descriptor)
             return False
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
         self._lock_file = descriptor
         return True
 
@@ -45,10 +48,14 @@ class RunState:
 
     def is_running(self) -> bool:
         """Whether some process holds the lock."""
-        path = self.directory / "lock"
-        if not path.exists():
+        try:
+            descriptor = os.open(self.directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:
+            raise UsageError(
+                f"{self.directory.parent} belongs to another user: run this as the user that started the cluster"
+            ) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,6 +63,14 @@ class RunState:
         finally:
             os.close(descriptor)
         return False
+
+    @property
+    def holder(self) -> int:
+        """The pid of the process that took the lock last; 0 when none did."""
+        try:
+            return int((self.directory / "lock").read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
 
     def write(self, record: dict[str, Any]) -> None:
         temporary = self._record.with_suffix(".new")
@@ -84,24 +99,3 @@ def running_records() -> list[dict[str, Any]]:
     """The records of all clusters below the data root whose server runs."""
     states = [RunState(directory) for _, directory in known_clusters()]
     return [state.read() for state in states if state.is_running()]
-
-
-class Progress:
-    """One JSON line a step, appended by the server and shown by `pinnace up`."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", buffering=1)
-
-    def step(self, text: str) -> None:
-        self._file.write(json.dumps({"step": text}) + "\n")
-
-    def note(self, text: str) -> None:
-        """Something the user should know that does not stop the start."""
-        self._file.write(json.dumps({"note": text}) + "\n")
-
-    def ready(self, text: str) -> None:
-        self._file.write(json.dumps({"ready": text}) + "\n")
-
-    def failed(self, text: str) -> None:
-        self._file.write(json.dumps({"failed": text}) + "\n")

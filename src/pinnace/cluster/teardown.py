@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pinnace.cluster import kubeconfig
 from pinnace.cluster.decide import names_of
+from pinnace.cluster.errors import UsageError
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -39,7 +40,7 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
         )
         return 1
     was_running = state.is_running()
-    if was_running and not stop_process(server_pid(record), "server", wait_while=state.is_running):
+    if was_running and not stop_process(state.holder, "server", wait_while=state.is_running):
         return 1
     if os.geteuid() == 0:
         clean_machine(name, directory)
@@ -49,15 +50,18 @@ def teardown(name: str, directory: Path, *, purge: bool) -> int:
     )
     if purge:
         if record.get("kubeconfig"):
-            kubeconfig.remove(Path(record["kubeconfig"]), name)
-        shutil.rmtree(directory)
+            _forget(Path(record["kubeconfig"]), name)
+        if not _delete(directory):
+            return 1
         sys.stdout.write(f"Its data in {directory} is deleted.\n")
     return 0
 
 
-def server_pid(record: dict[str, object]) -> int:
-    pid = record.get("pid", 0)
-    return pid if isinstance(pid, int) else 0
+def _forget(path: Path, name: str) -> None:
+    try:
+        kubeconfig.remove(path, name)
+    except (UsageError, OSError) as error:
+        sys.stderr.write(f"warning: the cluster's entries stay in the kubeconfig: {error}\n")
 
 
 def stop_process(pid: int, what: str, *, wait_while: Callable[[], bool], patience: float = 30.0) -> bool:
@@ -90,7 +94,7 @@ def clean_machine(name: str, directory: Path) -> None:
     for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
         _remove_cgroup(cgroup)
     for rest in ("containerd/state", "run/containerd", "kubelet/pods"):
-        shutil.rmtree(directory / rest, ignore_errors=True)
+        _delete(directory / rest, ignore_errors=True)
 
 
 def _run(*command: str) -> None:
@@ -161,9 +165,28 @@ def _remove_cgroup(cgroup: Path) -> None:
 
 def _unmount(directory: Path) -> None:
     """Lazily, deepest first: overlays of containers, tmpfs of volumes, network namespaces (their veth pairs go with them)."""
-    prefix = f"{directory}/"
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted(
-        (m.replace("\\040", " ") for m in mounts if m.startswith(prefix)), key=len, reverse=True
-    ):
+    for mount in _mounts_below(directory):
         _run("umount", "-l", mount)
+
+
+def _mounts_below(directory: Path) -> list[str]:
+    """Deepest first. The kernel knows them by their real names, so links in the directory's own name are resolved."""
+    prefix = f"{directory.resolve()}/"
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return sorted((m.replace("\\040", " ") for m in mounts if m.startswith(prefix)), key=len, reverse=True)
+
+
+def _delete(directory: Path, *, ignore_errors: bool = False) -> bool:
+    """Never through a mount that is still there: it may show files of the machine (`subPath` of a hostPath volume)."""
+    if left := _mounts_below(directory):
+        sys.stderr.write(f"error: {left[0]} is still mounted: {directory} is not deleted\n")
+        return False
+    if directory.is_mount():  # a disk of its own: empty it, the mount is the user's
+        for entry in directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=ignore_errors)
+            else:
+                entry.unlink()
+    else:
+        shutil.rmtree(directory, ignore_errors=ignore_errors)
+    return True

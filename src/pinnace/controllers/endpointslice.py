@@ -1,6 +1,7 @@
 """EndpointSlice controller: a Service's backends in slices of at most 100, changed as little as possible.
 
-Leaves out topology hints (`service.kubernetes.io/topology-mode`) and mirroring of hand-made Endpoints.
+Hints come from `trafficDistribution`. Leaves out those of the annotation `service.kubernetes.io/topology-mode`, and mirroring
+of hand-made Endpoints.
 """
 
 from collections import defaultdict
@@ -95,7 +96,22 @@ def endpoint(service: Object, pod: Object, address: str, node: Object | None) ->
         entry["zone"] = zone
     if name := backends.hostname(service, pod):
         entry["hostname"] = name
+    if ready and (hints := hints_of(service, entry)):
+        entry["hints"] = hints
     return entry
+
+
+def hints_of(service: Object, entry: Object) -> Object:
+    """Who should use this endpoint, by the Service's `trafficDistribution`: its zone, or its node before that."""
+    distribution = service["spec"].get("trafficDistribution")
+    if not distribution:
+        return {}
+    hints: Object = {}
+    if distribution == "PreferSameNode" and entry.get("nodeName"):
+        hints["forNodes"] = [{"name": entry["nodeName"]}]
+    if entry.get("zone"):
+        hints["forZones"] = [{"name": entry["zone"]}]
+    return hints
 
 
 @dataclass(slots=True)

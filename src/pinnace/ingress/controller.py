@@ -13,7 +13,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
-from pinnace.ingress import haproxy_config, routes
+from pinnace.ingress import certificates, haproxy_config, routes
 from pinnace.ingress.haproxy import Haproxy, HaproxyError
 from pinnace.ingress.haproxy_config import Listen
 
@@ -46,9 +46,15 @@ class IngressController:
             "service", lambda s: [(meta.namespace(s), meta.labels(s).get(routes.SERVICE_LABEL, ""))]
         )
         self._wake = asyncio.Event()
+        self._judged: dict[tuple[str, str], tuple[str, bytes, str]] = {}  # version, PEM, problem
+        self._secrets.add_handler(self._forget)
         self._told: set[tuple[tuple[str, str], str]] = set()
         for informer in (self._ingresses, self._classes, self._services, self._secrets, self._slices):
             informer.add_handler(lambda old, new: self._wake.set())
+
+    def _forget(self, old: Object | None, new: Object | None) -> None:
+        if new is None and old is not None:
+            self._judged.pop(meta.key(old), None)
 
     @property
     def haproxy_pid(self) -> int:
@@ -105,15 +111,29 @@ class IngressController:
         except StatusError as error:
             log.warning("status of ingress %s/%s: %s", *key, error)
 
-    def _tls_secret(self, namespace: str, name: str) -> bytes | None:
-        secret: Object | None = self._secrets.lister.get(name, namespace)
-        data = (secret or {}).get("data") or {}
-        try:
-            return (
-                b"\n".join(
-                    base64.b64decode(data[key], validate=True).strip() for key in ("tls.crt", "tls.key")
-                )
-                + b"\n"
-            )
-        except (KeyError, binascii.Error):
-            return None
+    def _tls_secret(self, namespace: str, name: str) -> bytes:
+        """Chain and key as HAProxy wants them; raises TlsProblem. A secret is judged once for each of its versions."""
+        secret = self._secrets.lister.get(name, namespace)
+        if secret is None:
+            raise routes.TlsProblem("not found")
+        version, key = secret["metadata"].get("resourceVersion", ""), (namespace, name)
+        if (known := self._judged.get(key)) is None or known[0] != version:
+            self._judged[key] = known = (version, *_judge(secret))
+        _, pem, problem = known
+        if problem:
+            raise routes.TlsProblem(problem)
+        return pem
+
+
+def _judge(secret: Object) -> tuple[bytes, str]:
+    """The PEM text, or what is wrong with it."""
+    data = secret.get("data") or {}
+    try:
+        chain, key = (
+            base64.b64decode(data[field], validate=True).strip() for field in ("tls.crt", "tls.key")
+        )
+    except (KeyError, binascii.Error):
+        return b"", "has no tls.crt and tls.key"
+    if why := certificates.problem(chain, key):
+        return b"", f"cannot be used: {why}"
+    return chain + b"\n" + key + b"\n", ""

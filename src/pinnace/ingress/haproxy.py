@@ -7,10 +7,13 @@ import asyncio
 import os
 import shutil
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 from pinnace.component.clock import Clock
+from pinnace.ingress.certificates import LIST_FILE, listed
 from pinnace.ingress.haproxy_config import Listen
+from pinnace.ingress.routes import Certificate
 
 START_SECONDS = 5.0
 
@@ -47,11 +50,11 @@ class Haproxy:
             return 0
         return pid if str(self.config_file).encode() in command else 0
 
-    async def apply(self, config: str, certificates: tuple[tuple[str, bytes], ...]) -> bool:
+    async def apply(self, config: str, certificates: Iterable[Certificate]) -> bool:
         """Check and load a configuration; False when it is the one that runs already. Raises HaproxyError."""
         if not self._program:
             raise HaproxyError("haproxy is not installed: run `apt-get install -y haproxy`")
-        changed = self._write_certificates(certificates)
+        changed = self._write_certificates(tuple(certificates))
         old = self.config_file.read_text() if self.config_file.exists() else ""
         if config == old and not changed and self.pid:
             return False
@@ -65,10 +68,11 @@ class Haproxy:
             await self._start()
         return True
 
-    def _write_certificates(self, certificates: tuple[tuple[str, bytes], ...]) -> bool:
+    def _write_certificates(self, certificates: tuple[Certificate, ...]) -> bool:
         directory = self._directory / "certs"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        wanted, changed = dict(certificates), False
+        wanted, changed = {one.file: one.pem for one in certificates}, False
+        wanted[LIST_FILE] = listed(str(directory), {one.file: one.hosts for one in certificates})
         for path in directory.iterdir():
             if path.name not in wanted:
                 path.unlink()

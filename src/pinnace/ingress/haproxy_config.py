@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pinnace.ingress.certificates import LIST_FILE
 from pinnace.ingress.routes import Host, Routing
 from pinnace.ingress.routes import Path as Route
 
@@ -55,9 +56,9 @@ def _frontend(routing: Routing, listen: Listen) -> list[str]:
     if listen.http_port:
         lines.append(f"  bind {listen.address}:{listen.http_port}")
     if listen.https_port:
-        certificates = f"{listen.directory}/certs"
+        certificates = f"{listen.directory}/certs/{LIST_FILE}"
         lines.append(
-            f"  bind {listen.address}:{listen.https_port} ssl crt {listen.directory}/default.pem crt {certificates} alpn h2,http/1.1"
+            f"  bind {listen.address}:{listen.https_port} ssl crt {listen.directory}/default.pem crt-list {certificates} alpn h2,http/1.1"
         )
     if len(lines) == 1:
         return []

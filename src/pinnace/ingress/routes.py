@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pinnace.api import meta
+from pinnace.api.names import is_ipv4
 
 Object = dict[str, Any]
 CONTROLLER = "pinnace.dev/ingress"
@@ -38,11 +39,20 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """`pem` is the chain followed by the key; `hosts` are the names it is shown for, () for those in the certificate."""
+
+    file: str
+    pem: bytes
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
     hosts: tuple[Host, ...] = ()  # in the order in which they are tried
     backends: tuple[Backend, ...] = ()
     default_backend: str = ""
-    certificates: tuple[tuple[str, bytes], ...] = ()  # file name, certificate chain followed by key (PEM)
+    certificates: tuple[Certificate, ...] = ()  # the oldest Ingress's first
     served: tuple[tuple[str, str], ...] = ()  # (namespace, name) of the Ingresses that are ours
     problems: tuple[tuple[tuple[str, str], str], ...] = ()  # (Ingress, what is wrong), for events
 
@@ -53,14 +63,18 @@ class Sources:
 
     service: Callable[[str, str], Object | None]  # (namespace, name)
     slices: Callable[[str, str], Iterable[Object]]
-    tls_secret: Callable[[str, str], bytes | None]  # PEM of chain and key
+    tls_secret: Callable[[str, str], bytes]  # PEM of chain and key; raises TlsProblem
+
+
+class TlsProblem(Exception):
+    """What is wrong with a TLS secret, for an event."""
 
 
 @dataclass
 class _Draft:
     hosts: dict[str, dict[tuple[str, bool], str]] = field(default_factory=dict)
     backends: dict[str, Backend] = field(default_factory=dict)
-    certificates: dict[str, bytes] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
     problems: list[tuple[tuple[str, str], str]] = field(default_factory=list)
     default_backend: str = ""
 
@@ -91,7 +105,7 @@ def build(ingresses: Iterable[Object], classes: Iterable[Object], sources: Sourc
         hosts=tuple(_host(name, draft.hosts[name]) for name in sorted(draft.hosts, key=_host_order)),
         backends=tuple(draft.backends[name] for name in sorted(draft.backends)),
         default_backend=draft.default_backend,
-        certificates=tuple(sorted(draft.certificates.items())),
+        certificates=tuple(draft.certificates.values()),
         served=tuple(meta.key(ingress) for ingress in mine),
         problems=tuple(draft.problems),
     )
@@ -123,16 +137,23 @@ def _add_ingress(draft: _Draft, ingress: Object, sources: Sources) -> None:
             backend = _backend(draft, key, entry["backend"], sources)
             paths.setdefault(path, backend)
     for entry in spec.get("tls") or ():
-        secret = entry.get("secretName")
-        if not secret:
-            continue
+        if secret := entry.get("secretName"):
+            _add_certificate(draft, key, secret, tuple(entry.get("hosts") or ()), sources)
+
+
+def _add_certificate(
+    draft: _Draft, key: tuple[str, str], secret: str, hosts: tuple[str, ...], sources: Sources
+) -> None:
+    try:
         pem = sources.tls_secret(key[0], secret)
-        if pem is None:
-            draft.problems.append(
-                (key, f'TLS secret "{key[0]}/{secret}" not found or without tls.crt and tls.key')
-            )
-        else:
-            draft.certificates[f"{key[0]}_{secret}.pem"] = pem
+    except TlsProblem as problem:
+        draft.problems.append((key, f'TLS secret "{key[0]}/{secret}" {problem}'))
+        return
+    file = f"{key[0]}_{secret}.pem"
+    if known := draft.certificates.get(file):
+        both = hosts and known.hosts  # one use without names means every name of the certificate
+        hosts = tuple(dict.fromkeys((*known.hosts, *hosts))) if both else ()
+    draft.certificates[file] = Certificate(file, pem, hosts)
 
 
 def _backend(draft: _Draft, key: tuple[str, str], backend: Object, sources: Sources) -> str:
@@ -170,6 +191,6 @@ def _addresses(service: Object, wanted: Object, slices: Iterable[Object]) -> tup
         for port in piece.get("ports") or ()
         if port.get("name", "") == name and port.get("port")
         for endpoint in piece.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready") is not False
+        if (endpoint.get("conditions") or {}).get("ready") is not False and is_ipv4(endpoint["addresses"][0])
     }
     return tuple(sorted(found))

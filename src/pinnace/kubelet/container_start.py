@@ -20,6 +20,7 @@ from pinnace.kubelet.pod_record import PodPaths, field_path
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.volumes.set import container_mounts
+from pinnace.kubelet.volumes.sub_paths import BoundSubPaths
 
 CONFIG_RETRY_SECONDS = 10.0
 PULL_MAY_FAIL = "attempting to pull the image may not succeed."
@@ -84,7 +85,8 @@ class ContainerStarter:
             security.verify_non_root(context.pod, container, image)
             variables = await self._environment(context, container)
             attempt = next_attempt(context.runtime, container["name"])
-            mounts = container_mounts(container, context.volumes, variables)
+            held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
+            mounts = container_mounts(context.pod, container, context.volumes, variables, held)
         except (ConfigError, OSError) as error:
             raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
         mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})

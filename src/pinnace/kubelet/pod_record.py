@@ -66,6 +66,9 @@ class PodPaths:
     def volume(self, uid: str, plugin: str, name: str) -> Path:
         return self.volumes(uid) / plugin / name
 
+    def sub_paths(self, uid: str) -> Path:
+        return self.pod(uid) / "volume-subpaths"
+
     def hosts(self, uid: str) -> Path:
         return self.pod(uid) / "etc-hosts"
 

@@ -77,6 +77,8 @@ def sandbox_context(pod: Object) -> dict[str, Any]:
         "seccomp": {"profile_type": RUNTIME_DEFAULT},
         "supplemental_groups": supplemental_groups(pod),
     }
+    if selinux := context.get("seLinuxOptions"):
+        result["selinux_options"] = dict(selinux)
     if (user := context.get("runAsUser")) is not None:
         result["run_as_user"] = {"value": user}
         if (group := context.get("runAsGroup")) is not None:
@@ -108,6 +110,8 @@ def container_context(pod: Object, container: dict[str, Any], target_id: str = "
     }
     if (confinement := effective(pod, container, "appArmorProfile")) and not privileged:
         result["apparmor"] = apparmor(confinement)
+    if selinux := effective(pod, container, "seLinuxOptions"):
+        result["selinux_options"] = dict(selinux)
     if capabilities := own.get("capabilities"):
         result["capabilities"] = {
             "add_capabilities": list(capabilities.get("add") or ()),

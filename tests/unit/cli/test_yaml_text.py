@@ -62,7 +62,10 @@ def test_several_lines_are_literal_blocks(text: str, written: str) -> None:
 texts = st.text("ab1 :#-'\"\n\t{}[],&*!|>%@`?é.0x~", max_size=12)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab-_/.018", min_size=1, max_size=6), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("ab-_/.018", min_size=1, max_size=6), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -1,40 +1,108 @@
-"""Flags of the etcd store: what belongs together, what is remembered, what reaches the server process."""
-
 import argparse
+import json
 from pathlib import Path
 
 import pytest
 
-from pinnace.cluster.config import ClusterConfig, UsageError, add_flags, from_args, remember
-from pinnace.cluster.launch import server_flags
+from pinnace.cluster.config import ClusterConfig, add_flags, from_args, remember
+from pinnace.cluster.errors import UsageError
 
 
-def parsed(directory: Path, *flags: str) -> ClusterConfig:
+def parsed(*argv: str) -> ClusterConfig:
     parser = argparse.ArgumentParser()
     add_flags(parser)
-    return from_args(parser.parse_args(["--data-dir", str(directory), *flags]))
+    return from_args(parser.parse_args(argv))
+
+
+def config_file(directory: Path, text: str) -> str:
+    path = directory / "flags.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_flags_win_over_the_file_which_wins_over_what_is_remembered(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    remember(ClusterConfig(data_dir=str(data), port=1111, kubelet_port=2222, pod_cidr="10.50.0.0/16"))
+    path = config_file(tmp_path, "port: 3333\nkubelet-port: 4444\n")
+    config = parsed("--data-dir", str(data), "--config", path, "--port", "5555")
+    assert (config.port, config.kubelet_port, config.pod_cidr) == (5555, 4444, "10.50.0.0/16")
+    assert config.remembered_port == 1111
+
+
+def test_the_file_takes_lists_and_the_names_of_flags(tmp_path: Path) -> None:
+    text = "controllers: ['*', '-deployment']\ncluster-cidr: 10.50.0.0/16\nno-wait: true\ntimeout: 5\n"
+    config = parsed("--data-dir", str(tmp_path), "--config", config_file(tmp_path, text))
+    assert (config.controllers, config.pod_cidr, config.wait, config.timeout) == (
+        "*,-deployment", "10.50.0.0/16", False, 5.0,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("flags", "complaint"),
+    ("text", "words"),
     [
-        (["--store", "etcd"], "say where it is"),
-        (["--etcd-servers", "http://a:2379"], "is for --store etcd"),
-        (["--store", "etcd", "--etcd-servers", "a:2379"], "must be http"),
-        (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-certfile", "/dev/null"], "belong together"),
-        (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-user", "x"], "belong together"),
-        (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-cafile", "/no/such"], "no such file"),
-        (["--store", "zookeeper"], "must be sqlite, memory or etcd"),
+        ("port: many", "port: must be a whole number, not 'many'"),
+        ("port: true", "port: must be a whole number, not True"),
+        ("wait: 1", "wait: must be true or false, not 1"),
+        ("nodes: 3", "nodes: must be text, not 3"),
+        ("colour: red", "unknown flag 'colour'"),
+        ("remembered-port: 3", "unknown flag 'remembered-port'"),
+        ("etcd-servers: 3", "etcd-servers: must be text"),
+        ("[1, 2]", "must be a mapping of flags"),
+        ("a: [", "while parsing"),
     ],
-)  # fmt: skip
-def test_incomplete_flags_are_refused(tmp_path: Path, flags: list[str], complaint: str) -> None:
-    with pytest.raises(UsageError, match=complaint):
-        parsed(tmp_path, *flags)
+)
+def test_a_bad_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parsed("--config", config_file(tmp_path, text))
+    assert words in str(refused.value)
 
 
-def test_etcd_is_remembered_and_handed_on_until_another_store_is_asked_for(tmp_path: Path) -> None:
-    remember(parsed(tmp_path, "--store", "etcd", "--etcd-servers", "http://a:2379,http://b:2379"))
-    again = parsed(tmp_path)
-    assert (again.store, again.etcd_servers) == ("etcd", "http://a:2379,http://b:2379")
-    assert "--etcd-servers=http://a:2379,http://b:2379" in server_flags(again)
-    assert parsed(tmp_path, "--store", "sqlite").etcd_servers == ""
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(UsageError, match="--config /nowhere/x: no such file or directory"):
+        parsed("--config", "/nowhere/x")
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--name=Big", "lowercase"),
+        ("--nodes=sim:0", "must be real, none or sim:N"),
+        ("--store=redis", "must be sqlite, memory or etcd"),
+        ("--store=etcd", "say where it is with --etcd-servers"),
+        ("--etcd-servers=http://x", "is for --store etcd, and the store is sqlite"),
+        ("--authorization-mode=ABAC", "RBAC and AlwaysAllow are there"),
+        ("--token-auth-file=/nowhere", "--token-auth-file /nowhere: no such file"),
+        ("--port=65536", "--port 65536: must be 0 to 65535"),
+        ("--feature-gates=Nope=true", "unrecognized feature gate: Nope"),
+    ],
+)
+def test_a_bad_flag_is_refused(tmp_path: Path, flag: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parsed("--data-dir", str(tmp_path), flag)
+
+
+def test_another_service_network_forgets_the_dns_address_of_the_old_one(tmp_path: Path) -> None:
+    remember(ClusterConfig(data_dir=str(tmp_path), service_cidr="10.43.0.0/16", dns_ip="10.43.0.10"))
+    assert parsed("--data-dir", str(tmp_path)).dns_ip == "10.43.0.10"
+    assert parsed("--data-dir", str(tmp_path), "--service-cidr", "10.99.0.0/16").dns_ip == ""
+
+
+def test_data_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"formatVersion": 2, "port": 1}))
+    with pytest.raises(
+        UsageError, match=r"written by a newer Pinnace \(format 2; this one knows 1\): upgrade"
+    ):
+        parsed("--data-dir", str(tmp_path))
+
+
+def test_damaged_data_is_refused_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"port": ')
+    with pytest.raises(UsageError, match=r"config\.json is damaged"):
+        parsed("--data-dir", str(tmp_path))
+
+
+def test_the_directory_is_absolute_and_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    assert ClusterConfig(data_dir="link/data").directory == tmp_path / "real" / "data"

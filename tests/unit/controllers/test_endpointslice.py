@@ -83,3 +83,17 @@ def test_slices_that_became_empty_go() -> None:
     slices = [stored(a, f"web-{n}") for n, a in enumerate(run(service(), *members))]
     actions = run(service(), *members[:100], *slices)
     assert [(type(a), a.obj["metadata"]["name"]) for a in actions] == [(Delete, "web-1")]
+
+
+def test_hints_follow_the_traffic_distribution() -> None:
+    zoned = node("node-1", labels={"topology.kubernetes.io/zone": "a"})
+
+    def hints(distribution: str, *, ready: bool = True) -> Object | None:
+        svc = service(trafficDistribution=distribution)
+        member = pod("a", ip="10.42.0.2", ready=ready)
+        (action,) = reconcile(svc, World.of([svc, zoned, member], NOW))
+        return action.obj["endpoints"][0].get("hints")
+
+    assert hints("PreferClose") == hints("PreferSameZone") == {"forZones": [{"name": "a"}]}
+    assert hints("PreferSameNode") == {"forNodes": [{"name": "node-1"}], "forZones": [{"name": "a"}]}
+    assert hints("PreferSameNode", ready=False) is None

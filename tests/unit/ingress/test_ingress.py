@@ -1,6 +1,9 @@
 import asyncio
+import base64
 import http.client
 import shutil
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnace.api.resources import INGRESSES
+from pinnace.api.resources import EVENTS, INGRESSES
 from pinnace.component.clock import RealClock
-from pinnace.ingress import haproxy_config, routes
+from pinnace.ingress import certificates, haproxy_config, routes
 from pinnace.ingress.controller import IngressConfig, IngressController
 from pinnace.ingress.haproxy_config import Listen
+from pinnace.testing.certificates import TestAuthority
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.wait import eventually
 
@@ -65,7 +69,10 @@ def sources(**addresses: str) -> routes.Sources:
             else []
         )
 
-    return routes.Sources(service, slices, lambda namespace, name: None)
+    def no_secret(namespace: str, name: str) -> bytes:
+        raise routes.TlsProblem("not found")
+
+    return routes.Sources(service, slices, no_secret)
 
 
 def test_hosts_are_tried_from_exact_to_any_and_paths_from_long_to_short() -> None:
@@ -98,7 +105,7 @@ def test_missing_service_and_secret_are_problems_with_words() -> None:
     )
     assert [text for _, text in table.problems] == [
         'service "shop/gone" not found',
-        'TLS secret "shop/t" not found or without tls.crt and tls.key',
+        'TLS secret "shop/t" not found',
     ]
 
 
@@ -206,3 +213,83 @@ async def test_requests_reach_the_service_that_the_rules_name(running: tuple[Fak
     assert (await got("a.test", "/gone"))[0] == 503
     served = await client.get(INGRESSES, "web", "shop")
     assert served["status"]["loadBalancer"]["ingress"] == [{"ip": "192.0.2.1"}]
+
+
+def test_certificates_are_shown_for_the_hosts_that_name_them() -> None:
+    def tls(*entries: tuple[str, list[str]]) -> list[dict]:
+        return [{"secretName": secret, "hosts": hosts} for secret, hosts in entries]
+
+    given = sources(s=":0")
+    given = routes.Sources(given.service, given.slices, lambda namespace, name: name.encode())
+    first = ingress("x", ("a", "/", "Prefix", "s"), tls=tls(("one", ["a.test"]), ("two", [])))
+    second = ingress("y", ("b", "/", "Prefix", "s"), tls=tls(("one", ["b.test"]), ("two", ["c.test"])))
+    found = routes.build([first, second], [CLASS], given).certificates
+    assert [(one.file, one.hosts) for one in found] == [
+        ("shop_one.pem", ("a.test", "b.test")), ("shop_two.pem", ()),
+    ]  # fmt: skip
+    text = certificates.listed("/c", {one.file: one.hosts for one in found})
+    assert text == b"/c/shop_one.pem a.test b.test\n/c/shop_two.pem\n"
+
+
+def secret(name: str, chain: bytes, key: bytes) -> dict:
+    data = {"tls.crt": base64.b64encode(chain).decode(), "tls.key": base64.b64encode(key).decode()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": "shop"},
+        "data": data,
+    }
+
+
+@pytest.mark.skipif(not shutil.which("haproxy", path="/usr/sbin:/usr/bin"), reason="haproxy is not installed")
+async def test_tls_by_host_and_a_broken_secret_harms_nobody(tmp_path: Path) -> None:
+    authority = TestAuthority(tmp_path / "pki")
+    default, own = authority.server("default"), authority.server("a.test")
+    (tmp_path / "default.pem").write_bytes(default.certificate.read_bytes() + default.key.read_bytes())
+    echo, port = Echo("one"), await free_port()
+    objects = [
+        CLASS,
+        *service_objects("one", await echo.start()),
+        secret("good", own.certificate.read_bytes(), own.key.read_bytes()),
+        secret("mixed", own.certificate.read_bytes(), default.key.read_bytes()),
+        ingress("broken", ("b.test", "/", "Prefix", "one"), tls=[{"secretName": "mixed"}]),
+        ingress("web", ("a.test", "/", "Prefix", "one"), tls=[{"secretName": "good", "hosts": ["a.test"]}]),
+    ]
+    client = FakeClient(objects)
+    config = IngressConfig(Listen(tmp_path, 0, port, "127.0.0.1"), "192.0.2.1")
+    controller = IngressController(client, RealClock(), config)
+    task = asyncio.create_task(controller.run())
+
+    async def shown(host: str) -> str:
+        return await asyncio.to_thread(certificate_of, port, host)
+
+    async def serving() -> bool:
+        return await shown("a.test") == own.certificate.read_text()
+
+    async def told() -> bool:
+        events = (await client.list(EVENTS, "shop"))["items"]
+        return any('TLS secret "shop/mixed" cannot be used' in event["message"] for event in events)
+
+    try:
+        await eventually(serving)
+        assert await shown("b.test") == default.certificate.read_text()
+        await eventually(told)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await controller.stop()
+        echo.server.close()
+
+
+def certificate_of(port: int, host: str) -> str:
+    """What the server shows to a client that asks for `host`; "" while it does not answer."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=host) as stream,
+        ):
+            return ssl.DER_cert_to_PEM_cert(stream.getpeercert(binary_form=True) or b"")
+    except OSError:
+        return ""

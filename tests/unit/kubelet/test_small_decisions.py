@@ -12,6 +12,7 @@ import pytest
 
 from pinnace.kubelet import resources, security
 from pinnace.kubelet.admission import refusal
+from pinnace.kubelet.cri.messages import message_classes
 from pinnace.kubelet.cri.runtime import Image
 from pinnace.kubelet.environment import ConfigError
 from pinnace.kubelet.housekeeping import dead_to_remove
@@ -140,3 +141,13 @@ def test_the_echo_of_a_status_concerns_nobody() -> None:
     gate = make_pod(status={"phase": "Running", "conditions": [{"type": "gate", "status": "True"}]})
     assert concerns_kubelet(old, gate)
     assert concerns_kubelet(old, make_pod(status=old["status"], hostNetwork=True))
+
+
+def test_selinux_options_reach_the_runtime() -> None:
+    own, whole = {"level": "s0:c1,c2"}, {"user": "u", "level": "s0"}
+    pod = {"metadata": {}, "spec": {"containers": [], "securityContext": {"seLinuxOptions": whole}}}
+    container = {"name": "c", "securityContext": {"seLinuxOptions": own}}
+    assert security.sandbox_context(pod)["selinux_options"] == whole
+    assert security.container_context(pod, container)["selinux_options"] == own
+    message = message_classes()["LinuxContainerSecurityContext"](selinux_options=own)
+    assert message.SerializeToString() == b"\x22\x0a\x22\x08s0:c1,c2"

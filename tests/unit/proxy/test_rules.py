@@ -193,3 +193,59 @@ def test_the_kernel_program_accepts_the_syntax() -> None:
         ["/usr/sbin/nft", "-c", "-f", "-"], input=text, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+HOSTILE = "203.0.113.9 } ; flush ruleset ; #"
+
+
+def test_text_that_is_no_address_never_reaches_the_rules() -> None:
+    """nft reads the rules as root: every address of an object is parsed before it becomes part of them."""
+    hostile = service(
+        type="LoadBalancer",
+        clusterIPs=["10.43.0.7", HOSTILE],
+        externalIPs=["203.0.113.7", HOSTILE],
+        loadBalancerSourceRanges=["192.0.2.0/24", f"0.0.0.0/0 {HOSTILE}"],
+        ports=[{"name": "http", "port": 80, "nodePort": 30080}],
+    )
+    hostile["status"] = {"loadBalancer": {"ingress": [{"ip": HOSTILE}]}}
+    made = of(hostile, piece(endpoint("10.42.0.5"), endpoint(HOSTILE)))
+    assert "flush" not in repr(made)
+    assert "192.0.2.0/24" in repr(made)
+    pod = {
+        "metadata": {"name": "p", "namespace": "shop"},
+        "spec": {"containers": [{"ports": [{"containerPort": 80, "hostPort": 80, "hostIP": HOSTILE}]}]},
+        "status": {"podIP": "10.42.0.9", "phase": "Running"},
+    }
+    assert model.host_ports(pod) == ()
+
+
+def test_source_ranges_are_merged_and_of_one_family() -> None:
+    def ranges(*given: str, kind: str = "LoadBalancer") -> tuple[str, ...]:
+        svc = service(type=kind, loadBalancerSourceRanges=list(given))
+        return model.service_ports(svc, (), "n1")[0].source_ranges
+
+    assert ranges("10.0.0.0/8", " 10.1.2.3/16 ", "fd00::/8") == ("10.0.0.0/8",)
+    assert ranges("fd00::/8") == (model.NOBODY,)
+    assert ranges("10.0.0.0/8", kind="NodePort") == ()
+
+
+def hinted(ip: str, node: str, zone: str, *, to_node: bool = False, **conditions: bool) -> dict:
+    hints = {"forZones": [{"name": zone}], **({"forNodes": [{"name": node}]} if to_node else {})}
+    return {**endpoint(ip, node, **conditions), "zone": zone, "hints": hints}
+
+
+def test_hints_keep_traffic_near() -> None:
+    def chosen(*endpoints: dict, zone: str = "z1", **spec: object) -> list[str]:
+        (port,) = model.service_ports(service(**spec), [piece(*endpoints)], "n1", zone)
+        return [e.ip for e in port.for_cluster()]
+
+    same_zone, other_zone = hinted("10.42.0.5", "n2", "z1"), hinted("10.42.0.6", "n3", "z2")
+    assert chosen(same_zone, other_zone) == ["10.42.0.5"]
+    assert chosen(same_zone, other_zone, zone="z9") == ["10.42.0.5", "10.42.0.6"]
+    assert chosen(same_zone, other_zone, zone="") == ["10.42.0.5", "10.42.0.6"]
+    assert chosen(same_zone, endpoint("10.42.0.7")) == ["10.42.0.5", "10.42.0.7"]
+    here = hinted("10.42.0.8", "n1", "z1", to_node=True)
+    there = hinted("10.42.0.9", "n2", "z1", to_node=True)
+    assert chosen(here, there) == ["10.42.0.8"]
+    assert chosen({**here, "conditions": {"ready": False}}, there) == ["10.42.0.9"]
+    assert chosen(here, there, internalTrafficPolicy="Local") == ["10.42.0.8"]

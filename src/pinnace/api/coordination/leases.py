@@ -31,6 +31,15 @@ class LeaseStrategy(Strategy):
             if field in spec:
                 spec[field] = normalise.micro_time_text(spec[field])
 
+    def warnings(self, obj: Object) -> list[str]:
+        """Fields of coordinated leader election, which this cluster does not have."""
+        spec = obj.get("spec") or {}
+        unused = [field for field in ("strategy", "preferredHolder") if spec.get(field)]
+        return super().warnings(obj) + [
+            f"spec.{field}: has no effect: there is no coordinated leader election in this cluster"
+            for field in unused
+        ]
+
     def validate(self, obj: Object) -> list[Cause]:
         return super().validate(obj) + _validate_spec(obj)
 

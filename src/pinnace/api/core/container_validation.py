@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.api import fields, names
 from pinnace.api.core.env_validation import validate_env, validate_env_from
+from pinnace.api.core.local_paths import validate_local_path
 from pinnace.api.core.probe_validation import validate_lifecycle, validate_probe
 from pinnace.api.core.resource_validation import validate_requirements
 from pinnace.api.core.security_validation import validate_container_security
@@ -136,6 +137,8 @@ def _validate_port(port: Mapping[str, Any], path: str, host_network: bool) -> Fo
         yield from fields.all_invalid(f"{path}.containerPort", number, messages)
     if host_port:
         yield from fields.all_invalid(f"{path}.hostPort", host_port, names.port_number(host_port))
+    if host_ip := port.get("hostIP"):
+        yield from fields.all_invalid(f"{path}.hostIP", host_ip, names.ip_address(host_ip))
     if host_network and host_port != number:
         why = "must match `hostPort` when `hostNetwork` is true"
         yield fields.invalid(f"{path}.containerPort", number, why)
@@ -178,11 +181,3 @@ def _validate_mounts(mounts: Sequence[Mapping[str, Any]], volumes: Mapping[Any, 
             yield fields.invalid(
                 f"{here}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
             )
-
-
-def validate_local_path(text: str, path: str) -> Found:
-    """A path that stays below where it starts."""
-    if text.startswith("/"):
-        yield fields.invalid(path, text, "must be a relative path")
-    if ".." in text.split("/"):
-        yield fields.invalid(path, text, "must not contain '..'")

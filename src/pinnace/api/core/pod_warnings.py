@@ -21,6 +21,8 @@ _WHOLE_BYTES = ("memory", "ephemeral-storage")
 
 
 def pod_warnings(spec: Mapping[str, Any], path: str) -> Warnings:
+    if spec.get("schedulingGroup"):
+        yield f"{path}.schedulingGroup: has no effect: pods are scheduled one by one in this cluster"
     for label in spec.get("nodeSelector") or ():
         if label in _RENAMED_LABELS:
             since, instead = _RENAMED_LABELS[label]
@@ -58,6 +60,8 @@ def _container_warnings(container: Mapping[str, Any], path: str) -> Warnings:
             here = f"{path}.env[{index}]"
             yield f"{here}: hides previous definition of {fields.text(name)}, which may be dropped when using apply"
         names.add(name)
+    if (container.get("lifecycle") or {}).get("stopSignal"):
+        yield f"{path}.lifecycle.stopSignal: has no effect: the runtime of this cluster sends the image's signal"
     yield from _port_warnings(container, path)
 
 

@@ -1,16 +1,17 @@
-"""Validation of the security contexts of pods and containers. Left out: Windows options, AppArmor, SELinux."""
+"""Validation of the security contexts of pods and containers. Left out: Windows options, SELinux."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pinnace.api import fields
+from pinnace.api.core.local_paths import validate_local_path
 from pinnace.apimachinery.errors import Cause
 
 Found = Iterator[Cause]
 MAX_ID = 2147483647
 _ID_RANGE = f"must be between 0 and {MAX_ID}, inclusive"
-SECCOMP_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
+PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
 _SYSCTL = r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 _sysctl = re.compile(_SYSCTL).fullmatch
 
@@ -28,7 +29,7 @@ def validate_pod_security(context: Mapping[str, Any], path: str) -> Found:
     policy = context.get("fsGroupChangePolicy")
     if policy is not None and policy not in ("Always", "OnRootMismatch"):
         yield fields.not_supported(f"{path}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
-    yield from _validate_seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
+    yield from _validate_profiles(context, path)
     yield from _validate_sysctls(context, f"{path}.sysctls")
 
 
@@ -49,7 +50,7 @@ def _validate_sysctls(context: Mapping[str, Any], path: str) -> Found:
 def validate_container_security(context: Mapping[str, Any], path: str) -> Found:
     for field in ("runAsUser", "runAsGroup"):
         yield from _validate_id(context.get(field), f"{path}.{field}")
-    yield from _validate_seccomp(context.get("seccompProfile"), f"{path}.seccompProfile")
+    yield from _validate_profiles(context, path)
     if context.get("allowPrivilegeEscalation") is not False:
         return
     if context.get("privileged"):
@@ -60,17 +61,22 @@ def validate_container_security(context: Mapping[str, Any], path: str) -> Found:
         yield fields.invalid(path, context, why)
 
 
-def _validate_seccomp(profile: Mapping[str, Any] | None, path: str) -> Found:
-    if profile is None:
-        return
+def _validate_profiles(context: Mapping[str, Any], path: str) -> Found:
+    for field, name in (("seccompProfile", "seccomp"), ("appArmorProfile", "AppArmor")):
+        if (profile := context.get(field)) is not None:
+            yield from _validate_profile(profile, f"{path}.{field}", field, name)
+
+
+def _validate_profile(profile: Mapping[str, Any], path: str, field: str, name: str) -> Found:
     kind, local = profile.get("type") or "", profile.get("localhostProfile")
     if not kind:
-        yield fields.required(f"{path}.type", "type is required when seccompProfile is set")
-    elif kind not in SECCOMP_TYPES:
-        yield fields.not_supported(f"{path}.type", kind, SECCOMP_TYPES)
+        yield fields.required(f"{path}.type", f"type is required when {field} is set")
+    elif kind not in PROFILE_TYPES:
+        yield fields.not_supported(f"{path}.type", kind, PROFILE_TYPES)
     elif kind == "Localhost" and not local:
-        why = "must be set when seccomp type is Localhost"
-        yield fields.required(f"{path}.localhostProfile", why)
+        yield fields.required(f"{path}.localhostProfile", f"must be set when {name} type is Localhost")
     elif kind != "Localhost" and local is not None:
-        why = "can only be set when seccomp type is Localhost"
+        why = f"can only be set when {name} type is Localhost"
         yield fields.invalid(f"{path}.localhostProfile", local, why)
+    elif local and field == "seccompProfile":
+        yield from validate_local_path(local, f"{path}.localhostProfile")

@@ -5,7 +5,7 @@ from typing import Any
 
 from pinnace.api import fields, names
 from pinnace.api.core import services
-from pinnace.api.core.service_validation import validate_service
+from pinnace.api.core.service_validation import validate_service, validate_service_status
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -44,6 +44,9 @@ class ServiceStrategy(Strategy):
             if before and after[:1] != before[:1]:
                 found.append(fields.invalid("spec.clusterIPs[0]", after, "may not change once set"))
         return found + validate_service(new)
+
+    def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
+        return super().validate_status_update(new, old) + list(validate_service_status(new))
 
     def field_labels(self, obj: Object) -> dict[str, str]:
         spec = obj.get("spec") or {}

@@ -1,4 +1,4 @@
-"""Validation of services. Left out: load-balancer source ranges and classes, topology annotations."""
+"""Validation of services. Left out: topology annotations."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,6 +11,7 @@ from pinnace.apimachinery.errors import Cause
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 MAX_AFFINITY_SECONDS = 86400
+DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 
 
 def validate_service(service: Object) -> list[Cause]:
@@ -27,6 +28,7 @@ def validate_service(service: Object) -> list[Cause]:
     for index, ip in enumerate(spec.get("externalIPs") or ()):
         found += fields.all_invalid(f"spec.externalIPs[{index}]", ip, names.ip_address(ip))
     found += _validate_policies(service)
+    found += _validate_load_balancer(spec, kind)
     return found
 
 
@@ -135,6 +137,44 @@ def _validate_cluster_ips(spec: Mapping[str, Any], kind: str) -> Iterator[Cause]
         yield fields.invalid("spec.clusterIPs", listed, "may only hold up to 2 values")
 
 
+def _validate_load_balancer(spec: Mapping[str, Any], kind: str) -> Iterator[Cause]:
+    path = "spec.loadBalancerSourceRanges"
+    ranges = spec.get("loadBalancerSourceRanges") or ()
+    if ranges and kind != services.LOAD_BALANCER:
+        yield fields.forbidden(path, "may only be used when `type` is 'LoadBalancer'")
+    for index, text in enumerate(ranges):
+        yield from fields.all_invalid(f"{path}[{index}]", text, names.cidr(text.strip()))
+    name = spec.get("loadBalancerClass")
+    if name is not None and kind != services.LOAD_BALANCER:
+        yield fields.forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'")
+    elif name is not None:
+        yield from fields.all_invalid("spec.loadBalancerClass", name, names.qualified_name(name))
+    if spec.get("allocateLoadBalancerNodePorts") is not None and kind != services.LOAD_BALANCER:
+        why = "may only be used when `type` is 'LoadBalancer'"
+        yield fields.forbidden("spec.allocateLoadBalancerNodePorts", why)
+    if spec.get("healthCheckNodePort") and not (
+        kind == services.LOAD_BALANCER and spec.get("externalTrafficPolicy") == "Local"
+    ):
+        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield fields.invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], why)
+
+
+def validate_service_status(service: Object) -> Iterator[Cause]:
+    """Addresses that a load balancer reports: the proxy makes rules of them."""
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    for index, entry in enumerate(ingress):
+        path = f"status.loadBalancer.ingress[{index}]"
+        if ip := entry.get("ip"):
+            yield from fields.all_invalid(f"{path}.ip", ip, names.ip_address(ip))
+        mode = entry.get("ipMode")
+        if mode is not None and mode not in ("Proxy", "VIP"):
+            yield fields.not_supported(f"{path}.ipMode", mode, ("Proxy", "VIP"))
+        if hostname := entry.get("hostname"):
+            yield from fields.all_invalid(f"{path}.hostname", hostname, names.dns_subdomain(hostname))
+            if not names.ip_address(hostname):
+                yield fields.invalid(f"{path}.hostname", hostname, "must be a DNS name, not an IP address")
+
+
 def _validate_policies(service: Object) -> Iterator[Cause]:
     spec = service.get("spec") or {}
     external, internal = spec.get("externalTrafficPolicy"), spec.get("internalTrafficPolicy")
@@ -145,6 +185,9 @@ def _validate_policies(service: Object) -> Iterator[Cause]:
         yield fields.not_supported("spec.externalTrafficPolicy", external, ("Cluster", "Local"))
     if internal and internal not in ("Cluster", "Local"):
         yield fields.not_supported("spec.internalTrafficPolicy", internal, ("Cluster", "Local"))
+    distribution = spec.get("trafficDistribution")
+    if distribution is not None and distribution not in DISTRIBUTIONS:
+        yield fields.not_supported("spec.trafficDistribution", distribution, DISTRIBUTIONS)
     policy = spec.get("ipFamilyPolicy")
     if policy and policy not in FAMILY_POLICIES:
         yield fields.not_supported("spec.ipFamilyPolicy", policy, FAMILY_POLICIES)

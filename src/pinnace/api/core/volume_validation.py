@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pinnace.api import fields, names
-from pinnace.api.core.container_validation import validate_local_path
 from pinnace.api.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
+from pinnace.api.core.local_paths import validate_local_path
 from pinnace.apimachinery import quantity
 from pinnace.apimachinery.errors import Cause
 

@@ -178,4 +178,17 @@ def _delete_options_from(body: Any) -> DeleteOptions:
 
 
 def is_dry_run(body: Any) -> bool:
-    return isinstance(body, dict) and body.get("dryRun") == ["All"]
+    """What the body of a delete says; raises Invalid for anything that is not understood: a dry run must not delete."""
+    given = body.get("dryRun") if isinstance(body, dict) else None
+    if not given:
+        return False
+    if not isinstance(given, list):
+        raise errors.BadRequest("json: cannot unmarshal the fields of DeleteOptions: wrong type")
+    causes = [
+        Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: "All"', "dryRun")
+        for value in given
+        if value != "All"
+    ]
+    if causes:
+        raise errors.invalid("DeleteOptions", "", causes, "meta.k8s.io")
+    return True

@@ -7,6 +7,7 @@ differs derives from `Registry` and overrides the hooks of `RegistryBase`. Reads
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pinnace.api.fields import immutable
 from pinnace.apimachinery import errors
 from pinnace.apiserver.bodies import check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation
@@ -130,6 +131,9 @@ class Registry(RegistryBase):
             if not isinstance(new, dict):
                 raise errors.BadRequest("the patch does not result in an object")
             check_metadata_types(new)
+            if not new["metadata"].get("name"):  # the URL's name must not stand in for one that was patched away
+                row = self.row
+                raise errors.invalid(row.kind, name, immutable("metadata.name", "", name), row.gvr.group)
             field_validation.check(self.row, self.schema, new, ctx)
             self._place(new, namespace)
             self.strategy.default(new)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pinnace.net.upgrade import Address
 
 _DEFAULT_PORT = 10250
+_SIMULATED = "simulated://"  # as `pinnace.kubelet.simulated` registers its nodes
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalDNS", "ExternalIP")
 _CONNECT_SECONDS = 10
 
@@ -26,7 +27,8 @@ class Kubelets:
     def __init__(self, config: ApiServerConfig, registries: Registries) -> None:
         self._config, self._registries = config, registries
         self._tls: ssl.SSLContext | None = None
-        self._open_session: aiohttp.ClientSession | None = None
+        self._anonymous_tls: ssl.SSLContext | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     @property
     def tls(self) -> ssl.SSLContext:
@@ -41,12 +43,32 @@ class Kubelets:
             self._tls = context
         return self._tls
 
+    @property
+    def anonymous_tls(self) -> ssl.SSLContext:
+        """For what is not a kubelet (pods, services): nothing verified, as upstream, and no certificate of ours shown.
+
+        A pod in the host's network shares the kubelet's address: with our certificate, whoever may proxy to such a pod
+        would be the API server to the kubelet.
+        """
+        if self._anonymous_tls is None:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._anonymous_tls = context
+        return self._anonymous_tls
+
     async def address(self, node_name: str) -> "Address":
-        """Raises NotFound for an unknown node, ServiceUnavailable for one that gives no address."""
+        """Raises NotFound for an unknown node, ServiceUnavailable for one that gives no address or is simulated."""
         from pinnace.net.upgrade import Address
 
         node = (await self._registries.of(r.NODES).storage.get(node_name)).obj
         status = node.get("status") or {}
+        runtime = (status.get("nodeInfo") or {}).get("containerRuntimeVersion", "")
+        if runtime.startswith(
+            _SIMULATED
+        ):  # its address is made up: some machine of the user's network may have it
+            raise errors.ServiceUnavailable(
+                f'node "{node_name}" is simulated: it has no kubelet and its pods no containers'
+            )
         by_type = {entry["type"]: entry["address"] for entry in status.get("addresses") or ()}
         host = next((by_type[kind] for kind in _ADDRESS_TYPES if kind in by_type), "")
         if not host:
@@ -86,15 +108,17 @@ class Kubelets:
                 )
             return await response.json(content_type=None)
 
-    def session(self) -> "aiohttp.ClientSession":
+    def session(self, *, anonymous: bool = False) -> "aiohttp.ClientSession":
+        """Connections are never shared between those that show our certificate and those that do not."""
         import aiohttp
 
-        if self._open_session is None:
-            connector = aiohttp.TCPConnector(ssl=self.tls, limit=0)
-            self._open_session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
-        return self._open_session
+        if anonymous not in self._sessions:
+            connector = aiohttp.TCPConnector(ssl=self.anonymous_tls if anonymous else self.tls, limit=0)
+            self._sessions[anonymous] = aiohttp.ClientSession(
+                connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._sessions[anonymous]
 
     async def close(self) -> None:
-        if self._open_session is not None:
-            await self._open_session.close()
-            self._open_session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()

@@ -3,6 +3,7 @@
 Leaves out rewriting links in HTML pages.
 """
 
+import ipaddress
 import random
 from typing import Any
 from urllib.parse import quote
@@ -36,9 +37,8 @@ def split_name(name: str) -> tuple[str, str, str]:
 async def handle_pod(request: Request, row: Resource) -> Answer:
     scheme, name, port = split_name(request.info.name)
     pod = (await request.services.registries.of(r.PODS).storage.get(name, request.info.namespace)).obj
-    address = (pod.get("status") or {}).get("podIP")
-    if not address:
-        raise errors.BadRequest("address not allowed")
+    address: str = (pod.get("status") or {}).get("podIP") or ""
+    _check_address(address)
     return _forward(request, scheme, address, int(_port_number(port) or _first_port(pod)))
 
 
@@ -75,7 +75,22 @@ async def handle_service(request: Request, row: Resource) -> Answer:
     ]
     if not choices:
         raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
-    return _forward(request, scheme, *random.choice(choices))
+    host, number = random.choice(choices)
+    _check_address(host)
+    return _forward(request, scheme, host, number)
+
+
+def _check_address(text: str) -> None:
+    """Only what is on the network: never what listens on the server's own loopback or link-local addresses.
+
+    https://github.com/kubernetes/apimachinery/blob/master/pkg/util/proxy (IsProxyableIP)
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise errors.BadRequest("address not allowed") from None
+    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise errors.BadRequest("address not allowed")
 
 
 def _service_port(service: Object, wanted: str) -> Object | None:
@@ -88,40 +103,45 @@ def _service_port(service: Object, wanted: str) -> Object | None:
 async def handle_node(request: Request, row: Resource) -> Answer:
     scheme, name, port = split_name(request.info.name)
     address = await request.services.kubelets.address(name)
-    if not port or int(port) == address.port:
-        return _forward(request, "https", address.host, address.port)
+    if _port_number(port) in (0, address.port):
+        return _forward(request, "https", address.host, address.port, to_kubelet=True)
     return _forward(request, scheme, address.host, _port_number(port))
 
 
-def _forward(request: Request, scheme: str, host: str, port: int) -> Answer:
+def _forward(request: Request, scheme: str, host: str, port: int, *, to_kubelet: bool = False) -> Answer:
+    """Our client certificate is shown to kubelets alone."""
     info = request.info
     if not info.rest and not request.path.endswith("/") and request.method in ("GET", "HEAD"):
         return Response(b"", 301, "text/plain", {"Location": f"{request.path}/"})
-    path = "/" + "/".join(quote(part, safe="!$&'()*+,;=:@-._~%") for part in info.rest)
+    path = "/" + "/".join(quote(part, safe="!$&'()*+,;=:@-._~") for part in info.rest)
     if info.rest and request.path.endswith("/"):
         path += "/"
     query = request.raw_target.partition("?")[2]
     target = f"{path}?{query}" if query else path
-    tls = request.services.kubelets.tls if scheme == "https" else None
+    kubelets = request.services.kubelets
+    tls = (kubelets.tls if to_kubelet else kubelets.anonymous_tls) if scheme == "https" else None
+    session = kubelets.session(anonymous=not to_kubelet)
 
     async def serve(http: web.BaseRequest) -> web.StreamResponse:
         if "upgrade" in request.headers.get("Connection", "").lower():
             headers = forwarded_headers(http, without=PRIVATE_HEADERS)
             return await proxy_upgrade(http, Address(host, port, tls), target, headers)
         shown = f"[{host}]" if ":" in host else host
-        return await _pass_through(request, http, f"{scheme}://{shown}:{port}{target}")
+        return await _pass_through(session, http, f"{scheme}://{shown}:{port}{target}")
 
     return UpgradeResponse(serve)
 
 
-async def _pass_through(request: Request, http: web.BaseRequest, url: str) -> web.StreamResponse:
+async def _pass_through(
+    session: aiohttp.ClientSession, http: web.BaseRequest, url: str
+) -> web.StreamResponse:
     from yarl import URL
 
     headers = [
         (name, value) for name, value in forwarded_headers(http, without=PRIVATE_HEADERS)
         if name.lower() not in ("connection", "upgrade")
     ]  # fmt: skip
-    session, timeout = request.services.kubelets.session(), aiohttp.ClientTimeout(total=None, sock_connect=10)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     try:
         async with session.request(
             http.method, URL(url, encoded=True), headers=headers, data=http.content if http.body_exists else None,

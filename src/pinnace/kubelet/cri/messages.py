@@ -1,7 +1,7 @@
 """The protobuf messages of CRI v1 that the kubelet uses, as a table in the notation of `net.grpc_messages`.
 
 Numbers: https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto
-Left out: Windows, SELinux, user namespaces, checkpoints, metrics.
+Left out: Windows, user namespaces, checkpoints, metrics.
 """
 
 from functools import cache
@@ -25,7 +25,8 @@ Int64Value: 1 value int64
 UInt64Value: 1 value uint64
 NamespaceOption: 1 network int32, 2 pid int32, 3 ipc int32, 4 target_id string
 SecurityProfile: 1 profile_type int32, 2 localhost_ref string
-LinuxSandboxSecurityContext: 1 namespace_options NamespaceOption, 3 run_as_user Int64Value, 4 readonly_rootfs bool,
+SELinuxOption: 1 user string, 2 role string, 3 type string, 4 level string
+LinuxSandboxSecurityContext: 1 namespace_options NamespaceOption, 2 selinux_options SELinuxOption, 3 run_as_user Int64Value, 4 readonly_rootfs bool,
     5 supplemental_groups *int64, 6 privileged bool, 7 seccomp_profile_path string, 8 run_as_group Int64Value,
     9 seccomp SecurityProfile, 10 apparmor SecurityProfile, 11 supplemental_groups_policy int32
 HugepageLimit: 1 page_size string, 2 limit uint64
@@ -63,7 +64,7 @@ Mount: 1 container_path string, 2 host_path string, 3 readonly bool, 4 selinux_r
 Device: 1 container_path string, 2 host_path string, 3 permissions string
 Capability: 1 add_capabilities *string, 2 drop_capabilities *string, 3 add_ambient_capabilities *string
 LinuxContainerSecurityContext: 1 capabilities Capability, 2 privileged bool, 3 namespace_options NamespaceOption,
-    5 run_as_user Int64Value, 6 run_as_username string, 7 readonly_rootfs bool, 8 supplemental_groups *int64,
+    4 selinux_options SELinuxOption, 5 run_as_user Int64Value, 6 run_as_username string, 7 readonly_rootfs bool, 8 supplemental_groups *int64,
     9 apparmor_profile string, 10 seccomp_profile_path string, 11 no_new_privs bool, 12 run_as_group Int64Value,
     13 masked_paths *string, 14 readonly_paths *string, 15 seccomp SecurityProfile, 16 apparmor SecurityProfile,
     17 supplemental_groups_policy int32

@@ -11,8 +11,8 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinnace.component.clock import Clock
@@ -37,13 +37,15 @@ UNUSED_PLUGINS = (
 
 @dataclass(frozen=True, slots=True)
 class ContainerdConfig:
-    """`restrict_oom_score_adj` where CAP_SYS_RESOURCE is missing; `registry_dir` holds HOST/hosts.toml files."""
+    """`restrict_oom_score_adj` where CAP_SYS_RESOURCE is missing; `registry_dir` holds HOST/hosts.toml files;
+    `registry_logins` are used for pulls that bring no pull secret."""
 
     root: Path
     state: Path
     cni_conf_dir: Path
     cni_bin_dir: Path = Path("/usr/lib/cni")
     registry_dir: Path | None = None
+    registry_logins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sandbox_image: str = REFERENCE
     restrict_oom_score_adj: bool = False
     snapshotter: str = "overlayfs"
@@ -111,6 +113,9 @@ def render_config(config: ContainerdConfig) -> str:
     ]
     if config.registry_dir is not None:
         lines += [f"[{cri}.registry]", f"config_path = {quote(str(config.registry_dir))}"]
+    for host, login in config.registry_logins.items():
+        lines.append(f"[{cri}.registry.configs.{quote(host)}.auth]")
+        lines += [f"{key} = {quote(value)}" for key, value in login.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -173,6 +178,7 @@ class PrivateContainerd:
         if self._network is not None:
             (config.cni_conf_dir / "10-pinnace.conflist").write_text(render_cni(self._network))
         path = config.root.parent / "containerd.toml"
+        path.touch(mode=0o600)  # logins of registries are in it
         path.write_text(render_config(config))
         return path
 

@@ -53,10 +53,13 @@ def _check(path: str) -> None:
 
 
 def _read_current(target: Path) -> str | None:
+    """The version's own directory; None for anything that is not ours, which must never be read or removed."""
     try:
-        return os.readlink(target / DATA)  # noqa: PTH115  # the text of the link is wanted, not a path
+        version = os.readlink(target / DATA)  # noqa: PTH115  # the text of the link is wanted, not a path
     except OSError:
         return None
+    is_ours = version.startswith("..") and len(version) > 2 and "/" not in version
+    return version if is_ours and not (target / version).is_symlink() else None
 
 
 def _same(directory: Path, files: Mapping[str, File]) -> bool:

@@ -25,3 +25,8 @@ def plugin_for(volume: dict[str, Any]) -> VolumePlugin:
         if field in PLUGINS:
             return PLUGINS[field]
     raise MountError(f"no volume plugin matched name: {kinds[0] if kinds else 'nothing'}")
+
+
+def is_read_only(volume: dict[str, Any]) -> bool:
+    """Whether containers may only read it, whatever their mounts say."""
+    return any(field in PLUGINS and PLUGINS[field].is_read_only for field in volume)

@@ -13,6 +13,7 @@ from pinnace.kubelet.volumes.plugin import MountError, VolumeContext
 
 class EmptyDir:
     name = "kubernetes.io/empty-dir"
+    is_read_only = False
 
     async def set_up(self, volume: dict[str, Any], directory: Path, context: VolumeContext) -> Path:
         source = volume["emptyDir"] or {}

@@ -18,6 +18,7 @@ CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
 
 class HostPath:
     name = "kubernetes.io/host-path"
+    is_read_only = False
 
     async def set_up(self, volume: dict[str, Any], directory: Path, context: VolumeContext) -> Path:
         path, kind = Path(volume["hostPath"]["path"]), volume["hostPath"].get("type") or ""

@@ -5,7 +5,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-MS_NOSUID, MS_NODEV, MNT_DETACH = 2, 4, 2
+MS_NOSUID, MS_NODEV, MS_BIND, MNT_DETACH = 2, 4, 4096, 2
 
 
 @cache
@@ -24,6 +24,11 @@ def mount_tmpfs(path: Path, options: str) -> None:
         _raise("mount", path)
 
 
+def mount_bind(source: Path, path: Path) -> None:
+    if _libc().mount(os.fsencode(source), os.fsencode(path), None, MS_BIND, None):
+        _raise("mount", path)
+
+
 def unmount(path: Path) -> None:
     """Detach; what still uses it keeps it until it ends."""
     if _libc().umount2(os.fsencode(path), MNT_DETACH):
@@ -31,7 +36,7 @@ def unmount(path: Path) -> None:
 
 
 def is_mounted(path: Path) -> bool:
-    return str(path) in mount_points()
+    return str(path.resolve()) in mount_points()
 
 
 def mount_points() -> list[str]:
@@ -41,8 +46,15 @@ def mount_points() -> list[str]:
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount everything at or below `directory`, the last mounted first."""
-    prefix = f"{directory}/"
-    for point in reversed(mount_points()):
-        if point == str(directory) or point.startswith(prefix):
-            unmount(Path(point))
+    """Unmount everything at or below `directory`, the last mounted first.
+
+    The kernel knows mounts by their real names, so links in the directory's own name are resolved.
+    """
+    for point in mounts_below(directory):
+        unmount(Path(point))
+
+
+def mounts_below(directory: Path) -> list[str]:
+    """At or below it, the last mounted first."""
+    root = str(directory.resolve())
+    return [point for point in reversed(mount_points()) if point == root or point.startswith(f"{root}/")]

@@ -37,6 +37,8 @@ async def projected(source: Mapping[str, Any], mode: int, context: VolumeContext
 class ObjectFiles:
     """`field` is the volume's field in the pod spec."""
 
+    is_read_only = True
+
     def __init__(self, name: str, field: str, collect: Collect) -> None:
         self.name, self._field, self._collect = name, field, collect
 

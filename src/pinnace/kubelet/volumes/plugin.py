@@ -58,5 +58,9 @@ class VolumePlugin(Protocol):
     def name(self) -> str:
         """E.g. `kubernetes.io/empty-dir`."""
 
+    @property
+    def is_read_only(self) -> bool:
+        """Containers never write to such a volume, whatever their mounts say: its files are ours."""
+
     async def set_up(self, volume: dict[str, Any], directory: Path, context: VolumeContext) -> Path:
         """Make the volume be there, or bring it up to date; returns the path to mount. Idempotent. Raises MountError."""

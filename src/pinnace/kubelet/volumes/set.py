@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pinnace.api.meta import Object
 from pinnace.kubelet.environment import ConfigError, expand
-from pinnace.kubelet.volumes.catalog import plugin_for
-from pinnace.kubelet.volumes.mounts import unmount_below
+from pinnace.kubelet.volumes.catalog import is_read_only, plugin_for
+from pinnace.kubelet.volumes.mounts import mounts_below, unmount_below
 from pinnace.kubelet.volumes.plugin import MountError, VolumeContext
+from pinnace.kubelet.volumes.sub_paths import SubPaths, open_inside
 
 PROPAGATION = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
 
@@ -42,49 +45,63 @@ async def set_up_all(root: Path, context: VolumeContext) -> tuple[dict[str, Path
 
 
 def container_mounts(
-    container: dict[str, Any], paths: Mapping[str, Path], environment: Mapping[str, str]
+    pod: Object,
+    container: dict[str, Any],
+    paths: Mapping[str, Path],
+    environment: Mapping[str, str],
+    sub_paths: SubPaths,
 ) -> list[dict[str, Any]]:
     """CRI mounts of the container's `volumeMounts`; raises ConfigError."""
+    ours = {one["name"] for one in pod["spec"].get("volumes") or () if is_read_only(one)}
     if container.get("volumeDevices"):
         raise ConfigError("volumeDevices (raw block volumes) are not supported on this node")
     mounts = []
-    for mount in container.get("volumeMounts") or ():
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
         volume = mount["name"]
         if volume not in paths:
             raise ConfigError(f'cannot find volume "{volume}" to mount into container "{container["name"]}"')
-        inside = mount["mountPath"]
+        if mount.get("recursiveReadOnly") == "Enabled":
+            why = "requested recursive read-only mode, but it is not supported by the runtime"
+            raise ConfigError(f'volume "{volume}" {why}')
+        inside, host = mount["mountPath"], paths[volume]
+        if part := _sub_path(mount, environment):
+            host = _hold(host, part, mount, sub_paths, (volume, container["name"], str(index)))
         mounts.append(
             {
                 "container_path": inside if inside.startswith("/") else f"/{inside}",
-                "host_path": str(_sub_path(paths[volume], mount, environment)),
-                "readonly": bool(mount.get("readOnly")),
+                "host_path": str(host),
+                "readonly": bool(mount.get("readOnly")) or volume in ours,
                 "propagation": PROPAGATION[mount.get("mountPropagation") or "None"],
             }
         )
     return mounts
 
 
-def _sub_path(volume: Path, mount: dict[str, Any], environment: Mapping[str, str]) -> Path:
-    """The sub-path, created if missing; symlinks must not lead out of the volume."""
-    part = mount.get("subPath") or ""
+def _sub_path(mount: dict[str, Any], environment: Mapping[str, str]) -> str:
+    """The mount's `subPath`, or its `subPathExpr` with the variables put in; "" for the whole volume."""
+    part: str = mount.get("subPath") or ""
     if mount.get("subPathExpr"):
         part = expand(mount["subPathExpr"], environment)
         if "$(" in part:
             raise ConfigError(f"subPathExpr {mount['subPathExpr']} has undefined variables")
-    if not part:
-        return volume
     if part.startswith("/") or ".." in Path(part).parts:
         raise ConfigError(f"subPath {part!r} must be relative and must not contain '..'")
-    root = volume.resolve()
-    full = (root / part).resolve()
-    if not full.is_relative_to(root):
+    return part
+
+
+def _hold(
+    volume: Path, part: str, mount: dict[str, Any], sub_paths: SubPaths, place: tuple[str, ...]
+) -> Path:
+    try:
+        descriptor = open_inside(volume, part)
+        try:
+            return sub_paths.hold(descriptor, *place)
+        finally:
+            os.close(descriptor)
+    except (ConfigError, OSError) as error:
         raise ConfigError(
-            f'failed to prepare subPath for volumeMount "{mount["name"]}": it leads out of the volume'
-        )
-    if not full.exists():
-        full.mkdir(mode=0o750, parents=True)
-        full.chmod(root.stat().st_mode & 0o7777)
-    return full
+            f'failed to prepare subPath for volumeMount "{mount["name"]}" of container "{place[1]}": {error}'
+        ) from error
 
 
 async def tear_down(pod_directory: Path) -> None:
@@ -93,6 +110,10 @@ async def tear_down(pod_directory: Path) -> None:
     def work() -> None:
         if pod_directory.exists():
             unmount_below(pod_directory)
+            if left := mounts_below(
+                pod_directory
+            ):  # it may show files of the machine: never delete through it
+                raise OSError(f"{left[0]} is still mounted")
             shutil.rmtree(pod_directory)
 
     with contextlib.suppress(FileNotFoundError):

@@ -1,5 +1,6 @@
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,12 @@ async def test_a_path_too_long_for_a_socket_is_told() -> None:
     server = PrivateContainerd(config(Path("/" + "x" * 100)), None, FakeClock())
     with pytest.raises(RuntimeError, match="choose a shorter data directory"):
         await server.start()
+
+
+def test_logins_of_registries_are_containerds_own() -> None:
+    base = config(Path("/data"))
+    logins = {"127.0.0.1:5000": {"username": "jane", "password": 'se"same'}}
+    parsed = tomllib.loads(render_config(replace(base, registry_dir=Path("/hosts"), registry_logins=logins)))
+    registry = parsed["plugins"]["io.containerd.grpc.v1.cri"]["registry"]
+    assert registry["config_path"] == "/hosts"
+    assert registry["configs"]["127.0.0.1:5000"]["auth"] == logins["127.0.0.1:5000"]

@@ -44,3 +44,18 @@ def test_empty_and_back(tmp_path: Path) -> None:
 def test_paths_that_lead_elsewhere_are_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(ValueError, match="invalid path"):
         write(tmp_path, {path: File(b"")}, "v1")
+
+
+def test_a_link_that_is_not_ours_is_never_followed(tmp_path: Path) -> None:
+    """A container that could write to the volume must not make the kubelet delete something else."""
+    precious, volume = tmp_path / "precious", tmp_path / "volume"
+    precious.mkdir()
+    (precious / "file").touch()
+    volume.mkdir()
+    (volume / "..sneaky").symlink_to(precious)
+    for hostile in (str(precious), "../precious", "..", "..sneaky"):
+        (volume / "..data").unlink(missing_ok=True)
+        (volume / "..data").symlink_to(hostile)
+        assert write(volume, {"a": File(hostile.encode())}, "stamp")
+        assert (volume / "a").read_bytes() == hostile.encode()
+    assert (precious / "file").exists()

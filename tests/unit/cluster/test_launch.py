@@ -1,0 +1,130 @@
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from pinnace.cluster import launch as launching
+from pinnace.cluster.config import ClusterConfig, add_flags, from_args
+from pinnace.cluster.launch import launch, server_flags
+from pinnace.cluster.state import RunState
+
+
+def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
+    """What `up` was told and what its server understands are the same configuration."""
+    (tmp_path / "file").write_text("")
+    told = ClusterConfig(
+        name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "k"), port=1, bind_address="127.0.0.1",
+        nodes="sim:3", store="etcd", etcd_servers="http://127.0.0.1:2379", etcd_prefix="/x",
+        etcd_cafile=str(tmp_path / "file"), etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"),
+        etcd_user="u", etcd_password_file=str(tmp_path / "file"), node_name="n", kubelet_port=2, http_port=3, https_port=0,
+        pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", dns_ip="10.2.0.53", cluster_domain="x.y",
+        controllers="*,-deployment", disable_scheduler=True, disable_dns=True, disable_ingress=True,
+        enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
+        authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
+        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
+        eviction_hard="memory.available<1Mi", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2,
+    )  # fmt: skip
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    assert from_args(parser.parse_args(server_flags(told))) == told
+    defaults = ClusterConfig()
+    of_the_launcher = {"wait", "timeout", "remembered_port"}
+    same = {f.name for f in dataclasses.fields(told) if getattr(told, f.name) == getattr(defaults, f.name)}
+    assert same == of_the_launcher  # a new flag must be added above
+
+
+def test_relative_paths_are_those_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = server_flags(ClusterConfig(data_dir="data", kubeconfig="k"))
+    assert f"--data-dir={tmp_path}/data" in flags
+    assert f"--kubeconfig={tmp_path}/k" in flags
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In place of a real server: a script that does what a test wrote into `script.py`."""
+    monkeypatch.setattr(launching, "server_flags", lambda _: [])
+    monkeypatch.setattr(
+        launching, "_environment", lambda: {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
+    )
+    (tmp_path / "python").write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path}/script.py\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(launching.sys, "executable", str(tmp_path / "python"))
+
+
+HOLD = """
+from pathlib import Path
+from pinnace.cluster.progress import Progress
+from pinnace.cluster.state import RunState
+state = RunState(Path({data!r}))
+assert state.acquire()
+progress = Progress(state.progress_file)
+"""
+
+
+def write_script(tmp_path: Path, text: str) -> ClusterConfig:
+    config = ClusterConfig(name="web", nodes="none", data_dir=str(tmp_path / "data"), timeout=20.0)
+    (tmp_path / "script.py").write_text(HOLD.format(data=config.data_dir) + text)
+    return config
+
+
+@pytest.mark.usefixtures("server")
+def test_progress_is_shown_until_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_script(tmp_path, "progress.step('API server')\nprogress.ready('It is up')\n")
+    assert launch(config) == 0
+    out = capsys.readouterr().out
+    assert " ✓ API server" in out
+    assert out.endswith("It is up\n")
+
+
+@pytest.mark.usefixtures("server")
+def test_a_refusal_is_one_line_and_the_lock_is_free_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_script(
+        tmp_path, "import time\nprogress.failed('port taken')\ntime.sleep(0.3)\nraise SystemExit(1)\n"
+    )
+    assert launch(config) == 1
+    assert capsys.readouterr().err == "error: port taken\n"
+    assert not RunState(config.directory).is_running()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_server_that_dies_silently_leads_to_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_script(tmp_path, "raise SystemExit(7)\n")
+    assert launch(config) == 1
+    log = config.directory / "logs" / "server.log"
+    assert capsys.readouterr().err == f"error: the server ended with code 7: see {log}\n"
+
+
+@pytest.mark.usefixtures("server")
+def test_no_wait_returns_when_the_api_server_answers(tmp_path: Path) -> None:
+    config = write_script(tmp_path, "progress.step('API server at x')\nprogress.failed('later')\n")
+    config.wait = False
+    assert launch(config) == 0
+
+
+def test_up_when_up_says_where_and_makes_its_context_current(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ClusterConfig(name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "config"))
+    running = RunState(config.directory)
+    assert running.acquire()
+    running.write({"pid": running.holder, "ready": True, "server": "https://127.0.0.1:1"})
+    (tmp_path / "pki").mkdir()
+    for file in ("ca.crt", "admin.crt", "admin.key"):
+        (tmp_path / "pki" / file).write_text(file)
+    assert launch(config) == 0
+    assert "Cluster 'web' is already running at https://127.0.0.1:1;" in capsys.readouterr().out
+    assert "current-context: pinnace-web" in (tmp_path / "config").read_text()
+    running.release()
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert launch(ClusterConfig(data_dir=str(tmp_path / "file" / "data"))) == 1
+    assert capsys.readouterr().err.endswith("choose another place with --data-dir DIR\n")

@@ -1,0 +1,74 @@
+"""The proxy's loop with a recording `nft`: what it asks the kernel for when Services overlap or nft refuses."""
+
+import asyncio
+
+import pytest
+
+from pinnace.proxy.loop import ProxyConfig, ServiceProxy
+from pinnace.proxy.nftables import NftError
+from pinnace.testing.fake_client import FakeClient
+from pinnace.testing.fake_clock import FakeClock
+from unit.proxy.test_rules import endpoint, piece, service
+
+
+class RecordingNft:
+    table = "ip t"
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+        self.refuses = False
+
+    async def apply(self, transaction: str) -> None:
+        if self.refuses:
+            self.refuses = False
+            raise NftError("no")
+        self.given.append(transaction)
+
+
+@pytest.fixture
+def proxy() -> ServiceProxy:
+    made = ServiceProxy(FakeClient(), FakeClock(), ProxyConfig("n1"))
+    made._nft = RecordingNft()  # type: ignore[assignment]  # the kernel's place
+    return made
+
+
+def show(proxy: ServiceProxy, name: str, cluster_ip: str) -> None:
+    """A Service and its slice appear in the proxy's caches."""
+    made = service(clusterIP=cluster_ip, clusterIPs=[cluster_ip], externalIPs=["203.0.113.7"])
+    made["metadata"]["name"] = name
+    slice_ = piece(endpoint("10.42.0.5"))
+    slice_["metadata"] = {"namespace": "shop", "name": name, "labels": {"kubernetes.io/service-name": name}}
+    proxy._services.lister.put(made)
+    proxy._slices.lister.put(slice_)
+    proxy._mark(("service", "shop", name))
+
+
+async def test_two_services_with_one_external_address(proxy: ServiceProxy) -> None:
+    nft = proxy._nft
+    assert isinstance(nft, RecordingNft)
+    show(proxy, "a", "10.43.0.7")
+    await proxy.sync()
+    show(proxy, "b", "10.43.0.8")
+    await proxy.sync()
+    assert "203.0.113.7" not in nft.given[-1]
+    proxy._services.lister._store(("shop", "a"), None)
+    proxy._mark(("service", "shop", "a"))
+    await proxy.sync()
+    lines = [line for line in nft.given[-1].splitlines() if "203.0.113.7" in line]
+    assert [line.split()[0] for line in lines] == ["delete", "add"]
+    assert "shop/b" in lines[1]
+
+
+async def test_a_refused_transaction_is_followed_by_the_whole_table(proxy: ServiceProxy) -> None:
+    nft = proxy._nft
+    assert isinstance(nft, RecordingNft)
+    show(proxy, "a", "10.43.0.7")
+    await proxy.sync()
+    nft.refuses = True
+    show(proxy, "b", "10.43.0.8")
+    task = asyncio.create_task(proxy.sync())
+    await proxy._clock.advance(2.0)  # type: ignore[attr-defined]  # the fake clock
+    await task
+    await proxy.sync()
+    assert nft.given[-1].startswith("add table")
+    assert {"10.43.0.7", "10.43.0.8"} <= {word for word in nft.given[-1].split() if word.startswith("10.43.")}
