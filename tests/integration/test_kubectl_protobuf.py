@@ -1,5 +1,6 @@
 """Go reads our protobuf: kubectl's typed commands (1.32 and later) must show what the untyped ones read in JSON."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from pinnace.api import resources as r
 from pinnace.testing.api_server import ApiServerInProcess
+from pinnace.testing.wait import eventually
 
 from .conftest import Kubectl
 
@@ -87,3 +89,17 @@ async def test_a_rich_pod_described(api_server: ApiServerInProcess, kubectl: Kub
     await api_server.local_client().create(r.PODS, POD, "default")
     described = (await kubectl("describe", "pod", "rich")).out
     assert [text for text in DESCRIBED if text not in described] == [], described
+
+
+async def test_an_informer_of_go_lists_and_watches(api_server: ApiServerInProcess, kubectl: Kubectl) -> None:
+    """`run --attach` waits for its pod with a typed informer, and fails when it does not see the pod end in time."""
+    await require_typed(kubectl)
+    arguments = ("run", "job", "--image=i", "--attach", "--restart=Never", "--pod-running-timeout=20s")
+    waiting = asyncio.create_task(kubectl(*arguments))
+    client = api_server.local_client()
+    watchers = api_server.server.services.registries.of(r.PODS).storage.cache.watchers
+    before = len(watchers)
+    await eventually(lambda: len(watchers) > before, within=20)
+    for phase in ("Pending", "Succeeded"):
+        await client.patch(r.PODS, "job", {"status": {"phase": phase}}, "default", subresource="status")
+    assert "timed out" not in (await waiting).err

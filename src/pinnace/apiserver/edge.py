@@ -84,12 +84,14 @@ class Edge:
             self._streams.discard(task)
 
     async def _upgrade(self, http: web.BaseRequest, answer: UpgradeResponse) -> web.StreamResponse:
+        accept = http.headers.get("Accept", "")
         try:
             return await answer.serve(http)
         except errors.StatusError as error:
-            return await _whole(http, error_response(error))
+            return await _whole(http, error_response(error, accept))
         except OSError as error:
-            return await _whole(http, error_response(errors.StatusError(f"error dialing backend: {error}")))
+            dialing = errors.StatusError(f"error dialing backend: {error}")
+            return await _whole(http, error_response(dialing, accept))
 
 
 async def _read_body(http: web.BaseRequest) -> bytes:

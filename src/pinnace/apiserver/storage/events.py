@@ -39,6 +39,12 @@ class StorageEvent:
             self._message = encode_event(self.type, envelope(api_version, kind, [self.item.protobuf]))
         return self._message
 
+    def release(self) -> None:
+        """Forget the encodings, and of a deletion the decoded object; they are made again when somebody asks."""
+        self._line = self._message = None
+        if self.type == "DELETED":
+            self.item.release()
+
     def seen_from(self, scope: Scope) -> "StorageEvent | None":
         """The event as a watcher with this scope sees it: a change may make an object enter or leave the selection."""
         if self.type == "BOOKMARK":

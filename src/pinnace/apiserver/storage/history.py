@@ -26,18 +26,17 @@ class History:
 
     def append(self, events: Sequence[StorageEvent]) -> None:
         now = self._clock.monotonic()
-        self._release_deleted(len(events))
+        self._release_settled(len(events))
         self._events.extend(events)
         self._times.extend([now] * len(events))
         if len(self._events) > AT_LEAST + AT_LEAST // 2:
             self._trim(now)
 
-    def _release_deleted(self, count: int) -> None:
-        """Decoded objects of deletions are of use while watchers read them, not for as long as the events are kept."""
+    def _release_settled(self, count: int) -> None:
+        """What is made of events for watchers is of use while these read them, not for as long as events are kept."""
         end = max(0, len(self._events) - SETTLED)
         for event in self._events[max(0, end - count) : end]:
-            if event.type == "DELETED":
-                event.item.release()
+            event.release()
 
     def _trim(self, now: float) -> None:
         """Called once per many events, since the front of a list is dear to cut."""

@@ -55,3 +55,14 @@ def test_decoded_objects_of_old_deletions_are_released() -> None:
     for revision in range(2, history.SETTLED + 3):
         kept.append([event(revision)])
     assert gone.item._obj is None
+
+
+def test_encodings_of_old_events_are_released() -> None:
+    kept = History(FakeClock())
+    old = event(1)
+    line = old.line
+    kept.append([old])
+    for revision in range(2, history.SETTLED + 3):
+        kept.append([event(revision)])
+    assert old._line is None
+    assert old.line == line
