@@ -69,7 +69,7 @@ def test_the_table_has_every_property_with_its_type() -> None:
     problems, seen = [], 0
     for definition in DEFINITIONS:
         name = message_name(definition)
-        if name is None or name.startswith("meta.v1.") and name.rpartition(".")[2] in NOT_IN_TABLE:
+        if name is None or (name.startswith("meta.v1.") and name.rpartition(".")[2] in NOT_IN_TABLE):
             continue
         properties = DEFINITIONS.get(definition).get("properties")
         if not properties:
