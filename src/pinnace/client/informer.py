@@ -19,6 +19,10 @@ from pinnace.component.clock import Clock
 
 log = logging.getLogger(__name__)
 
+SHORT_WATCH_SECONDS = (
+    1.0  # a watch that ends sooner, with nothing seen, is followed by a pause of this length
+)
+
 Handler = Callable[
     [Object | None, Object | None], None
 ]  # (old, new): added (None, o), changed (o, o), deleted (o, None)
@@ -125,8 +129,10 @@ class Informer:
             try:
                 await self._list()
                 pause = 0.2
-                while await self._watch():
-                    pass
+                while True:
+                    begun = self._clock.monotonic()
+                    if not await self._watch() and self._clock.monotonic() - begun < SHORT_WATCH_SECONDS:
+                        await self._clock.sleep(SHORT_WATCH_SECONDS)  # a server that ends every watch at once
             except asyncio.CancelledError:
                 raise
             except (Expired, Gone):
@@ -150,7 +156,8 @@ class Informer:
         self._synced.set()
 
     async def _watch(self) -> bool:
-        """One watch until the server ends it; True when another may go on from where it stopped."""
+        """One watch until the server ends it; another may go on from where it stopped. Whether there was an event."""
+        progressed = False
         events = self._client.watch(
             self.gvr, self._namespace, resource_version=self.resource_version, bookmarks=True, **self._scope
         )
@@ -159,9 +166,10 @@ class Informer:
                 if kind != "BOOKMARK":
                     self._change(meta.key(obj), None if kind == "DELETED" else obj, last=obj)
                 self.resource_version = meta.resource_version(obj)
+                progressed = True
         finally:
             await events.aclose()
-        return True
+        return progressed
 
     def _change(self, key: Key, new: Object | None, last: Object | None = None) -> None:
         old = self.lister._store(key, new)

@@ -46,9 +46,11 @@ def service_ip(config: ClusterConfig) -> str:
 def admin_token(directory: Path) -> str:
     """The bearer token of the administrator, made at the first start and kept in `DATA/token`."""
     path = directory / "token"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32) + "\n")
+    if not path.exists() or not path.read_text().strip():
+        temporary = path.with_suffix(".new")  # renamed when it is whole: a kill must not leave an empty token
+        temporary.touch(mode=0o600)
+        temporary.write_text(secrets.token_urlsafe(32) + "\n")
+        temporary.replace(path)
     return path.read_text().strip()
 
 

@@ -1,7 +1,10 @@
 import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
 
 from pinnace.api.resources import CONFIG_MAPS
 from pinnace.client.informer import Informer
+from pinnace.client.interface import WatchEvent
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from pinnace.testing.wait import eventually
@@ -43,3 +46,22 @@ async def test_index_finds_objects_under_their_current_key_only() -> None:
     await eventually(lambda: informer.lister.by_index("owner", "y"))
     assert informer.lister.by_index("owner", "x") == []
     task.cancel()
+
+
+class EndsAtOnce(FakeClient):
+    """A server that ends every watch as soon as it has begun."""
+
+    watches = 0
+
+    async def watch(self, *arguments: Any, **options: Any) -> AsyncGenerator[WatchEvent, None]:
+        self.watches += 1
+        for event in ():
+            yield event
+
+
+async def test_watches_that_end_at_once_are_not_begun_in_a_tight_loop() -> None:
+    client, clock = EndsAtOnce(), FakeClock()
+    task = asyncio.create_task(Informer(client, clock, CONFIG_MAPS).run())
+    await clock.advance(3.5)
+    task.cancel()
+    assert 3 <= client.watches <= 4

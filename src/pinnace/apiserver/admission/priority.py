@@ -38,5 +38,7 @@ class Priority(BasePlugin):
         if spec.get("priority") not in (None, value):
             why = f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
             raise errors.forbidden("pods", admission.name, why)
-        spec["priority"] = value
-        spec.setdefault("preemptionPolicy", _POLICY)
+        if spec.get("preemptionPolicy") not in (None, _POLICY):
+            why = f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; priority admission controller computed {_POLICY} from the given PriorityClass name"
+            raise errors.forbidden("pods", admission.name, why)
+        spec["priority"], spec["preemptionPolicy"] = value, _POLICY

@@ -51,7 +51,7 @@ class Kubelets:
         would be the API server to the kubelet.
         """
         if self._anonymous_tls is None:
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             self._anonymous_tls = context
         return self._anonymous_tls
