@@ -5,7 +5,8 @@ Upstream: https://github.com/kubernetes/apimachinery/blob/master/pkg/util/valida
 
 import ipaddress
 import re
-from functools import lru_cache
+
+from pinnace.apimachinery.short_cache import short_cache
 
 LABEL_FORMAT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN_FORMAT = LABEL_FORMAT + r"(\." + LABEL_FORMAT + ")*"
@@ -82,19 +83,19 @@ _HEADER_ERROR = regex_error(
 )
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def dns_label(value: str) -> tuple[str, ...]:
     long = (max_length(63),) if len(value) > 63 else ()
     return long if _label(value) else (*long, _LABEL_ERROR)
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def dns_subdomain(value: str) -> tuple[str, ...]:
     long = (max_length(253),) if len(value) > 253 else ()
     return long if _subdomain(value) else (*long, _SUBDOMAIN_ERROR)
 
 
-@lru_cache(maxsize=1024)
+@short_cache(1024)
 def dns_1035_label(value: str) -> tuple[str, ...]:
     long = (max_length(63),) if len(value) > 63 else ()
     return long if _label_1035(value) else (*long, _LABEL_1035_ERROR)
@@ -105,7 +106,7 @@ def wildcard_subdomain(value: str) -> tuple[str, ...]:
     return long if _wildcard(value) else (*long, _WILDCARD_ERROR)
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def qualified_name(value: str) -> tuple[str, ...]:
     """`name` or `prefix/name`: keys of labels, annotations, taints; names of finalizers and conditions."""
     prefix, slash, name = value.partition("/")
@@ -129,7 +130,7 @@ def qualified_name(value: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def label_value(value: str) -> tuple[str, ...]:
     long = (max_length(63),) if len(value) > 63 else ()
     return long if not value or _qualified(value) else (*long, _LABEL_VALUE_ERROR)
@@ -187,7 +188,7 @@ def port_number(value: int) -> tuple[str, ...]:
     return () if 1 <= value <= 65535 else (PORT_RANGE,)
 
 
-@lru_cache(maxsize=1024)
+@short_cache(1024)
 def port_name(value: str) -> tuple[str, ...]:
     """An IANA service name: at most 15 characters, at least one letter."""
     found: list[str] = []

@@ -5,25 +5,31 @@ Grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/
 
 import re
 from decimal import ROUND_UP, Context, Decimal
-from functools import lru_cache
 
-_PATTERN = re.compile(r"^([+-]?(?:\d+(?:\.\d*)?|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?\d+)?$")
+from pinnace.apimachinery.short_cache import short_cache
+
+_PATTERN = re.compile(
+    r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?\d+)?", re.ASCII
+)
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_NAMES = {power: suffix for suffix, power in _DECIMAL.items()}
 _NANO = Decimal("1e-9")
 _EXACT = Context(prec=80)
+_LARGEST = Decimal(2**63 - 1)
 
 ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
-@lru_cache(maxsize=8192)
+@short_cache(8192)
 def parse(text: str | int | float) -> Decimal:
     """The exact value, rounded up to a nano as upstream does; raises ValueError with upstream's message."""
-    match = _PATTERN.match(str(text))
+    match = _PATTERN.fullmatch(str(text))
     if not match:
         raise ValueError(ERROR)
     number, suffix = Decimal(match[1]), match[2] or ""
+    if len(suffix) > 4:
+        raise ValueError(ERROR)
     if suffix in _BINARY:
         value = _EXACT.multiply(number, Decimal(1024 ** _BINARY[suffix]))
     else:
@@ -31,6 +37,7 @@ def parse(text: str | int | float) -> Decimal:
         if abs(power) > 40:
             raise ValueError(ERROR)
         value = number.scaleb(power, _EXACT)
+    value = max(-_LARGEST, min(_LARGEST, value))  # upstream caps, too
     needs_rounding = value != value.quantize(_NANO, context=_EXACT)
     return value.quantize(_NANO, rounding=ROUND_UP, context=_EXACT) if needs_rounding else value
 
@@ -46,7 +53,7 @@ def whole(text: str | int | float) -> int:
 
 
 def _format_of(text: str) -> str:
-    match = _PATTERN.match(text)
+    match = _PATTERN.fullmatch(text)
     suffix = (match[2] or "") if match else ""
     if suffix in _BINARY:
         return "binary"

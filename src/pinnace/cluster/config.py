@@ -28,7 +28,7 @@ DEFAULT_NAME = "pinnace"
 DEFAULT_PORT = 6443
 DEFAULT_KUBELET_PORT = 10250
 DEFAULT_HTTP_PORT, DEFAULT_HTTPS_PORT = 80, 443
-NAME_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+NAME_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")
 REMEMBERED = (
     "port",
     "kubelet_port",

@@ -111,7 +111,7 @@ async def _read_until(stream: SocketStream, end: bytes, limit: int) -> bytes:
 def _parse_head(head: bytes) -> tuple[int, str, list[tuple[str, str]]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, reason = (*first.split(" ", 2), "", "")[:3]
-    if not version.startswith("HTTP/1.") or not status.isdigit():
+    if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
         raise ConnectionError(f"no HTTP answer: {first[:80]!r}")
     pairs = [line.partition(":") for line in lines if line]
     return int(status), reason, [(name.strip(), value.strip()) for name, _, value in pairs]

@@ -17,6 +17,7 @@ from pinnace.apimachinery.selectors import (
     from_label_selector,
     node_selector_requirement,
 )
+from pinnace.apimachinery.short_cache import short_cache
 from pinnace.apimachinery.times import parse_time
 from pinnace.scheduler.pod_info import (
     CPU,
@@ -83,7 +84,7 @@ def demand_of(pod: Object) -> Demand:
     return _parse_demand(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096, longest=16384)
 def _parse_demand(facts: bytes) -> Demand:
     (namespace, labels, containers, init_containers, pod_resources, overhead, node_selector, affinity,
      tolerations, constraints, host_network) = orjson.loads(facts)  # fmt: skip

@@ -36,3 +36,15 @@ def test_canonical_text_means_the_same(number: int, suffix: str) -> None:
     text = f"{number}{suffix}"
     assert quantity.parse(quantity.canonical(text)) == quantity.parse(text)
     assert quantity.canonical(quantity.canonical(text)) == quantity.canonical(text)
+
+
+@pytest.mark.parametrize("text", ["1" * 100, "1" * 5000, "9" * 80 + "Ei", "1e30", "16Ei"])
+def test_what_is_too_large_is_capped(text: str) -> None:
+    assert quantity.parse(text) == 2**63 - 1
+    assert quantity.parse(f"-{text}") == -(2**63 - 1)
+
+
+@pytest.mark.parametrize("text", ["1e" + "9" * 5000, "1e100", "1" * 5000 + "x", "1\n", "\u0661"])
+def test_what_cannot_be_read_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="quantities must match"):
+        quantity.parse(text)

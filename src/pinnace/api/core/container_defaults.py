@@ -1,9 +1,9 @@
 """Defaults of containers: pull policy, termination message, ports, probes, hooks, environment, quantities."""
 
-from functools import lru_cache
 from typing import Any
 
 from pinnace.apimachinery import quantity
+from pinnace.apimachinery.short_cache import short_cache
 
 Container = dict[str, Any]
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -49,7 +49,7 @@ def set_field_source_defaults(source: dict[str, Any]) -> None:
         file.setdefault("optional", False)
 
 
-@lru_cache(maxsize=1024)
+@short_cache(1024)
 def pull_policy(image: str) -> str:
     """Always for the tag `latest` (or no tag and no digest), else IfNotPresent."""
     if "@" in image:
@@ -81,7 +81,7 @@ def round_amounts(amounts: dict[str, Any] | None) -> None:
         amounts[name] = canonical(amount)  # type: ignore[index]  # not None: it has items
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def canonical(amount: str | int | float) -> str:
     """Raises ValueError for text that is no quantity."""
     text = quantity.canonical(amount)

@@ -11,6 +11,7 @@ from pinnace.apiserver.storage.watch_cache import FRESHNESS_TIMEOUT, WatchCache
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend, Compacted, FutureRevision, prefix_end
 
+MOST_DIGITS = 20  # of 2**64; Python refuses to read numbers of thousands of digits
 PAGE_AT_REVISION = 500  # keys read at a time from an old revision while selectors look for matches
 
 
@@ -18,7 +19,7 @@ def parse_revision(text: str) -> int:
     """ "" is 0; raises BadRequest."""
     if not text:
         return 0
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**64:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) >= 2**64:
         why = "value out of range" if text.isdigit() else "invalid syntax"
         raise BadRequest(
             f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'

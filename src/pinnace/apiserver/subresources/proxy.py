@@ -43,7 +43,7 @@ async def handle_pod(request: Request, row: Resource) -> Answer:
 
 
 def _port_number(text: str) -> int:
-    if text and not (text.isdigit() and 0 < int(text) < 65536):
+    if text and not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
         raise errors.BadRequest(f'invalid port "{text}"')
     return int(text or 0)
 

@@ -80,7 +80,7 @@ def probed_containers(pod: Object) -> list[dict[str, Any]]:
 
 def port_number(port: int | str, container: dict[str, Any]) -> int:
     """A number, or the name of one of the container's ports. Raises ValueError in upstream's words."""
-    if isinstance(port, str) and not port.isdigit():
+    if isinstance(port, str) and not (port.isascii() and port.isdigit()):
         for entry in container.get("ports") or ():
             if entry.get("name") == port:
                 return int(entry["containerPort"])
