@@ -13,8 +13,9 @@ from functools import partial, update_wrapper
 from pathlib import Path
 from typing import NoReturn
 
-from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, add_flags, cluster_directory, from_args
+from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, cluster_directory, from_args
 from pinnace.cluster.errors import ImageError, UsageError
+from pinnace.cluster.flags import add_flags
 from pinnace.cluster.state import RunState, known_clusters
 
 

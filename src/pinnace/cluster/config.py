@@ -17,7 +17,6 @@ from pinnace.cluster.errors import UsageError
 __all__ = [
     "ClusterConfig",
     "UsageError",
-    "add_flags",
     "cluster_directory",
     "data_root",
     "from_args",
@@ -121,10 +120,10 @@ class ClusterConfig:
 
     def check(self) -> None:
         """Raise UsageError for what can be known to be wrong without looking at the machine."""
-        if not NAME_PATTERN.match(self.name):
-            raise UsageError(f"--name {self.name!r}: at most 32 lowercase letters, digits and dashes")
+        self.check_name()
         if not re.fullmatch(r"real|none|sim:[1-9]\d{0,4}", self.nodes):
             raise UsageError(f"--nodes {self.nodes!r}: must be real, none or sim:N")
+        self._check_store()
         for mode in self.authorization_mode.split(","):
             if mode not in ("RBAC", "AlwaysAllow"):
                 raise UsageError(f"--authorization-mode {mode!r}: RBAC and AlwaysAllow are there")
@@ -139,8 +138,12 @@ class ClusterConfig:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
         self._check_gates()
 
-    def check_store(self) -> None:
-        """Raise UsageError for a store that is not there, or whose flags do not fit: when what is remembered is known."""
+    def check_name(self) -> None:
+        """First of all: the name may become part of a path."""
+        if not NAME_PATTERN.match(self.name):
+            raise UsageError(f"--name {self.name!r}: at most 32 lowercase letters, digits and dashes")
+
+    def _check_store(self) -> None:
         if self.store not in ("sqlite", "memory", "etcd"):
             raise UsageError(f"--store {self.store!r}: must be sqlite, memory or etcd")
         if self.store != "etcd":
@@ -169,76 +172,6 @@ class ClusterConfig:
 
 def remember(config: ClusterConfig) -> None:
     remembered.save(config.directory, {name: getattr(config, name) for name in REMEMBERED})
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `up`, `server` and `agent`; a default of None means "not given"."""
-    add = parser.add_argument
-    add("--name", help=f"the cluster's name (default {DEFAULT_NAME})")
-    add("--data-dir", help="where the cluster keeps its data (default /var/lib/pinnace/NAME)")
-    add(
-        "--kubeconfig",
-        help="write only this kubeconfig file instead of merging into $KUBECONFIG or ~/.kube/config",
-    )
-    add("--config", help="a YAML file with these flags as keys")
-    add("--port", type=int, help="API server port (default 6443; 0 picks a free one)")
-    add("--bind-address", help="address the API server listens on (default 0.0.0.0)")
-    add("--nodes", help="real, none (control plane alone) or sim:N (N simulated nodes)")
-    add("--store", help="sqlite (durable, the default), memory or etcd")
-    add("--etcd-servers", help="addresses of an etcd cluster, separated by commas: http://127.0.0.1:2379")
-    add("--etcd-prefix", help="put in front of /registry in every key of etcd (default: nothing)")
-    add("--etcd-cafile", help="the authority that signed etcd's certificates")
-    add("--etcd-certfile", help="client certificate for etcd")
-    add("--etcd-keyfile", help="key of the client certificate for etcd")
-    add("--etcd-user", help="user of etcd, where it asks for a login")
-    add("--etcd-password-file", help="file with that user's password")
-    add(
-        "--wait",
-        dest="wait",
-        action="store_true",
-        default=None,
-        help="return when the node is Ready (default)",
-    )
-    add(
-        "--no-wait",
-        dest="wait",
-        action="store_false",
-        default=None,
-        help="return when the API server answers",
-    )
-    add("--timeout", type=float, help="seconds to wait (default 120)")
-    add("--node-name", help="the node's name (default: the host name)")
-    add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
-    add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
-    add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
-    add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
-    add("--service-cidr", help="service network (default 10.43.0.0/16)")
-    add(
-        "--cluster-dns",
-        dest="dns_ip",
-        help="address of the cluster DNS (default: the tenth of the service network)",
-    )
-    add("--cluster-domain", help="DNS domain (default cluster.local)")
-    add("--controllers", help="controllers to run, as kube-controller-manager's flag: '*,-NAME'")
-    add("--disable-scheduler", action="store_true", default=None)
-    add("--disable-dns", action="store_true", default=None)
-    add("--disable-ingress", action="store_true", default=None)
-    add("--enable-admission-plugins")
-    add("--disable-admission-plugins")
-    add("--authorization-mode")
-    add("--token-auth-file")
-    add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
-    add(
-        "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
-    )
-    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
-    add(
-        "--node-monitor-grace-period",
-        type=float,
-        help="seconds without heartbeat until a node is Unknown (default 50)",
-    )
-    add("--feature-gates", help="NAME=true|false,...: upstream's gates; what this version has is fixed")
-    add("-v", "--verbosity", type=int, help="0 (default) to 4")
 
 
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
@@ -292,10 +225,9 @@ def from_args(args: argparse.Namespace) -> ClusterConfig:
     merged = {**in_file, **given}
     known = {f.name for f in dataclasses.fields(ClusterConfig)}
     config = ClusterConfig(**{key: value for key, value in merged.items() if key in known})
-    config.check()
+    config.check_name()
     _recall(config, set(merged))
     config.check()
-    config.check_store()
     return config
 
 
@@ -307,6 +239,6 @@ def _recall(config: ClusterConfig, given: set[str]) -> None:
         before.pop("dns_ip", None)
     for key in REMEMBERED:
         if key.startswith("etcd_") and config.store != "etcd":
-            continue  # it was told to use another store now
+            continue
         if key in before and key not in given:
             setattr(config, key, before[key])

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pinnace.cluster.config import ClusterConfig, add_flags, from_args, remember
+from pinnace.cluster.config import ClusterConfig, from_args, remember
 from pinnace.cluster.errors import UsageError
+from pinnace.cluster.flags import add_flags
 from pinnace.cluster.launch import server_flags
 
 
@@ -22,7 +23,7 @@ def parsed(directory: Path, *flags: str) -> ClusterConfig:
         (["--store", "etcd"], "say where it is"),
         (["--etcd-servers", "http://a:2379"], "is for --store etcd"),
         (["--store", "etcd", "--etcd-servers", "a:2379"], "must be http"),
-        (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-certfile", __file__], "belong together"),
+        (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-certfile", "/dev/null"], "belong together"),
         (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-user", "x"], "belong together"),
         (["--store", "etcd", "--etcd-servers", "http://a:2379", "--etcd-cafile", "/no/such"], "no such file"),
         (["--store", "zookeeper"], "must be sqlite, memory or etcd"),

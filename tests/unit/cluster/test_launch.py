@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pinnace.cluster import launch as launching
-from pinnace.cluster.config import ClusterConfig, add_flags, from_args
+from pinnace.cluster.config import ClusterConfig, from_args
+from pinnace.cluster.flags import add_flags
 from pinnace.cluster.launch import launch, server_flags
 from pinnace.cluster.state import RunState
 
@@ -16,15 +17,16 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     told = ClusterConfig(
         name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "k"), port=1, bind_address="127.0.0.1",
-        nodes="sim:3", store="etcd", etcd_servers="http://127.0.0.1:2379", etcd_prefix="/x",
-        etcd_cafile=str(tmp_path / "file"), etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"),
-        etcd_user="u", etcd_password_file=str(tmp_path / "file"), node_name="n", kubelet_port=2, http_port=3, https_port=0,
+        nodes="sim:3", store="etcd", node_name="n", kubelet_port=2, http_port=3, https_port=0,
         pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", dns_ip="10.2.0.53", cluster_domain="x.y",
         controllers="*,-deployment", disable_scheduler=True, disable_dns=True, disable_ingress=True,
         enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
         registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
         eviction_hard="memory.available<1Mi", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2,
+        etcd_servers="http://a:2379", etcd_prefix="/x", etcd_cafile=str(tmp_path / "file"),
+        etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"), etcd_user="u",
+        etcd_password_file=str(tmp_path / "file"),
     )  # fmt: skip
     parser = argparse.ArgumentParser()
     add_flags(parser)

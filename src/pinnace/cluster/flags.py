@@ -1,0 +1,75 @@
+"""The flags of `pinnace up` and `pinnace server`; what they mean together is `config`'s."""
+
+import argparse
+
+from pinnace.cluster.config import DEFAULT_NAME
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `up`, `server` and `agent`; a default of None means "not given"."""
+    add = parser.add_argument
+    add("--name", help=f"the cluster's name (default {DEFAULT_NAME})")
+    add("--data-dir", help="where the cluster keeps its data (default /var/lib/pinnace/NAME)")
+    add(
+        "--kubeconfig",
+        help="write only this kubeconfig file instead of merging into $KUBECONFIG or ~/.kube/config",
+    )
+    add("--config", help="a YAML file with these flags as keys")
+    add("--port", type=int, help="API server port (default 6443; 0 picks a free one)")
+    add("--bind-address", help="address the API server listens on (default 0.0.0.0)")
+    add("--nodes", help="real, none (control plane alone) or sim:N (N simulated nodes)")
+    add("--store", help="sqlite (durable, the default), memory or etcd")
+    add("--etcd-servers", help="addresses of an etcd cluster, separated by commas: http://127.0.0.1:2379")
+    add("--etcd-prefix", help="put in front of /registry in every key of etcd (default: nothing)")
+    add("--etcd-cafile", help="the authority that signed etcd's certificates")
+    add("--etcd-certfile", help="client certificate for etcd")
+    add("--etcd-keyfile", help="key of the client certificate for etcd")
+    add("--etcd-user", help="user of etcd, where it asks for a login")
+    add("--etcd-password-file", help="file with that user's password")
+    add(
+        "--wait",
+        dest="wait",
+        action="store_true",
+        default=None,
+        help="return when the node is Ready (default)",
+    )
+    add(
+        "--no-wait",
+        dest="wait",
+        action="store_false",
+        default=None,
+        help="return when the API server answers",
+    )
+    add("--timeout", type=float, help="seconds to wait (default 120)")
+    add("--node-name", help="the node's name (default: the host name)")
+    add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
+    add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
+    add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
+    add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
+    add("--service-cidr", help="service network (default 10.43.0.0/16)")
+    add(
+        "--cluster-dns",
+        dest="dns_ip",
+        help="address of the cluster DNS (default: the tenth of the service network)",
+    )
+    add("--cluster-domain", help="DNS domain (default cluster.local)")
+    add("--controllers", help="controllers to run, as kube-controller-manager's flag: '*,-NAME'")
+    add("--disable-scheduler", action="store_true", default=None)
+    add("--disable-dns", action="store_true", default=None)
+    add("--disable-ingress", action="store_true", default=None)
+    add("--enable-admission-plugins")
+    add("--disable-admission-plugins")
+    add("--authorization-mode")
+    add("--token-auth-file")
+    add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
+    add(
+        "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
+    )
+    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
+    add(
+        "--node-monitor-grace-period",
+        type=float,
+        help="seconds without heartbeat until a node is Unknown (default 50)",
+    )
+    add("--feature-gates", help="NAME=true|false,...: upstream's gates; what this version has is fixed")
+    add("-v", "--verbosity", type=int, help="0 (default) to 4")
