@@ -200,6 +200,13 @@ def test_a_wrong_flag_is_one_sentence(fresh: TestCluster, flag: str, words: str)
     assert not fresh.status()["processes"]
 
 
+def test_a_damaged_file_of_tokens_is_named_with_the_line(fresh: TestCluster) -> None:
+    tokens = fresh.directory / "tokens.csv"
+    tokens.write_text("good,jane,1\nbad,joe\n")
+    refused = fresh.up(f"--token-auth-file={tokens}", check=False)
+    assert refused.stderr.startswith(f"error: --token-auth-file {tokens}: {tokens}:2: need a token, a user name")
+
+
 def test_a_damaged_store_is_named(fresh: TestCluster) -> None:
     fresh.flags = ("--port=0", "--nodes=none")
     (fresh.data / "db").mkdir(parents=True)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 from pinnace.cluster import preflight
@@ -80,12 +81,14 @@ def _echo() -> Callable[[dict[str, Any]], None]:
 
 
 def check_names(config: ClusterConfig) -> None:
-    """Raises UsageError for a controller or admission plugin that is not there.
+    """Raises UsageError for a controller or admission plugin that is not there, and for a damaged file of tokens.
 
     Usually no flag names any: then nothing is imported before the API server is up.
     """
     if config.controllers != "*":
         check_controllers(config)
+    if config.token_auth_file:
+        check_tokens(Path(config.token_auth_file))
     if config.enable_admission_plugins or config.disable_admission_plugins:
         from pinnace.apiserver.admission.catalog import PLUGINS
 
@@ -95,6 +98,15 @@ def check_names(config: ClusterConfig) -> None:
                     raise UsageError(
                         f"--{flag.replace('_', '-')}: admission plugin {name!r} is not there; there are {', '.join(sorted(PLUGINS))}"
                     )
+
+
+def check_tokens(path: Path) -> None:
+    from pinnace.apiserver.authn.static_tokens import StaticTokens
+
+    try:
+        StaticTokens.load(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--token-auth-file {path}: {error}") from None
 
 
 def check_controllers(config: ClusterConfig) -> None:
