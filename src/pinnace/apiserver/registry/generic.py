@@ -131,7 +131,9 @@ class Registry(RegistryBase):
             if not isinstance(new, dict):
                 raise errors.BadRequest("the patch does not result in an object")
             check_metadata_types(new)
-            if not new["metadata"].get("name"):  # the URL's name must not stand in for one that was patched away
+            if not new["metadata"].get(
+                "name"
+            ):  # the URL's name must not stand in for one that was patched away
                 row = self.row
                 raise errors.invalid(row.kind, name, immutable("metadata.name", "", name), row.gvr.group)
             field_validation.check(self.row, self.schema, new, ctx)
