@@ -14,7 +14,7 @@ def validate(selector: Mapping[str, Any] | None, path: str) -> list[Cause]:
         return []
     found = metadata.validate_labels(selector.get("matchLabels"), f"{path}.matchLabels")
     for index, expression in enumerate(selector.get("matchExpressions") or ()):
-        found += _validate_expression(expression, f"{path}.matchExpressions[{index}]")
+        found += _validate_expression(expression or {}, f"{path}.matchExpressions[{index}]")
     return found
 
 

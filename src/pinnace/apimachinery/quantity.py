@@ -16,7 +16,8 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 _DECIMAL_NAMES = {power: suffix for suffix, power in _DECIMAL.items()}
 _NANO = Decimal("1e-9")
 _EXACT = Context(prec=80)
-_LARGEST = Decimal(2**63 - 1)
+_LARGEST_BINARY = Decimal(2**63 - 1)
+_MOST_DIGITS = 60
 
 ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
@@ -37,7 +38,10 @@ def parse(text: str | int | float) -> Decimal:
         if abs(power) > 40:
             raise ValueError(ERROR)
         value = number.scaleb(power, _EXACT)
-    value = max(-_LARGEST, min(_LARGEST, value))  # upstream caps, too
+    if suffix in _BINARY:
+        value = max(-_LARGEST_BINARY, min(_LARGEST_BINARY, value))  # upstream caps these only
+    elif value.adjusted() > _MOST_DIGITS:
+        raise ValueError(ERROR)  # upstream computes with any number of digits
     needs_rounding = value != value.quantize(_NANO, context=_EXACT)
     return value.quantize(_NANO, rounding=ROUND_UP, context=_EXACT) if needs_rounding else value
 

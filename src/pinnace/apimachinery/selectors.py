@@ -154,12 +154,10 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
         for key, value in (selector.get("matchLabels") or {}).items()
     ]
     for expression in selector.get("matchExpressions") or ():
-        operator = expression.get("operator")
-        if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+        key, operator = (expression or {}).get("key"), (expression or {}).get("operator")
+        if not key or operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
             raise SelectorError(f"{operator!r} is not a valid label selector operator")
-        requirements.append(
-            Requirement(expression["key"], operator, frozenset(expression.get("values") or ()))
-        )
+        requirements.append(Requirement(key, operator, frozenset(expression.get("values") or ())))
     return Selector(tuple(requirements))
 
 

@@ -27,7 +27,7 @@ class RoleStrategy(Strategy):
 
     def _validate_rules(self, obj: Object) -> Iterator[Cause]:
         for index, rule in enumerate(obj.get("rules") or ()):
-            yield from _validate_rule(rule, self.namespaced, f"rules[{index}]")
+            yield from _validate_rule(rule or {}, self.namespaced, f"rules[{index}]")
         aggregation = obj.get("aggregationRule")
         if aggregation is None:
             return

@@ -76,7 +76,7 @@ def _check_types(asked: Object) -> None:
 async def _binding(registries: Registries, namespace: str, account: str, reference: Any) -> Binding | None:
     if not reference:
         return None
-    if not isinstance(reference, dict):
+    if not isinstance(reference, dict) or not all(isinstance(value, str) for value in reference.values()):
         raise errors.BadRequest(
             "json: cannot unmarshal into Go struct field TokenRequestSpec.spec.boundObjectRef"
         )
