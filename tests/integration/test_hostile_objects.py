@@ -67,3 +67,12 @@ async def test_resource_versions_that_are_no_numbers(api_server: ApiServerInProc
             "GET", "/api/v1/namespaces/default/pods", query={"resourceVersion": version}
         )
     assert refused.value.code == 400
+
+
+async def test_a_scale_whose_spec_is_no_object(api_server: ApiServerInProcess) -> None:
+    client = api_server.rest_client()
+    await client.raw("POST", f"{APPS}/replicasets", body=replica_set())
+    scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "r"}, "spec": "many"}
+    with pytest.raises(StatusError) as refused:
+        await client.raw("PUT", f"{APPS}/replicasets/r/scale", body=scale)
+    assert refused.value.code == 400

@@ -36,7 +36,10 @@ def scale_of(obj: Object) -> Object:
 
 def _scaled(obj: Object, scale: Object) -> Object:
     """A copy of the workload with the replicas and the resourceVersion of the Scale."""
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    spec = scale.get("spec") or {}
+    if not isinstance(spec, dict):
+        raise errors.BadRequest("json: cannot unmarshal into Go struct field Scale.spec of type v1.ScaleSpec")
+    replicas = spec.get("replicas", 0)
     name = obj["metadata"]["name"]
     if isinstance(replicas, bool) or not isinstance(replicas, int):
         raise errors.BadRequest(
