@@ -204,7 +204,9 @@ def test_a_damaged_file_of_tokens_is_named_with_the_line(fresh: TestCluster) -> 
     tokens = fresh.directory / "tokens.csv"
     tokens.write_text("good,jane,1\nbad,joe\n")
     refused = fresh.up(f"--token-auth-file={tokens}", check=False)
-    assert refused.stderr.startswith(f"error: --token-auth-file {tokens}: {tokens}:2: need a token, a user name")
+    assert refused.stderr.startswith(
+        f"error: --token-auth-file {tokens}: {tokens}:2: need a token, a user name"
+    )
 
 
 def test_a_damaged_store_is_named(fresh: TestCluster) -> None:
