@@ -211,8 +211,12 @@ async def test_requests_reach_the_service_that_the_rules_name(running: tuple[Fak
     assert (await got("x.y.b.test", "/"))[0] == 404
     assert (await got("unknown.test", "/"))[0] == 404
     assert (await got("a.test", "/gone"))[0] == 503
-    served = await client.get(INGRESSES, "web", "shop")
-    assert served["status"]["loadBalancer"]["ingress"] == [{"ip": "192.0.2.1"}]
+
+    async def told() -> bool:
+        served = await client.get(INGRESSES, "web", "shop")
+        return served.get("status") == {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+
+    await eventually(told)  # the status is written after the rules are served
 
 
 def test_certificates_are_shown_for_the_hosts_that_name_them() -> None:
