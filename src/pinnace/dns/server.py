@@ -26,6 +26,7 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 UPSTREAM_SECONDS = 2.0
 CACHE_ENTRIES = 10_000
 CACHE_SECONDS = 30.0
+PORT_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +73,33 @@ class DnsServer:
         await self._listening.wait()
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(self), local_addr=(self._config.address, self._config.port)
-        )
-        self.port = transport.get_extra_info("sockname")[1]
+        transport, server = await self._bind()
         try:
-            server = await asyncio.start_server(self._serve_tcp, self._config.address, self.port)
             async with server, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._informers.run())
                 await self._informers.wait_synced()
                 self._listening.set()
         finally:
             transport.close()
+
+    async def _bind(self) -> tuple[asyncio.BaseTransport, asyncio.Server]:
+        """UDP and TCP on one port; any port that is free in both when the configuration leaves the choice."""
+        loop = asyncio.get_running_loop()
+        attempts = 1 if self._config.port else PORT_ATTEMPTS
+        for attempt in range(1, attempts + 1):
+            server = await asyncio.start_server(self._serve_tcp, self._config.address, self._config.port)
+            self.port = server.sockets[0].getsockname()[1]
+            try:
+                transport, _ = await loop.create_datagram_endpoint(
+                    lambda: _Datagrams(self), local_addr=(self._config.address, self.port)
+                )
+            except OSError:
+                server.close()
+                if attempt == attempts:
+                    raise
+                continue
+            return transport, server
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -52,7 +52,9 @@ async def server() -> AsyncIterator[DnsServer]:
     )
     dns = DnsServer(client, RealClock(), DnsConfig("127.0.0.1", 0, upstreams=("127.0.0.1:1",)))
     task = asyncio.create_task(dns.run())
-    await dns.listening()
+    ready = asyncio.create_task(dns.listening())
+    await asyncio.wait({task, ready}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    assert ready.done(), "the name server did not start"
     dns.fake = client  # type: ignore[attr-defined]
     yield dns
     task.cancel()

@@ -20,7 +20,7 @@ from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.cri.runtime import ContainerState, ContainerStats, ContainerStatus, CriError
 from pinnace.kubelet.stats.cgroups import CgroupFiles
 from pinnace.kubelet.stats.proc import Proc, disk_usage, filesystem
-from pinnace.kubelet.stats.rates import with_rates
+from pinnace.kubelet.stats.rates import has_newcomers, with_rates
 from pinnace.kubelet.stats.usage import ContainerUsage, Filesystem, Memory, Network, PodUsage, Sample, Usage
 
 FRESH_SECONDS, OLD_SECONDS, APART_SECONDS = 2.0, 60.0, 0.5
@@ -65,13 +65,25 @@ class StatsProvider:
         """Usage with rates where two samples know them."""
         async with self._measuring:
             last, now = self._last, self._clock.monotonic()
-            if last is not None and now - last.monotonic < FRESH_SECONDS:
+            if last is not None and now - last.monotonic < FRESH_SECONDS and self._knows_all(last):
                 return last
-            if last is None or now - last.monotonic > OLD_SECONDS:
-                last = await self._measure()
+            new = await self._measure()
+            if last is None or now - last.monotonic > OLD_SECONDS or has_newcomers(last, new):
+                last = new
                 await self._clock.sleep(APART_SECONDS)
-            self._last = with_rates(last, await self._measure())
+                new = await self._measure()
+            self._last = with_rates(last, new)
             return self._last
+
+    def _knows_all(self, sample: Sample) -> bool:
+        """Whether no container was started since: a pod that just started must not be missing from `kubectl top`."""
+        known = {container.id for pod in sample.pods for container in pod.containers}
+        return all(
+            container.id in known
+            for pod in self._host.pods
+            for container in self._host.containers(meta.uid(pod))
+            if container.state == ContainerState.RUNNING
+        )
 
     async def quick_sample(self) -> Sample:
         """Without waiting for rates: for eviction and metrics, which only want totals."""

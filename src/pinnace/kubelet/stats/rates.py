@@ -27,6 +27,12 @@ def with_rates(before: Sample, after: Sample) -> Sample:
     )
 
 
+def has_newcomers(before: Sample, after: Sample) -> bool:
+    """Whether some container has no rate yet, because the first sample did not know it."""
+    known = {container.id for pod in before.pods for container in pod.containers}
+    return any(container.id not in known for pod in after.pods for container in pod.containers)
+
+
 def _container(old: ContainerUsage | None, new: ContainerUsage, seconds: float) -> ContainerUsage:
     return new if old is None else replace(new, usage=_rate(old.usage, new.usage, seconds))
 
