@@ -78,12 +78,7 @@ class StatsProvider:
     def _knows_all(self, sample: Sample) -> bool:
         """Whether no container was started since: a pod that just started must not be missing from `kubectl top`."""
         known = {container.id for pod in sample.pods for container in pod.containers}
-        return all(
-            container.id in known
-            for pod in self._host.pods
-            for container in self._host.containers(meta.uid(pod))
-            if container.state == ContainerState.RUNNING
-        )
+        return all(container.id in known for pod in self._host.pods for container in self._running(pod))
 
     async def quick_sample(self) -> Sample:
         """Without waiting for rates: for eviction and metrics, which only want totals."""

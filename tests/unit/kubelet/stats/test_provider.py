@@ -61,8 +61,8 @@ def world(tmp_path: Path) -> World:
 
 async def test_the_first_answer_has_rates_already(world: World) -> None:
     sample = await world.passing(world.stats.sample())
-    assert sample.pods[0].usage.cpu_nanocores == SECOND // 2
-    assert sample.pods[0].containers[0].usage.cpu_nanocores == SECOND // 4
+    assert sample.pods[0].usage.cpu_nanocores == pytest.approx(SECOND // 2, rel=1e-6)
+    assert sample.pods[0].containers[0].usage.cpu_nanocores == pytest.approx(SECOND // 4, rel=1e-6)
 
 
 async def test_a_fresh_sample_is_not_measured_again(world: World) -> None:
@@ -70,6 +70,15 @@ async def test_a_fresh_sample_is_not_measured_again(world: World) -> None:
     reads = world.groups.reads
     assert await world.passing(world.stats.sample()) is first
     assert world.groups.reads == reads
+
+
+async def test_a_pod_that_started_since_the_last_sample_has_rates_too(world: World) -> None:
+    await world.passing(world.stats.sample())
+    world.host.add("late", "c")
+    sample = await world.passing(world.stats.sample())
+    assert {len(pod.containers) for pod in sample.pods} == {1}
+    rates = [pod.containers[0].usage.cpu_nanocores for pod in sample.pods]
+    assert rates == pytest.approx([SECOND // 4] * 2, rel=1e-6)
 
 
 async def test_without_questions_nothing_is_measured(world: World) -> None:
@@ -94,7 +103,7 @@ async def test_the_summary_has_upstreams_names(world: World) -> None:
     assert node["fs"]["capacityBytes"] > 0
     assert node["runtime"]["imageFs"]["usedBytes"] == 5000
     assert pod["podRef"] == {"name": "web", "namespace": "default", "uid": "uid-web"}
-    assert pod["cpu"]["usageNanoCores"] == SECOND // 2
+    assert pod["cpu"]["usageNanoCores"] == pytest.approx(SECOND // 2, rel=1e-6)
     assert pod["containers"][0]["rootfs"]["usedBytes"] == 77
     assert pod["containers"][0]["memory"]["workingSetBytes"] == 1500
     assert pod["volume"][0]["name"] == "v"
