@@ -13,6 +13,7 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 V1_CONTROLLERS = ("cpu", "memory", "pids")
+HYBRID = "unified"
 
 
 class Hierarchy(Protocol):
@@ -104,7 +105,8 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
             )
             v1.update({name[5:]: point for name in options.split(",") if name.startswith("name=")})
     if "memory" in v1 and "cpu" in v1:
-        return CgroupV1(v1)
+        # The runtime makes its groups in a hybrid's empty v2 tree too, so that is cleaned with the rest.
+        return CgroupV1(v1 if v2 is None else {**v1, HYBRID: v2})
     if v2 is not None:
         return CgroupV2(v2)
     raise RuntimeError("no control groups are mounted: mount cgroup2 on /sys/fs/cgroup")
