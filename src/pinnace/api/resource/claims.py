@@ -67,10 +67,11 @@ def _validate_status(new: Object, old: Object) -> Found:
     )
     if reserved and allocation is None:
         yield fields.forbidden("status.reservedFor", "may not be specified when `allocated` is not set")
-    elif reserved and "deletionTimestamp" in new["metadata"]:
-        if any(consumer not in (before.get("reservedFor") or ()) for consumer in reserved):
-            why = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
-            yield fields.forbidden("status.reservedFor", why)
+    elif "deletionTimestamp" in new["metadata"] and any(
+        consumer not in (before.get("reservedFor") or ()) for consumer in reserved or ()
+    ):
+        why = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
+        yield fields.forbidden("status.reservedFor", why)
     if allocation is not None and before.get("allocation") is not None:
         yield from fields.immutable("status.allocation", allocation, before["allocation"])
     elif allocation is not None:
