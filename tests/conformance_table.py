@@ -60,7 +60,10 @@ def _marked_functions(tree: ast.AST) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.conformance":
+                if (
+                    isinstance(decorator, ast.Call)
+                    and ast.unparse(decorator.func) == "pytest.mark.conformance"
+                ):
                     yield from ((node.name, ast.literal_eval(argument)) for argument in decorator.args)
 
 
@@ -70,7 +73,7 @@ def page() -> str:
     lines = [
         "# Upstream's conformance suite, behaviour by behaviour",
         "",
-        "Made by `./dev conformance` from `suite.tsv` and the tests' markers; do not edit. \"pass\": a test of ours states the behaviour and",
+        'Made by `./dev conformance` from `suite.tsv` and the tests\' markers; do not edit. "pass": a test of ours states the behaviour and',
         'runs in `./dev test`. "partial": the note says what that test leaves out. "missing": no test of ours yet, whatever the code does.',
         "Upstream's own test programs need Go and images from a registry; they have not been run here.",
         "",
