@@ -82,7 +82,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "CSINode": {
         "spec": {
             "drivers": [
-                {"name": "d.example.com", "nodeID": "n", "topologyKeys": ["zone"], "allocatable": {"count": 3}}
+                {
+                    "name": "d.example.com",
+                    "nodeID": "n",
+                    "topologyKeys": ["zone"],
+                    "allocatable": {"count": 3},
+                }
             ]
         }
     },

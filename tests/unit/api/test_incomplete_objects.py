@@ -117,7 +117,12 @@ BODIES = {
 
 
 def example(row):
-    own = {"name": kind_examples.NAMES.get(row.kind, "x"), "labels": {"a": "b"}, "annotations": {"c": "d"}, "resourceVersion": "1"}
+    own = {
+        "name": kind_examples.NAMES.get(row.kind, "x"),
+        "labels": {"a": "b"},
+        "annotations": {"c": "d"},
+        "resourceVersion": "1",
+    }
     if row.namespaced:
         own["namespace"] = "default"
     own["ownerReferences"] = [

@@ -34,7 +34,10 @@ BODIES = {
 
 
 def example(resource):
-    metadata = {"name": kind_examples.NAMES.get(resource.kind, "x"), **({"namespace": "default"} if resource.namespaced else {})}
+    metadata = {
+        "name": kind_examples.NAMES.get(resource.kind, "x"),
+        **({"namespace": "default"} if resource.namespaced else {}),
+    }
     body = meta.mutable_copy(BODIES.get(resource.kind, {}))
     return {"apiVersion": resource.gvr.api_version, "kind": resource.kind, "metadata": metadata, **body}
 

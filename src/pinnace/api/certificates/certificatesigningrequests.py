@@ -165,9 +165,7 @@ def _validate_conditions(obj: Object) -> Iterator[Cause]:
 def _validate_lasting(new: Object, old: Object, *, may_decide: bool) -> Iterator[Cause]:
     """Decisions and failures stay; each kind has its own way in."""
     for kind in _LASTING:
-        after, before = (
-            [one for one in _conditions(obj) if one.get("type") == kind] for obj in (new, old)
-        )
+        after, before = ([one for one in _conditions(obj) if one.get("type") == kind] for obj in (new, old))
         if len(after) < len(before):
             why = f"updates may not remove a condition of type {fields.text(kind)}"
             yield fields.forbidden("status.conditions", why)

@@ -109,8 +109,14 @@ def is_approved(csr: Object) -> bool:
     return has_condition(csr, APPROVED) and not has_condition(csr, DENIED)
 
 
-_CLIENT_USAGES = ({"digital signature", "key encipherment", "client auth"}, {"digital signature", "client auth"})
-_SERVING_USAGES = ({"digital signature", "key encipherment", "server auth"}, {"digital signature", "server auth"})
+_CLIENT_USAGES = (
+    {"digital signature", "key encipherment", "client auth"},
+    {"digital signature", "client auth"},
+)
+_SERVING_USAGES = (
+    {"digital signature", "key encipherment", "server auth"},
+    {"digital signature", "server auth"},
+)
 
 
 def wrong_for_kubelet_client(wanted: Wanted, asked: set[str]) -> str:
@@ -142,7 +148,6 @@ def wrong_for_kubelet_serving(wanted: Wanted, asked: set[str]) -> str:
     if not wanted.common_name.startswith(NODE_PREFIX):
         return f"subject common name does not begin with {NODE_PREFIX}"
     return "" if asked in _SERVING_USAGES else "usages did not match expected: server auth"
-
 
 
 def wrong_for_client(asked: set[str]) -> str:

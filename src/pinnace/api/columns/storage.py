@@ -171,7 +171,9 @@ VOLUME_ATTRIBUTES_CLASSES = TableDef(
 CSI_DRIVERS = TableDef(
     (
         NAME,
-        Column("AttachRequired", "boolean", description="Whether volumes are attached before they are mounted."),
+        Column(
+            "AttachRequired", "boolean", description="Whether volumes are attached before they are mounted."
+        ),
         Column("PodInfoOnMount", "boolean", description="Whether the driver is told about the pod."),
         Column("StorageCapacity", "boolean", description="Whether the scheduler looks at the capacity left."),
         Column("TokenRequests", description="Audiences of the tokens that it gets."),

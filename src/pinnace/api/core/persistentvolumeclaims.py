@@ -107,7 +107,10 @@ def _validate_sources(spec: Mapping[str, Any], path: str) -> Iterator[Cause]:
     if reference.get("namespace"):
         why = "may not be specified when dataSourceRef.namespace is specified"
         yield fields.invalid(path, f"{path}.dataSource", why)
-    elif {**source, "apiGroup": source.get("apiGroup")} != {**reference, "apiGroup": reference.get("apiGroup")}:
+    elif {**source, "apiGroup": source.get("apiGroup")} != {
+        **reference,
+        "apiGroup": reference.get("apiGroup"),
+    }:
         yield fields.invalid(path, f"{path}.dataSource", "must match dataSourceRef")
 
 
@@ -138,7 +141,9 @@ def _validate_change(new: Object, old: Object) -> Iterator[Cause]:
         given = (new["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
         upgraded = given is None and after.get("storageClassName") == kept
         if given != kept and not upgraded:
-            yield fields.invalid(fields.key("metadata.annotations", CLASS_ANNOTATION), given, fields.IMMUTABLE)
+            yield fields.invalid(
+                fields.key("metadata.annotations", CLASS_ANNOTATION), given, fields.IMMUTABLE
+            )
     wanted, had = _requested(after), _requested(before)
     if wanted is not None and had is not None and quantity.parse(wanted) < quantity.parse(had):
         given = ((old.get("status") or {}).get("capacity") or {}).get("storage", "0")

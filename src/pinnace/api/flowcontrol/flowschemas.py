@@ -118,7 +118,9 @@ def _validate_verbs(rule: Mapping[str, Any], path: str) -> Iterator[Cause]:
         yield fields.not_supported(f"{path}.verbs", verbs, VERBS)
 
 
-def _validate_listed(rule: Mapping[str, Any], field: str, missing: str, what: str, path: str) -> Iterator[Cause]:
+def _validate_listed(
+    rule: Mapping[str, Any], field: str, missing: str, what: str, path: str
+) -> Iterator[Cause]:
     listed = rule.get(field) or []
     if not listed:
         yield fields.required(f"{path}.{field}", missing)

@@ -123,4 +123,8 @@ def _validate_queuing(queuing: Mapping[str, Any], path: str) -> Iterator[Cause]:
 
 def required_bits(deck: int, hand: int) -> int:
     """Bits of a hash that are needed to deal a hand of different cards from a deck."""
-    return math.ceil(sum(math.log2(deck - dealt) for dealt in range(min(hand, MAX_HASH_BITS * 2)))) if deck > 1 else 0
+    return (
+        math.ceil(sum(math.log2(deck - dealt) for dealt in range(min(hand, MAX_HASH_BITS * 2))))
+        if deck > 1
+        else 0
+    )

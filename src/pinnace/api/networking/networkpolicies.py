@@ -74,7 +74,9 @@ def _validate_port(port: Mapping[str, Any], path: str) -> Iterator[Cause]:
 
 
 def _validate_peer(peer: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    given = [field for field in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(field) is not None]
+    given = [
+        field for field in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(field) is not None
+    ]
     for field in given:
         if field == "ipBlock":
             yield from _validate_block(peer["ipBlock"], f"{path}.ipBlock")

@@ -9,7 +9,9 @@ from pinnace.api.resource.device_rules import Found
 
 MAX_REQUESTS, MAX_CONSTRAINTS, MAX_ALTERNATIVES = 32, 32, 8
 MODES = ("All", "ExactCount")
-NOT_A_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+NOT_A_REQUEST = (
+    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+)
 RequestNames = Mapping[str, set[str]]
 Spec = Mapping[str, Any]
 
@@ -48,20 +50,34 @@ def validate_spec(spec: Spec, path: str) -> Found:
     devices, path = spec.get("devices") or {}, f"{path}.devices"
     known = request_names(spec)
     yield from rules.each_once(
-        devices.get("requests"), MAX_REQUESTS, _request, f"{path}.requests", lambda request: request.get("name")
+        devices.get("requests"),
+        MAX_REQUESTS,
+        _request,
+        f"{path}.requests",
+        lambda request: request.get("name"),
     )
     yield from rules.each(
-        devices.get("constraints"), MAX_CONSTRAINTS, lambda one, at: _constraint(one, at, known), f"{path}.constraints"
+        devices.get("constraints"),
+        MAX_CONSTRAINTS,
+        lambda one, at: _constraint(one, at, known),
+        f"{path}.constraints",
     )
     yield from rules.each(
-        devices.get("config"), rules.MAX_CONFIGS, lambda one, at: configuration(one, at, known), f"{path}.config"
+        devices.get("config"),
+        rules.MAX_CONFIGS,
+        lambda one, at: configuration(one, at, known),
+        f"{path}.config",
     )
 
 
 def configuration(config: Spec, path: str, known: RequestNames) -> Found:
     """Parameters for a driver, for all requests or some of them."""
     yield from rules.each_once(
-        config.get("requests"), MAX_REQUESTS, lambda one, at: request_reference(one, at, known), f"{path}.requests", str
+        config.get("requests"),
+        MAX_REQUESTS,
+        lambda one, at: request_reference(one, at, known),
+        f"{path}.requests",
+        str,
     )
     yield from rules.configuration(config, path)
 
@@ -89,7 +105,11 @@ def _request(request: Spec, path: str) -> Found:
         yield from _asked(exactly, f"{path}.exactly")
     else:
         yield from rules.each_once(
-            alternatives, MAX_ALTERNATIVES, _alternative, f"{path}.firstAvailable", lambda one: one.get("name")
+            alternatives,
+            MAX_ALTERNATIVES,
+            _alternative,
+            f"{path}.firstAvailable",
+            lambda one: one.get("name"),
         )
 
 
@@ -121,5 +141,7 @@ def _constraint(constraint: Spec, path: str, known: RequestNames) -> Found:
     elif distinct is not None:
         yield from rules.fully_qualified_name(distinct, f"{path}.distinctAttribute")
     else:
-        why = 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+        why = (
+            'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+        )
         yield fields.required(path, why)

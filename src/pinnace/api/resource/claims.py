@@ -29,7 +29,9 @@ class ResourceClaimStrategy(Strategy):
         return super().validate(obj) + list(claim_rules.validate_spec(obj["spec"], "spec"))
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_update(new, old) + fields.immutable("spec", new["spec"], old.get("spec") or {})
+        return super().validate_update(new, old) + fields.immutable(
+            "spec", new["spec"], old.get("spec") or {}
+        )
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(_validate_status(new, old))
@@ -46,7 +48,9 @@ class ResourceClaimTemplateStrategy(Strategy):
         return found + list(claim_rules.validate_spec(obj["spec"]["spec"], "spec.spec"))
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_update(new, old) + fields.immutable("spec", new["spec"], old.get("spec") or {})
+        return super().validate_update(new, old) + fields.immutable(
+            "spec", new["spec"], old.get("spec") or {}
+        )
 
 
 def _device(part: Part) -> tuple[Any, ...]:
@@ -63,7 +67,11 @@ def _validate_status(new: Object, old: Object) -> Found:
     results = ((allocation or {}).get("devices") or {}).get("results") or ()
     allocated = {_device(result) for result in results}
     yield from rules.each_once(
-        status.get("devices"), 1 << 30, lambda one, at: _device_status(one, at, allocated), "status.devices", _device
+        status.get("devices"),
+        1 << 30,
+        lambda one, at: _device_status(one, at, allocated),
+        "status.devices",
+        _device,
     )
     if reserved and allocation is None:
         yield fields.forbidden("status.reservedFor", "may not be specified when `allocated` is not set")
@@ -90,7 +98,10 @@ def _validate_allocation(allocation: Part, known: claim_rules.RequestNames) -> F
         devices.get("results"), MAX_RESULTS, lambda one, at: _result(one, at, known), f"{path}.results"
     )
     yield from rules.each(
-        devices.get("config"), 2 * rules.MAX_CONFIGS, lambda one, at: _config(one, at, known), f"{path}.config"
+        devices.get("config"),
+        2 * rules.MAX_CONFIGS,
+        lambda one, at: _config(one, at, known),
+        f"{path}.config",
     )
     if allocation.get("nodeSelector") is not None:
         yield from validate_node_selector(allocation["nodeSelector"], "status.allocation.nodeSelector")

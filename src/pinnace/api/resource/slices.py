@@ -114,7 +114,9 @@ def _validate_place(spec: Part) -> Found:
         yield fields.required("spec", f"exactly one of {listed} is required")
     elif len(chosen) > 1:
         shown = "{" + ", ".join(f"`{field}`" for field in chosen) + "}"
-        yield fields.invalid("spec", shown, f"exactly one of {listed} is required, but multiple fields are set")
+        yield fields.invalid(
+            "spec", shown, f"exactly one of {listed} is required, but multiple fields are set"
+        )
 
 
 def _validate_device(device: Part, path: str, per_device: bool) -> Found:

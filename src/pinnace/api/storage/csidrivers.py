@@ -59,9 +59,7 @@ def _validate_spec(spec: Mapping[str, Any]) -> Iterator[Cause]:
         yield fields.invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, why)
     if spec.get("serviceAccountTokenInSecrets") is not None and not spec.get("tokenRequests"):
         why = "tokenRequests must be configured when serviceAccountTokenInSecrets is set"
-        yield fields.invalid(
-            "spec.serviceAccountTokenInSecrets", spec["serviceAccountTokenInSecrets"], why
-        )
+        yield fields.invalid("spec.serviceAccountTokenInSecrets", spec["serviceAccountTokenInSecrets"], why)
 
 
 def _validate_tokens(spec: Mapping[str, Any]) -> Iterator[Cause]:

@@ -29,7 +29,9 @@ class VolumeAttachmentStrategy(Strategy):
         return super().validate(obj) + list(_validate_spec(obj["spec"]))
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_update(new, old) + fields.immutable("spec", new["spec"], old.get("spec") or {})
+        return super().validate_update(new, old) + fields.immutable(
+            "spec", new["spec"], old.get("spec") or {}
+        )
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(_validate_status(new.get("status") or {}))
