@@ -97,10 +97,10 @@ def _validate_limited(limited: Mapping[str, Any]) -> Iterator[Cause]:
     elif kind == "Reject" and queuing is not None:
         why = "must be nil if limited.limitResponse.type is not Limited"
         yield fields.forbidden(f"{path}.queuing", why)
-    elif kind == "Queue" and queuing is None:
+    elif queuing is None and kind == "Queue":
         why = "must not be empty if limited.limitResponse.type is Limited"
         yield fields.required(f"{path}.queuing", why)
-    elif kind == "Queue":
+    elif queuing is not None:
         yield from _validate_queuing(queuing, f"{path}.queuing")
 
 
