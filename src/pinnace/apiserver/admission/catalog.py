@@ -13,6 +13,9 @@ PLUGINS: dict[str, tuple[str, bool]] = {
     "TaintNodesByCondition": ("taint_nodes_by_condition:TaintNodesByCondition", True),
     "Priority": ("priority:Priority", True),
     "DefaultTolerationSeconds": ("default_toleration_seconds:DefaultTolerationSeconds", True),
+    "CertificateApproval": ("certificates:CertificateApproval", True),
+    "CertificateSigning": ("certificates:CertificateSigning", True),
+    "CertificateSubjectRestriction": ("certificates:CertificateSubjectRestriction", True),
     "DefaultIngressClass": ("default_ingress_class:DefaultIngressClass", True),
     "NodeRestriction": ("node_restriction:NodeRestriction", False),
 }
