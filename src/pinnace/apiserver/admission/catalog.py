@@ -18,6 +18,8 @@ PLUGINS: dict[str, tuple[str, bool]] = {
     "CertificateSubjectRestriction": ("certificates:CertificateSubjectRestriction", True),
     "DefaultIngressClass": ("default_ingress_class:DefaultIngressClass", True),
     "NodeRestriction": ("node_restriction:NodeRestriction", False),
+    "MutatingAdmissionWebhook": ("mutating_admission_webhook:MutatingAdmissionWebhook", True),
+    "ValidatingAdmissionWebhook": ("validating_admission_webhook:ValidatingAdmissionWebhook", True),
 }
 
 
