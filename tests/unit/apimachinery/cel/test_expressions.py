@@ -330,9 +330,9 @@ def test_a_call_ends_when_it_costs_too_much() -> None:
 
 
 def test_a_budget_is_shared_by_evaluations() -> None:
-    program, budget = ENV.compile("[1, 2, 3].all(i, i > 0)"), Budget(50)
+    program, budget = ENV.compile("[1, 2, 3].all(i, i > 0)"), Budget(35)
     program.evaluate(VALUES, budget)
-    spent = 50 - budget.remaining
+    spent = 35 - budget.remaining
     assert 10 < spent < 30
     program.evaluate(VALUES, budget)
     with pytest.raises(BudgetExceeded):
