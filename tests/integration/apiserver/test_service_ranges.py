@@ -55,7 +55,12 @@ async def test_every_address_of_a_service_is_an_object(local_client: LocalClient
         "ipaddress.kubernetes.io/ip-family": "IPv4",
         "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
     }
-    assert kept["spec"]["parentRef"] == {"group": "", "resource": "services", "namespace": "default", "name": "a"}
+    assert kept["spec"]["parentRef"] == {
+        "group": "",
+        "resource": "services",
+        "namespace": "default",
+        "name": "a",
+    }
     await local_client.delete(r.SERVICES, "a", "default")
     assert await addresses(local_client) == {"10.43.0.1": "kubernetes"}
 
@@ -68,7 +73,9 @@ async def test_a_refused_or_dry_write_leaves_no_object(local_client: LocalClient
     dry = await local_client.create(r.SERVICES, service("b"), dry_run=True)
     assert dry["spec"]["clusterIP"].startswith("10.43.")
     with pytest.raises(errors.Invalid, match="provided port is not in the valid range"):
-        await local_client.create(r.SERVICES, service("c", type="NodePort", ports=[{"port": 1, "nodePort": 9}]))
+        await local_client.create(
+            r.SERVICES, service("c", type="NodePort", ports=[{"port": 1, "nodePort": 9}])
+        )
     assert await addresses(local_client) == before
 
 
@@ -78,7 +85,7 @@ async def test_an_address_that_somebody_else_has_is_not_given(local_client: Loca
     await local_client.create(r.IP_ADDRESSES, {**taken, "spec": {"parentRef": parent}})
     with pytest.raises(errors.Invalid) as refused:
         await local_client.create(r.SERVICES, service("a", clusterIP="10.43.7.7"))
-    assert 'failed to allocate IP 10.43.7.7: provided IP is already allocated' in str(refused.value)
+    assert "failed to allocate IP 10.43.7.7: provided IP is already allocated" in str(refused.value)
     with pytest.raises(errors.Invalid) as outside:
         await local_client.create(r.SERVICES, service("a", clusterIP="192.168.77.1"))
     assert "the provided IP (192.168.77.1) is not in the valid range. The range of valid IPs is 10.43.0.0/16" in str(outside.value)  # fmt: skip
@@ -119,7 +126,9 @@ async def test_a_range_in_use_stays_until_its_last_service_is_gone(api_server: A
 
         async def gone() -> bool:
             await clock.advance(1)
-            return all(c["metadata"]["name"] != "second" for c in (await client.list(r.SERVICE_CIDRS))["items"])
+            return all(
+                c["metadata"]["name"] != "second" for c in (await client.list(r.SERVICE_CIDRS))["items"]
+            )
 
         await eventually(gone)
     finally:
@@ -154,7 +163,9 @@ async def test_the_default_range_follows_the_flag_into_dual_stack(tmp_path: Path
     for name, flag in (("a", "10.43.0.0/16"), ("b", "10.43.0.0/16,fd00:43::/112"), ("c", "10.99.0.0/16")):
         async with ApiServerInProcess(tmp_path / name, backend=backend, service_cidr=flag) as api:
             stored = await api.local_client().get(r.SERVICE_CIDRS, "kubernetes")
-        assert stored["spec"]["cidrs"] == (["10.43.0.0/16"] if name == "a" else ["10.43.0.0/16", "fd00:43::/112"])
+        assert stored["spec"]["cidrs"] == (
+            ["10.43.0.0/16"] if name == "a" else ["10.43.0.0/16", "fd00:43::/112"]
+        )
 
 
 async def test_a_dual_stack_service_has_an_address_of_each_family(tmp_path: Path) -> None:
@@ -162,7 +173,9 @@ async def test_a_dual_stack_service_has_an_address_of_each_family(tmp_path: Path
         client = api.local_client()
         single = await client.create(r.SERVICES, service("a"))
         assert single["spec"]["ipFamilies"] == ["IPv4"]
-        wider = await client.patch(r.SERVICES, "a", {"spec": {"ipFamilyPolicy": "PreferDualStack"}}, "default")
+        wider = await client.patch(
+            r.SERVICES, "a", {"spec": {"ipFamilyPolicy": "PreferDualStack"}}, "default"
+        )
         assert wider["spec"]["ipFamilies"] == ["IPv4", "IPv6"]
         first, second = wider["spec"]["clusterIPs"]
         assert first == single["spec"]["clusterIP"]
@@ -189,11 +202,16 @@ async def test_a_service_that_becomes_external_gives_everything_back(local_clien
     await local_client.create(r.SERVICES, service("b", type="NodePort", clusterIP=own, ports=ports))
 
 
-async def test_servers_on_one_store_never_give_one_address_or_port_twice(etcd: EtcdServer, tmp_path: Path) -> None:
+async def test_servers_on_one_store_never_give_one_address_or_port_twice(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
     def server(name: str) -> ApiServerInProcess:
         backend = EtcdBackend(EtcdConfig((etcd.url,), prefix=f"/{tmp_path.name}"), RealClock())
         return ApiServerInProcess(
-            tmp_path / name, backend=backend, service_cidr="10.96.0.0/27", service_node_port_range=(30000, 30019)
+            tmp_path / name,
+            backend=backend,
+            service_cidr="10.96.0.0/27",
+            service_node_port_range=(30000, 30019),
         )
 
     async with AsyncExitStack() as stack:
@@ -207,6 +225,8 @@ async def test_servers_on_one_store_never_give_one_address_or_port_twice(etcd: E
         assert (len(set(ips)), len(set(ports))) == (20, 20)
         with pytest.raises(errors.InternalError, match="failed to allocate a nodePort: range is full"):
             await clients[0].create(r.SERVICES, service("more", type="NodePort"))
-        await clients[1].delete(r.SERVICES, "s7", "default")  # the other server finds what this one gives back
+        await clients[1].delete(
+            r.SERVICES, "s7", "default"
+        )  # the other server finds what this one gives back
         again = await clients[0].create(r.SERVICES, service("again", type="NodePort"))
         assert again["spec"]["ports"][0]["nodePort"] == ports[7]

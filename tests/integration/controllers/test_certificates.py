@@ -58,7 +58,9 @@ async def signing(api_server: ApiServerInProcess, tmp_path: Path) -> AsyncGenera
     key = tmp_path / "ca.key"
     key.write_bytes(api_server.authority.key_text())
     settings = ControllersConfig(
-        controllers=CONTROLLERS, cluster_signing_cert_file=api_server.authority.ca, cluster_signing_key_file=key
+        controllers=CONTROLLERS,
+        cluster_signing_cert_file=api_server.authority.ca,
+        cluster_signing_key_file=key,
     )
     client = api_server.local_client("system:kube-controller-manager", ())
     running = asyncio.create_task(Controllers(client, RealClock(), settings).run())
@@ -136,7 +138,9 @@ async def test_a_node_may_renew_its_certificate_without_asking(signing: ApiServe
     csr = await admin.get(r.CERTIFICATE_SIGNING_REQUESTS, "renewal")
     assert csr["status"]["conditions"][0]["reason"] == "AutoApproved"
 
-    stranger = Request("system:node:n2", ("system:nodes",)).object("other", KUBELET, "client auth", "digital signature")
+    stranger = Request("system:node:n2", ("system:nodes",)).object(
+        "other", KUBELET, "client auth", "digital signature"
+    )
     await node.create(r.CERTIFICATE_SIGNING_REQUESTS, stranger)
     await issued(signing, "renewal")
     assert not (await admin.get(r.CERTIFICATE_SIGNING_REQUESTS, "other"))["status"].get("conditions")
@@ -175,8 +179,8 @@ async def test_only_those_with_the_right_decide(api_server: ApiServerInProcess) 
     failed = {**made, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
     with pytest.raises(errors.Forbidden, match="user not permitted to sign requests"):
         await bob.update(r.CERTIFICATE_SIGNING_REQUESTS, failed, subresource="status")
+    masters = Request("eve", ("system:masters",)).object("eve", CLIENT)
     with pytest.raises(errors.Forbidden, match="with system:masters group is not allowed"):
-        masters = Request("eve", ("system:masters",)).object("eve", CLIENT)
         await bob.create(r.CERTIFICATE_SIGNING_REQUESTS, masters)
 
 
