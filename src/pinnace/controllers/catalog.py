@@ -15,6 +15,7 @@ from pinnace.controllers import (
     endpointslice,
     podgc,
     replicaset,
+    replicationcontroller,
     root_ca,
     serviceaccount,
     serviceaccount_token,
@@ -67,6 +68,7 @@ def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
+    "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),

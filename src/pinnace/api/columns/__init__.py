@@ -9,12 +9,15 @@ from pinnace.api.columns.table import TableDef as TableDef
 from pinnace.apimachinery.gvk import GVR
 
 _TABLES: dict[GVR, str] = {
+    r.COMPONENT_STATUSES: "config:COMPONENT_STATUSES",
     r.CONFIG_MAPS: "config:CONFIG_MAPS",
     r.ENDPOINTS: "network:ENDPOINTS",
     r.EVENTS: "events:EVENTS",
     r.NAMESPACES: "config:NAMESPACES",
     r.NODES: "nodes:NODES",
+    r.POD_TEMPLATES: "workloads:POD_TEMPLATES",
     r.PODS: "pods:PODS",
+    r.REPLICATION_CONTROLLERS: "workloads:REPLICATION_CONTROLLERS",
     r.SECRETS: "config:SECRETS",
     r.SERVICE_ACCOUNTS: "config:SERVICE_ACCOUNTS",
     r.SERVICES: "network:SERVICES",
@@ -22,6 +25,11 @@ _TABLES: dict[GVR, str] = {
     r.DAEMON_SETS: "workloads:DAEMON_SETS",
     r.DEPLOYMENTS: "workloads:DEPLOYMENTS",
     r.REPLICA_SETS: "workloads:REPLICA_SETS",
+    r.STATEFUL_SETS: "workloads:STATEFUL_SETS",
+    r.HORIZONTAL_POD_AUTOSCALERS: "autoscaling:HORIZONTAL_POD_AUTOSCALERS",
+    r.HORIZONTAL_POD_AUTOSCALERS_V1: "autoscaling:HORIZONTAL_POD_AUTOSCALERS_V1",
+    r.CRON_JOBS: "batch:CRON_JOBS",
+    r.JOBS: "batch:JOBS",
     r.LEASES: "config:LEASES",
     r.ENDPOINT_SLICES: "network:ENDPOINT_SLICES",
     r.EVENTS_V1: "events:EVENTS",
