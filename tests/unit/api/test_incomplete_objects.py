@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+import kind_examples
 from pinnace.api import meta
 from pinnace.api.columns import table_for
 from pinnace.api.resources import TABLE
@@ -134,6 +135,10 @@ HPA_STATUS = {
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 ADDRESS = {"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": "p"}, "nodeName": "n"}
 BODIES = {
+    **{
+        kind: {**body, **({"status": kind_examples.STATUSES[kind]} if kind in kind_examples.STATUSES else {})}
+        for kind, body in kind_examples.BODIES.items()
+    },
     "Pod": {"spec": POD_SPEC, "status": POD_STATUS},
     "Deployment": {"spec": WORKLOAD},
     "ReplicaSet": {"spec": WORKLOAD},
@@ -188,7 +193,12 @@ BODIES = {
 
 
 def example(row):
-    own = {"name": "x", "labels": {"a": "b"}, "annotations": {"c": "d"}, "resourceVersion": "1"}
+    own = {
+        "name": kind_examples.NAMES.get(row.kind, "x"),
+        "labels": {"a": "b"},
+        "annotations": {"c": "d"},
+        "resourceVersion": "1",
+    }
     if row.namespaced:
         own["namespace"] = "default"
     own["ownerReferences"] = [

@@ -2,6 +2,7 @@
 
 import pytest
 
+import kind_examples
 from pinnace.api import meta
 from pinnace.api.resources import PODS, TABLE
 from pinnace.api.strategies import strategy_for
@@ -13,6 +14,7 @@ SELECTOR = {"matchLabels": {"a": "b"}}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 BODIES = {
+    **kind_examples.BODIES,
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
@@ -39,7 +41,10 @@ BODIES = {
 
 
 def example(resource):
-    metadata = {"name": "x", **({"namespace": "default"} if resource.namespaced else {})}
+    metadata = {
+        "name": kind_examples.NAMES.get(resource.kind, "x"),
+        **({"namespace": "default"} if resource.namespaced else {}),
+    }
     body = meta.mutable_copy(BODIES.get(resource.kind, {}))
     return {"apiVersion": resource.gvr.api_version, "kind": resource.kind, "metadata": metadata, **body}
 

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pinnace.api import fields, names
+from pinnace.api import names
 from pinnace.api.core import services
-from pinnace.api.core.service_validation import validate_service, validate_service_status
+from pinnace.api.core.service_validation import (
+    validate_kept_addresses,
+    validate_service,
+    validate_service_status,
+)
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -40,9 +44,7 @@ class ServiceStrategy(Strategy):
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
         found = super().validate_update(new, old)
         if services.needs_cluster_ip(old) and services.needs_cluster_ip(new):
-            after, before = services.cluster_ips(new), services.cluster_ips(old)
-            if before and after[:1] != before[:1]:
-                found.append(fields.invalid("spec.clusterIPs[0]", after, "may not change once set"))
+            found += validate_kept_addresses(new["spec"], old["spec"])
         return found + validate_service(new)
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:

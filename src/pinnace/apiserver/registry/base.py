@@ -181,6 +181,9 @@ class RegistryBase:
     async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
         """A last judgement that needs more than the object: may raise."""
 
+    def stamp(self, new: Object, current: Object, ctx: WriteContext, subresource: str) -> None:
+        """Times that an update writes by itself, before anybody looks at it."""
+
     def reserving(self, new: Object, ctx: WriteContext) -> AbstractAsyncContextManager[None]:
         """Entered around a create: what the kind takes from a pool (addresses, ports), given back if the write fails."""
         return nullcontext()

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 _CLASSES: dict[GVR, str] = {
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
+    r.PERSISTENT_VOLUMES: "volumes:PersistentVolumeRegistry",
     r.SERVICES: "services:ServiceRegistry",
+    r.CERTIFICATE_SIGNING_REQUESTS: "certificates:CertificateSigningRequestRegistry",
     r.CLUSTER_ROLES: "rbac:RoleRegistry",
     r.ROLES: "rbac:RoleRegistry",
     r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
+    r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
 }
 
 

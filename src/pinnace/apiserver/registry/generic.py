@@ -235,6 +235,7 @@ class Registry(RegistryBase):
     ) -> Object | Outcome:
         """The object to store in place of `current`, KEEP when nothing changes, DELETE when it goes away."""
         carry_over(new, current)
+        self.stamp(new, current, ctx, subresource)
         if not applied and not same_but_for_bookkeeping(new, current):
             self._record(current, new, ctx, subresource)
         admission = self._admission(
