@@ -16,6 +16,7 @@ from pinnace.controllers import (
     endpointslice,
     podgc,
     replicaset,
+    replicationcontroller,
     root_ca,
     serviceaccount,
     serviceaccount_token,
@@ -83,6 +84,7 @@ def _signing(config: ControllersConfig) -> Controller:
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
+    "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),

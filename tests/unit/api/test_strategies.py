@@ -9,6 +9,7 @@ from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery import errors
 
 TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+FINISHING = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}
 SELECTOR = {"matchLabels": {"a": "b"}}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
@@ -20,6 +21,12 @@ BODIES = {
     "Deployment": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
     "ReplicaSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
     "Pod": {"spec": TEMPLATE["spec"]},
+    "PodTemplate": {"template": TEMPLATE},
+    "ReplicationController": {"spec": {"selector": {"a": "b"}, "template": TEMPLATE}},
+    "StatefulSet": {"spec": {"serviceName": "s", "selector": SELECTOR, "template": TEMPLATE}},
+    "Job": {"spec": {"manualSelector": True, "selector": SELECTOR, "template": FINISHING}},
+    "CronJob": {"spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": FINISHING}}}},
+    "HorizontalPodAutoscaler": {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "K", "name": "n"}}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}]},
     "Event": {"involvedObject": {"namespace": "default"}},
     "Ingress": {"spec": {"defaultBackend": BACKEND}},

@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.api import fields, metadata, names
 from pinnace.api.core import services
+from pinnace.api.core.service_exposure import validate_exposure
 from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
@@ -29,6 +30,7 @@ def validate_service(service: Object) -> list[Cause]:
         found += fields.all_invalid(f"spec.externalIPs[{index}]", ip, names.ip_address(ip))
     found += _validate_policies(service)
     found += _validate_load_balancer(spec, kind)
+    found += validate_exposure(spec)
     return found
 
 

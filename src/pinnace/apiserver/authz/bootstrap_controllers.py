@@ -109,6 +109,13 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         ("create delete list patch watch", "core", "pods"),
         _EVENTS,
     ],
+    "replication-controller": [
+        ("get list update watch", "core", "replicationcontrollers"),
+        ("patch update", "core", "replicationcontrollers/status"),
+        ("update", "core", "replicationcontrollers/finalizers"),
+        ("create delete list patch watch", "core", "pods"),
+        _EVENTS,
+    ],
     "root-ca-cert-publisher": [("create update", "core", "configmaps"), _EVENTS],
     "service-cidrs-controller": [
         ("get list patch update watch", "networking.k8s.io", "servicecidrs"),

@@ -4,6 +4,7 @@
 """
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,9 @@ class RegistryBase:
     # -- hooks ----------------------------------------------------------------------------------------------
     def mark_deleted(self, current: Object, options: DeleteOptions, ctx: WriteContext) -> Object | None:
         """The object as it stays while it terminates, or None when it goes at once."""
+        strategy = self.strategy
+        if strategy.orphans_by_default and deletion.says_nothing_of_dependents(current, options):
+            options = replace(options, propagation_policy="Orphan")
         return deletion.marked(current, options, ctx.now, self.grace_of)
 
     def grace_of(self, current: Object, asked: int | None) -> int:
