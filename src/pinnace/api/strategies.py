@@ -15,9 +15,11 @@ _CLASSES: dict[GVR, str] = {
     r.CONFIG_MAPS: "core.configmaps:ConfigMapStrategy",
     r.ENDPOINTS: "core.endpoints:EndpointsStrategy",
     r.EVENTS: "core.events:EventStrategy",
+    r.LIMIT_RANGES: "core.limitranges:LimitRangeStrategy",
     r.NAMESPACES: "core.namespaces:NamespaceStrategy",
     r.NODES: "core.node_strategy:NodeStrategy",
     r.PODS: "core.pod_strategy:PodStrategy",
+    r.RESOURCE_QUOTAS: "core.resourcequotas:ResourceQuotaStrategy",
     r.SECRETS: "core.secrets:SecretStrategy",
     r.SERVICES: "core.service_strategy:ServiceStrategy",
     r.CONTROLLER_REVISIONS: "apps.controllerrevisions:ControllerRevisionStrategy",
@@ -35,11 +37,13 @@ _CLASSES: dict[GVR, str] = {
     r.EVENTS_V1: "core.events:EventV1Strategy",
     r.INGRESS_CLASSES: "networking.ingressclasses:IngressClassStrategy",
     r.INGRESSES: "networking.ingresses:IngressStrategy",
+    r.RUNTIME_CLASSES: "node.runtimeclasses:RuntimeClassStrategy",
     r.POD_DISRUPTION_BUDGETS: "policy.poddisruptionbudgets:PodDisruptionBudgetStrategy",
     r.CLUSTER_ROLE_BINDINGS: "rbac.rolebindings:RoleBindingStrategy",
     r.CLUSTER_ROLES: "rbac.roles:RoleStrategy",
     r.ROLE_BINDINGS: "rbac.rolebindings:RoleBindingStrategy",
     r.ROLES: "rbac.roles:RoleStrategy",
+    r.PRIORITY_CLASSES: "scheduling.priorityclasses:PriorityClassStrategy",
 }
 
 
