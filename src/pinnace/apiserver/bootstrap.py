@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from pinnace.api import resources as r
+from pinnace.api.scheduling.priorityclasses import system_classes
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver import kubernetes_service
@@ -31,7 +32,10 @@ class Bootstrap:
         await StoredPolicy(self._registries).load()
         if self._services.fairness is not None:
             await self._services.fairness.source.load()
-        await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
+        await asyncio.gather(
+            self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES)),
+            self._ensure(r.PRIORITY_CLASSES, system_classes()),
+        )
         await asyncio.gather(*(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()))
 
     async def publish(self, port: int) -> None:

@@ -22,6 +22,7 @@ from pinnace.controllers import (
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.namespace import NamespaceController
 from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
@@ -78,6 +79,9 @@ CATALOG: dict[str, Build] = {
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
+    ),
+    "resourcequota": lambda parts: ResourceQuotaController(
+        parts.client, parts.clock, parts.informers, parts.directory
     ),
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory

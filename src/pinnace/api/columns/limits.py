@@ -54,6 +54,10 @@ PRIORITY_CLASSES = TableDef(
     _priority_class,
 )
 RUNTIME_CLASSES = TableDef(
-    (NAME, Column("Handler", description="The container runtime's configuration that runs pods of this class."), AGE),
+    (
+        NAME,
+        Column("Handler", description="The container runtime's configuration that runs pods of this class."),
+        AGE,
+    ),
     _runtime_class,
 )

@@ -111,10 +111,12 @@ def _validate_order(limit: Limit, name: str, path: str) -> Iterator[Cause]:
         yield wrong("default", text["max"], f"default value {text['default']} is greater than max value {text['max']}")  # fmt: skip
     if (ratio := value.get("maxLimitRequestRatio")) is not None:
         yield from _validate_ratio(text, value, wrong, ratio)
-    if not is_overcommittable(name) and "default" in value and "defaultRequest" in value:
-        if value["default"] != value["defaultRequest"]:
-            why = f"default value {text['default']} must equal to defaultRequest value {text['defaultRequest']} in {name}"  # fmt: skip
-            yield wrong("defaultRequest", text["defaultRequest"], why)
+    is_uneven = (
+        "default" in value and "defaultRequest" in value and value["default"] != value["defaultRequest"]
+    )
+    if is_uneven and not is_overcommittable(name):
+        why = f"default value {text['default']} must equal to defaultRequest value {text['defaultRequest']} in {name}"  # fmt: skip
+        yield wrong("defaultRequest", text["defaultRequest"], why)
 
 
 def _validate_ratio(text: dict[str, str], value: dict[str, Any], wrong: Any, ratio: Any) -> Iterator[Cause]:

@@ -14,9 +14,7 @@ OBJECT_COUNTS = frozenset((
     "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps",
     "services.nodeports", "services.loadbalancers",
 ))  # fmt: skip
-COMPUTE_QUOTA = frozenset(
-    ("cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory")
-)
+COMPUTE_QUOTA = frozenset(("cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"))
 _QUOTA = (
     _CONTAINER
     | OBJECT_COUNTS

@@ -14,7 +14,13 @@ from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import quantity
 from pinnace.apimachinery.errors import Cause
 
-EXISTENCE_SCOPES = ("Terminating", "NotTerminating", "BestEffort", "NotBestEffort", "CrossNamespacePodAffinity")
+EXISTENCE_SCOPES = (
+    "Terminating",
+    "NotTerminating",
+    "BestEffort",
+    "NotBestEffort",
+    "CrossNamespacePodAffinity",
+)
 SCOPES = (*EXISTENCE_SCOPES, "PriorityClass", "VolumeAttributesClass")
 _OPPOSITES = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
 _CLAIMS = ("persistentvolumeclaims", "requests.storage")
@@ -115,7 +121,9 @@ def _conflict(scopes: Any) -> bool:
 def _fits(scope: str, spec: Spec) -> bool:
     """Whether every standard resource of the quota can be told apart by this scope."""
     return all(
-        _measures(scope, name) for name in spec.get("hard") or () if resource_names.is_standard_for_quota(name)
+        _measures(scope, name)
+        for name in spec.get("hard") or ()
+        if resource_names.is_standard_for_quota(name)
     )
 
 

@@ -57,13 +57,13 @@ def merged(first: Iterable[Toleration], second: Iterable[Toleration]) -> list[To
     """All of both, without those that another one makes superfluous."""
     every, kept = [*first, *second], list[Toleration]()
     for index, one in enumerate(every):
-        is_covered = any(_covers(other, one) for other in kept)
-        if not is_covered and not any(o != one and _covers(o, one) for o in every[index + 1 :]):
+        is_covered = any(covers(other, one) for other in kept)
+        if not is_covered and not any(o != one and covers(o, one) for o in every[index + 1 :]):
             kept.append(one)
     return kept
 
 
-def _covers(wide: Toleration, narrow: Toleration) -> bool:
+def covers(wide: Toleration, narrow: Toleration) -> bool:
     """Whether `wide` tolerates all that `narrow` tolerates, for at least as long."""
     if wide == narrow:
         return True

@@ -12,7 +12,10 @@ _CAPABILITIES = frozenset((
 ))  # fmt: skip
 _PROFILES = ("RuntimeDefault", "Localhost")
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
-_SECCOMP_POD, _SECCOMP = "seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/"
+_SECCOMP_POD, _SECCOMP = (
+    "seccomp.security.alpha.kubernetes.io/pod",
+    "container.seccomp.security.alpha.kubernetes.io/",
+)
 _SELINUX_TYPES = ("", "container_t", "container_init_t", "container_kvm_t")
 _SYSCTLS = (
     "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
@@ -78,7 +81,11 @@ def host_namespaces(pod: Subject) -> Violation | None:
 
 
 def host_path_volumes(pod: Subject) -> Violation | None:
-    bad = [volume.get("name", "") for volume in pod.spec.get("volumes") or () if volume.get("hostPath") is not None]
+    bad = [
+        volume.get("name", "")
+        for volume in pod.spec.get("volumes") or ()
+        if volume.get("hostPath") is not None
+    ]
     return Violation("hostPath volumes", named("volume", bad)) if bad else None
 
 
@@ -101,16 +108,17 @@ def host_probes(pod: Subject) -> Violation | None:
         hooks = container.get("lifecycle") or {}
         handlers = [container.get(probe) for probe in ("livenessProbe", "readinessProbe", "startupProbe")]
         handlers += [hooks.get("postStart"), hooks.get("preStop")]
-        named_hosts = {
-            (handler.get(action) or {}).get("host") for handler in handlers if handler for action in ("httpGet", "tcpSocket")
-        } - {None, ""}  # fmt: skip
+        actions = [handler.get(kind) for handler in handlers if handler for kind in ("httpGet", "tcpSocket")]
+        named_hosts = {str(action["host"]) for action in actions if action and action.get("host")}
         if named_hosts:
             bad.add(name)
             hosts |= named_hosts
     if not bad:
         return None
     hosts_text = f"{plural('probe or lifecycle host', len(hosts))} {quoted(sorted(hosts))}"
-    return Violation("probe or lifecycle host", f"{named('container', sorted(bad))} {uses(len(bad))} {hosts_text}")
+    return Violation(
+        "probe or lifecycle host", f"{named('container', sorted(bad))} {uses(len(bad))} {hosts_text}"
+    )
 
 
 def privileged(pod: Subject) -> Violation | None:
@@ -164,7 +172,11 @@ def seccomp_annotations(pod: Subject) -> Violation | None:
     bad = sorted({
         f'{key}="{pod.annotations[key]}"' for key in keys if key in pod.annotations and not _is_seccomp(pod.annotations[key])
     })  # fmt: skip
-    return Violation("seccompProfile", f"forbidden {plural('annotation', len(bad))} {', '.join(bad)}") if bad else None
+    return (
+        Violation("seccompProfile", f"forbidden {plural('annotation', len(bad))} {', '.join(bad)}")
+        if bad
+        else None
+    )
 
 
 def _is_seccomp(value: str) -> bool:

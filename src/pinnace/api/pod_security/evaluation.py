@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pinnace.api.meta import Object
 from pinnace.api.pod_security import baseline, restricted
 from pinnace.api.pod_security.levels import PRIVILEGED, RESTRICTED, LevelVersion
-from pinnace.api.pod_security.subject import Check, Subject, Violation, Versions
+from pinnace.api.pod_security.subject import Check, Subject, Versions, Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,9 @@ class Result:
 
     @property
     def details(self) -> str:
-        return ", ".join(f"{one.reason} ({one.detail})" if one.detail else one.reason for one in self.violations)
+        return ", ".join(
+            f"{one.reason} ({one.detail})" if one.detail else one.reason for one in self.violations
+        )
 
 
 def evaluate(policy: LevelVersion, metadata: Object, spec: Object) -> Result:

@@ -11,7 +11,11 @@ _VOLUMES = frozenset((
 
 
 def allow_privilege_escalation(pod: Subject) -> Violation | None:
-    bad = [name for name, _, security in pod.containers() if security.get("allowPrivilegeEscalation") is not False]
+    bad = [
+        name
+        for name, _, security in pod.containers()
+        if security.get("allowPrivilegeEscalation") is not False
+    ]
     detail = f"{named('container', bad)} must set securityContext.allowPrivilegeEscalation=false"
     return Violation("allowPrivilegeEscalation != false", detail) if bad else None
 

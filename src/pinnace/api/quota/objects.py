@@ -38,15 +38,15 @@ def service_usage(service: Object) -> Amounts:
 
 
 def measures_claims(name: str) -> bool:
-    return name in CLAIM_NAMES or any(
-        name.endswith(_OF_CLASS + counted) for counted in (_CLAIMS, _STORAGE)
-    )
+    return name in CLAIM_NAMES or any(name.endswith(_OF_CLASS + counted) for counted in (_CLAIMS, _STORAGE))
 
 
 def claim_usage(claim: Object) -> Amounts:
     found: Amounts = {f"count/{_CLAIMS}": ONE, _CLAIMS: ONE}
     spec, status = claim.get("spec") or {}, claim.get("status") or {}
-    storage_class = (claim["metadata"].get("annotations") or {}).get(_OLD_CLASS) or spec.get("storageClassName")
+    storage_class = (claim["metadata"].get("annotations") or {}).get(_OLD_CLASS) or spec.get(
+        "storageClassName"
+    )
     if storage_class:
         found[f"{storage_class}{_OF_CLASS}{_CLAIMS}"] = ONE
     asked = ((spec.get("resources") or {}).get("requests") or {}).get("storage")

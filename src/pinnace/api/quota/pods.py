@@ -23,7 +23,9 @@ _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 def measures(name: str) -> bool:
     """Whether a quota's entry of this name is about pods."""
-    if name in _NAMES or name.startswith((resource_names.HUGE_PAGES, "requests." + resource_names.HUGE_PAGES)):
+    if name in _NAMES or name.startswith(
+        (resource_names.HUGE_PAGES, "requests." + resource_names.HUGE_PAGES)
+    ):
         return True
     return name.startswith(resource_names.REQUESTS) and not resource_names.is_native(name)
 
@@ -69,12 +71,16 @@ def missing(demanded: Iterable[str], pod: Object) -> str:
         return ""
     silent: dict[str, set[str]] = {}
     for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
-        said = _compute(pod_resources.container_requests(container), pod_resources.container_limits(container))
+        said = _compute(
+            pod_resources.container_requests(container), pod_resources.container_limits(container)
+        )
         for name in wanted - set(said):
             silent.setdefault(name, set()).add(container.get("name", ""))
     if not silent:
         return ""
-    return "must specify " + "; ".join(f"{name} for: {','.join(sorted(silent[name]))}" for name in sorted(silent))
+    return "must specify " + "; ".join(
+        f"{name} for: {','.join(sorted(silent[name]))}" for name in sorted(silent)
+    )
 
 
 def _has_pod_level_resources(spec: Mapping[str, Any]) -> bool:

@@ -66,7 +66,9 @@ def _validate(obj: Object) -> list[Cause]:
     name, value = obj["metadata"].get("name", ""), obj["value"]
     if name.startswith(_PREFIX):
         if why := _system_refusal(obj):
-            why = f"priority class names with '{_PREFIX}' prefix are reserved for system use only. error: {why}"
+            why = (
+                f"priority class names with '{_PREFIX}' prefix are reserved for system use only. error: {why}"
+            )
             found.append(fields.forbidden("metadata.name", why))
     elif value > HIGHEST_USER_VALUE:
         why = f"maximum allowed value of a user defined priority is {HIGHEST_USER_VALUE}"

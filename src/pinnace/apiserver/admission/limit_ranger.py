@@ -3,7 +3,7 @@
 Facts: https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/admission/limitranger/admission.go
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pinnace.api import resources as r
@@ -25,6 +25,7 @@ _CONTAINERS = (("containers", "container"), ("initContainers", "init container")
 
 class LimitRanger(BasePlugin):
     name = "LimitRanger"
+    validates = ("CREATE", "UPDATE")
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
@@ -38,6 +39,7 @@ class LimitRanger(BasePlugin):
             set_defaults(pod, limit_range)
 
     async def validate(self, admission: Admission) -> None:
+        violations: Callable[[Object, Object], Iterator[str]]
         if _is_about_pods(admission):
             violations = pod_violations
         elif admission.is_create_of("persistentvolumeclaims") and admission.object is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from pinnace.api import meta
 from pinnace.api import resources as r
 from pinnace.api.pod_security.evaluation import evaluate
-from pinnace.api.pod_security.levels import PRIVILEGED, LevelVersion, Policy, policy_of
+from pinnace.api.pod_security.levels import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.attributes import Admission
@@ -32,11 +32,15 @@ _PATHS: dict[GVR, tuple[str, ...]] = {
     r.CRON_JOBS: ("spec", "jobTemplate", "spec", "template"),
 }
 _JUDGED_SUBRESOURCES = ("", "ephemeralcontainers", "resize")
-_SECCOMP_POD, _SECCOMP = "seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/"
+_SECCOMP_POD, _SECCOMP = (
+    "seccomp.security.alpha.kubernetes.io/pod",
+    "container.seccomp.security.alpha.kubernetes.io/",
+)
 
 
 class PodSecurity(BasePlugin):
     name = "PodSecurity"
+    validates = ("CREATE", "UPDATE")
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
@@ -46,7 +50,7 @@ class PodSecurity(BasePlugin):
         self._config = configuration_from(configuration)
 
     async def validate(self, admission: Admission) -> None:
-        if admission.object is None or admission.operation not in ("CREATE", "UPDATE"):
+        if admission.object is None:
             return
         gvr = admission.resource.gvr
         if gvr == r.PODS:
@@ -60,7 +64,7 @@ class PodSecurity(BasePlugin):
     async def _judge_pod(self, admission: Admission, pod: Object) -> None:
         if admission.subresource not in _JUDGED_SUBRESOURCES or self._is_exempt(admission):
             return
-        policy = await self._policy_in(admission.namespace)
+        policy = await self._policy_in(admission)
         if policy.is_privileged:
             return
         if admission.operation == "UPDATE" and not is_significant(pod, admission.old or {}):
@@ -71,7 +75,7 @@ class PodSecurity(BasePlugin):
         """Only a warning: the pods themselves will be judged."""
         if self._is_exempt(admission):
             return
-        policy = await self._policy_in(admission.namespace)
+        policy = await self._policy_in(admission)
         if policy.warn.level == PRIVILEGED and policy.audit.level == PRIVILEGED:
             return
         template: Any = workload
@@ -86,21 +90,36 @@ class PodSecurity(BasePlugin):
         self, admission: Admission, policy: Policy, metadata: Object, spec: Object, *, enforced: bool
     ) -> None:
         if spec.get("runtimeClassName") and spec["runtimeClassName"] in self._config.runtime_classes:
+            admission.annotate(f"{PREFIX}exempt", "runtimeClass")
             return
+        results = {one: evaluate(one, metadata, spec) for one in {policy.audit, policy.warn, policy.enforce}}
+        audited, warned, judged = results[policy.audit], results[policy.warn], results[policy.enforce]
+        if not audited.allowed:
+            text = f'would violate PodSecurity "{policy.audit}": {audited.details}'
+            admission.annotate(f"{PREFIX}audit-violations", text)
         if enforced:
-            result = evaluate(policy.enforce, metadata, spec)
-            if not result.allowed:
-                raise refused(admission, f'violates PodSecurity "{policy.enforce}": {result.details}')
-        result = evaluate(policy.warn, metadata, spec)
-        if not result.allowed:
-            admission.warn(f'would violate PodSecurity "{policy.warn}": {result.details}')
+            admission.annotate(f"{PREFIX}enforce-policy", str(policy.enforce))
+            if not judged.allowed:
+                raise refused(admission, f'violates PodSecurity "{policy.enforce}": {judged.details}')
+        if not warned.allowed:
+            admission.warn(f'would violate PodSecurity "{policy.warn}": {warned.details}')
 
-    async def _policy_in(self, namespace: str) -> Policy:
-        item = await self._registries.of(r.NAMESPACES).storage.get(namespace)
-        return policy_of(item.labels, self._config.defaults)[0]
+    async def _policy_in(self, admission: Admission) -> Policy:
+        item = await self._registries.of(r.NAMESPACES).storage.get(admission.namespace)
+        policy, found = policy_of(item.labels, self._config.defaults)
+        if found:
+            texts = ", ".join(f"{cause.field}: {cause.message}" for cause in found)
+            admission.annotate(f"{PREFIX}error", f"Failed to parse policy: {texts}")
+        return policy
 
     def _is_exempt(self, admission: Admission) -> bool:
-        return admission.namespace in self._config.namespaces or admission.user.name in self._config.usernames
+        if admission.namespace in self._config.namespaces:
+            admission.annotate(f"{PREFIX}exempt", "namespace")
+        elif admission.user.name in self._config.usernames:
+            admission.annotate(f"{PREFIX}exempt", "user")
+        else:
+            return False
+        return True
 
     # -- namespaces -----------------------------------------------------------------------------------------
     async def _judge_namespace(self, admission: Admission, namespace: Object) -> None:
@@ -125,7 +144,9 @@ class PodSecurity(BasePlugin):
 
     def _warn_of_exemption(self, admission: Admission, name: str, policy: Policy) -> None:
         if name in self._config.namespaces and not policy.is_privileged and policy != self._config.defaults:
-            admission.warn(f'namespace "{name}" is exempt from Pod Security, and the policy ({policy}) will be ignored')
+            admission.warn(
+                f'namespace "{name}" is exempt from Pod Security, and the policy ({policy}) will be ignored'
+            )
 
     async def _existing(self, namespace: str, enforce: LevelVersion) -> list[str]:
         """What pods that are already there would violate; each combination of reasons once."""
@@ -144,7 +165,9 @@ class PodSecurity(BasePlugin):
                 f"new PodSecurity enforce level only checked against the first {MOST_PODS} of {len(pods)} existing pods"
             )
         if names:
-            found.append(f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{enforce}"')
+            found.append(
+                f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{enforce}"'
+            )
         return found + sorted(f"{_counted(pods)}: {reasons}" for reasons, pods in names.items())
 
 
@@ -180,6 +203,6 @@ def _images(spec: Mapping[str, Any], field: str) -> dict[str, str]:
 
 def _seccomp_marks(pod: Object) -> dict[str, str]:
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
-    return {key: value for key, value in annotations.items() if key == _SECCOMP_POD or key.startswith(_SECCOMP)}
-
-
+    return {
+        key: value for key, value in annotations.items() if key == _SECCOMP_POD or key.startswith(_SECCOMP)
+    }

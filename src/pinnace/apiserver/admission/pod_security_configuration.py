@@ -27,7 +27,9 @@ def configuration_from(document: Object) -> Configuration:
     _only(defaults, [key for mode in _MODES for key in (mode, f"{mode}-version")], "defaults.")
     _only(exemptions, _EXEMPTIONS, "exemptions.")
     usernames, runtime_classes, namespaces = (frozenset(exemptions.get(key) or ()) for key in _EXEMPTIONS)
-    return Configuration(Policy(*(_mode(defaults, mode) for mode in _MODES)), usernames, runtime_classes, namespaces)
+    return Configuration(
+        Policy(*(_mode(defaults, mode) for mode in _MODES)), usernames, runtime_classes, namespaces
+    )
 
 
 def _mode(defaults: Object, mode: str) -> LevelVersion:
@@ -42,4 +44,4 @@ def _mode(defaults: Object, mode: str) -> LevelVersion:
 
 def _only(document: Object, known: Any, path: str) -> None:
     if unknown := set(document) - set(known):
-        raise ValueError(f"unknown field {path}{sorted(unknown)[0]}")
+        raise ValueError(f"unknown field {path}{min(unknown)}")

@@ -30,7 +30,9 @@ def charged(quota: Object, admission: Admission) -> Object | None:
         raise Refusal(f"failed quota: {name}: {why}")
     if any(entry not in used for entry in names):
         raise Refusal(f"status unknown for quota: {name}, resources: {','.join(sorted(names))}")
-    asked = {n: amount for n, amount in _usage(quota, hard, evaluator, admission).items() if amount and n in hard}
+    asked = {
+        n: amount for n, amount in _usage(quota, hard, evaluator, admission).items() if amount and n in hard
+    }
     if not asked:
         return None
     after = {n: quantity.parse(used.get(n, "0")) + amount for n, amount in asked.items()}
@@ -71,7 +73,7 @@ def limited_from(configuration: Object) -> tuple[Limited, ...]:
     if configuration.get("kind") not in ("ResourceQuotaConfiguration", "Configuration"):
         raise ValueError(f"no kind {configuration.get('kind')!r} is known, only 'ResourceQuotaConfiguration'")
     if unknown := set(configuration) - known:
-        raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
+        raise ValueError(f"unknown field {min(unknown)!r}")
     return tuple(
         Limited(
             entry.get("apiGroup") or "",
@@ -110,6 +112,7 @@ def uncovered(limited: Sequence[Limited], quotas: Sequence[Object], admission: A
     if not open_scopes:
         return ""
     texts = (
-        f"{{{s.get('scopeName')} {s.get('operator')} [{' '.join(s.get('values') or ())}]}}" for s in open_scopes
+        f"{{{s.get('scopeName')} {s.get('operator')} [{' '.join(s.get('values') or ())}]}}"
+        for s in open_scopes
     )
     return f"insufficient quota to match these scopes: [{' '.join(texts)}]"

@@ -53,6 +53,7 @@ class _Desk:
 
 class ResourceQuota(BasePlugin):
     name = "ResourceQuota"
+    validates = ("CREATE", "UPDATE")
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries

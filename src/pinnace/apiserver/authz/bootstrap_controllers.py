@@ -91,6 +91,11 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         ("create delete list patch watch", "core", "pods"),
         _EVENTS,
     ],
+    "resourcequota-controller": [
+        ("list watch", "*", "*"),
+        ("update", "core", "resourcequotas/status"),
+        _EVENTS,
+    ],
     "root-ca-cert-publisher": [("create update", "core", "configmaps"), _EVENTS],
     "service-account-controller": [("create", "core", "serviceaccounts"), _EVENTS],
 }
