@@ -13,12 +13,24 @@ Object = dict[str, Any]
 
 
 def runtime_class(name: str, **more: Any) -> Object:
-    return {"kind": "RuntimeClass", "apiVersion": "node.k8s.io/v1", "metadata": {"name": name}, "handler": "runc", **more}
+    return {
+        "kind": "RuntimeClass",
+        "apiVersion": "node.k8s.io/v1",
+        "metadata": {"name": name},
+        "handler": "runc",
+        **more,
+    }
 
 
 def priority_class(name: str, value: int, **more: Any) -> Object:
     metadata = {"name": name}
-    return {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": metadata, "value": value, **more}
+    return {
+        "kind": "PriorityClass",
+        "apiVersion": "scheduling.k8s.io/v1",
+        "metadata": metadata,
+        "value": value,
+        **more,
+    }
 
 
 def pod(name: str, **spec: Any) -> Object:
@@ -55,23 +67,31 @@ async def test_a_deleted_class_is_refused(client: Client) -> None:
 async def test_a_pod_gets_overhead_node_selector_and_tolerations_of_its_class(client: Client) -> None:
     toleration = {"key": "sandbox", "operator": "Exists", "effect": "NoSchedule"}
     scheduling = {"nodeSelector": {"sandbox": "yes"}, "tolerations": [toleration]}
-    body = runtime_class("boxed", overhead={"podFixed": {"cpu": "0.01", "memory": "1Mi"}}, scheduling=scheduling)
+    body = runtime_class(
+        "boxed", overhead={"podFixed": {"cpu": "0.01", "memory": "1Mi"}}, scheduling=scheduling
+    )
     await client.create(r.RUNTIME_CLASSES, body)
     made = await client.create(r.PODS, pod("p", runtimeClassName="boxed", nodeSelector={"a": "b"}), "default")
     assert made["spec"]["overhead"] == {"cpu": "10m", "memory": "1Mi"}
     assert made["spec"]["nodeSelector"] == {"a": "b", "sandbox": "yes"}
     assert toleration in made["spec"]["tolerations"]
     with pytest.raises(errors.Forbidden) as conflict:
-        await client.create(r.PODS, pod("q", runtimeClassName="boxed", nodeSelector={"sandbox": "no"}), "default")
+        await client.create(
+            r.PODS, pod("q", runtimeClassName="boxed", nodeSelector={"sandbox": "no"}), "default"
+        )
     assert "conflict: runtimeClass.scheduling.nodeSelector[sandbox] = yes; pod.spec.nodeSelector[sandbox] = no" in conflict.value.message  # fmt: skip
-    with pytest.raises(errors.Forbidden, match="Pod's Overhead doesn't match RuntimeClass's defined Overhead"):
+    with pytest.raises(
+        errors.Forbidden, match="Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+    ):
         await client.create(r.PODS, pod("q", runtimeClassName="boxed", overhead={"cpu": "1"}), "default")
     with pytest.raises(errors.Forbidden, match="Pod Overhead set without corresponding RuntimeClass"):
         await client.create(r.PODS, pod("q", overhead={"cpu": "1"}), "default")
 
 
 @pytest.mark.conformance("[sig-node] RuntimeClass should support RuntimeClasses API operations [Conformance]")
-async def test_runtime_classes_can_do_all_that_resources_do(client: Client, http: aiohttp.ClientSession) -> None:
+async def test_runtime_classes_can_do_all_that_resources_do(
+    client: Client, http: aiohttp.ClientSession
+) -> None:
     groups = await client.raw("GET", "/apis")
     assert "node.k8s.io/v1" in [v["groupVersion"] for g in groups["groups"] for v in g["versions"]]
     resources = (await client.raw("GET", "/apis/node.k8s.io/v1"))["resources"]
@@ -86,7 +106,9 @@ async def test_runtime_classes_can_do_all_that_resources_do(client: Client, http
     listed = await client.list(r.RUNTIME_CLASSES, label_selector="test=yes")
     assert len(listed["items"]) == 3
     version = listed["metadata"]["resourceVersion"]
-    watch = client.watch(r.RUNTIME_CLASSES, resource_version=version, label_selector="test=yes", bookmarks=False)
+    watch = client.watch(
+        r.RUNTIME_CLASSES, resource_version=version, label_selector="test=yes", bookmarks=False
+    )
     patched = await client.patch(r.RUNTIME_CLASSES, "one", {"metadata": {"annotations": {"patched": "true"}}})
     assert patched["metadata"]["annotations"] == {"patched": "true"}
     updated = {**patched, "metadata": {**patched["metadata"], "annotations": {"updated": "true"}}}
@@ -101,9 +123,9 @@ async def test_runtime_classes_can_do_all_that_resources_do(client: Client, http
 
 async def test_the_handler_of_a_runtime_class_stays(client: Client) -> None:
     await client.create(r.RUNTIME_CLASSES, runtime_class("one"))
-    with pytest.raises(errors.Invalid, match="handler: Invalid value: \"other\": field is immutable"):
+    with pytest.raises(errors.Invalid, match='handler: Invalid value: "other": field is immutable'):
         await client.patch(r.RUNTIME_CLASSES, "one", {"handler": "other"})
-    with pytest.raises(errors.Invalid, match="handler: Invalid value: \"No Label\""):
+    with pytest.raises(errors.Invalid, match='handler: Invalid value: "No Label"'):
         await client.create(r.RUNTIME_CLASSES, runtime_class("two") | {"handler": "No Label"})
 
 
@@ -140,7 +162,11 @@ async def test_a_pod_takes_number_and_policy_from_its_class(client: Client) -> N
     with pytest.raises(errors.Forbidden) as unknown:
         await client.create(r.PODS, pod("q", priorityClassName="none"), "default")
     assert unknown.value.message == 'pods "q" is forbidden: no PriorityClass with name none was found'
-    for spec in ({"priority": 7}, {"preemptionPolicy": "Never"}, {"priorityClassName": "gold", "priority": 1}):
+    for spec in (
+        {"priority": 7},
+        {"preemptionPolicy": "Never"},
+        {"priorityClassName": "gold", "priority": 1},
+    ):
         with pytest.raises(errors.Forbidden, match="must not be provided in pod spec"):
             await client.create(r.PODS, pod("q", **spec), "default")
 

@@ -81,12 +81,17 @@ async def test_pods_get_the_defaults_and_must_lie_between_the_limits(rest_client
 )
 async def test_limit_ranges_are_listed_patched_and_deleted_by_label(rest_client: Client) -> None:
     client = rest_client
-    await client.create(r.NAMESPACES, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "other"}})
+    await client.create(
+        r.NAMESPACES, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "other"}}
+    )
     limit = {"type": "Container", "min": MIN, "max": MAX, "default": DEFAULT, "defaultRequest": REQUEST}
     for namespace in ("default", "other"):
         await client.create(r.LIMIT_RANGES, limit_range("limits", limit, test="yes"), namespace)
     assert len((await client.list(r.LIMIT_RANGES, label_selector="test=yes"))["items"]) == 2
-    change = {"metadata": {"labels": {"limits": "patched"}}, "spec": {"limits": [{**limit, "min": {"cpu": "40m"}}]}}
+    change = {
+        "metadata": {"labels": {"limits": "patched"}},
+        "spec": {"limits": [{**limit, "min": {"cpu": "40m"}}]},
+    }
     patched = await client.patch(r.LIMIT_RANGES, "limits", change, "default")
     assert patched["spec"]["limits"][0]["min"] == {"cpu": "40m"}
     await client.delete_collection(r.LIMIT_RANGES, "default", label_selector="limits=patched")
@@ -103,7 +108,9 @@ async def test_limits_of_pods_ratios_and_claims(rest_client: Client) -> None:
     )
     await client.create(r.LIMIT_RANGES, limit_range("limits", *limits), "default")
     with pytest.raises(errors.Forbidden) as both:
-        await client.create(r.PODS, pod("p", {"cpu": "2", "memory": "1Gi"}, {"cpu": "2", "memory": "4Gi"}), "default")
+        await client.create(
+            r.PODS, pod("p", {"cpu": "2", "memory": "1Gi"}, {"cpu": "2", "memory": "4Gi"}), "default"
+        )
     assert both.value.message == (
         'pods "p" is forbidden: [maximum cpu usage per Pod is 1, but limit is 2, '
         "memory max limit to request ratio per Pod is 2, but provided ratio is 4.000000]"

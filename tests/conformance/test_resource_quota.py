@@ -66,10 +66,17 @@ def quota(name: str = "quota", hard: dict[str, str] | None = None, **spec: Any) 
     }
 
 
-def pod(name: str, requests: dict[str, str] | None = None, limits: dict[str, str] | None = None, **spec: Any) -> Object:
+def pod(
+    name: str, requests: dict[str, str] | None = None, limits: dict[str, str] | None = None, **spec: Any
+) -> Object:
     resources = {"requests": requests or {}, "limits": limits or {}}
     container = {"name": "pause", "image": "pause", "resources": resources}
-    return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}, "spec": {"containers": [container], **spec}}
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": name},
+        "spec": {"containers": [container], **spec},
+    }
 
 
 async def has_used(client: Client, name: str, **expected: str) -> None:
@@ -86,7 +93,9 @@ async def has_used(client: Client, name: str, **expected: str) -> None:
     await eventually(there)
 
 
-async def life_of(client: Client, gvr: GVR, body: Object, used: dict[str, str], unused: dict[str, str]) -> None:
+async def life_of(
+    client: Client, gvr: GVR, body: Object, used: dict[str, str], unused: dict[str, str]
+) -> None:
     """The object is charged while it is there, and no longer."""
     await client.create(r.RESOURCE_QUOTAS, quota(), "default")
     await has_used(client, "quota", **unused)
@@ -101,7 +110,9 @@ async def life_of(client: Client, gvr: GVR, body: Object, used: dict[str, str], 
 )
 async def test_the_status_of_a_new_quota_is_calculated(cluster: Client) -> None:
     await cluster.create(r.RESOURCE_QUOTAS, quota(), "default")
-    await has_used(cluster, "quota", pods="0", resourcequotas="1", cpu="0", services="1", **{"requests.storage": "0"})
+    await has_used(
+        cluster, "quota", pods="0", resourcequotas="1", cpu="0", services="1", **{"requests.storage": "0"}
+    )
     status = (await cluster.get(r.RESOURCE_QUOTAS, "quota", "default"))["status"]
     assert status["hard"] == HARD
     assert status["used"].keys() == HARD.keys()
@@ -130,7 +141,9 @@ async def test_replica_sets_are_counted(cluster: Client) -> None:
     template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("x")["spec"]}
     spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
     body = {"kind": "ReplicaSet", "apiVersion": "apps/v1", "metadata": {"name": "rs"}, "spec": spec}
-    await life_of(cluster, r.REPLICA_SETS, body, {"count/replicasets.apps": "1"}, {"count/replicasets.apps": "0"})
+    await life_of(
+        cluster, r.REPLICA_SETS, body, {"count/replicasets.apps": "1"}, {"count/replicasets.apps": "0"}
+    )
 
 
 @pytest.mark.conformance(
@@ -158,7 +171,9 @@ async def test_services_their_node_ports_and_balancers_are_counted(cluster: Clie
     await has_used(cluster, "quota", services="1")  # the service `kubernetes`
     await cluster.create(r.SERVICES, service("plain", "ClusterIP"), "default")
     await cluster.create(r.SERVICES, service("port", "NodePort"), "default")
-    await has_used(cluster, "quota", services="3", **{"services.nodeports": "1", "services.loadbalancers": "0"})
+    await has_used(
+        cluster, "quota", services="3", **{"services.nodeports": "1", "services.loadbalancers": "0"}
+    )
     with pytest.raises(errors.Forbidden, match=r"exceeded quota: quota, requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1"):  # fmt: skip
         await cluster.create(r.SERVICES, service("port-2", "NodePort"), "default")
     await cluster.create(r.SERVICES, service("balanced", "LoadBalancer"), "default")
@@ -168,7 +183,9 @@ async def test_services_their_node_ports_and_balancers_are_counted(cluster: Clie
         await cluster.patch(r.SERVICES, "plain", {"spec": {"type": "NodePort"}}, "default")
     for name in ("plain", "port", "balanced"):
         await cluster.delete(r.SERVICES, name, "default")
-    await has_used(cluster, "quota", services="1", **{"services.nodeports": "0", "services.loadbalancers": "0"})
+    await has_used(
+        cluster, "quota", services="1", **{"services.nodeports": "0", "services.loadbalancers": "0"}
+    )
 
 
 @pytest.mark.conformance(
@@ -191,9 +208,15 @@ async def test_pods_are_charged_for_what_they_request(cluster: Client) -> None:
     with pytest.raises(errors.Forbidden, match=f"requested: requests.{GPU}=2, used: requests.{GPU}=2, limited: requests.{GPU}=3"):  # fmt: skip
         few = {"cpu": "100m", "memory": "1Mi", "ephemeral-storage": "1Gi", GPU: "2"}
         await cluster.create(r.PODS, pod("rare", few, {GPU: "2"}), "default")
-    with pytest.raises(errors.Forbidden, match="failed quota: quota: must specify cpu for: pause; memory for: pause"):
+    with pytest.raises(
+        errors.Forbidden, match="failed quota: quota: must specify cpu for: pause; memory for: pause"
+    ):
         await cluster.create(r.PODS, pod("silent"), "default")
-    patch = {"spec": {"containers": [{"name": "pause", "image": "pause", "resources": {"requests": {"cpu": "100m"}}}]}}
+    patch = {
+        "spec": {
+            "containers": [{"name": "pause", "image": "pause", "resources": {"requests": {"cpu": "100m"}}}]
+        }
+    }
     with pytest.raises(errors.Invalid):
         await cluster.patch(r.PODS, "one", patch, "default")
     await has_used(cluster, "quota", **one)
@@ -210,7 +233,12 @@ async def test_quotas_of_best_effort_pods_and_of_all_others(cluster: Client) -> 
         await has_used(cluster, name, pods="0")
     for name, body, counting, other in (
         ("free", pod("free"), "best", "not-best"),
-        ("tied", pod("tied", {"cpu": "500m", "memory": "200Mi"}, {"cpu": "1", "memory": "400Mi"}), "not-best", "best"),
+        (
+            "tied",
+            pod("tied", {"cpu": "500m", "memory": "200Mi"}, {"cpu": "1", "memory": "400Mi"}),
+            "not-best",
+            "best",
+        ),
     ):
         await cluster.create(r.PODS, body, "default")
         await has_used(cluster, counting, pods="1")
@@ -223,12 +251,24 @@ async def test_quotas_of_best_effort_pods_and_of_all_others(cluster: Client) -> 
     "[sig-api-machinery] ResourceQuota should verify ResourceQuota with terminating scopes. [Conformance]"
 )
 async def test_quotas_of_pods_with_a_deadline_and_of_all_others(cluster: Client) -> None:
-    hard = {"pods": "5", "requests.cpu": "1", "requests.memory": "500Mi", "limits.cpu": "2", "limits.memory": "1Gi"}
+    hard = {
+        "pods": "5",
+        "requests.cpu": "1",
+        "requests.memory": "500Mi",
+        "limits.cpu": "2",
+        "limits.memory": "1Gi",
+    }
     for name, scope in (("ends", "Terminating"), ("stays", "NotTerminating")):
         await cluster.create(r.RESOURCE_QUOTAS, quota(name, hard, scopes=[scope]), "default")
         await has_used(cluster, name, pods="0")
     requests, limits = {"cpu": "500m", "memory": "200Mi"}, {"cpu": "1", "memory": "400Mi"}
-    used = {"pods": "1", "requests.cpu": "500m", "requests.memory": "200Mi", "limits.cpu": "1", "limits.memory": "400Mi"}
+    used = {
+        "pods": "1",
+        "requests.cpu": "500m",
+        "requests.memory": "200Mi",
+        "limits.cpu": "1",
+        "limits.memory": "400Mi",
+    }
     for deadline, counting, other in ((None, "stays", "ends"), (3600, "ends", "stays")):
         spec = {} if deadline is None else {"activeDeadlineSeconds": deadline}
         await cluster.create(r.PODS, pod("p", requests, limits, **spec), "default")
@@ -245,9 +285,16 @@ async def test_a_quota_is_updated_and_deleted(cluster: Client) -> None:
     made = await cluster.create(r.RESOURCE_QUOTAS, quota(hard={"cpu": "1", "memory": "500Mi"}), "default")
     assert made["spec"]["hard"] == {"cpu": "1", "memory": "500Mi"}
     made = await cluster.get(r.RESOURCE_QUOTAS, "quota", "default")
-    wanted = {**made, "metadata": {"name": "quota", "namespace": "default"}, "spec": {"hard": {"cpu": "2", "memory": "1Gi"}}}
+    wanted = {
+        **made,
+        "metadata": {"name": "quota", "namespace": "default"},
+        "spec": {"hard": {"cpu": "2", "memory": "1Gi"}},
+    }
     await cluster.update(r.RESOURCE_QUOTAS, wanted)
-    assert (await cluster.get(r.RESOURCE_QUOTAS, "quota", "default"))["spec"]["hard"] == {"cpu": "2", "memory": "1Gi"}
+    assert (await cluster.get(r.RESOURCE_QUOTAS, "quota", "default"))["spec"]["hard"] == {
+        "cpu": "2",
+        "memory": "1Gi",
+    }
     await cluster.delete(r.RESOURCE_QUOTAS, "quota", "default")
     with pytest.raises(errors.NotFound):
         await cluster.get(r.RESOURCE_QUOTAS, "quota", "default")

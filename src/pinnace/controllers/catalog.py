@@ -18,6 +18,7 @@ from pinnace.controllers import (
     root_ca,
     serviceaccount,
     serviceaccount_token,
+    storage_protection,
 )
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.namespace import NamespaceController
@@ -80,6 +81,8 @@ CATALOG: dict[str, Build] = {
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
     ),
+    "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
+    "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "resourcequota": lambda parts: ResourceQuotaController(
         parts.client, parts.clock, parts.informers, parts.directory
     ),

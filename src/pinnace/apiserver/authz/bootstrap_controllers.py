@@ -91,6 +91,12 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         ("create delete list patch watch", "core", "pods"),
         _EVENTS,
     ],
+    "pv-protection-controller": [("get list update watch", "core", "persistentvolumes"), _EVENTS],
+    "pvc-protection-controller": [
+        ("get list update watch", "core", "persistentvolumeclaims"),
+        (READ, "core", "pods"),
+        _EVENTS,
+    ],
     "resourcequota-controller": [
         ("list watch", "*", "*"),
         ("update", "core", "resourcequotas/status"),
