@@ -36,7 +36,9 @@ PLUGINS: dict[str, tuple[str, bool]] = {
     "DefaultIngressClass": ("default_ingress_class:DefaultIngressClass", True),
     "DenyServiceExternalIPs": ("small_plugins:DenyServiceExternalIPs", False),
     "PodTopologyLabels": ("pod_topology_labels:PodTopologyLabels", True),
-    # The policies and webhooks belong here; what follows them comes last, as upstream.
+    # New ones above: policies, webhooks, quota and refusal come last, in this order.
+    "MutatingAdmissionWebhook": ("mutating_admission_webhook:MutatingAdmissionWebhook", True),
+    "ValidatingAdmissionWebhook": ("validating_admission_webhook:ValidatingAdmissionWebhook", True),
     "ResourceQuota": ("resource_quota:ResourceQuota", True),
     "AlwaysDeny": ("small_plugins:AlwaysDeny", False),
 }
