@@ -205,8 +205,9 @@ async def test_pods_are_charged_for_what_they_request(cluster: Client) -> None:
         refused.value.message
         == 'pods "much" is forbidden: exceeded quota: quota, requested: cpu=600m, used: cpu=500m, limited: cpu=1'
     )
-    with pytest.raises(errors.Forbidden, match=f"requested: requests.{GPU}=2, used: requests.{GPU}=2, limited: requests.{GPU}=3"):  # fmt: skip
-        few = {"cpu": "100m", "memory": "1Mi", "ephemeral-storage": "1Gi", GPU: "2"}
+    few = {"cpu": "100m", "memory": "1Mi", "ephemeral-storage": "1Gi", GPU: "2"}
+    scarce = f"requested: requests.{GPU}=2, used: requests.{GPU}=2, limited: requests.{GPU}=3"
+    with pytest.raises(errors.Forbidden, match=scarce):
         await cluster.create(r.PODS, pod("rare", few, {GPU: "2"}), "default")
     with pytest.raises(
         errors.Forbidden, match="failed quota: quota: must specify cpu for: pause; memory for: pause"
