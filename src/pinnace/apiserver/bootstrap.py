@@ -12,6 +12,7 @@ from typing import Any
 
 from pinnace.api import resources as r
 from pinnace.api.networking import servicecidrs
+from pinnace.api.scheduling.priorityclasses import system_classes
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver import bootstrap_flow_control, kubernetes_service
@@ -37,7 +38,10 @@ class Bootstrap:
         if self._services.fairness is not None:
             await self._services.fairness.source.load()
         now = self._services.clock.now()
-        await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
+        await asyncio.gather(
+            self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES)),
+            self._ensure(r.PRIORITY_CLASSES, system_classes()),
+        )
         await asyncio.gather(
             *(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
             *(self._ensure(gvr, objects) for gvr, objects in bootstrap_flow_control.objects(now)),

@@ -24,6 +24,7 @@ class ApiServerConfig:
     authorization_modes: tuple[str, ...] = ("RBAC",)  # RBAC, AlwaysAllow, Node
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    admission_control_config_file: Path | None = None
     kubelet_certificate_authority: Path | None = (
         None  # None: the kubelet's certificate is not verified, as upstream
     )

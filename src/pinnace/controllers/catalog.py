@@ -21,6 +21,7 @@ from pinnace.controllers import (
     serviceaccount,
     serviceaccount_token,
     servicecidr,
+    storage_protection,
 )
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
@@ -28,6 +29,7 @@ from pinnace.controllers.certificates.authority import FileAuthority
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.namespace import NamespaceController
 from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
@@ -102,6 +104,11 @@ CATALOG: dict[str, Build] = {
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
+    ),
+    "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
+    "persistentvolume-protection": _pure(storage_protection.VOLUMES),
+    "resourcequota": lambda parts: ResourceQuotaController(
+        parts.client, parts.clock, parts.informers, parts.directory
     ),
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory

@@ -116,6 +116,17 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         ("create delete list patch watch", "core", "pods"),
         _EVENTS,
     ],
+    "pv-protection-controller": [("get list update watch", "core", "persistentvolumes"), _EVENTS],
+    "pvc-protection-controller": [
+        ("get list update watch", "core", "persistentvolumeclaims"),
+        (READ, "core", "pods"),
+        _EVENTS,
+    ],
+    "resourcequota-controller": [
+        ("list watch", "*", "*"),
+        ("update", "core", "resourcequotas/status"),
+        _EVENTS,
+    ],
     "root-ca-cert-publisher": [("create update", "core", "configmaps"), _EVENTS],
     "service-cidrs-controller": [
         ("get list patch update watch", "networking.k8s.io", "servicecidrs"),

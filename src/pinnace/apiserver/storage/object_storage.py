@@ -65,6 +65,12 @@ class ObjectStorage:
         self.cache.keeps_objects |= options.decoded
         return result
 
+    async def is_empty(self) -> bool:
+        """Whether there is no object at all: what plugins ask before anything dearer."""
+        with api_errors(self.gvr):
+            await self.cache.load()
+        return not len(self.cache.contents)
+
     # writing
 
     async def create(self, obj: Object) -> Item:
