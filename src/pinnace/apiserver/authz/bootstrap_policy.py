@@ -80,6 +80,11 @@ def _parsed(entry: tuple[str, ...]) -> Object:
     return urls(*entry) if len(entry) == 2 else rule(*entry)
 
 
+def node_rules() -> tuple[Object, ...]:
+    """What the Node authorizer lets every node do, where access is not divided among nodes."""
+    return tuple(_parsed(entry) for entry in bootstrap_users.SYSTEM_ROLES["system:node"])
+
+
 def cluster_role_bindings() -> Iterator[Object]:
     for role, subjects in bootstrap_users.BINDINGS.items():
         yield _binding(role, [_subject(*subject) for subject in subjects])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.storage.contents import Contents
+from pinnace.apiserver.storage.encryption import Undecryptable
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.history import History
 from pinnace.apiserver.storage.item import CacheMutated, Item, ItemReader, detects_mutation
@@ -119,7 +120,11 @@ class WatchCache:
     # the subscriber's side
 
     def deliver(self, events: Sequence[Event]) -> None:
-        changes = [change for event in events if (change := self._apply(event)) is not None]
+        try:
+            changes = [change for event in events if (change := self._apply(event)) is not None]
+        except Undecryptable as error:  # written by another server, with a key that this one lacks
+            self.fail(error)
+            return
         if not changes:
             return
         self.changed_at = changes[-1].revision
