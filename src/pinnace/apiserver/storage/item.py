@@ -79,6 +79,10 @@ class ItemReader:
     def __init__(self, keys: KeySpace, field_labels: FieldLabels, sealing: Sealing | None = None) -> None:
         self._keys, self._field_labels, self._sealing = keys, field_labels, sealing
 
+    @property
+    def opens_sealed(self) -> bool:
+        return self._sealing is not None
+
     def __call__(self, kv: KeyValue) -> Item:
         plain = kv.value if self._sealing is None else self._sealing.open(kv.key, kv.value)
         return self.from_plain(kv.key, plain, kv.mod_revision)

@@ -75,6 +75,8 @@ class WatchCache:
     async def _snapshot(self) -> RangeResult:
         """The keys as they were a little ago: what happened since then fills the history, so that watches which were
         open before a restart of the server can go on."""
+        if self._read_item.opens_sealed:  # what was sealed with a key that is gone by now cannot be replayed
+            return await self._backend.range(self._prefix, prefix_end(self._prefix))
         now = await self._backend.revision()
         base = max(min(1, now), now - BACKFILL)
         for _ in range(2):
