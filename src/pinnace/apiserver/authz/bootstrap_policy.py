@@ -64,7 +64,7 @@ def _binding(
         "apiVersion": f"{GROUP}/v1",
         "metadata": _metadata(name or role, namespace),
         "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role},
-        "subjects": subjects,
+        **({"subjects": subjects} if subjects else {}),
     }
 
 

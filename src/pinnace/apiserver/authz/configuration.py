@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnace.apiserver.authz.bootstrap_policy import node_rules
+from pinnace.apiserver.authz.modes import MODES, check_modes
 from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer, RbacAuthorizer
 from pinnace.apiserver.config import ApiServerConfig
@@ -12,26 +13,12 @@ from pinnace.apiserver.config_files import ConfigFileError, load_config_file, re
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.component.clock import Clock
 
-MODES = ("AlwaysAllow", "AlwaysDeny", "Webhook", "Node", "RBAC")
 _API_VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1")
 _WEBHOOK_FIELDS = (
     "authorizedTTL", "cacheAuthorizedRequests", "unauthorizedTTL", "cacheUnauthorizedRequests", "timeout",
     "subjectAccessReviewVersion", "matchConditionSubjectAccessReviewVersion", "failurePolicy", "connectionInfo",
     "matchConditions",
 )  # fmt: skip
-
-
-def check_modes(modes: tuple[str, ...]) -> None:
-    """Raises ValueError in upstream's words."""
-    if not modes:
-        raise ValueError("at least one authorization-mode must be passed")
-    for mode in modes:
-        if mode == "ABAC":
-            raise ValueError("authorization-mode ABAC is not supported: write the policy as RBAC roles")
-        if mode not in MODES:
-            raise ValueError(f'authorization-mode "{mode}" is not a valid mode')
-        if modes.count(mode) > 1:
-            raise ValueError(f'authorization-mode "{mode}" appears more than once')
 
 
 def build_authorizer(config: ApiServerConfig, registries: Registries, clock: Clock) -> Authorizer:
