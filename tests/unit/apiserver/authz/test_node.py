@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
+from pinnace.api import resources as r
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.authz.attributes import Attributes, Decision
 from pinnace.apiserver.authz.bootstrap_policy import node_rules
 from pinnace.apiserver.authz.node import NodeAuthorizer
 from pinnace.apiserver.authz.node_graph import _named, _secrets_of_volume
-from pinnace.api import resources as r
 
 NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
 
