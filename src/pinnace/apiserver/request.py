@@ -46,7 +46,8 @@ class Request:
     user: User = ANONYMOUS
     deadline: float | None = None  # of the clock's monotonic time
     warnings: list[str] = field(default_factory=list)
-    audit: "Record | None" = None  # where the request is audited: annotations may be added
+    audit: "Record | None" = None  # None: the request is not audited
+    audit_annotations: dict[str, str] = field(default_factory=dict)
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""

@@ -96,6 +96,7 @@ class ApiServer:
         await self.services.authenticator.close()
         if self.services.audit is not None:
             await self.services.audit.close()
+        await self.services.registries.close()
         self.services.registries.storages.close()
         await self._backend.close()
 

@@ -60,7 +60,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-ingress", action="store_true", default=None)
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")
-    add("--authorization-mode", help="Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny, in their order (default Node,RBAC)")
+    add(
+        "--authorization-mode",
+        help="Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny, in their order (default Node,RBAC)",
+    )
     add("--token-auth-file")
     add_security_flags(parser)
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")

@@ -35,7 +35,9 @@ class Row:
 
 ROWS = (
     Row("anonymous-auth", "switch", "requests without credentials go on as system:anonymous (default true)"),
-    Row("enable-bootstrap-token-auth", "switch", "secrets of type bootstrap.kubernetes.io/token authenticate"),
+    Row(
+        "enable-bootstrap-token-auth", "switch", "secrets of type bootstrap.kubernetes.io/token authenticate"
+    ),
     Row("authentication-config", "path", "an AuthenticationConfiguration: OIDC issuers, anonymous requests"),
     Row("oidc-issuer-url", "text", "an OpenID Connect issuer, https://..."),
     Row("oidc-client-id", "text", "the audience that its tokens must have"),
@@ -121,7 +123,11 @@ class _Joined(argparse.Action):
     """A flag that may be repeated: its values are joined by commas."""
 
     def __call__(
-        self, parser: Any, namespace: argparse.Namespace, values: str | Sequence[Any] | None, option: Any = None
+        self,
+        parser: Any,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option: Any = None,
     ) -> None:
         before = getattr(namespace, self.dest, None)
         setattr(namespace, self.dest, f"{before},{values}" if before else values)
@@ -148,7 +154,9 @@ def _boolean(text: str) -> bool:
 
 def types() -> dict[str, type]:
     """Of the fields that are no text, for the `--config` file."""
-    return {row.field: bool if row.kind == "switch" else int for row in ROWS if row.kind in ("switch", "number")}
+    return {
+        row.field: bool if row.kind == "switch" else int for row in ROWS if row.kind in ("switch", "number")
+    }
 
 
 def command_line(flags: SecurityFlags) -> list[str]:
@@ -253,5 +261,3 @@ def api_server_settings(flags: SecurityFlags, issuer: str, signing_key: Path) ->
         "service_account_extend_token_expiration": flags.service_account_extend_token_expiration,
         "api_audiences": _parts(flags.api_audiences),
     }  # fmt: skip
-
-

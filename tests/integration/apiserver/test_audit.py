@@ -31,7 +31,9 @@ async def start(tmp_path: Path) -> AsyncGenerator[Start, None]:
 
         async def begin(*rules: dict[str, Any], **more: Any) -> ApiServerInProcess:
             policy = tmp_path / "policy.yaml"
-            policy.write_text(yaml.safe_dump({"kind": "Policy", "apiVersion": "audit.k8s.io/v1", "rules": list(rules)}))
+            policy.write_text(
+                yaml.safe_dump({"kind": "Policy", "apiVersion": "audit.k8s.io/v1", "rules": list(rules)})
+            )
             audit = AuditConfig(policy, **{"log_path": str(tmp_path / "audit.log"), **more})
             return await stack.enter_async_context(ApiServerInProcess(tmp_path / "pki", audit=audit))
 
@@ -72,8 +74,12 @@ async def test_levels_say_how_much_is_kept(start: Start, tmp_path: Path) -> None
         {"level": "RequestResponse", "omitStages": ["RequestReceived"], "omitManagedFields": True},
     )
     client = api.rest_client()
-    await client.create(r.SECRETS, {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s"}}, "default")
-    await client.create(r.CONFIG_MAPS, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}}, "default")
+    await client.create(
+        r.SECRETS, {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s"}}, "default"
+    )
+    await client.create(
+        r.CONFIG_MAPS, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}}, "default"
+    )
     await client.patch(r.CONFIG_MAPS, "c", {"data": {"k": "v"}}, "default")
     created, patched = events(tmp_path)
     assert created["requestObject"]["metadata"]["name"] == "c"
@@ -148,7 +154,10 @@ async def test_events_are_sent_to_a_webhook_in_batches(tmp_path: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     config, policy = tmp_path / "webhook", tmp_path / "policy"
-    cluster = {"server": f"https://127.0.0.1:{runner.addresses[0][1]}", "certificate-authority": str(outside.ca)}
+    cluster = {
+        "server": f"https://127.0.0.1:{runner.addresses[0][1]}",
+        "certificate-authority": str(outside.ca),
+    }
     config.write_text(
         yaml.safe_dump(
             {"kind": "Config", "apiVersion": "v1", "current-context": "c", "users": [],

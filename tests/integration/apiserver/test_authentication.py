@@ -180,7 +180,14 @@ async def test_an_oidc_token_is_a_user_with_groups(
     asked = provider.asked
     await whoami(api, provider.token(groups="ops", hd="example.org"))
     assert provider.asked == asked, "keys are kept"
-    for bad in ({"aud": "other"}, {"exp": 1}, {"hd": "example.com"}, {"sub": 3}, {"groups": [1]}, {"iss": "https://x"}):
+    for bad in (
+        {"aud": "other"},
+        {"exp": 1},
+        {"hd": "example.com"},
+        {"sub": 3},
+        {"groups": [1]},
+        {"iss": "https://x"},
+    ):
         with pytest.raises(errors.Unauthorized):
             await whoami(api, provider.token(**{"hd": "example.org", **bad}))
     forged = Provider()
@@ -196,7 +203,11 @@ async def test_a_structured_configuration_names_issuers(
     file = tmp_path / "authentication.yaml"
     issuer = {"url": provider.url, "audiences": ["a", "my-app"], "audienceMatchPolicy": "MatchAny",
               "certificateAuthority": outside.ca.read_text()}  # fmt: skip
-    mappings = {"username": {"claim": "email", "prefix": ""}, "groups": {"claim": "roles", "prefix": "r-"}, "uid": {"claim": "sub"}}
+    mappings = {
+        "username": {"claim": "email", "prefix": ""},
+        "groups": {"claim": "roles", "prefix": "r-"},
+        "uid": {"claim": "sub"},
+    }
     entry = {"issuer": issuer, "claimMappings": mappings,
              "claimValidationRules": [{"claim": "team", "requiredValue": "x"}]}  # fmt: skip
     file.write_text(yaml.safe_dump({"kind": "AuthenticationConfiguration",
@@ -221,18 +232,27 @@ async def test_a_webhook_reviews_tokens_and_its_answers_are_kept(
     asked: list[dict[str, Any]] = []
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        review = await request.json() if isinstance(request, web.Request) else yaml.safe_load(await request.text())
+        review = (
+            await request.json() if isinstance(request, web.Request) else yaml.safe_load(await request.text())
+        )
         asked.append(review["spec"])
         user = {"username": "remote", "uid": "7", "groups": ["g"], "extra": {"k": ["v"]}}
         good = review["spec"]["token"] == "good"
         status = {"authenticated": True, "user": user} if good else {"authenticated": False}
-        return web.json_response({"kind": "TokenReview", "apiVersion": review["apiVersion"], "status": status})
+        return web.json_response(
+            {"kind": "TokenReview", "apiVersion": review["apiVersion"], "status": status}
+        )
 
     config = kubeconfig(tmp_path / "webhook", await serve(answer), outside.ca)
     api = await start(authentication=AuthenticationConfig(token_webhook_config_file=config))
     for _ in range(2):
         user = await whoami(api, "good")
-        assert user == {"username": "remote", "uid": "7", "groups": ["g", "system:authenticated"], "extra": {"k": ["v"]}}
+        assert user == {
+            "username": "remote",
+            "uid": "7",
+            "groups": ["g", "system:authenticated"],
+            "extra": {"k": ["v"]},
+        }
     assert len(asked) == 1
     assert asked[0]["audiences"] == [api.config.service_account_issuer]
     with pytest.raises(errors.Unauthorized):
@@ -278,7 +298,10 @@ async def test_every_part_of_an_impersonation_needs_its_permission(api_server: A
     for header, what in (
         ({"Impersonate_Uid": "u"}, 'resource "uids" in API group "authentication.k8s.io"'),
         ({"Impersonate_Group": "g"}, 'resource "groups" in API group ""'),
-        ({"Impersonate_Extra_Scopes": "x"}, 'resource "userextras/scopes" in API group "authentication.k8s.io"'),
+        (
+            {"Impersonate_Extra_Scopes": "x"},
+            'resource "userextras/scopes" in API group "authentication.k8s.io"',
+        ),
     ):
         code, status = await review_as(api_server, "joe", Impersonate_User="jane", **header)
         assert code == 403
@@ -447,7 +470,9 @@ async def test_a_legacy_token_lives_as_long_as_its_secret(api_server: ApiServerI
 
     await account(api_server)
     client = api_server.local_client()
-    settings = ControllersConfig(("serviceaccount-token",), "PEM", api_server.server.services.tokens.issue_legacy)
+    settings = ControllersConfig(
+        ("serviceaccount-token",), "PEM", api_server.server.services.tokens.issue_legacy
+    )
     running = asyncio.create_task(Controllers(client, RealClock(), settings).run())
     try:
         annotations = {"kubernetes.io/service-account.name": "robot"}

@@ -102,11 +102,20 @@ async def test_a_kubelet_gets_tokens_for_its_own_pods_only(with_nodes: ApiServer
         spec: Object = {}
         if pod is not None:
             metadata = pod["metadata"]
-            spec = {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["uid"]}}
+            spec = {
+                "boundObjectRef": {
+                    "kind": "Pod",
+                    "apiVersion": "v1",
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                }
+            }
         return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec}
 
     async def token(pod: Object | None) -> Object:
-        return await kubelet.create(r.SERVICE_ACCOUNTS, asked(pod), "default", name="default", subresource="token")
+        return await kubelet.create(
+            r.SERVICE_ACCOUNTS, asked(pod), "default", name="default", subresource="token"
+        )
 
     assert (await token(own))["status"]["token"]
     with pytest.raises(errors.Forbidden, match="bound to a pod scheduled on a different node"):
@@ -155,7 +164,10 @@ async def webhook(tmp_path: Path) -> AsyncGenerator[tuple[Path, list[Object]], N
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     config = tmp_path / "webhook"
-    cluster = {"server": f"https://127.0.0.1:{runner.addresses[0][1]}", "certificate-authority": str(outside.ca)}
+    cluster = {
+        "server": f"https://127.0.0.1:{runner.addresses[0][1]}",
+        "certificate-authority": str(outside.ca),
+    }
     config.write_text(
         yaml.safe_dump(
             {"kind": "Config", "apiVersion": "v1", "current-context": "c", "users": [],
@@ -172,7 +184,9 @@ async def test_a_webhook_decides_in_its_turn(start: Start, webhook: tuple[Path, 
         authorization_modes=("RBAC", "Webhook"), authorization=AuthorizationConfig(webhook_config_file=config)
     )
     for _ in range(2):
-        await api.rest_client("jane", ("dev",)).list(r.PODS, "default", label_selector="a=b", field_selector="spec.nodeName!=n")
+        await api.rest_client("jane", ("dev",)).list(
+            r.PODS, "default", label_selector="a=b", field_selector="spec.nodeName!=n"
+        )
     assert len(asked) == 1, "a yes is kept"
     assert asked[0] == {
         "user": "jane", "groups": ["dev", "system:authenticated"],
@@ -290,7 +304,9 @@ async def test_default_roles_get_back_what_was_taken(tmp_path: Path) -> None:
     await backend.close()
 
 
-async def test_a_role_with_the_label_of_view_extends_view_edit_and_admin(api_server: ApiServerInProcess) -> None:
+async def test_a_role_with_the_label_of_view_extends_view_edit_and_admin(
+    api_server: ApiServerInProcess,
+) -> None:
     client = api_server.local_client()
     running = asyncio.create_task(
         Controllers(
@@ -330,7 +346,9 @@ async def bind(api: ApiServerInProcess, name: str, rules: list[Object], subject:
     head = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": name, "namespace": "default"}}
     await client.create(r.ROLES, {**head, "kind": "Role", "rules": rules})
     reference = {"apiGroup": RBAC, "kind": "Role", "name": name}
-    await client.create(r.ROLE_BINDINGS, {**head, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]})
+    await client.create(
+        r.ROLE_BINDINGS, {**head, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
+    )
 
 
 @pytest.mark.conformance("[sig-auth] SubjectReview should support SubjectReview API operations [Conformance]")
@@ -339,7 +357,9 @@ async def test_reviews_agree_with_what_an_account_may_do(api_server: ApiServerIn
     user = "system:serviceaccount:default:robot"
     groups = ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:default"]
     subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
-    await bind(api_server, "reader", [{"verbs": ["list"], "apiGroups": [""], "resources": ["configmaps"]}], subject)
+    await bind(
+        api_server, "reader", [{"verbs": ["list"], "apiGroups": [""], "resources": ["configmaps"]}], subject
+    )
     admin = api_server.local_client()
     impersonating = api_server.local_client(user, tuple(groups))
     for resource, gvr in (("configmaps", r.CONFIG_MAPS), ("secrets", r.SECRETS)):
@@ -372,8 +392,14 @@ async def test_selectors_in_reviews_are_checked(api_server: ApiServerInProcess) 
     requirement = {"key": "spec.nodeName", "operator": "In", "values": ["n1"]}
     assert (await ask(requirements=[requirement]))["status"]["allowed"] is False
     for bad, why in (
-        ({"requirements": [requirement], "rawSelector": "a=b"}, "may not specified at the same time as requirements"),
-        ({"requirements": [{"key": "a", "operator": "In"}]}, "must be specified when `operator` is 'In' or 'NotIn'"),
+        (
+            {"requirements": [requirement], "rawSelector": "a=b"},
+            "may not specified at the same time as requirements",
+        ),
+        (
+            {"requirements": [{"key": "a", "operator": "In"}]},
+            "must be specified when `operator` is 'In' or 'NotIn'",
+        ),
         ({"rawSelector": ""}, "requirements or rawSelector is required"),
     ):
         with pytest.raises(errors.Invalid) as refused:
@@ -395,17 +421,29 @@ async def test_selectors_in_reviews_reach_the_node_authorizer(with_nodes: ApiSer
 
 
 async def test_rules_of_a_node_are_told_to_be_incomplete(with_nodes: ApiServerInProcess) -> None:
-    body = {"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1", "spec": {"namespace": "default"}}
-    status = (await with_nodes.rest_client("system:node:n1", ("system:nodes",)).create(r.SELF_SUBJECT_RULES_REVIEWS, body))["status"]
+    body = {
+        "kind": "SelfSubjectRulesReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "spec": {"namespace": "default"},
+    }
+    status = (
+        await with_nodes.rest_client("system:node:n1", ("system:nodes",)).create(
+            r.SELF_SUBJECT_RULES_REVIEWS, body
+        )
+    )["status"]
     assert status["incomplete"] is True
     assert status["evaluationError"] == "node authorizer does not support user rule resolution"
-    status = (await with_nodes.rest_client("jane", ("dev",)).create(r.SELF_SUBJECT_RULES_REVIEWS, body))["status"]
+    status = (await with_nodes.rest_client("jane", ("dev",)).create(r.SELF_SUBJECT_RULES_REVIEWS, body))[
+        "status"
+    ]
     assert status["incomplete"] is False
     assert "evaluationError" not in status
 
 
 async def test_a_name_in_a_selector_counts_as_a_name(api_server: ApiServerInProcess) -> None:
-    rules = [{"verbs": ["list", "watch"], "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["one"]}]
+    rules = [
+        {"verbs": ["list", "watch"], "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["one"]}
+    ]
     await bind(api_server, "one", rules, {"apiGroup": RBAC, "kind": "User", "name": "jane"})
     jane = api_server.rest_client("jane", ("dev",))
     assert (await jane.list(r.CONFIG_MAPS, "default", field_selector="metadata.name=one"))["items"] == []
@@ -417,7 +455,11 @@ async def test_a_name_in_a_selector_counts_as_a_name(api_server: ApiServerInProc
 async def test_nobody_grants_urls_or_roles_that_they_do_not_hold(api_server: ApiServerInProcess) -> None:
     admin = api_server.local_client()
     rules = [
-        {"verbs": ["create", "update"], "apiGroups": [RBAC], "resources": ["clusterroles", "clusterrolebindings"]},
+        {
+            "verbs": ["create", "update"],
+            "apiGroups": [RBAC],
+            "resources": ["clusterroles", "clusterrolebindings"],
+        },
         {"verbs": ["get"], "nonResourceURLs": ["/own/*"]},
     ]
     head = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": "granter"}}
@@ -425,21 +467,34 @@ async def test_nobody_grants_urls_or_roles_that_they_do_not_hold(api_server: Api
     subject = {"apiGroup": RBAC, "kind": "User", "name": "joe"}
     reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "granter"}
     await admin.create(
-        r.CLUSTER_ROLE_BINDINGS, {**head, "kind": "ClusterRoleBinding", "roleRef": reference, "subjects": [subject]}
+        r.CLUSTER_ROLE_BINDINGS,
+        {**head, "kind": "ClusterRoleBinding", "roleRef": reference, "subjects": [subject]},
     )
     joe = api_server.rest_client("joe", ("dev",))
 
     def role(name: str, *rules: Object) -> Object:
-        return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
+        return {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": list(rules),
+        }
 
     await joe.create(r.CLUSTER_ROLES, role("held", {"verbs": ["get"], "nonResourceURLs": ["/own/part"]}))
-    for rule in ({"verbs": ["get"], "nonResourceURLs": ["/other"]}, {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}):
-        with pytest.raises(errors.Forbidden, match="is attempting to grant RBAC permissions not currently held"):
+    for rule in (
+        {"verbs": ["get"], "nonResourceURLs": ["/other"]},
+        {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]},
+    ):
+        with pytest.raises(
+            errors.Forbidden, match="is attempting to grant RBAC permissions not currently held"
+        ):
             await joe.create(r.CLUSTER_ROLES, role("more", rule))
     binding = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "up"}, "subjects": [subject],
                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}}  # fmt: skip
     with pytest.raises(errors.Forbidden, match="is attempting to grant RBAC permissions not currently held"):
         await joe.create(r.CLUSTER_ROLE_BINDINGS, binding)
     aggregating = {**role("sum"), "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"x": "y"}}]}}
-    with pytest.raises(errors.Forbidden, match="must have cluster-admin privileges to use the aggregationRule"):
+    with pytest.raises(
+        errors.Forbidden, match="must have cluster-admin privileges to use the aggregationRule"
+    ):
         await joe.create(r.CLUSTER_ROLES, aggregating)

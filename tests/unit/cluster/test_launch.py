@@ -19,7 +19,10 @@ def security_flags(file: str) -> dict[str, Any]:
     values: dict[str, Any] = {"text": "v1", "path": file, "paths": f"{file},{file}", "list": "a=b,c=d", "duration": "7s",
                               "number": 7}  # fmt: skip
     defaults = SecurityFlags()
-    made = {row.field: not getattr(defaults, row.field) if row.kind == "switch" else values[row.kind] for row in ROWS}
+    made = {
+        row.field: not getattr(defaults, row.field) if row.kind == "switch" else values[row.kind]
+        for row in ROWS
+    }
     return {**made, "audit_log_path": "-", "authentication_config": ""}
 
 

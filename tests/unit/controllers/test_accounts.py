@@ -59,7 +59,9 @@ def test_token_secrets_are_filled_once() -> None:
 def cluster_role(name: str, rules: list, labels: dict | None = None, wanted: dict | None = None) -> dict:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
             "metadata": {"name": name, "labels": labels or {}}, "rules": rules}  # fmt: skip
-    return {**role, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": wanted}]}} if wanted else role
+    return (
+        {**role, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": wanted}]}} if wanted else role
+    )
 
 
 def test_an_aggregated_role_has_the_rules_of_those_that_its_selector_matches() -> None:

@@ -17,13 +17,13 @@ _MAX_ID = 64
 
 
 class Record:
-    """One audited request. `annotations` may be added to until the response is complete."""
+    """One audited request. Its annotations are complete when the response is."""
 
     def __init__(self, request: Request, verdict: Verdict, emit: Callable[[Event], None]) -> None:
         self._request, self.verdict, self._emit = request, verdict, emit
         self.user: User = request.user
         self.id = request.headers.get("Audit-ID", "")[:_MAX_ID] or str(uuid.uuid4())
-        self.annotations: dict[str, str] = {}
+        self.annotations = request.audit_annotations  # admission and authorization add theirs
         self._received = _moment(request)
         self._body: bytes | None = None
         self._status: Event | None = None
@@ -37,9 +37,6 @@ class Record:
             return self._body
 
         return wrapped
-
-    def annotate(self, key: str, value: str) -> None:
-        self.annotations.setdefault(key, value)
 
     def answered(self, answer: Response) -> None:
         self._status = {"metadata": {}, "code": answer.status}

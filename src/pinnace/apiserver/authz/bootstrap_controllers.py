@@ -20,10 +20,19 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
     ],
     "certificate-controller": [
         ("delete get list watch", "certificates.k8s.io", "certificatesigningrequests"),
-        ("patch update", "certificates.k8s.io", "certificatesigningrequests/approval certificatesigningrequests/status"),
+        (
+            "patch update",
+            "certificates.k8s.io",
+            "certificatesigningrequests/approval certificatesigningrequests/status",
+        ),
         ("approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
-        ("sign", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client "
-         "kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown"),
+        (
+            "sign",
+            "certificates.k8s.io",
+            "signers",
+            "kubernetes.io/kube-apiserver-client "
+            "kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
+        ),
         ("create", "authorization.k8s.io", "subjectaccessreviews"),
         _EVENTS,
     ],

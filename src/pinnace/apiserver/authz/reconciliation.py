@@ -19,7 +19,8 @@ def reconciled(current: Object, wanted: Object) -> Object | None:
         return None
     change: Object = {}
     added = {
-        field: {**(metadata.get(field) or {}), **wanted["metadata"][field]} for field in ("labels", "annotations")
+        field: {**(metadata.get(field) or {}), **wanted["metadata"][field]}
+        for field in ("labels", "annotations")
     }
     if any(added[field] != (metadata.get(field) or {}) for field in added):
         change["metadata"] = {**metadata, **added}

@@ -16,9 +16,11 @@ from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apimachinery.schema import Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.authn.user import ANONYMOUS
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.authz.refusal import refusal
-from pinnace.apiserver.registry import deletion
+from pinnace.apiserver.bodies import check_metadata_types
+from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import check_preconditions
 from pinnace.apiserver.storage.item import Item
@@ -82,6 +84,13 @@ class RegistryBase:
             )
         else:
             obj["metadata"]["namespace"] = namespace
+
+    def settle(self, obj: Object) -> None:
+        """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""
+        check_metadata_types(obj)
+        ctx = WriteContext(ANONYMOUS, self.shared.clock.now(), field_validation="Ignore")
+        field_validation.check(self.row, self.schema, obj, ctx)
+        self.strategy.default(obj)
 
     def _judge(self, causes: list[errors.Cause], obj: Object) -> None:
         if causes:
@@ -182,9 +191,10 @@ class RegistryBase:
         old: Object | None = None,
         name: str = "",
         subresource: str = "",
+        deleting: DeleteOptions | None = None,
     ) -> Admission:
         name = name or ((obj or old or {}).get("metadata") or {}).get("name", "")
         return Admission(
             operation, self.row, ctx.user, ctx.now, namespace, name, subresource, obj, old, ctx.dry_run,
-            warn=ctx.warn,
+            ctx.options if deleting is None else deleting.as_object, ctx.warn, ctx.annotate, self.settle,
         )  # fmt: skip

@@ -42,7 +42,9 @@ class RbacRegistry(Registry):
 
 class RoleRegistry(RbacRegistry):
     async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
-        same = old is not None and all(old.get(field) == new.get(field) for field in ("rules", "aggregationRule"))
+        same = old is not None and all(
+            old.get(field) == new.get(field) for field in ("rules", "aggregationRule")
+        )
         if MASTERS in ctx.user.groups or same:
             return
         metadata = new["metadata"]

@@ -9,11 +9,12 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.times import format_time
-from pinnace.apiserver.admission.attributes import Admission
+from pinnace.apiserver.admission.bodies import review
 from pinnace.apiserver.authn.service_accounts import Binding
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.documents import document
+from pinnace.apiserver.handlers.options import write_context
 from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.request import Answer, Request
@@ -39,6 +40,7 @@ async def handle(request: Request, row: Resource) -> Answer:
         raise errors.invalid("TokenRequest", name, causes, "authentication.k8s.io")
     registries = request.services.registries
     account = (await registries.of(r.SERVICE_ACCOUNTS).storage.get(name, namespace)).obj
+    await review(request, row, asked, write_context(request))
     spec = asked["spec"]
     binding = await _binding(registries, namespace, name, spec.get("boundObjectRef"))
     seconds = min(int(spec["expirationSeconds"]), _LONGEST)
@@ -46,13 +48,11 @@ async def handle(request: Request, row: Resource) -> Answer:
     config = request.services.config
     if config.service_account_max_token_seconds:
         seconds = min(seconds, config.service_account_max_token_seconds)
-    await _admit(request, row, asked, name, namespace)
     told = seconds if _is_extended(config, spec, binding, audiences) else 0
     token, expiry, identity = request.services.tokens.issue(
         account, audiences, _LONGEST if told else seconds, binding, warn_after_seconds=told
     )
-    if request.audit is not None:
-        request.audit.annotate("authentication.kubernetes.io/issued-credential-id", f"JTI={identity}")
+    request.audit_annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={identity}"
     answer = {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
@@ -61,15 +61,6 @@ async def handle(request: Request, row: Resource) -> Answer:
         "status": {"token": token, "expirationTimestamp": format_time(datetime.fromtimestamp(expiry, UTC))},
     }  # fmt: skip
     return document(answer, negotiate(request.headers.get("Accept", ""), offered=EVERY), 201)
-
-
-async def _admit(request: Request, row: Resource, asked: Object, name: str, namespace: str) -> None:
-    """Plugins judge it as the creation of a subresource: NodeRestriction looks at what the token is bound to."""
-    admission = Admission(
-        "CREATE", row, request.user, request.services.clock.now(), namespace, name, "token", object=asked,
-        dry_run=False,
-    )  # fmt: skip
-    await request.services.registries.admission.validate(admission)
 
 
 def _is_extended(

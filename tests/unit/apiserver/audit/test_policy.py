@@ -14,7 +14,9 @@ JANE = User("jane", ("dev",))
 
 def policy(tmp_path: Path, *rules: dict[str, Any], **more: Any) -> Policy:
     path = tmp_path / "policy.yaml"
-    path.write_text(yaml.safe_dump({"kind": "Policy", "apiVersion": "audit.k8s.io/v1", "rules": list(rules), **more}))
+    path.write_text(
+        yaml.safe_dump({"kind": "Policy", "apiVersion": "audit.k8s.io/v1", "rules": list(rules), **more})
+    )
     return load_policy(path)
 
 

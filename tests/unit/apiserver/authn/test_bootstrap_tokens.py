@@ -13,7 +13,9 @@ TOKEN = "abcdef.0123456789abcdef"
 GOOD = {"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
 
 
-def tokens(clock: FakeClock, data: dict[str, str], kind: str = "bootstrap.kubernetes.io/token") -> BootstrapTokens:
+def tokens(
+    clock: FakeClock, data: dict[str, str], kind: str = "bootstrap.kubernetes.io/token"
+) -> BootstrapTokens:
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     secret = {"metadata": {"name": "bootstrap-token-abcdef"}, "type": kind, "data": encoded}
 

@@ -61,7 +61,13 @@ def storage(backend: MemoryBackend, path: Path | None, gvr: Any = SECRETS) -> Ob
 
 def secret(**more: Any) -> dict[str, Any]:
     metadata = {"name": "s", "namespace": "default", "uid": "u"}
-    return {"kind": "Secret", "apiVersion": "v1", "metadata": metadata, "data": {"password": "c2VjcmV0"}, **more}
+    return {
+        "kind": "Secret",
+        "apiVersion": "v1",
+        "metadata": metadata,
+        "data": {"password": "c2VjcmV0"},
+        **more,
+    }
 
 
 async def stored(backend: MemoryBackend) -> bytes:
@@ -127,14 +133,15 @@ async def test_an_unchanged_write_takes_the_first_key(backend: MemoryBackend, tm
 @pytest.mark.parametrize(
     ("provider", "why"),
     [
-        ({"aesgcm": {"keys": [key("other")]}}, "no matching key was found for the provided AES-GCM transformer"),
+        (
+            {"aesgcm": {"keys": [key("other")]}},
+            "no matching key was found for the provided AES-GCM transformer",
+        ),
         ({"aesgcm": {"keys": [key("key1", fill=b"x")]}}, "cipher: message authentication failed"),
         ({"identity": {}}, "no matching"),
     ],
 )
-async def test_a_wrong_key_is_told(
-    backend: MemoryBackend, tmp_path: Path, provider: Any, why: str
-) -> None:
+async def test_a_wrong_key_is_told(backend: MemoryBackend, tmp_path: Path, provider: Any, why: str) -> None:
     await storage(backend, configuration(tmp_path, {"aesgcm": {"keys": [key("key1")]}})).create(secret())
     spare = {"aesgcm": {"keys": [key("spare")]}}
     path = configuration(tmp_path, provider, spare)
