@@ -31,6 +31,7 @@ BODIES = {
     "Event": {"involvedObject": {"namespace": "default"}},
     "Ingress": {"spec": {"defaultBackend": BACKEND}},
     "IngressClass": {"spec": {"controller": "example.com/x"}},
+    "RuntimeClass": {"handler": "runc"},
     "Service": {"spec": {"ports": [{"port": 80}]}},
     "RoleBinding": {"roleRef": ROLE},
     "ClusterRoleBinding": {"roleRef": ROLE},
