@@ -72,6 +72,11 @@ class Registries:
             found = self._made[gvr] = self._make(self._rows[gvr])
         return found
 
+    def stored_count(self, gvr: GVR) -> int:
+        """How many objects the watch cache of this resource holds; 0 for one that nobody has asked for yet."""
+        made = self._made.get(gvr)
+        return len(made.storage.cache.contents) if made is not None else 0
+
     def _make(self, row: Resource) -> Registry:
         strategy = strategy_for(row.gvr)
         if row.gvr == r.EVENTS_V1:
