@@ -6,7 +6,9 @@ from functools import partial
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.catalog import build_chain
+from pinnace.apiserver.aggregation.aggregator import Aggregator
 from pinnace.apiserver.authn.authenticator import Authenticator
+from pinnace.apiserver.authn.request_header import front_proxy
 from pinnace.apiserver.authn.service_accounts import Lookup, Object, ServiceAccountTokens
 from pinnace.apiserver.authn.static_tokens import StaticTokens
 from pinnace.apiserver.authz.policy_source import StoredPolicy
@@ -41,18 +43,21 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
     fairness, metrics = _fairness(config, registries, clock), Metrics()
     if fairness is not None:
         metrics.sources.append(partial(reports.metrics, fairness))
+    authenticator = Authenticator(static, (tokens,))
+    authenticator.front_proxy = front_proxy(config)
     return Services(
         config=config,
         clock=clock,
         registries=registries,
         tokens=tokens,
-        authenticator=Authenticator(static, (tokens,)),
+        authenticator=authenticator,
         authorizer=registries.authorizer,
         in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
         metrics=metrics,
         health=_health(backend),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
+        aggregator=_aggregator(config, registries, clock),
         fairness=fairness,
     )
 
@@ -77,6 +82,12 @@ def _health(backend: Backend) -> Health:
     for checks in (health.live, health.ready):
         checks["etcd"] = store  # the name under which monitoring knows the store
     return health
+
+
+def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
+    aggregator = Aggregator(config, registries, clock)
+    registries.announce_api_service = aggregator.announce
+    return aggregator
 
 
 def _authorizer(config: ApiServerConfig, registries: Registries) -> Authorizer:

@@ -75,9 +75,18 @@ WORKLOAD = {
     "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
     "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
 }
+WEBHOOK = {
+    "name": "a.example.com", "clientConfig": {"service": {"namespace": "n", "name": "s", "path": "/p"}, "caBundle": "aGk="},
+    "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/*"], "scope": "*"}],
+    "namespaceSelector": {"matchLabels": {"a": "b"}}, "objectSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]},
+    "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 3, "matchConditions": [{"name": "c", "expression": "true"}],
+}  # fmt: skip
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 ADDRESS = {"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": "p"}, "nodeName": "n"}
 BODIES = {
+    "APIService": {"spec": {"group": "a.b", "version": "v1", "service": {"namespace": "n", "name": "s"}, "caBundle": "aGk=", "groupPriorityMinimum": 1, "versionPriority": 1}, "status": {"conditions": [{"type": "Available", "status": "True"}]}},
+    "MutatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
     "Pod": {"spec": POD_SPEC, "status": POD_STATUS},
     "Deployment": {"spec": WORKLOAD},
     "ReplicaSet": {"spec": WORKLOAD},

@@ -12,6 +12,10 @@ SELECTOR = {"matchLabels": {"a": "b"}}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 BODIES = {
+    "APIService": {
+        "metadata": {"name": "v1.x.example"},
+        "spec": {"group": "x.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1},
+    },
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
