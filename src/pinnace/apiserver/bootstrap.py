@@ -16,7 +16,10 @@ from pinnace.api.networking import servicecidrs
 from pinnace.api.scheduling.priorityclasses import system_classes
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.times import format_time
 from pinnace.apiserver import bootstrap_flow_control, kubernetes_service
+from pinnace.apiserver.aggregation.registrations import local_services
+from pinnace.apiserver.authn import extension_authentication
 from pinnace.apiserver.authz import bootstrap_policy, reconciliation
 from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.registry.metadata import fill_on_create
@@ -46,7 +49,21 @@ class Bootstrap:
         await asyncio.gather(
             *(self._keep(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
             *(self._ensure(gvr, objects) for gvr, objects in bootstrap_flow_control.objects(now)),
+            self._ensure(r.API_SERVICES, local_services(r.TABLE, format_time(now))),
         )
+        await self._publish_authentication()
+
+    async def _publish_authentication(self) -> None:
+        """What extension API servers need to know of users and of the front proxy; kept as this server is configured."""
+        wanted = extension_authentication.config_map(self._services.config)
+        await self._create(r.CONFIG_MAPS, wanted)
+
+        async def current(item: Item) -> Object | Outcome:
+            same = {**(item.obj.get("data") or {}), **wanted["data"]} == item.obj.get("data")
+            return Outcome.KEEP if same else {**item.obj, "data": wanted["data"]}
+
+        own = wanted["metadata"]
+        await self._registries.of(r.CONFIG_MAPS).storage.update(own["name"], own["namespace"], current)
 
     async def publish(self, port: int) -> None:
         """The `kubernetes` service and its endpoint, once the port is known; an endpoint that moved is replaced."""

@@ -46,6 +46,15 @@ class ApiServerConfig:
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None
     enable_priority_and_fairness: bool = True
+    # The front proxy that may say in headers who a user is; without a CA there is none.
+    requestheader_client_ca_file: Path | None = None
+    requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)  # () allows every name
+    requestheader_username_headers: tuple[str, ...] = ("X-Remote-User",)
+    requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
+    requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: Path | None = None  # what this server shows to extension API servers
+    proxy_client_key_file: Path | None = None
     max_requests_inflight: int = 400  # with priority and fairness, the sum of both is what the levels share
     max_mutating_requests_inflight: int = 200
     event_ttl_seconds: int = 3600

@@ -94,6 +94,9 @@ def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiSer
         kubelet_client_certificate=pki.cert("apiserver-kubelet-client"),
         kubelet_client_key=pki.key("apiserver-kubelet-client"),
         kubelet_certificate_authority=pki.ca,
+        requestheader_client_ca_file=pki.front_proxy_ca,
+        proxy_client_cert_file=pki.cert("front-proxy-client"),
+        proxy_client_key_file=pki.key("front-proxy-client"),
         **api_server_settings(
             config, f"https://kubernetes.default.svc.{config.cluster_domain}", pki.service_account_key
         ),
