@@ -61,6 +61,8 @@ def changed(kind, before, after, *, status=None, subresource=""):
 
 
 LABEL = "a lowercase RFC 1123 label must consist"
+SHARED = {"spec/devices/0/allowMultipleAllocations": True}
+POLICY = "spec/devices/0/capacity/memory/requestPolicy"
 CREATE = [
     ("PersistentVolume", {"spec/accessModes": []}, "spec.accessModes: Required value"),
     ("PersistentVolume", {"spec/accessModes": ["Any"]}, 'spec.accessModes: Unsupported value: "Any": supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"'),
@@ -133,6 +135,12 @@ CREATE = [
     ("ResourceSlice", {"spec/pool/resourceSliceCount": 0}, "spec.pool.resourceSliceCount: Invalid value: 0: must be greater than zero"),
     ("ResourceSlice", {"spec/devices/0/attributes/model": {}}, 'spec.devices[0].attributes[model]: Invalid value: "": exactly one value must be specified'),
     ("ResourceSlice", {"spec/devices/0/attributes/example.com%v": {"version": "1"}}, 'spec.devices[0].attributes[example.com%v].version: Invalid value: "1": must be a string compatible with semver.org spec 2.0.0'),
+    ("ResourceSlice", {"spec/devices/0/capacity/memory/requestPolicy": {}}, "spec.devices[0].capacity[memory].requestPolicy: Forbidden: allowMultipleAllocations must be true"),
+    ("ResourceSlice", {**SHARED, f"{POLICY}": {"validValues": ["1", "3"]}}, "spec.devices[0].capacity[memory].requestPolicy.default: Required value: required when validValues is defined"),
+    ("ResourceSlice", {**SHARED, f"{POLICY}": {"default": "2", "validValues": ["3", "1"]}}, 'spec.devices[0].capacity[memory].requestPolicy.validValues[1]: Invalid value: "1": values must be sorted in ascending order'),
+    ("ResourceSlice", {**SHARED, f"{POLICY}": {"default": "2", "validValues": ["1"]}}, 'spec.devices[0].capacity[memory].requestPolicy.validValues: Invalid value: "2": default value is not valid according to the requestPolicy'),
+    ("ResourceSlice", {**SHARED, f"{POLICY}": {"default": "4", "validRange": {"min": "1", "step": "2"}}}, 'spec.devices[0].capacity[memory].requestPolicy.validRange.step: Invalid value: "4": value is not a multiple of a given step (2) from (1)'),
+    ("ResourceSlice", {**SHARED, f"{POLICY}": {"default": "1", "validRange": {"min": "1", "max": "2Gi"}}}, 'spec.devices[0].capacity[memory].requestPolicy.validRange.max: Invalid value: "2Gi": max is larger than capacity value: 1Gi'),
     ("ResourceSlice", {"spec/devices/0/nodeName": "n"}, "spec.devices[0]: Invalid value: null: `nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec"),
 ]  # fmt: skip
 
@@ -177,6 +185,23 @@ def test_what_may_change():
     assert changed("PersistentVolumeClaim", {"spec/resources/requests/storage": "3Gi"}, {"spec/resources/requests/storage": "2Gi"}, status=CLAIM) == []  # fmt: skip
     assert changed("ServiceCIDR", {"spec/cidrs": ["10.0.0.0/24"]}, {}) == []
     assert changed("CSINode", {}, {"spec/drivers/0/allocatable/count": 7}) == []
+
+
+def test_the_strategy_of_a_lease():
+    strategy = strategy_for(r.LEASES)
+
+    def wrong(**spec):
+        obj = {"metadata": {"name": "x", "namespace": "default"}, "spec": spec}
+        return [f"{cause.field}: {cause.message}" for cause in strategy.validate(obj)]
+
+    assert wrong(strategy="OldestEmulationVersion", preferredHolder="a") == []
+    assert wrong(strategy="example.com/mine") == []
+    assert wrong(strategy="Newest") == [
+        'spec.strategy.strategy: Unsupported value: "Newest": supported values: "OldestEmulationVersion"'
+    ]
+    assert wrong(preferredHolder="a") == [
+        "spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined"
+    ]
 
 
 def test_a_data_source_and_its_reference_say_the_same():
