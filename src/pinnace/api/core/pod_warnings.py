@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pinnace.api import fields
+from pinnace.api.core.storage_sources import DEPRECATED
 from pinnace.apimachinery import quantity
 
 Warnings = Iterator[str]
@@ -34,6 +35,10 @@ def pod_warnings(spec: Mapping[str, Any], path: str) -> Warnings:
     for index, reference in enumerate(spec.get("imagePullSecrets") or ()):
         if not reference.get("name"):
             yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for kind in volume:
+            if kind in DEPRECATED:
+                yield f"{path}.volumes[{index}].{DEPRECATED[kind]}"
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         here = f"{path}.terminationGracePeriodSeconds"
         yield f"{here}: must be >= 0; negative values are invalid and will be treated as 1"

@@ -10,6 +10,7 @@ from pinnace.api.core.pod_warnings import pod_warnings
     [
         ({"nodeSelector": {"kubernetes.io/os": "linux"}}, []),
         ({"nodeSelector": {"beta.kubernetes.io/os": "linux"}}, ['spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead']),
+        ({"volumes": [{"name": "v", "rbd": {}}]}, ["spec.volumes[0].rbd: deprecated in v1.28, non-functional in v1.31+"]),
         ({"terminationGracePeriodSeconds": -1}, ["spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"]),
         ({"containers": [{"resources": {"limits": {"memory": "100m"}}}]}, ['spec.containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer']),
         ({"containers": [{"env": [{"name": "A"}, {"name": "A"}]}]}, ['spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply']),
