@@ -15,6 +15,7 @@ _CLASSES: dict[GVR, str] = {
     r.CONFIG_MAPS: "core.configmaps:ConfigMapStrategy",
     r.ENDPOINTS: "core.endpoints:EndpointsStrategy",
     r.EVENTS: "core.events:EventStrategy",
+    r.LIMIT_RANGES: "core.limitranges:LimitRangeStrategy",
     r.NAMESPACES: "core.namespaces:NamespaceStrategy",
     r.NODES: "core.node_strategy:NodeStrategy",
     r.POD_TEMPLATES: "core.podtemplates:PodTemplateStrategy",
@@ -22,10 +23,12 @@ _CLASSES: dict[GVR, str] = {
     r.PERSISTENT_VOLUMES: "core.persistentvolumes:PersistentVolumeStrategy",
     r.PODS: "core.pod_strategy:PodStrategy",
     r.REPLICATION_CONTROLLERS: "core.replicationcontrollers:ReplicationControllerStrategy",
+    r.RESOURCE_QUOTAS: "core.resourcequotas:ResourceQuotaStrategy",
     r.SECRETS: "core.secrets:SecretStrategy",
     r.SERVICES: "core.service_strategy:ServiceStrategy",
     r.MUTATING_WEBHOOK_CONFIGURATIONS: "admissionregistration.webhooks:MutatingWebhookConfigurationStrategy",
     r.VALIDATING_WEBHOOK_CONFIGURATIONS: "admissionregistration.webhooks:WebhookConfigurationStrategy",
+    r.API_SERVICES: "apiregistration.apiservices:APIServiceStrategy",
     r.CONTROLLER_REVISIONS: "apps.controllerrevisions:ControllerRevisionStrategy",
     r.DAEMON_SETS: "apps.daemonsets:DaemonSetStrategy",
     r.DEPLOYMENTS: "apps.deployment_strategy:DeploymentStrategy",
@@ -52,6 +55,7 @@ _CLASSES: dict[GVR, str] = {
     r.IP_ADDRESSES: "networking.ipaddresses:IPAddressStrategy",
     r.NETWORK_POLICIES: "networking.networkpolicies:NetworkPolicyStrategy",
     r.SERVICE_CIDRS: "networking.servicecidrs:ServiceCIDRStrategy",
+    r.RUNTIME_CLASSES: "node.runtimeclasses:RuntimeClassStrategy",
     r.POD_DISRUPTION_BUDGETS: "policy.poddisruptionbudgets:PodDisruptionBudgetStrategy",
     r.CLUSTER_ROLE_BINDINGS: "rbac.rolebindings:RoleBindingStrategy",
     r.CLUSTER_ROLES: "rbac.roles:RoleStrategy",
@@ -67,6 +71,7 @@ _CLASSES: dict[GVR, str] = {
     r.STORAGE_CLASSES: "storage.storageclasses:StorageClassStrategy",
     r.VOLUME_ATTACHMENTS: "storage.volumeattachments:VolumeAttachmentStrategy",
     r.VOLUME_ATTRIBUTES_CLASSES: "storage.volumeattributesclasses:VolumeAttributesClassStrategy",
+    r.PRIORITY_CLASSES: "scheduling.priorityclasses:PriorityClassStrategy",
 }
 
 

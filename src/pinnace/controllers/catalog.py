@@ -9,6 +9,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers import (
+    clusterrole_aggregation,
     daemonset,
     deployment,
     disruption,
@@ -21,6 +22,7 @@ from pinnace.controllers import (
     serviceaccount,
     serviceaccount_token,
     servicecidr,
+    storage_protection,
 )
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
@@ -28,6 +30,7 @@ from pinnace.controllers.certificates.authority import FileAuthority
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.namespace import NamespaceController
 from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
@@ -44,6 +47,7 @@ class ControllersConfig:
         None  # with its key: what requests for certificates are signed with
     )
     cluster_signing_key_file: Path | None = None
+    issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
 
@@ -90,7 +94,10 @@ CATALOG: dict[str, Build] = {
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "disruption": _pure(disruption.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
-    "serviceaccount-token": _pure(serviceaccount_token.CONTROLLER),
+    "serviceaccount-token": _from_config(
+        lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
+    ),
+    "clusterrole-aggregation": _pure(clusterrole_aggregation.CONTROLLER),
     "root-ca-certificate-publisher": _from_config(lambda config: root_ca.controller(config.root_ca)),
     "certificatesigningrequest-approving": lambda parts: ApprovingController(
         parts.client, parts.clock, parts.informers
@@ -102,6 +109,11 @@ CATALOG: dict[str, Build] = {
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
+    ),
+    "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
+    "persistentvolume-protection": _pure(storage_protection.VOLUMES),
+    "resourcequota": lambda parts: ResourceQuotaController(
+        parts.client, parts.clock, parts.informers, parts.directory
     ),
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory

@@ -15,6 +15,10 @@ ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": 
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 BODIES = {
     **kind_examples.BODIES,
+    "APIService": {
+        "metadata": {"name": "v1.x.example"},
+        "spec": {"group": "x.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1},
+    },
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
@@ -31,6 +35,7 @@ BODIES = {
     "Event": {"involvedObject": {"namespace": "default"}},
     "Ingress": {"spec": {"defaultBackend": BACKEND}},
     "IngressClass": {"spec": {"controller": "example.com/x"}},
+    "RuntimeClass": {"handler": "runc"},
     "Service": {"spec": {"ports": [{"port": 80}]}},
     "RoleBinding": {"roleRef": ROLE},
     "ClusterRoleBinding": {"roleRef": ROLE},
