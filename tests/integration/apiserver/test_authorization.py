@@ -228,6 +228,26 @@ async def test_the_structured_configuration_gives_the_order(
         await api.rest_client("mallory", ("dev",)).raw("GET", "/version")
 
 
+async def test_match_conditions_say_when_a_webhook_is_asked(
+    start: Start, webhook: tuple[Path, list[Object]], tmp_path: Path
+) -> None:
+    file = tmp_path / "authorization.yaml"
+    conditions = (
+        "matchConditions:\n    - expression: has(request.resourceAttributes)\n"
+        "    - expression: request.resourceAttributes.namespace != 'kube-system'\n"
+        "    - expression: \"!('system:serviceaccounts' in request.groups)\"\n    timeout: 3s"
+    )
+    file.write_text((CONFIGURATION % ("Deny", webhook[0])).replace("timeout: 3s", conditions))
+    api = await start(authorization=AuthorizationConfig(authorization_config=file))
+    jane, asked = api.rest_client("jane", ("dev",)), webhook[1]
+    await jane.raw("GET", "/version")
+    with pytest.raises(errors.Forbidden):
+        await jane.list(r.PODS, "kube-system")
+    assert asked == []
+    await jane.list(r.PODS, "default")
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(("policy", "code"), [("NoOpinion", 200), ("Deny", 403)])
 async def test_the_failure_policy_of_a_webhook(start: Start, tmp_path: Path, policy: str, code: int) -> None:
     config = tmp_path / "webhook"
@@ -256,7 +276,7 @@ async def test_the_failure_policy_of_a_webhook(start: Start, tmp_path: Path, pol
         (("timeout: 3s", "timeout: 1h"), "authorizers[0].webhook.timeout: Invalid value"),
         (("name: rbac", "name: outside"), 'authorizers[1]: Duplicate value: "outside"'),
         (("failurePolicy: Deny", "failurePolicy: Maybe"), 'failurePolicy: Unsupported value: "Maybe"'),
-        (("timeout: 3s", "matchConditions: [{expression: 'true'}]\n    timeout: 3s"), "matchConditions"),
+        (("timeout: 3s", "matchConditions: [{expression: 'request.usr'}]\n    timeout: 3s"), "matchConditions[0].expression"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_stops_the_start(
