@@ -276,7 +276,10 @@ async def test_the_failure_policy_of_a_webhook(start: Start, tmp_path: Path, pol
         (("timeout: 3s", "timeout: 1h"), "authorizers[0].webhook.timeout: Invalid value"),
         (("name: rbac", "name: outside"), 'authorizers[1]: Duplicate value: "outside"'),
         (("failurePolicy: Deny", "failurePolicy: Maybe"), 'failurePolicy: Unsupported value: "Maybe"'),
-        (("timeout: 3s", "matchConditions: [{expression: 'request.usr'}]\n    timeout: 3s"), "matchConditions[0].expression"),
+        (
+            ("timeout: 3s", "matchConditions: [{expression: 'request.usr'}]\n    timeout: 3s"),
+            "matchConditions[0].expression",
+        ),
     ],
 )
 def test_a_configuration_that_cannot_be_used_stops_the_start(

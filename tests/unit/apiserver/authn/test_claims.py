@@ -72,7 +72,10 @@ def test_expressions_make_the_user(tmp_path: Path) -> None:
         ),
         ({"claimMappings": {"username": {"claim": "sub"}}}, "username.prefix: Required value"),
         ({"claimMappings": {}}, "username: Required value: claim or expression is required"),
-        ({"claimMappings": {"username": {"expression": "claims.email"}}}, "claims.email_verified must be used"),
+        (
+            {"claimMappings": {"username": {"expression": "claims.email"}}},
+            "claims.email_verified must be used",
+        ),
         (
             {
                 "claimMappings": {
