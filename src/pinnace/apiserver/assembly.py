@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.catalog import build_chain
+from pinnace.apiserver.aggregation.aggregator import Aggregator
 from pinnace.apiserver.authn.authenticator import Authenticator
 from pinnace.apiserver.authn.configuration import build_reviewers
+from pinnace.apiserver.authn.request_header import front_proxy
 from pinnace.apiserver.authn.service_accounts import Lookup, Object, ServiceAccountTokens
 from pinnace.apiserver.authn.static_tokens import StaticTokens
 from pinnace.apiserver.authz.configuration import build_authorizer
@@ -49,12 +51,14 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
     fairness, metrics = _fairness(config, registries, clock), Metrics()
     if fairness is not None:
         metrics.sources.append(partial(reports.metrics, fairness))
+    authenticator = Authenticator(static, (tokens, *reviewers), anonymous)
+    authenticator.front_proxy = front_proxy(config)
     return Services(
         config=config,
         clock=clock,
         registries=registries,
         tokens=tokens,
-        authenticator=Authenticator(static, (tokens, *reviewers), anonymous),
+        authenticator=authenticator,
         authorizer=registries.authorizer,
         in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
         metrics=metrics,
@@ -62,6 +66,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
         audit=_auditor(config, clock),
+        aggregator=_aggregator(config, registries, clock),
         fairness=fairness,
     )
 
@@ -102,6 +107,12 @@ def _auditor(config: ApiServerConfig, clock: Clock) -> "Auditor | None":
     from pinnace.apiserver.audit.auditor import build_auditor
 
     return build_auditor(config.audit, clock)
+
+
+def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
+    aggregator = Aggregator(config, registries, clock)
+    registries.announce_api_service = aggregator.announce
+    return aggregator
 
 
 def _lookup(registries: Registries) -> Lookup:

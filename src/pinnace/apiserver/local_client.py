@@ -168,6 +168,11 @@ class LocalClient:
         self, gvr: GVR, name: str, namespace: str | None = None, *, grace_period_seconds: int | None = None,
         propagation_policy: str = "", uid: str = "", resource_version: str = "",
     ) -> Object:  # fmt: skip
+        if self._services.registries.row(gvr) is None:  # another server's
+            query = _query(
+                propagationPolicy=propagation_policy, gracePeriodSeconds=_text(grace_period_seconds)
+            )
+            return await self._send("DELETE", gvr.path(namespace, name), query)
         registry = await self._registry("delete", gvr, namespace, name)
         options = DeleteOptions(grace_period_seconds, propagation_policy, None, uid, resource_version)
         item, _ = await registry.delete(name, namespace or "", options, self._context(""))
@@ -202,7 +207,7 @@ class LocalClient:
         target = f"{path}?{urlencode(query)}" if query else path
         request = Request(
             method, path, {key: [value] for key, value in (query or {}).items()}, headers, self._services, read_body,
-            raw_target=target, user=self._user,
+            raw_target=target, user=self._user, in_process=True,
         )  # fmt: skip
         answer = await self._raw(request)
         if not isinstance(answer, Response):
@@ -223,6 +228,10 @@ def is_plain(row: Resource, subresource: str) -> bool:
 
 def _query(**fields: str) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _decoded(answer: Response) -> Any:

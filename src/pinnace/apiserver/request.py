@@ -25,10 +25,11 @@ Query = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """What the TLS layer verified about the client: the subject's common name and organizations."""
+    """What the TLS layer verified about the client: the subject's common name and organizations, and its issuer's name."""
 
     common_name: str
     organizations: tuple[str, ...] = ()
+    issuer: tuple[Any, ...] = ()  # as `ssl` gives it
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Request:
     headers: MultiMapping[str]  # case-insensitive
     services: "Services"
     read_body: Callable[[], Awaitable[bytes]]
+    in_process: bool = False  # there is no connection: the answer must come whole
     raw_target: str = ""  # path and query as they came off the wire, for proxying
     remote: str = ""
     certificate: PeerCertificate | None = None

@@ -45,6 +45,7 @@ class ApiServer:
             await bootstrap.run()
             await self._listen()
             await bootstrap.publish(self.port)
+            await self.services.aggregator.start()
         except BaseException:
             await self.stop()
             raise
@@ -92,6 +93,7 @@ class ApiServer:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)
             self._background = None
+        await self.services.aggregator.stop()
         await self.services.kubelets.close()
         await self.services.authenticator.close()
         if self.services.audit is not None:
@@ -114,8 +116,10 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
 
 
 def tls_context(config: ApiServerConfig) -> ssl.SSLContext:
-    """A client certificate is optional, but one that is sent must come from our CA."""
+    """A client certificate is optional, but one that is sent must come from our CA, or from that of the front proxy."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(config.client_ca_file))
+    if config.requestheader_client_ca_file is not None:
+        context.load_verify_locations(config.requestheader_client_ca_file)
     context.load_cert_chain(config.tls_cert_file, config.tls_private_key_file)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.minimum_version = ssl.TLSVersion.TLSv1_2

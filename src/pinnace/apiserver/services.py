@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pinnace.apiserver.aggregation.aggregator import Aggregator
 from pinnace.apiserver.authn.authenticator import Authenticator
 from pinnace.apiserver.authn.service_accounts import ServiceAccountTokens
 from pinnace.apiserver.authz.rbac import Authorizer
@@ -34,6 +35,7 @@ class Services:
     health: Health
     discovery: Discovery
     kubelets: Kubelets
+    aggregator: Aggregator
     audit: "Auditor | None" = None  # None: auditing is off
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked

@@ -128,6 +128,8 @@ class Cluster:
             settings = ControllersConfig(
                 controllers=tuple(config.controllers.split(",")),
                 root_ca=self._pki.ca.read_text(),
+                cluster_signing_cert_file=self._pki.ca,
+                cluster_signing_key_file=self._pki.key("ca"),
                 issue_account_token=self._issue_account_token,
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
             )

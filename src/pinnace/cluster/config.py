@@ -97,6 +97,7 @@ class ClusterConfig(SecurityFlags):
     disable_ingress: bool = False
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
+    admission_control_config_file: str = ""
     authorization_mode: str = "Node,RBAC"
     token_auth_file: str = ""
     registry_config: str = ""
@@ -127,7 +128,7 @@ class ClusterConfig(SecurityFlags):
         self._check_store()
         security.check(self, self.authorization_mode)
         for option in (
-            "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():

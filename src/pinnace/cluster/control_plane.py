@@ -88,9 +88,15 @@ def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiSer
         authorization_modes=tuple(config.authorization_mode.split(",")),
         enable_admission_plugins=_enabled_plugins(config),
         disable_admission_plugins=tuple(filter(None, config.disable_admission_plugins.split(","))),
+        admission_control_config_file=Path(config.admission_control_config_file)
+        if config.admission_control_config_file
+        else None,
         kubelet_client_certificate=pki.cert("apiserver-kubelet-client"),
         kubelet_client_key=pki.key("apiserver-kubelet-client"),
         kubelet_certificate_authority=pki.ca,
+        requestheader_client_ca_file=pki.front_proxy_ca,
+        proxy_client_cert_file=pki.cert("front-proxy-client"),
+        proxy_client_key_file=pki.key("front-proxy-client"),
         **api_server_settings(
             config, f"https://kubernetes.default.svc.{config.cluster_domain}", pki.service_account_key
         ),

@@ -60,6 +60,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-ingress", action="store_true", default=None)
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")
+    add("--admission-control-config-file", help="what admission plugins are told, as kube-apiserver's flag")
     add(
         "--authorization-mode",
         help="Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny, in their order (default Node,RBAC)",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from pinnace.apiserver.authn.request_header import RequestHeaderAuthenticator
 from pinnace.apiserver.authn.static_tokens import StaticTokens
 from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.authn.x509 import authenticate_certificate
@@ -37,6 +38,7 @@ class Authenticator:
     ) -> None:
         self._static, self._reviewers = static, reviewers
         self.anonymous = anonymous or Anonymous()
+        self.front_proxy: RequestHeaderAuthenticator | None = None
 
     async def close(self) -> None:
         for reviewer in self._reviewers:
@@ -45,7 +47,7 @@ class Authenticator:
 
     async def authenticate(self, request: Request) -> User | None:
         """None when the request proves nothing."""
-        user = await authenticate_certificate(request)
+        user = self._vouched_for(request) or await self._certified(request)
         if user is not None:
             return user
         token = bearer_token(request)
@@ -53,6 +55,15 @@ class Authenticator:
             return None
         found = await self.review(token)
         return found[0] if found else None
+
+    def _vouched_for(self, request: Request) -> User | None:
+        return self.front_proxy.user_of(request) if self.front_proxy is not None else None
+
+    async def _certified(self, request: Request) -> User | None:
+        proxy, certificate = self.front_proxy, request.certificate
+        if proxy is not None and certificate is not None and proxy.is_only_proxy(certificate):
+            return None
+        return await authenticate_certificate(request)
 
     async def review(
         self, token: str, audiences: tuple[str, ...] = ()
