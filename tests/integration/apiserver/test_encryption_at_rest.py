@@ -59,4 +59,4 @@ async def test_secrets_lie_encrypted_on_the_disk(tmp_path: Path) -> None:
             errors.InternalError, match='unable to transform key "/registry/secrets/default/s"'
         ):
             await api.rest_client().list(r.SECRETS)
-        assert (await api.rest_client().list(r.CONFIG_MAPS))["items"] == []
+        assert (await api.rest_client().list(r.CONFIG_MAPS, "default"))["items"] == []

@@ -138,7 +138,7 @@ async def test_a_projected_token_is_accepted_and_its_token_can_be_had(api_server
 @pytest_asyncio.fixture
 async def publisher(api_server: ApiServerInProcess) -> AsyncGenerator[None, None]:
     client = api_server.local_client("system:kube-controller-manager", ("system:masters",))
-    settings = ControllersConfig(("root-ca-certificate-publisher",), "PEM")
+    settings = ControllersConfig(("root-ca-certificate-publisher",), root_ca="PEM")
     running = asyncio.create_task(Controllers(client, RealClock(), settings).run())
     yield
     running.cancel()
