@@ -136,6 +136,82 @@ async def test_a_kubelet_keeps_its_node_and_lease(with_nodes: ApiServerInProcess
         await kubelet.get(r.LEASES, "n2", "kube-node-lease")
 
 
+async def test_a_kubelet_does_not_choose_labels_that_place_pods(with_nodes: ApiServerInProcess) -> None:
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+    allowed = {"kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "z", "node.kubernetes.io/x": "y", "own/label": "v"}
+    await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": allowed}})
+    for label in ("node-restriction.kubernetes.io/secure", "kubernetes.io/role", "other.k8s.io/x"):
+        with pytest.raises(errors.Forbidden) as refused:
+            await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": {label: "x"}}})
+        assert f'node "n1" is not allowed to modify labels: {label}' in refused.value.message
+    with pytest.raises(errors.Forbidden, match="is not allowed to modify taints"):
+        await kubelet.patch(r.NODES, "n1", {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}})
+    unknown = with_nodes.rest_client("system:node:n3", ("system:nodes",))
+    node = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n3", "labels": {"kubernetes.io/role": "x"}}}
+    with pytest.raises(errors.Forbidden, match=r"is not allowed to set the following labels: kubernetes\.io/role"):
+        await unknown.create(r.NODES, node)
+
+
+async def test_a_kubelet_makes_mirror_pods_only_and_ends_only_its_own(with_nodes: ApiServerInProcess) -> None:
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+
+    def mirror(**spec: Any) -> Object:
+        annotations = {"kubernetes.io/config.mirror": "x"}
+        metadata = {"name": "static", "namespace": "default", "annotations": annotations}
+        containers = [{"name": "c", "image": "i"}]
+        return {"kind": "Pod", "apiVersion": "v1", "metadata": metadata,
+                "spec": {"nodeName": "n1", "containers": containers, **spec}}  # fmt: skip
+
+    for body, why in (
+        ({**mirror(), "metadata": {"name": "x"}}, "can only create mirror pods"),
+        (mirror(nodeName="n2"), "can only create pods with spec.nodeName set to itself"),
+        (mirror(serviceAccountName="default"), "a mirror pod may not reference service accounts"),
+        (mirror(volumes=[{"name": "v", "secret": {"secretName": "own1"}}]), "reference secrets"),
+    ):
+        with pytest.raises(errors.Forbidden) as refused:
+            await kubelet.create(r.PODS, body, "default")
+        assert why in refused.value.message
+    await kubelet.create(r.PODS, mirror(), "default")
+    eviction = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "p2", "namespace": "default"}}
+    with pytest.raises(errors.Forbidden, match=r"can only evict pods with spec\.nodeName"):
+        await kubelet.create(r.PODS, eviction, "default", name="p2", subresource="eviction")
+    with pytest.raises(errors.Forbidden, match=r"can only delete pods with spec\.nodeName"):
+        await kubelet.delete(r.PODS, "p2", "default")
+    await kubelet.patch(r.PODS, "p1", {"status": {"phase": "Running"}}, "default", subresource="status")
+    with pytest.raises(errors.Forbidden, match="cannot update labels through pod status"):
+        labels = {"metadata": {"labels": {"a": "b"}}}
+        await kubelet.patch(r.PODS, "p1", labels, "default", subresource="status")
+
+
+async def test_a_kubelet_reads_the_volumes_of_its_pods(with_nodes: ApiServerInProcess) -> None:
+    admin = with_nodes.local_client()
+    for number in ("1", "2"):
+        claim = {"kind": "PersistentVolumeClaim", "apiVersion": "v1",
+                 "metadata": {"name": f"claim{number}", "namespace": "default"},
+                 "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+                          "volumeName": f"pv{number}"}}  # fmt: skip
+        stage = {"name": f"stage{number}", "namespace": "store"}
+        volume = {"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {"name": f"pv{number}"},
+                  "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+                           "claimRef": {"namespace": "default", "name": f"claim{number}"},
+                           "csi": {"driver": "d", "volumeHandle": "h", "nodeStageSecretRef": stage}}}  # fmt: skip
+        await admin.create(r.PERSISTENT_VOLUME_CLAIMS, claim)
+        await admin.create(r.PERSISTENT_VOLUMES, volume)
+        volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": f"claim{number}"}}]
+        await bound_pod(with_nodes, f"uses{number}", f"n{number}", volumes=volumes)
+    await admin.create(r.NAMESPACES, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "store"}})
+    for number in ("1", "2"):
+        metadata = {"name": f"stage{number}", "namespace": "store"}
+        await admin.create(r.SECRETS, {"kind": "Secret", "apiVersion": "v1", "metadata": metadata})
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+    for gvr, name, namespace in (
+        (r.PERSISTENT_VOLUME_CLAIMS, "claim", "default"), (r.PERSISTENT_VOLUMES, "pv", None), (r.SECRETS, "stage", "store"),
+    ):  # fmt: skip
+        assert (await kubelet.get(gvr, f"{name}1", namespace))["metadata"]["name"] == f"{name}1"
+        with pytest.raises(errors.Forbidden, match="no relationship found between node 'n1' and this object"):
+            await kubelet.get(gvr, f"{name}2", namespace)
+
+
 async def test_the_role_of_nodes_is_bound_to_nobody(api_server: ApiServerInProcess) -> None:
     binding = await api_server.local_client().get(r.CLUSTER_ROLE_BINDINGS, "system:node")
     assert not binding.get("subjects")
