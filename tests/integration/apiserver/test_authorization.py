@@ -178,8 +178,8 @@ async def test_a_kubelet_makes_mirror_pods_only_and_ends_only_its_own(with_nodes
     with pytest.raises(errors.Forbidden, match=r"can only delete pods with spec\.nodeName"):
         await kubelet.delete(r.PODS, "p2", "default")
     await kubelet.patch(r.PODS, "p1", {"status": {"phase": "Running"}}, "default", subresource="status")
+    labels = {"metadata": {"labels": {"a": "b"}}}
     with pytest.raises(errors.Forbidden, match="cannot update labels through pod status"):
-        labels = {"metadata": {"labels": {"a": "b"}}}
         await kubelet.patch(r.PODS, "p1", labels, "default", subresource="status")
 
 
