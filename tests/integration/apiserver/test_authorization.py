@@ -138,7 +138,12 @@ async def test_a_kubelet_keeps_its_node_and_lease(with_nodes: ApiServerInProcess
 
 async def test_a_kubelet_does_not_choose_labels_that_place_pods(with_nodes: ApiServerInProcess) -> None:
     kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
-    allowed = {"kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "z", "node.kubernetes.io/x": "y", "own/label": "v"}
+    allowed = {
+        "kubernetes.io/os": "linux",
+        "topology.kubernetes.io/zone": "z",
+        "node.kubernetes.io/x": "y",
+        "own/label": "v",
+    }
     await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": allowed}})
     for label in ("node-restriction.kubernetes.io/secure", "kubernetes.io/role", "other.k8s.io/x"):
         with pytest.raises(errors.Forbidden) as refused:
@@ -147,8 +152,14 @@ async def test_a_kubelet_does_not_choose_labels_that_place_pods(with_nodes: ApiS
     with pytest.raises(errors.Forbidden, match="is not allowed to modify taints"):
         await kubelet.patch(r.NODES, "n1", {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}})
     unknown = with_nodes.rest_client("system:node:n3", ("system:nodes",))
-    node = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n3", "labels": {"kubernetes.io/role": "x"}}}
-    with pytest.raises(errors.Forbidden, match=r"is not allowed to set the following labels: kubernetes\.io/role"):
+    node = {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {"name": "n3", "labels": {"kubernetes.io/role": "x"}},
+    }
+    with pytest.raises(
+        errors.Forbidden, match=r"is not allowed to set the following labels: kubernetes\.io/role"
+    ):
         await unknown.create(r.NODES, node)
 
 
@@ -172,7 +183,11 @@ async def test_a_kubelet_makes_mirror_pods_only_and_ends_only_its_own(with_nodes
             await kubelet.create(r.PODS, body, "default")
         assert why in refused.value.message
     await kubelet.create(r.PODS, mirror(), "default")
-    eviction = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "p2", "namespace": "default"}}
+    eviction = {
+        "kind": "Eviction",
+        "apiVersion": "policy/v1",
+        "metadata": {"name": "p2", "namespace": "default"},
+    }
     with pytest.raises(errors.Forbidden, match=r"can only evict pods with spec\.nodeName"):
         await kubelet.create(r.PODS, eviction, "default", name="p2", subresource="eviction")
     with pytest.raises(errors.Forbidden, match=r"can only delete pods with spec\.nodeName"):

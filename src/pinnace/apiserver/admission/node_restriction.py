@@ -52,7 +52,9 @@ class NodeRestriction(BasePlugin):
                 await self._check_token(admission, node)
             case r.CSI_NODES:
                 if admission.name and admission.name != node:
-                    raise _refused(admission, "can only access CSINode with the same name as the requesting node")
+                    raise _refused(
+                        admission, "can only access CSINode with the same name as the requesting node"
+                    )
             case r.RESOURCE_SLICES:
                 _check_slice(admission, node)
 
@@ -63,7 +65,9 @@ class NodeRestriction(BasePlugin):
         if admission.subresource == "eviction":
             evicted = (await self._registries.of(r.PODS).storage.get(admission.name, admission.namespace)).obj
             if (evicted.get("spec") or {}).get("nodeName") != node:
-                raise _refused(admission, f'node "{node}" can only evict pods with spec.nodeName set to itself')
+                raise _refused(
+                    admission, f'node "{node}" can only evict pods with spec.nodeName set to itself'
+                )
             return
         pod = admission.old
         if admission.subresource == "status" and pod is not None:
@@ -110,7 +114,9 @@ def _check_mirror_pod(admission: Admission, node: str) -> None:
     for owner in owners:
         wanted = {"apiVersion": "v1", "kind": "Node", "name": node, "controller": True}
         if any(owner.get(key) != value for key, value in wanted.items()):
-            raise _refused(admission, f'node "{node}" can only create pods with an owner reference set to itself')
+            raise _refused(
+                admission, f'node "{node}" can only create pods with an owner reference set to itself'
+            )
         if owner.get("blockOwnerDeletion"):
             raise _refused(admission, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
     if spec.get("serviceAccountName"):
@@ -124,7 +130,9 @@ def _check_slice(admission: Admission, node: str) -> None:
     slice_ = admission.old if admission.operation == "DELETE" else admission.object
     if slice_ is not None and (slice_.get("spec") or {}).get("nodeName") != node:
         verb = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete"}.get(admission.operation, "access")
-        raise _refused(admission, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+        raise _refused(
+            admission, f"can only {verb} ResourceSlice with the same NodeName as the requesting node"
+        )
 
 
 def _forbidden_labels(new: Object | None, old: Object | None) -> str:
@@ -154,7 +162,10 @@ def _check_node(admission: Admission, node: str) -> None:
         if labels := _forbidden_labels(admission.object, admission.old):
             what = "set the following labels" if admission.operation == "CREATE" else "modify labels"
             raise _refused(admission, f'node "{node}" is not allowed to {what}: {labels}')
-        new, old = (((obj or {}).get("metadata") or {}).get("ownerReferences") for obj in (admission.object, admission.old))
+        new, old = (
+            ((obj or {}).get("metadata") or {}).get("ownerReferences")
+            for obj in (admission.object, admission.old)
+        )
         if admission.operation == "UPDATE" and (new or []) != (old or []):
             raise _refused(admission, f'node "{node}" is not allowed to modify ownerReferences')
     if admission.operation == "UPDATE" and not admission.subresource:
