@@ -124,6 +124,27 @@ async def test_a_kubelet_gets_tokens_for_its_own_pods_only(with_nodes: ApiServer
         await token(None)
 
 
+async def test_a_kubelet_gets_the_audiences_that_its_pods_ask_for(with_nodes: ApiServerInProcess) -> None:
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+    source = {"serviceAccountToken": {"path": "t", "audience": "vault"}}
+    pod = await bound_pod(
+        with_nodes, "asks", "n1", volumes=[{"name": "v", "projected": {"sources": [source]}}]
+    )
+    reference = {"kind": "Pod", "apiVersion": "v1", "name": "asks", "uid": pod["metadata"]["uid"]}
+
+    async def token(audience: str) -> Object:
+        body = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+                "spec": {"audiences": [audience], "boundObjectRef": reference}}  # fmt: skip
+        return await kubelet.create(r.SERVICE_ACCOUNTS, body, "default", name="default", subresource="token")
+
+    assert (await token("vault"))["status"]["token"]
+    with pytest.raises(errors.Forbidden, match='audience "bank" not found in pod spec volume'):
+        await token("bank")
+    rules = [{"verbs": ["request-serviceaccounts-token-audience"], "apiGroups": [""], "resources": ["bank"]}]
+    await bind(with_nodes, "bank", rules, {"apiGroup": RBAC, "kind": "Group", "name": "system:nodes"})
+    assert (await token("bank"))["status"]["token"]
+
+
 async def test_a_kubelet_keeps_its_node_and_lease(with_nodes: ApiServerInProcess) -> None:
     kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
     await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": {"a": "b"}}})

@@ -3,12 +3,14 @@
 Facts: https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/admission/noderestriction/admission.go
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.apiserver.admission.attributes import Admission
 from pinnace.apiserver.admission.chain import BasePlugin
+from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.authz.node_graph import named
 from pinnace.apiserver.registry.catalog import Registries
 
@@ -96,6 +98,32 @@ class NodeRestriction(BasePlugin):
             raise _refused(admission, f"the UID in the bound object reference ({uids}) does not match")
         if (pod.get("spec") or {}).get("nodeName") != node:
             raise _refused(admission, "node requested token bound to a pod scheduled on a different node")
+        await self._check_audiences(admission, pod)
+
+    async def _check_audiences(self, admission: Admission, pod: Object) -> None:
+        """Those that the pod's volumes ask for, and those that this node may request for any pod."""
+        asked = ((admission.object or {}).get("spec") or {}).get("audiences") or ("",)
+        known = {"", *_audiences(pod)}
+        for audience in asked:
+            if audience in known or await self._may_request(admission, audience):
+                continue
+            why = f'audience "{audience}" not found in pod spec volume, {admission.user.name} is not authorized to request tokens for this audience'
+            raise _refused(admission, why)
+
+    async def _may_request(self, admission: Admission, audience: str) -> bool:
+        """A driver's tokenRequests are granted to nodes by this verb, too: nothing here knows the drivers' wishes."""
+        asked = Attributes(
+            admission.user, "request-serviceaccounts-token-audience", True, "", "", audience, admission.namespace,
+            admission.name,
+        )  # fmt: skip
+        return (await self._registries.authorizer.authorize(asked)).allowed
+
+
+def _audiences(pod: Object) -> Iterator[str]:
+    for volume in (pod.get("spec") or {}).get("volumes") or ():
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            if source.get("serviceAccountToken"):
+                yield source["serviceAccountToken"].get("audience") or ""
 
 
 def _check_mirror_pod(admission: Admission, node: str) -> None:
