@@ -15,4 +15,6 @@ async def objects_in(registries: Registries, gvr: GVR, namespace: str = "") -> l
     storage = registries.of(gvr).storage
     if await storage.is_empty():
         return []
-    return [item.obj for item in (await storage.list(ListOptions(Scope(namespace), resource_version="0"))).items]
+    return [
+        item.obj for item in (await storage.list(ListOptions(Scope(namespace), resource_version="0"))).items
+    ]
