@@ -208,6 +208,16 @@ BODIES = {
     "LocalSubjectAccessReview": {"spec": {"user": "u", "resourceAttributes": {"namespace": "default"}}},
     "SelfSubjectAccessReview": {"spec": {"nonResourceAttributes": {"path": "/"}}},
     "TokenReview": {"spec": {"token": "t"}},
+    "LimitRange": {"spec": {"limits": [
+        {"type": "Container", "min": {"cpu": "1"}, "max": {"cpu": "2"}, "default": {"cpu": "2"}, "defaultRequest": {"cpu": "1"}, "maxLimitRequestRatio": {"cpu": "2"}},
+        {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
+    ]}},
+    "ResourceQuota": {
+        "spec": {"hard": {"pods": "1"}, "scopes": ["Terminating"], "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["a"]}]}},
+        "status": {"hard": {"pods": "1"}, "used": {"pods": "0"}},
+    },
+    "PriorityClass": {"value": 5, "globalDefault": True, "description": "d", "preemptionPolicy": "Never"},
+    "RuntimeClass": {"handler": "h", "overhead": {"podFixed": {"cpu": "1"}}, "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "a", "operator": "Exists"}]}},
     "NodeMetrics": {"usage": {"cpu": "1"}},
     "PodMetrics": {"containers": [{"name": "c", "usage": {"cpu": "1"}}]},
 }  # fmt: skip
