@@ -1,6 +1,7 @@
 """Builds the parts of one server from its configuration: the only module that knows them all."""
 
 from datetime import timedelta
+from functools import partial
 
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
@@ -13,6 +14,10 @@ from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer, RbacAuthorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
 from pinnace.apiserver.filters.in_flight import InFlight
+from pinnace.apiserver.flowcontrol import reports
+from pinnace.apiserver.flowcontrol.dangling import Dangling
+from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
+from pinnace.apiserver.flowcontrol.source import StoredConfiguration
 from pinnace.apiserver.health import Health
 from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.registry.catalog import Registries
@@ -33,6 +38,9 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         _lookup(registries),
     )  # fmt: skip
     static = StaticTokens.load(config.token_auth_file) if config.token_auth_file else None
+    fairness, metrics = _fairness(config, registries, clock), Metrics()
+    if fairness is not None:
+        metrics.sources.append(partial(reports.metrics, fairness))
     return Services(
         config=config,
         clock=clock,
@@ -41,11 +49,20 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         authenticator=Authenticator(static, (tokens,)),
         authorizer=registries.authorizer,
         in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
-        metrics=Metrics(),
+        metrics=metrics,
         health=_health(backend),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
+        fairness=fairness,
     )
+
+
+def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> Dispatcher | None:
+    if not config.enable_priority_and_fairness:
+        return None
+    total = config.max_requests_inflight + config.max_mutating_requests_inflight
+    dangling = Dangling(registries, clock)
+    return Dispatcher(StoredConfiguration(registries), clock, total=total, on_change=dangling.look_soon)
 
 
 def _health(backend: Backend) -> Health:

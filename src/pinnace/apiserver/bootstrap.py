@@ -29,6 +29,8 @@ class Bootstrap:
 
     async def run(self) -> None:
         await StoredPolicy(self._registries).load()
+        if self._services.fairness is not None:
+            await self._services.fairness.source.load()
         await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
         await asyncio.gather(*(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()))
 

@@ -27,7 +27,8 @@ class ApiServerConfig:
     )
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None
-    max_requests_inflight: int = 400
+    enable_priority_and_fairness: bool = True
+    max_requests_inflight: int = 400  # with priority and fairness, the sum of both is what the levels share
     max_mutating_requests_inflight: int = 200
     event_ttl_seconds: int = 3600
     shutdown_grace_seconds: float = 5.0  # how long running requests may take to end

@@ -45,6 +45,7 @@ class Request:
     user: User = ANONYMOUS
     deadline: float | None = None  # of the clock's monotonic time
     warnings: list[str] = field(default_factory=list)
+    audit_annotations: dict[str, str] = field(default_factory=dict)
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""

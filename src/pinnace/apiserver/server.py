@@ -92,6 +92,7 @@ class ApiServer:
             await asyncio.gather(self._background, return_exceptions=True)
             self._background = None
         await self.services.kubelets.close()
+        await self.services.registries.close()
         self.services.registries.storages.close()
         await self._backend.close()
 

@@ -9,6 +9,7 @@ from pinnace.apiserver.authz.rbac import Authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
 from pinnace.apiserver.filters.in_flight import InFlight
+from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
 from pinnace.apiserver.health import Health
 from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.subresources.kubelets import Kubelets
@@ -32,5 +33,6 @@ class Services:
     health: Health
     discovery: Discovery
     kubelets: Kubelets
+    fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
     port: int = 0  # known once the server listens

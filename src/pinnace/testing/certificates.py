@@ -84,9 +84,9 @@ class TestAuthority:
         pair.key.write_bytes(_pem(key))
         return pair
 
-    def server(self, file: str = "server") -> Pair:
+    def server(self, file: str = "server", hosts: tuple[str, ...] = _HOSTS) -> Pair:
         addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        names = x509.SubjectAlternativeName([*map(x509.DNSName, _HOSTS), *addresses])
+        names = x509.SubjectAlternativeName([*map(x509.DNSName, hosts), *addresses])
         return self._issue(file, _subject("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def client(self, user: str, groups: tuple[str, ...] = ()) -> Pair:

@@ -14,6 +14,7 @@ from pinnace.apiserver.request import Answer, Request, Response
 KUBERNETES_VERSION = ("1", "36", "2")
 TEXT = "text/plain; charset=utf-8"
 _READING = ("GET", "HEAD")
+_FLOW_DUMPS = "/debug/api_priority_and_fairness/"
 
 
 async def serve(request: Request) -> Answer:
@@ -33,6 +34,11 @@ async def serve(request: Request) -> Answer:
         return _discovery(request, path)
     if first in ("openapi", "openid", ".well-known"):
         return await _documents(request, path)
+    if path.startswith(_FLOW_DUMPS) and request.services.fairness is not None:
+        from pinnace.apiserver.flowcontrol.reports import DUMPS
+
+        dump = DUMPS.get(path.removeprefix(_FLOW_DUMPS))
+        return Response(dump(request.services.fairness).encode(), content_type=TEXT) if dump else not_found()
     if path == "/":
         return Response(orjson.dumps({"paths": paths(request)}, option=orjson.OPT_INDENT_2))
     return not_found()

@@ -182,9 +182,10 @@ class RegistryBase:
         old: Object | None = None,
         name: str = "",
         subresource: str = "",
+        deleting: DeleteOptions | None = None,
     ) -> Admission:
         name = name or ((obj or old or {}).get("metadata") or {}).get("name", "")
         return Admission(
             operation, self.row, ctx.user, ctx.now, namespace, name, subresource, obj, old, ctx.dry_run,
-            warn=ctx.warn,
+            ctx.options if deleting is None else deleting.as_object, ctx.warn, ctx.annotate, self.strategy.default,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
@@ -14,6 +15,9 @@ from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.component.clock import Clock
+
+if TYPE_CHECKING:
+    from pinnace.apiserver.webhooks.client import WebhookClient
 
 _CLASSES: dict[GVR, str] = {
     r.PODS: "pods:PodRegistry",
@@ -39,6 +43,20 @@ class Registries:
         self.schemas = schemas
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
+        self._webhooks: WebhookClient | None = None
+
+    @property
+    def webhooks(self) -> "WebhookClient":
+        """Calls to admission and conversion webhooks; made at the first."""
+        if self._webhooks is None:
+            from pinnace.apiserver.webhooks.client import WebhookClient
+
+            self._webhooks = WebhookClient(self, self.clock)
+        return self._webhooks
+
+    async def close(self) -> None:
+        if self._webhooks is not None:
+            await self._webhooks.close()
 
     @property
     def rows(self) -> list[Resource]:
@@ -53,6 +71,11 @@ class Registries:
         if found is None:
             found = self._made[gvr] = self._make(self._rows[gvr])
         return found
+
+    def stored_count(self, gvr: GVR) -> int:
+        """How many objects the watch cache of this resource holds; 0 for one that nobody has asked for yet."""
+        made = self._made.get(gvr)
+        return len(made.storage.cache.contents) if made is not None else 0
 
     def _make(self, row: Resource) -> Registry:
         strategy = strategy_for(row.gvr)

@@ -7,6 +7,7 @@ from pinnace.api.resources import Resource
 from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time
+from pinnace.apiserver.admission.bodies import review as admit_review
 from pinnace.apiserver.authn.user import AUTHENTICATED, User, with_group
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
@@ -24,11 +25,13 @@ async def _read(request: Request, row: Resource) -> Object:
     body = await request.read_body()
     review = decode_object(body, media)
     schema = request.services.registries.schemas.for_gvk(row.gvk)
-    field_validation.check(row, schema, review, write_context(request), body)
+    ctx = write_context(request)
+    field_validation.check(row, schema, review, ctx, body)
     strategy = strategy_for(row.gvr)
     strategy.default(review)
     if request.info.namespace:
         review["metadata"].setdefault("namespace", request.info.namespace)
+    await admit_review(request, row, review, ctx)
     causes = strategy.validate(review)
     if causes:
         raise errors.invalid(row.kind, "", causes, row.gvr.group)

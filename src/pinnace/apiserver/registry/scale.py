@@ -62,6 +62,12 @@ def _scaled(obj: Object, scale: Object) -> Object:
     return new
 
 
+def _write_back(obj: Object, scale: Object) -> None:
+    """What admission made of the Scale."""
+    if (scale.get("spec") or {}).get("replicas", 0) != obj["spec"].get("replicas", 1):
+        obj["spec"]["replicas"] = _scaled(obj, scale)["spec"]["replicas"]
+
+
 async def handle_get(request: Request, row: Resource) -> Answer:
     registry = request.services.registries.of(row.gvr)
     item = await registry.storage.get(request.info.name, request.info.namespace)
@@ -98,5 +104,7 @@ async def _change(request: Request, registry: Registry, change: Any) -> Answer:
     def produce(current: Object) -> Object:
         return _scaled(current, change(scale_of(current)))
 
-    item = await registry.change(request.info.name, request.info.namespace, produce, ctx, subresource="scale")
+    item = await registry.change(
+        request.info.name, request.info.namespace, produce, ctx, subresource="scale", view=(scale_of, _write_back)
+    )  # fmt: skip
     return document(scale_of(item.obj), negotiate(request.headers.get("Accept", ""), offered=EVERY))

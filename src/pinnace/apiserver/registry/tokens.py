@@ -9,9 +9,11 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.times import format_time
+from pinnace.apiserver.admission.bodies import review
 from pinnace.apiserver.authn.service_accounts import Binding
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
 from pinnace.apiserver.documents import document
+from pinnace.apiserver.handlers.options import write_context
 from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.request import Answer, Request
@@ -36,6 +38,7 @@ async def handle(request: Request, row: Resource) -> Answer:
         raise errors.invalid("TokenRequest", name, causes, "authentication.k8s.io")
     registries = request.services.registries
     account = (await registries.of(r.SERVICE_ACCOUNTS).storage.get(name, namespace)).obj
+    await review(request, row, asked, write_context(request))
     spec = asked["spec"]
     binding = await _binding(registries, namespace, name, spec.get("boundObjectRef"))
     seconds = min(int(spec["expirationSeconds"]), _LONGEST)

@@ -14,6 +14,7 @@ from aiohttp import web
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apiserver.admission.bodies import connect
 from pinnace.apiserver.request import Answer, Request, Response, UpgradeResponse
 from pinnace.apiserver.subresources.streams import PRIVATE_HEADERS
 from pinnace.net.upgrade import Address, forwarded_headers, proxy_upgrade
@@ -34,7 +35,13 @@ def split_name(name: str) -> tuple[str, str, str]:
     raise errors.BadRequest(f'invalid request name "{name}"')
 
 
+async def _admit(request: Request, row: Resource) -> None:
+    """Whether the connection may be made; where it leads is the URL's to say."""
+    await connect(request, row, path="/" + "/".join(request.info.rest))
+
+
 async def handle_pod(request: Request, row: Resource) -> Answer:
+    await _admit(request, row)
     scheme, name, port = split_name(request.info.name)
     pod = (await request.services.registries.of(r.PODS).storage.get(name, request.info.namespace)).obj
     address: str = (pod.get("status") or {}).get("podIP") or ""
@@ -56,6 +63,7 @@ def _first_port(pod: Object) -> int:
 
 
 async def handle_service(request: Request, row: Resource) -> Answer:
+    await _admit(request, row)
     scheme, name, port = split_name(request.info.name)
     registries, namespace = request.services.registries, request.info.namespace
     service = (await registries.of(r.SERVICES).storage.get(name, namespace)).obj
@@ -101,6 +109,7 @@ def _service_port(service: Object, wanted: str) -> Object | None:
 
 
 async def handle_node(request: Request, row: Resource) -> Answer:
+    await _admit(request, row)
     scheme, name, port = split_name(request.info.name)
     address = await request.services.kubelets.address(name)
     if _port_number(port) in (0, address.port):
