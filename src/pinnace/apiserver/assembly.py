@@ -13,6 +13,7 @@ from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer, RbacAuthorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.extensions.custom_resources import CustomResources
 from pinnace.apiserver.filters.in_flight import InFlight
 from pinnace.apiserver.flowcontrol import reports
 from pinnace.apiserver.flowcontrol.dangling import Dangling
@@ -41,7 +42,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
     fairness, metrics = _fairness(config, registries, clock), Metrics()
     if fairness is not None:
         metrics.sources.append(partial(reports.metrics, fairness))
-    return Services(
+    services = Services(
         config=config,
         clock=clock,
         registries=registries,
@@ -53,8 +54,11 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         health=_health(backend),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
+        custom_resources=CustomResources(registries, clock),
         fairness=fairness,
     )
+    registries.on_change.append(services.republish)
+    return services
 
 
 def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> Dispatcher | None:

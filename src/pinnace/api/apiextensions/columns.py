@@ -10,7 +10,12 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery import times
 from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError
 
-_AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": table.AGE_TEXT}
+_AGE = {
+    "name": "Age",
+    "type": "date",
+    "jsonPath": ".metadata.creationTimestamp",
+    "description": table.AGE_TEXT,
+}
 Read = Callable[[Object, datetime], Cell]
 
 

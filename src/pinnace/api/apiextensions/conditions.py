@@ -17,9 +17,7 @@ NAMES_ACCEPTED, ESTABLISHED, TERMINATING = "NamesAccepted", "Established", "Term
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 
-def set_condition(
-    obj: Object, kind: str, status: str, reason: str, message: str, now: datetime
-) -> None:
+def set_condition(obj: Object, kind: str, status: str, reason: str, message: str, now: datetime) -> None:
     """In place; the time changes only with the status."""
     found = obj["status"].setdefault("conditions", [])
     wanted: dict[str, Any] = {
@@ -40,7 +38,9 @@ def claimed(others: Iterable[Object]) -> tuple[set[str], set[str]]:
     kinds: set[str] = set()
     for other in others:
         own = (other.get("status") or {}).get("acceptedNames") or {}
-        resources.update(filter(None, (own.get("plural"), own.get("singular"), *(own.get("shortNames") or ()))))
+        resources.update(
+            filter(None, (own.get("plural"), own.get("singular"), *(own.get("shortNames") or ())))
+        )
         kinds.update(filter(None, (own.get("kind"), own.get("listKind"))))
     return resources, kinds
 
@@ -104,10 +104,11 @@ def marked_for_deletion(obj: Object, now: datetime) -> Object:
     """The definition after the first request to delete it: its objects go first."""
     new = meta.mutable_copy(obj)
     own = new["metadata"]
-    own["deletionTimestamp"] = format_time(now)
-    own["deletionGracePeriodSeconds"] = 0
-    if own.get("generation"):
-        own["generation"] += 1
+    if "deletionTimestamp" not in own:
+        own["deletionTimestamp"] = format_time(now)
+        own["deletionGracePeriodSeconds"] = 0
+        if own.get("generation"):
+            own["generation"] += 1
     if FINALIZER not in (own.get("finalizers") or ()):
         own["finalizers"] = [*(own.get("finalizers") or ()), FINALIZER]
     new.setdefault("status", {})

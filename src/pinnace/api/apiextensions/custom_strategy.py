@@ -34,9 +34,9 @@ class CustomResourceStrategy(Strategy):
         self.schema = schema
         self.scale: dict[str, str] = (version.get("subresources") or {}).get("scale") or {}
         self._selectable = tuple(entry["jsonPath"] for entry in version.get("selectableFields") or ())
-        self.selectable_fields = frozenset(
+        self.selectable_fields = frozenset(  # type: ignore[misc]  # every resource has its own
             ("metadata.name", "metadata.namespace", *(path[1:] for path in self._selectable))
-        )  # type: ignore[misc]  # of the instance: every resource has its own
+        )
 
     def _normalise(self, obj: Object) -> None:
         own = obj.setdefault("metadata", {})
@@ -80,7 +80,11 @@ class CustomResourceStrategy(Strategy):
     # -- status ---------------------------------------------------------------------------------------------
     def prepare_status_update(self, new: Object, old: Object) -> None:
         """Nothing but the status changes, of the metadata only who manages what."""
-        status, managed, version = new.get("status"), new["metadata"].get("managedFields"), new["metadata"].get("resourceVersion")
+        status, managed, version = (
+            new.get("status"),
+            new["metadata"].get("managedFields"),
+            new["metadata"].get("resourceVersion"),
+        )
         new.clear()
         new.update(old)
         new["metadata"] = {**old["metadata"], "resourceVersion": version}

@@ -36,4 +36,8 @@ def _judge(node: Structural, value: Any, path: str) -> Iterator[Cause]:
     default(node, copy)
     for cause in (*values.validate(node, copy), *embedded.validate_lists(node, copy)):
         place = "" if cause.field == values.NO_PATH else cause.field
-        yield Cause(cause.reason, cause.message, f"{path}.{place}" if place and not place.startswith("[") else f"{path}{place}")
+        yield Cause(
+            cause.reason,
+            cause.message,
+            f"{path}.{place}" if place and not place.startswith("[") else f"{path}{place}",
+        )

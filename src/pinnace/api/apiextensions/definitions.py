@@ -132,7 +132,9 @@ def _validate_immutable(new: Object, old: Object, is_established: bool) -> list[
         found += fields.immutable("spec.scope", new.get("scope"), old.get("scope"))
         found += fields.immutable("spec.names.kind", new["names"].get("kind"), old["names"].get("kind"))
     found += fields.immutable("spec.group", new.get("group"), old.get("group"))
-    return found + fields.immutable("spec.names.plural", new["names"].get("plural"), old["names"].get("plural"))
+    return found + fields.immutable(
+        "spec.names.plural", new["names"].get("plural"), old["names"].get("plural")
+    )
 
 
 def _formats(schema: Any) -> list[str]:

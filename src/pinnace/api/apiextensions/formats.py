@@ -12,15 +12,27 @@ from datetime import date, datetime
 from urllib.parse import urlsplit
 
 _EMAIL = re.compile(r"[^@\s<>()\[\]\\,;:\"]+@[^@\s]+\Z")
-_HOSTNAME = re.compile(r"([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])(\.([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]))*\.?\Z")
-_DURATION = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*\Z|[-+]?0\Z")
-_WORDED = re.compile(r"\s*(\d+)\s*(ns|nano|us|µs|micro|ms|milli|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hr|hour|hours|d|day|days|w|week|weeks)\s*\Z", re.IGNORECASE)
+_HOSTNAME = re.compile(
+    r"([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])(\.([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]))*\.?\Z"
+)
+_DURATION = re.compile(
+    r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*\Z|[-+]?0\Z"
+)
+_WORDED = re.compile(
+    r"\s*(\d+)\s*(ns|nano|us|µs|micro|ms|milli|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hr|hour|hours|d|day|days|w|week|weeks)\s*\Z",
+    re.IGNORECASE,
+)
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}([Tt]|\s)\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})\Z")
-_COLOR = re.compile(r"rgb\(\s*(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])\s*,\s*(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])\s*,\s*(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])\s*\)\Z")
+_COLOR = re.compile(
+    r"rgb\(\s*(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])\s*,\s*(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])\s*,\s*(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])\s*\)\Z"
+)
 
 
 def _uuid(versions: str) -> Callable[[str], bool]:
-    pattern = re.compile(rf"[0-9a-f]{{8}}-?[0-9a-f]{{4}}-?{versions}[0-9a-f]{{3}}-?[0-9a-f]{{4}}-?[0-9a-f]{{12}}\Z", re.IGNORECASE)
+    pattern = re.compile(
+        rf"[0-9a-f]{{8}}-?[0-9a-f]{{4}}-?{versions}[0-9a-f]{{3}}-?[0-9a-f]{{4}}-?[0-9a-f]{{12}}\Z",
+        re.IGNORECASE,
+    )
     return lambda text: bool(pattern.match(text))
 
 
@@ -71,7 +83,9 @@ def _luhn(text: str) -> bool:
     digits = [int(one) for one in re.sub(r"[ -]", "", text) if one.isdigit()]
     if len(digits) < 12:
         return False
-    doubled = [digit * 2 - 9 * (digit > 4) if index % 2 else digit for index, digit in enumerate(reversed(digits))]
+    doubled = [
+        digit * 2 - 9 * (digit > 4) if index % 2 else digit for index, digit in enumerate(reversed(digits))
+    ]
     return sum(doubled) % 10 == 0
 
 

@@ -15,7 +15,9 @@ def validate(schema: Raw, path: str, old: Raw | None = None) -> list[Cause]:
 
 def _visit(schema: Raw, path: str) -> Iterator[Cause]:
     if schema.get("x-kubernetes-validations"):
-        yield fields.forbidden(f"{path}.x-kubernetes-validations", "rules are not supported by this server yet")
+        yield fields.forbidden(
+            f"{path}.x-kubernetes-validations", "rules are not supported by this server yet"
+        )
     for name, child in (schema.get("properties") or {}).items():
         yield from _visit(child, f"{path}.properties[{name}]")
     for name in ("items", "additionalProperties"):

@@ -20,7 +20,11 @@ _AT_ROOT = (
     "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations",
 )  # fmt: skip
 _NAMES_AT_ROOT = frozenset(
-    (*(name[0].lower() + name[1:] for name in _AT_ROOT), "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations")
+    (
+        *(name[0].lower() + name[1:] for name in _AT_ROOT),
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-validations",
+    )
 )
 _UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
 
@@ -69,7 +73,11 @@ def _visit(schema: Raw, path: str, place: _Place, *, is_root: bool = False) -> l
         why = "additionalProperties and properties are mutual exclusive"
         found.append(fields.forbidden(f"{path}.additionalProperties", why))
     if isinstance(values, dict):
-        inner = replace(place, defaults_forbidden="inside additionalProperties applying to object metadata") if place.in_meta else place
+        inner = (
+            replace(place, defaults_forbidden="inside additionalProperties applying to object metadata")
+            if place.in_meta
+            else place
+        )
         found += _visit(values, f"{path}.additionalProperties", inner)
     for name, child in (schema.get("properties") or {}).items():
         inner = place
@@ -114,12 +122,16 @@ def _simple(schema: Raw, path: str, place: _Place) -> Iterator[Cause]:
 def _extensions(schema: Raw, path: str) -> list[Cause]:
     found: list[Cause] = []
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:
-        found.append(fields.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined"))
+        found.append(
+            fields.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
+        )
     map_type, list_type = schema.get("x-kubernetes-map-type"), schema.get("x-kubernetes-list-type")
     if map_type is not None:
         found += _typed(schema, path, "object", "x-kubernetes-map-type")
         if map_type not in ("atomic", "granular"):
-            found.append(fields.not_supported(f"{path}.x-kubernetes-map-type", map_type, ("atomic", "granular")))
+            found.append(
+                fields.not_supported(f"{path}.x-kubernetes-map-type", map_type, ("atomic", "granular"))
+            )
     keys, place = schema.get("x-kubernetes-list-map-keys"), f"{path}.x-kubernetes-list-type"
     if list_type is not None:
         wrong = _typed(schema, path, "array", "x-kubernetes-list-type")
@@ -152,9 +164,13 @@ def _set(schema: Raw, path: str) -> list[Cause]:
     if isinstance(items, dict):
         kind = items.get("type")
         if kind == "array" and items.get("x-kubernetes-list-type", "atomic") != "atomic":
-            return [fields.invalid(f"{path}.items.x-kubernetes-list-type", items["x-kubernetes-list-type"], why)]
+            return [
+                fields.invalid(f"{path}.items.x-kubernetes-list-type", items["x-kubernetes-list-type"], why)
+            ]
         if kind == "object" and items.get("x-kubernetes-map-type") != "atomic":
-            return [fields.invalid(f"{path}.items.x-kubernetes-map-type", items.get("x-kubernetes-map-type"), why)]
+            return [
+                fields.invalid(f"{path}.items.x-kubernetes-map-type", items.get("x-kubernetes-map-type"), why)
+            ]
     return []
 
 
@@ -191,7 +207,10 @@ def _elements(schema: Raw, path: str, list_type: str, keys: list[str]) -> Iterat
         child = (items.get("properties") or {}).get(key)
         if child is None:
             continue
-        place, what = f"{path}.items.properties[{key}]", "this property is in x-kubernetes-list-map-keys, so it"
+        place, what = (
+            f"{path}.items.properties[{key}]",
+            "this property is in x-kubernetes-list-map-keys, so it",
+        )
         if key not in (items.get("required") or ()) and child.get("default") is None:
             yield fields.required(f"{place}.default", f"{what} must have a default or be a required property")
         if child.get("nullable"):

@@ -20,7 +20,9 @@ _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _REVIEW_VERSIONS = ("v1", "v1beta1")
 _MOST_SELECTABLE = 8
-_PRESERVE = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+_PRESERVE = (
+    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+)
 
 
 def validate(spec: Object, path: str, old: Object | None = None) -> list[Cause]:
@@ -34,7 +36,11 @@ def validate(spec: Object, path: str, old: Object | None = None) -> list[Cause]:
         found.append(fields.invalid(f"{path}.preserveUnknownFields", True, _PRESERVE))
     found += _versions(spec, path, old)
     own = spec.get("names") or {}
-    found += [fields.required(f"{path}.names.{name}") for name in ("plural", "singular", "kind", "listKind") if not own.get(name)]
+    found += [
+        fields.required(f"{path}.names.{name}")
+        for name in ("plural", "singular", "kind", "listKind")
+        if not own.get(name)
+    ]
     found += validate_names(own, f"{path}.names")
     return found + _conversion(spec.get("conversion"), f"{path}.conversion")
 
@@ -62,7 +68,9 @@ def validate_names(own: Object, path: str) -> list[Cause]:
             if messages := names.dns_1035_label(text):
                 found.append(fields.invalid(f"{path}.{name}[{index}]", text, ",".join(messages)))
     if own.get("kind") and own.get("kind") == own.get("listKind"):
-        found.append(fields.invalid(f"{path}.listKind", own["listKind"], "kind and listKind may not be the same"))
+        found.append(
+            fields.invalid(f"{path}.listKind", own["listKind"], "kind and listKind may not be the same")
+        )
     return found
 
 
@@ -90,7 +98,9 @@ def validate_stored_versions(obj: Object, path: str) -> list[Cause]:
 
 def _common(versions: list[Object], name: str) -> bool:
     """Whether upstream would keep this field at the top: every version has it, with one value."""
-    return bool(versions) and all(version.get(name) and version[name] == versions[0][name] for version in versions)
+    return bool(versions) and all(
+        version.get(name) and version[name] == versions[0][name] for version in versions
+    )
 
 
 def _versions(spec: Object, path: str, old: Object | None) -> list[Cause]:
@@ -126,7 +136,11 @@ def _part(name: str, version: Object, path: str, old: Object | None) -> list[Cau
             schema = version["schema"].get("openAPIV3Schema")
             has_status = "status" in (version.get("subresources") or {})
             before = ((old or {}).get("schema") or {}).get("openAPIV3Schema")
-            return schema_validation.validate(schema, f"{path}.openAPIV3Schema", has_status, before) if schema else []
+            return (
+                schema_validation.validate(schema, f"{path}.openAPIV3Schema", has_status, before)
+                if schema
+                else []
+            )
         case "subresources":
             return _scale(version["subresources"].get("scale"), f"{path}.scale")
         case "additionalPrinterColumns":
@@ -213,13 +227,13 @@ def _selectable(version: Object, path: str) -> list[Cause]:
         if not text:
             found.append(fields.required(place))
             continue
-        node, why = _resolved(schema, text)
+        child, why = _resolved(schema, text)
         if why:
             found.append(fields.invalid(place, text, f"is an invalid path: {why}"))
             continue
         if steps(text)[0] == "metadata":
             found.append(fields.invalid(place, text, "must not point to fields in metadata"))
-        if (node or {}).get("type") not in ("string", "boolean", "integer"):
+        if (child or {}).get("type") not in ("string", "boolean", "integer"):
             why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
             found.append(fields.invalid(place, text, why))
         if text in seen:
@@ -238,12 +252,15 @@ def _resolved(schema: Object, text: str) -> tuple[Object | None, str]:
     for step in steps(text):
         if not re.fullmatch(r"[A-Za-z_][\w-]*", step):
             return None, f"expected field name but got: {step}"
-        child = (node.get("properties") or {}).get(step)
+        child: Any = (node.get("properties") or {}).get(step)
         if child is None:
             if step in ("metadata", "apiVersion", "kind") and node is schema:
-                child = {"type": "object" if step == "metadata" else "string", "properties": {"name": {"type": "string"}}}
+                child = {
+                    "type": "object" if step == "metadata" else "string",
+                    "properties": {"name": {"type": "string"}},
+                }
             else:
-                return None, f"does not refer to a valid field"
+                return None, "does not refer to a valid field"
         node = child
     return node, ""
 
@@ -273,12 +290,15 @@ def _conversion(conversion: Object | None, path: str) -> list[Cause]:
 
 
 def _client_config(config: Object, path: str) -> list[Cause]:
-    url, service = config.get("url"), config.get("service")
+    url: str | None = config.get("url")
+    service: Object = config.get("service")  # type: ignore[assignment]  # looked at only where it is there
     if (url is None) == (service is None):
         return [fields.required(path, "exactly one of url or service is required")]
     if url is not None:
         return _url(url, f"{path}.url")
-    found = [fields.required(f"{path}.service.{name}") for name in ("name", "namespace") if not service.get(name)]
+    found = [
+        fields.required(f"{path}.service.{name}") for name in ("name", "namespace") if not service.get(name)
+    ]
     port = service.get("port", 443)
     if not 1 <= port <= 65535:
         why = "port is not valid: must be between 1 and 65535, inclusive"
@@ -319,5 +339,7 @@ def _review_versions(versions: list[str], path: str) -> list[Cause]:
         else:
             found += fields.all_invalid(f"{path}[{index}]", version, names.dns_1035_label(version))
     if not set(versions) & set(_REVIEW_VERSIONS):
-        found.append(fields.invalid(path, versions, f"must include at least one of {', '.join(_REVIEW_VERSIONS)}"))
+        found.append(
+            fields.invalid(path, versions, f"must include at least one of {', '.join(_REVIEW_VERSIONS)}")
+        )
     return found

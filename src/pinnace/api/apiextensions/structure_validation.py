@@ -54,7 +54,12 @@ def _node(schema: Raw, path: str, level: Level) -> Iterator[Cause]:
             yield from _node(values, f"{path}.additionalProperties", "field")
     yield from _extensions(schema, path)
     any_of, all_of = schema.get("anyOf"), schema.get("allOf") or []
-    yield from _values(schema, path, skip_any=any_of == _INT_OR_STRING, skip_first_all=bool(all_of) and all_of[0].get("anyOf") == _INT_OR_STRING)
+    yield from _values(
+        schema,
+        path,
+        skip_any=any_of == _INT_OR_STRING,
+        skip_first_all=bool(all_of) and all_of[0].get("anyOf") == _INT_OR_STRING,
+    )
     yield from _types(schema, path, level)
     yield from _metadata(schema, path, level)
 
@@ -63,7 +68,9 @@ def _extensions(schema: Raw, path: str) -> Iterator[Cause]:
     if schema.get("x-kubernetes-int-or-string"):
         for name in ("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"):
             if schema.get(name):
-                yield fields.invalid(f"{path}.{name}", True, "must be false if x-kubernetes-int-or-string is true")
+                yield fields.invalid(
+                    f"{path}.{name}", True, "must be false if x-kubernetes-int-or-string is true"
+                )
 
 
 def _types(schema: Raw, path: str, level: Level) -> Iterator[Cause]:
@@ -71,14 +78,22 @@ def _types(schema: Raw, path: str, level: Level) -> Iterator[Cause]:
     if is_embedded and kind != "object":
         why = "must be object if x-kubernetes-embedded-resource is true"
         yield fields.invalid(f"{path}.type", kind, why) if kind else fields.required(f"{path}.type", why)
-    elif not kind and not schema.get("x-kubernetes-int-or-string") and not schema.get("x-kubernetes-preserve-unknown-fields"):
+    elif (
+        not kind
+        and not schema.get("x-kubernetes-int-or-string")
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+    ):
         yield fields.required(f"{path}.type", _EMPTY_TYPE[level])
     if is_embedded and schema.get("additionalProperties") is not None:
         why = "must not be used if x-kubernetes-embedded-resource is set"
         yield fields.forbidden(f"{path}.additionalProperties", why)
     if level == "root" and kind and kind != "object":
         yield fields.invalid(f"{path}.type", kind, "must be object at the root")
-    if is_embedded and not schema.get("x-kubernetes-preserve-unknown-fields") and not schema.get("properties"):
+    if (
+        is_embedded
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+        and not schema.get("properties")
+    ):
         why = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"
         yield fields.required(f"{path}.properties", why)
 
@@ -90,7 +105,9 @@ def _metadata(schema: Raw, path: str, level: Level) -> Iterator[Cause]:
         return
     for name in ("kind", "apiVersion"):
         if name in properties and properties[name].get("type") != "string":
-            yield fields.invalid(f"{path}.properties[{name}].type", properties[name].get("type", ""), "must be string")
+            yield fields.invalid(
+                f"{path}.properties[{name}].type", properties[name].get("type", ""), "must be string"
+            )
     own = properties.get("metadata")
     if own is None:
         return
@@ -98,13 +115,21 @@ def _metadata(schema: Raw, path: str, level: Level) -> Iterator[Cause]:
     if own.get("type") != "object":
         yield fields.invalid(f"{place}.type", own.get("type", ""), "must be object")
     inner = set(own.get("properties") or ())
-    rest = {name for name, value in own.items() if value not in (None, "", [], {}, False)} - {"type", "properties", "description"}
+    rest = {name for name, value in own.items() if value not in (None, "", [], {}, False)} - {
+        "type",
+        "properties",
+        "description",
+    }
     if level == "root" and (rest or inner - {"name", "generateName"}):
-        why = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        why = (
+            "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        )
         yield fields.forbidden(place, why)
 
 
-def _values(schema: Raw, path: str, *, skip_any: bool = False, skip_first_all: bool = False) -> Iterator[Cause]:
+def _values(
+    schema: Raw, path: str, *, skip_any: bool = False, skip_first_all: bool = False
+) -> Iterator[Cause]:
     for index, child in enumerate(() if skip_any else schema.get("anyOf") or ()):
         yield from _nested(child, f"{path}.anyOf[{index}]")
     for index, child in enumerate(schema.get("allOf") or ()):

@@ -39,9 +39,7 @@ def compile_pattern(text: str) -> Pattern:
 def _translated(text: str) -> str:
     out, in_class = [], False
     for token in _TOKEN.findall(text):
-        if token == r"\z":
-            out.append(r"\Z")
-        elif token == "$" and not in_class:
+        if token == r"\z" or (token == "$" and not in_class):
             out.append(r"\Z")
         elif token.startswith("[:") and in_class and not token.startswith("[:^"):
             out.append(_POSIX.get(token[2:-2], re.escape(token)))
