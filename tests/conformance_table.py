@@ -56,15 +56,33 @@ def markers() -> dict[str, list[str]]:
     return found
 
 
-def _marked_functions(tree: ast.AST) -> Iterator[tuple[str, str]]:
+def _marked_functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
-                if (
-                    isinstance(decorator, ast.Call)
-                    and ast.unparse(decorator.func) == "pytest.mark.conformance"
-                ):
-                    yield from ((node.name, ast.literal_eval(argument)) for argument in decorator.args)
+                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.conformance":
+                    yield from ((node.name, _text(argument, constants)) for argument in decorator.args)
+
+
+def _text(node: ast.AST, constants: dict[str, ast.expr]) -> str:
+    """A literal, or one put together from the module's constants."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Name(id=name):
+            return _text(constants[name], constants)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _text(left, constants) + _text(right, constants)
+        case ast.JoinedStr(values=parts):
+            return "".join(_text(p.value if isinstance(p, ast.FormattedValue) else p, constants) for p in parts)
+    raise ValueError(f"not a text: {ast.unparse(node)}")
 
 
 def page() -> str:

@@ -20,6 +20,8 @@ _CLASSES: dict[GVR, str] = {
     r.PODS: "core.pod_strategy:PodStrategy",
     r.SECRETS: "core.secrets:SecretStrategy",
     r.SERVICES: "core.service_strategy:ServiceStrategy",
+    r.MUTATING_WEBHOOK_CONFIGURATIONS: "admissionregistration.webhooks:MutatingWebhookConfigurationStrategy",
+    r.VALIDATING_WEBHOOK_CONFIGURATIONS: "admissionregistration.webhooks:WebhookConfigurationStrategy",
     r.CONTROLLER_REVISIONS: "apps.controllerrevisions:ControllerRevisionStrategy",
     r.DAEMON_SETS: "apps.daemonsets:DaemonSetStrategy",
     r.DEPLOYMENTS: "apps.deployment_strategy:DeploymentStrategy",

@@ -54,7 +54,7 @@ def resolve(method: str, path: str, query: Mapping[str, list[str]]) -> RequestIn
             parts = parts[2:]
     name = parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 else ""
-    verb = "watch" if watch_prefix else _VERBS.get(method, method.lower())
+    verb = "watch" if watch_prefix else _VERBS.get(method, "")  # any other method has no verb, as upstream
     named = bool(name)
     if not name and verb == "get":
         verb = "watch" if _is_true(query, "watch") else "list"

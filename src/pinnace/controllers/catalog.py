@@ -93,13 +93,16 @@ class UnknownController(ValueError):
 
 
 def select(asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """`*` turns on all, `name` one, `-name` turns one off; the last word on a name counts. Raises UnknownController."""
+    """`*` turns on all, `name` one, `-name` turns one off, `-*` those that nothing names; the last word on a name counts.
+
+    Raises UnknownController. Upstream has no `-*`: there, a list without `*` says the same.
+    """
     for word in asked:
-        if word != "*" and word.removeprefix("-") not in known:
+        if word not in ("*", "-*") and word.removeprefix("-") not in known:
             raise UnknownController(f'"{word.removeprefix("-")}" is not in the list of known controllers')
     chosen = []
     for name in known:
         words = [word for word in asked if word.removeprefix("-") == name]
-        if (not words[-1].startswith("-")) if words else "*" in asked:
+        if (not words[-1].startswith("-")) if words else "*" in asked and "-*" not in asked:
             chosen.append(name)
     return chosen

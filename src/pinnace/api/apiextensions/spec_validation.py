@@ -8,9 +8,9 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/master/pkg/apis/apiex
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from pinnace.api import fields, names
+from pinnace.api.admissionregistration import client_configs
 from pinnace.api.apiextensions import schema_validation
 from pinnace.api.apiextensions.paths import steps
 from pinnace.api.meta import Object
@@ -285,48 +285,8 @@ def _conversion(conversion: Object | None, path: str) -> list[Cause]:
     if config is None:
         found.append(fields.required(place, "required when strategy is set to Webhook"))
     else:
-        found += _client_config(config, place)
+        found += client_configs.validate(config, place)
     return found + _review_versions(versions, f"{path}.conversionReviewVersions")
-
-
-def _client_config(config: Object, path: str) -> list[Cause]:
-    url: str | None = config.get("url")
-    service: Object = config.get("service")  # type: ignore[assignment]  # looked at only where it is there
-    if (url is None) == (service is None):
-        return [fields.required(path, "exactly one of url or service is required")]
-    if url is not None:
-        return _url(url, f"{path}.url")
-    found = [
-        fields.required(f"{path}.service.{name}") for name in ("name", "namespace") if not service.get(name)
-    ]
-    port = service.get("port", 443)
-    if not 1 <= port <= 65535:
-        why = "port is not valid: must be between 1 and 65535, inclusive"
-        found.append(fields.invalid(f"{path}.service.port", port, why))
-    if service.get("path") and not service["path"].startswith("/"):
-        found.append(fields.invalid(f"{path}.service.path", service["path"], "must start with a '/'"))
-    return found
-
-
-def _url(text: str, path: str) -> list[Cause]:
-    form = "https://host[:port]/path"
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        return [fields.required(path, f"url must be a valid URL: {error}; desired format: {form}")]
-    found = []
-    if parts.scheme != "https":
-        why = f"'https' is the only allowed URL scheme; desired format: {form}"
-        found.append(fields.invalid(path, parts.scheme, why))
-    if not parts.netloc:
-        found.append(fields.invalid(path, parts.netloc, f"host must be specified; desired format: {form}"))
-    if parts.username:
-        found.append(fields.invalid(path, parts.username, "user information is not permitted in the URL"))
-    if parts.fragment:
-        found.append(fields.invalid(path, parts.fragment, "fragments are not permitted in the URL"))
-    if parts.query:
-        found.append(fields.invalid(path, parts.query, "query parameters are not permitted in the URL"))
-    return found
 
 
 def _review_versions(versions: list[str], path: str) -> list[Cause]:

@@ -15,6 +15,8 @@ PLUGINS: dict[str, tuple[str, bool]] = {
     "DefaultTolerationSeconds": ("default_toleration_seconds:DefaultTolerationSeconds", True),
     "DefaultIngressClass": ("default_ingress_class:DefaultIngressClass", True),
     "NodeRestriction": ("node_restriction:NodeRestriction", False),
+    "MutatingAdmissionWebhook": ("mutating_admission_webhook:MutatingAdmissionWebhook", True),
+    "ValidatingAdmissionWebhook": ("validating_admission_webhook:ValidatingAdmissionWebhook", True),
 }
 
 

@@ -83,7 +83,9 @@ def _where(row: Resource, info: RequestInfo) -> str:
         found = row.subresource(sub)
         if found is None:
             raise no_such_resource()
-        if info.verb not in found.verbs:
+        if info.verb not in found.verbs and not (
+            sub == "proxy" and not info.verb
+        ):  # OPTIONS is passed on too
             raise not_allowed()
         if found.kind == "Scale":
             return f"registry.scale:handle_{info.verb}"

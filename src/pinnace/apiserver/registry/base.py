@@ -18,9 +18,10 @@ from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apimachinery.schema import Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.authn.user import ANONYMOUS
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.authz.refusal import refusal
-from pinnace.apiserver.bodies import OBJECT_TYPES
+from pinnace.apiserver.bodies import OBJECT_TYPES, check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import check_preconditions
@@ -100,6 +101,13 @@ class RegistryBase:
     def check_fields(self, obj: Object, ctx: WriteContext, raw: bytes | None = None) -> None:
         """What the decoder says of a body: unknown fields go, wrong types are refused."""
         field_validation.check(self.row, self.schema, obj, ctx, raw)
+
+    def settle(self, obj: Object) -> None:
+        """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""
+        check_metadata_types(obj)
+        ctx = WriteContext(ANONYMOUS, self.shared.clock.now(), field_validation="Ignore")
+        self.check_fields(obj, ctx)
+        self.strategy.default(obj)
 
     def _judge(self, causes: list[errors.Cause], obj: Object) -> None:
         if causes:
@@ -205,5 +213,5 @@ class RegistryBase:
         name = name or ((obj or old or {}).get("metadata") or {}).get("name", "")
         return Admission(
             operation, self.row, ctx.user, ctx.now, namespace, name, subresource, obj, old, ctx.dry_run,
-            ctx.options if deleting is None else deleting.as_object, ctx.warn, ctx.annotate, self.strategy.default,
+            ctx.options if deleting is None else deleting.as_object, ctx.warn, ctx.annotate, self.settle,
         )  # fmt: skip
