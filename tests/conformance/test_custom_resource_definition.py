@@ -65,7 +65,11 @@ async def test_the_status_of_a_definition_is_read_updated_and_patched(rest_clien
     read["status"]["conditions"].append(condition)
     updated = await rest_client.update(CRDS, read, subresource="status")
     assert meta.condition_is_true(updated, "StatusUpdate")
-    change = {"status": {"conditions": [{"type": "StatusPatched", "status": "True", "reason": "E2E", "message": ""}]}}
+    change = {
+        "status": {
+            "conditions": [{"type": "StatusPatched", "status": "True", "reason": "E2E", "message": ""}]
+        }
+    }
     patched = await rest_client.patch(CRDS, "foos.example.com", change, subresource="status")
     assert meta.condition_is_true(patched, "StatusPatched")
     assert patched["spec"] == made["spec"]
@@ -87,7 +91,8 @@ async def test_definitions_are_in_discovery(rest_client: RestClient) -> None:
 
 def with_defaults(**defaults: str) -> dict[str, Any]:
     properties = {
-        name: {"type": "string", **({"default": defaults[name]} if name in defaults else {})} for name in ("a", "b")
+        name: {"type": "string", **({"default": defaults[name]} if name in defaults else {})}
+        for name in ("a", "b")
     }
     return {"type": "object", "properties": properties}
 
@@ -196,7 +201,9 @@ async def test_custom_objects_are_selected_by_fields_of_either_version(
             await rest_client.list(FOOS, "default", field_selector="host=host2")
         version_now = (await rest_client.list(v2, "default"))["metadata"]["resourceVersion"]
         async with contextlib.aclosing(
-            rest_client.watch(v2, "default", resource_version=version_now, field_selector="host=host2,port=80")
+            rest_client.watch(
+                v2, "default", resource_version=version_now, field_selector="host=host2,port=80"
+            )
         ) as events:
             await rest_client.patch(v2, "two", {"port": "80"}, "default")
             assert await next_event(events) == ("ADDED", "two")
@@ -216,7 +223,9 @@ async def test_informers_follow_custom_objects(rest_client: RestClient) -> None:
     await informer.wait_synced()
     await rest_client.create(FOOS, foo("a"), "default")
     await eventually(lambda: informer.lister.get("a", "default"))
-    await rest_client.patch(FOOS, "a", [{"op": "add", "path": "/x", "value": 1}], "default", content_type=JSON_PATCH)
+    await rest_client.patch(
+        FOOS, "a", [{"op": "add", "path": "/x", "value": 1}], "default", content_type=JSON_PATCH
+    )
     await eventually(lambda: (informer.lister.get("a", "default") or {}).get("x") == 1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
