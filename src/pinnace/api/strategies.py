@@ -33,6 +33,7 @@ _CLASSES: dict[GVR, str] = {
     r.SELF_SUBJECT_ACCESS_REVIEWS: "authorization.reviews:SelfSubjectAccessReviewStrategy",
     r.SELF_SUBJECT_RULES_REVIEWS: "authorization.reviews:ReviewStrategy",
     r.SUBJECT_ACCESS_REVIEWS: "authorization.reviews:SubjectAccessReviewStrategy",
+    r.CUSTOM_RESOURCE_DEFINITIONS: "apiextensions.definitions:CustomResourceDefinitionStrategy",
     r.LEASES: "coordination.leases:LeaseStrategy",
     r.ENDPOINT_SLICES: "discovery.endpointslices:EndpointSliceStrategy",
     r.EVENTS_V1: "core.events:EventV1Strategy",

@@ -15,6 +15,7 @@ from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer, RbacAuthorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.extensions.custom_resources import CustomResources
 from pinnace.apiserver.filters.in_flight import InFlight
 from pinnace.apiserver.flowcontrol import reports
 from pinnace.apiserver.flowcontrol.dangling import Dangling
@@ -45,7 +46,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         metrics.sources.append(partial(reports.metrics, fairness))
     authenticator = Authenticator(static, (tokens,))
     authenticator.front_proxy = front_proxy(config)
-    return Services(
+    services = Services(
         config=config,
         clock=clock,
         registries=registries,
@@ -58,8 +59,11 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
         aggregator=_aggregator(config, registries, clock),
+        custom_resources=CustomResources(registries, clock),
         fairness=fairness,
     )
+    registries.on_change.append(services.republish)
+    return services
 
 
 def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> Dispatcher | None:

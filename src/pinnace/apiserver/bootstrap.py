@@ -34,6 +34,7 @@ class Bootstrap:
         await StoredPolicy(self._registries).load()
         if self._services.fairness is not None:
             await self._services.fairness.source.load()
+        await self._services.custom_resources.load()
         await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
         await asyncio.gather(*(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()))
         now = format_time(self._services.clock.now())
