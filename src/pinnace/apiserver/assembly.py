@@ -91,6 +91,7 @@ def _health(backend: Backend) -> Health:
 def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
     aggregator = Aggregator(config, registries, clock)
     registries.announce_api_service = aggregator.announce
+    registries.on_change.append(aggregator.rows_changed)
     return aggregator
 
 

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -14,10 +15,17 @@ import orjson
 from pinnace.api import resources as r
 from pinnace.api.apiregistration.apiservices import availability, with_availability
 from pinnace.apimachinery import errors
-from pinnace.apiserver.aggregation.registrations import Registered, Registrations, stamp
+from pinnace.apiserver.aggregation.registrations import (
+    Registered,
+    Registrations,
+    is_custom,
+    local_services,
+    stamp,
+)
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import AGGREGATED_VERSIONS, Answer, aggregated_version
 from pinnace.apiserver.registry.catalog import Registries
+from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.request import Answer as HttpAnswer
 from pinnace.apiserver.request import Request
 from pinnace.apiserver.storage.item import Item
@@ -39,6 +47,8 @@ class Aggregator:
         self.registrations = Registrations(registries)
         self._transport: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._is_dirty = False
         self._wake = asyncio.Event()
         self._fetched: dict[tuple[str, str], Any] = {}
         self._running = False
@@ -46,14 +56,16 @@ class Aggregator:
     async def start(self) -> None:
         await self.registrations.load()
         self._running = True
+        self.rows_changed()
         self._watch_over()
 
     async def stop(self) -> None:
         self._running = False
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks = [task for task in (self._task, self._syncing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._syncing = None
         if self._transport is not None:
             await self._transport.close()
 
@@ -64,6 +76,35 @@ class Aggregator:
 
             self._transport = Transport(self._config, self._registries, self._clock)
         return self._transport
+
+    # -- APIServices of this server's own groups ------------------------------------------------------------
+    def rows_changed(self) -> None:
+        """Custom resources have come or gone: so do the APIServices of their groups and versions."""
+        self._is_dirty = True
+        if self._running and self._syncing is None:
+            self._syncing = asyncio.create_task(self._sync_local(), name="apiserver local APIServices")
+
+    async def _sync_local(self) -> None:
+        storage = self._registries.of(r.API_SERVICES).storage
+        try:
+            while self._is_dirty:
+                self._is_dirty = False
+                found = local_services(self._registries.rows, stamp(self._registries))
+                wanted = {obj["metadata"]["name"]: obj for obj in found if is_custom(obj)}
+                known = {one.name: one for one in self.registrations.all().values()}
+                for name in [
+                    name for name, one in known.items() if one.managed == "true" and name not in wanted
+                ]:
+                    with suppress(errors.NotFound):
+                        await storage.delete(name)
+                for obj in [obj for name, obj in wanted.items() if name not in known]:
+                    fill_on_create(obj, self._clock.now())
+                    with suppress(errors.AlreadyExists):
+                        await storage.create(obj)
+        except (errors.StatusError, OSError) as error:
+            log.warning("APIServices of custom resources: %s", error)
+        finally:
+            self._syncing = None
 
     # -- requests -------------------------------------------------------------------------------------------
     def delegate(self, request: Request) -> Registered | None:

@@ -78,6 +78,7 @@ class Registered:
     spec: Object
     is_local: bool
     is_available: bool
+    managed: str = ""  # "onstart" or "true" for those that this server keeps
 
     @property
     def service(self) -> tuple[str, str, int]:
@@ -129,8 +130,13 @@ class Registrations:
 def registered(obj: Object) -> Registered:
     spec = obj.get("spec") or {}
     return Registered(
-        obj["metadata"]["name"], spec.get("group") or "", spec.get("version") or "", spec, is_local(obj), is_available(obj)
+        obj["metadata"]["name"], spec.get("group") or "", spec.get("version") or "", spec, is_local(obj), is_available(obj),
+        (obj["metadata"].get("labels") or {}).get(MANAGED, ""),
     )  # fmt: skip
+
+
+def is_custom(obj: Object) -> bool:
+    return bool(obj["metadata"]["labels"][MANAGED] == "true")
 
 
 def stamp(registries: Registries) -> str:

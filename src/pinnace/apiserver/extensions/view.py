@@ -83,6 +83,11 @@ class View:
             for key in [key for key in self._of if key not in keys]:
                 del self._of[key], self._known[key]
 
+    async def shown(self, obj: Object) -> Object:
+        """An object of another version in this one: as admission webhooks want to see it."""
+        (found,) = await self._converter.convert([obj], self.gvk)
+        return found
+
     async def to_stored(self, obj: Object) -> Object:
         """The object as it is written."""
         (stored,) = await self._converter.convert([obj], self.stored)
