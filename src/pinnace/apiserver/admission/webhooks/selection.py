@@ -69,7 +69,7 @@ class Selection:
         return [
             other
             for other in self._registries.rows
-            if other.storage and other.storage == row.storage and other.gvr != row.gvr
+            if other.gvr != row.gvr and _objects_of(other) == _objects_of(row)
         ]
 
     async def _selects_namespace(self, hook: Hook, admission: Admission) -> bool:
@@ -80,6 +80,13 @@ class Selection:
             return hook.namespace_selector.matches(_labels(admission.object))
         item = await self._registries.of(r.NAMESPACES).storage.get(namespace)
         return hook.namespace_selector.matches(_labels(item.obj))
+
+
+def _objects_of(row: Resource) -> object:
+    """What tells the stored objects behind a resource: versions of one kind share them."""
+    if row.stored_version:
+        return row.storage
+    return row.view_of or row.gvr
 
 
 def _matches(hook: Hook, row: Resource, admission: Admission, namespace: str) -> bool:
