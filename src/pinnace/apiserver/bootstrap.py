@@ -1,7 +1,8 @@
 """What a new cluster has before anybody writes to it: system namespaces, the `kubernetes` service, the RBAC policy,
 flow schemas and priority levels, the range of service addresses.
 
-Runs at every start and creates only what is missing. Roles and bindings that somebody changed are left as they are.
+Runs at every start and creates only what is missing. Default roles and bindings get back what was taken from them, unless
+their annotation `rbac.authorization.kubernetes.io/autoupdate` says "false".
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from pinnace.apimachinery.times import format_time
 from pinnace.apiserver import bootstrap_flow_control, kubernetes_service
 from pinnace.apiserver.aggregation.registrations import local_services
 from pinnace.apiserver.authn import extension_authentication
-from pinnace.apiserver.authz import bootstrap_policy
+from pinnace.apiserver.authz import bootstrap_policy, reconciliation
 from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.services import Services
@@ -47,11 +48,11 @@ class Bootstrap:
             self._ensure(r.PRIORITY_CLASSES, system_classes()),
         )
         await asyncio.gather(
-            *(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
+            *(self._keep(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
             *(self._ensure(gvr, objects) for gvr, objects in bootstrap_flow_control.objects(now)),
             self._ensure(r.API_SERVICES, local_services(r.TABLE, format_time(now))),
-            self._publish_authentication(),
         )
+        await self._publish_authentication()
 
     async def _publish_authentication(self) -> None:
         """What extension API servers need to know of users and of the front proxy; kept as this server is configured."""
@@ -100,6 +101,31 @@ class Bootstrap:
             return Outcome.KEEP
 
         await self._registries.of(r.SERVICE_CIDRS).storage.update(servicecidrs.DEFAULT_NAME, "", widened)
+
+    async def _keep(self, gvr: GVR, objects: Iterable[Object]) -> None:
+        """RBAC objects: created when missing, else given back what they lack."""
+        await asyncio.gather(*(self._keep_one(gvr, obj) for obj in objects))
+
+    async def _keep_one(self, gvr: GVR, wanted: Object) -> None:
+        storage, metadata = self._registries.of(gvr).storage, wanted["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", "")
+        try:
+            current = (await storage.get(name, namespace)).obj
+        except errors.NotFound:
+            await self._create(gvr, wanted)
+            return
+        if reconciliation.reconciled(current, wanted) is None:
+            return
+        if current.get("roleRef", wanted.get("roleRef")) != wanted.get("roleRef"):
+            await storage.delete(name, namespace)  # a roleRef cannot be changed
+            await self._create(gvr, wanted)
+            return
+
+        async def change(item: Item) -> Object | Outcome:
+            found = reconciliation.reconciled(item.obj, wanted)
+            return Outcome.KEEP if found is None else found
+
+        await storage.update(name, namespace, change)
 
     async def _ensure(self, gvr: GVR, objects: Iterable[Object]) -> None:
         """Writes that are issued together share a commit of the store."""

@@ -16,6 +16,7 @@ from pinnace.apiserver.request_info import RequestInfo
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from pinnace.apiserver.audit.record import Record
     from pinnace.apiserver.services import Services
 
 JSON = "application/json"
@@ -47,6 +48,7 @@ class Request:
     user: User = ANONYMOUS
     deadline: float | None = None  # of the clock's monotonic time
     warnings: list[str] = field(default_factory=list)
+    audit: "Record | None" = None  # None: the request is not audited
     audit_annotations: dict[str, str] = field(default_factory=dict)
 
     def param(self, name: str, default: str = "") -> str:

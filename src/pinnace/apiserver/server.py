@@ -13,7 +13,7 @@ from pinnace.apiserver.bootstrap import Bootstrap
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.edge import MAX_BODY, Edge
 from pinnace.apiserver.handlers.dispatch import Dispatcher
-from pinnace.apiserver.pipeline import compose
+from pinnace.apiserver.pipeline import compose, filters_for
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
 
@@ -31,7 +31,8 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, backend: Backend, clock: Clock) -> None:
         self._config, self._backend, self._clock = config, backend, clock
         self.services = build_services(config, backend, clock)
-        self._edge = Edge(compose(Dispatcher()), self.services)
+        filters = filters_for(audited=self.services.audit is not None)
+        self._edge = Edge(compose(Dispatcher(), filters), self.services)
         self._runner: web.ServerRunner | None = None
         self._background: asyncio.Task[None] | None = None
         self.port = config.port
@@ -97,6 +98,9 @@ class ApiServer:
             self._background = None
         await self.services.aggregator.stop()
         await self.services.kubelets.close()
+        await self.services.authenticator.close()
+        if self.services.audit is not None:
+            await self.services.audit.close()
         await self.services.registries.close()
         self.services.registries.storages.close()
         await self._backend.close()

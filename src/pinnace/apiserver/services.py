@@ -18,6 +18,7 @@ from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
+    from pinnace.apiserver.audit.auditor import Auditor
     from pinnace.apiserver.openapi import OpenApi
     from pinnace.apiserver.registry.catalog import Registries
 
@@ -37,6 +38,7 @@ class Services:
     kubelets: Kubelets
     aggregator: Aggregator
     custom_resources: CustomResources
+    audit: "Auditor | None" = None  # None: auditing is off
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
     port: int = 0  # known once the server listens

@@ -1,5 +1,6 @@
 """All ways of proving who one is, asked in turn: client certificate, static token, service-account token."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from pinnace.apiserver.authn.request_header import RequestHeaderAuthenticator
@@ -17,10 +18,32 @@ class TokenReviewer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Whether requests without credentials go on as system:anonymous; `paths` limits them to some paths."""
+
+    enabled: bool = True
+    paths: frozenset[str] | None = None
+
+    def allows(self, path: str) -> bool:
+        return self.enabled and (self.paths is None or path in self.paths)
+
+
 class Authenticator:
-    def __init__(self, static: StaticTokens | None, reviewers: tuple[TokenReviewer, ...]) -> None:
+    def __init__(
+        self,
+        static: StaticTokens | None,
+        reviewers: tuple[TokenReviewer, ...],
+        anonymous: Anonymous | None = None,
+    ) -> None:
         self._static, self._reviewers = static, reviewers
+        self.anonymous = anonymous or Anonymous()
         self.front_proxy: RequestHeaderAuthenticator | None = None
+
+    async def close(self) -> None:
+        for reviewer in self._reviewers:
+            if hasattr(reviewer, "close"):
+                await reviewer.close()
 
     async def authenticate(self, request: Request) -> User | None:
         """None when the request proves nothing."""

@@ -153,7 +153,8 @@ def _token_documents(request: Request, path: str) -> Answer:
     address = kubernetes_service.advertised_address(request.services.config)
     configuration = {
         "issuer": tokens.issuer,
-        "jwks_uri": f"https://{address}:{request.services.port}/openid/v1/jwks",
+        "jwks_uri": request.services.config.service_account_jwks_uri
+        or f"https://{address}:{request.services.port}/openid/v1/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": tokens.algorithms(),
