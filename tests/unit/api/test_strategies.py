@@ -11,7 +11,12 @@ TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name":
 SELECTOR = {"matchLabels": {"a": "b"}}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+DEFINITION = {
+    "group": "example.com", "scope": "Namespaced", "names": {"plural": "foos", "kind": "Foo"},
+    "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+}  # fmt: skip
 BODIES = {
+    "CustomResourceDefinition": {"metadata": {"name": "foos.example.com"}, "spec": DEFINITION},
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
