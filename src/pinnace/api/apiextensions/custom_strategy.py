@@ -3,8 +3,9 @@
 from typing import Any
 
 from pinnace.api import fields
-from pinnace.api.apiextensions import embedded, values
+from pinnace.api.apiextensions import embedded, rules, values
 from pinnace.api.apiextensions.paths import read_path
+from pinnace.api.apiextensions.rules import Rules
 from pinnace.api.meta import Object
 from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
@@ -32,6 +33,8 @@ class CustomResourceStrategy(Strategy):
     def __init__(self, resource: Resource, version: dict[str, Any], schema: Structural) -> None:
         super().__init__(resource)
         self.schema = schema
+        self.rules = Rules(schema)
+        self._ratcheted: list[str] = []  # findings of the last judgement that are only warnings
         self.scale: dict[str, str] = (version.get("subresources") or {}).get("scale") or {}
         self._selectable = tuple(entry["jsonPath"] for entry in version.get("selectableFields") or ())
         self.selectable_fields = frozenset(  # type: ignore[misc]  # every resource has its own
@@ -58,7 +61,7 @@ class CustomResourceStrategy(Strategy):
         found += self._validate_scale(obj)
         found += embedded.validate_embedded(self.schema, obj)
         found += embedded.validate_lists(self.schema, obj)
-        return found
+        return found + self._judged(obj, values.ABSENT, found)
 
     # -- update ---------------------------------------------------------------------------------------------
     def bumps_generation(self, new: Object, old: Object) -> bool:
@@ -70,7 +73,18 @@ class CustomResourceStrategy(Strategy):
         found += values.validate(self.schema, new, old)
         found += self._validate_scale(new)
         found += embedded.validate_embedded(self.schema, new)
-        return found + self._validate_lists_update(new, old)
+        found += self._validate_lists_update(new, old)
+        return found + self._judged(new, old, found)
+
+    def _judged(self, new: Object, old: Any, found: list[Cause]) -> list[Cause]:
+        """What the rules say, unless the object is wrong in a way that they rely on."""
+        if self.rules.is_empty:
+            return []
+        blocked = blocks_rules(found)
+        if blocked is not None:
+            return [blocked]
+        self._ratcheted = []
+        return rules.validate(self.rules, new, old, self._ratcheted.append)
 
     def _validate_lists_update(self, new: Object, old: Object) -> list[Cause]:
         """What was wrong already may stay so."""
@@ -101,7 +115,8 @@ class CustomResourceStrategy(Strategy):
         child = self.schema.properties.get("status")
         if child is not None and "status" in new:
             found += values.validate(child, new["status"], old.get("status", values.ABSENT), "status")
-        return found + self._validate_lists_update(new, old)
+        found += self._validate_lists_update(new, old)
+        return found + self._judged(new, old, found)
 
     # -- scale ----------------------------------------------------------------------------------------------
     def _validate_scale(self, obj: Object) -> list[Cause]:
@@ -119,6 +134,11 @@ class CustomResourceStrategy(Strategy):
             except selectors.SelectorError as error:
                 found.append(fields.invalid(path, selector, str(error)))
         return found
+
+    def warnings(self, obj: Object) -> list[str]:
+        """Called right after the judgement of the same object."""
+        found, self._ratcheted = self._ratcheted, []
+        return super().warnings(obj) + found
 
     # -- selection ------------------------------------------------------------------------------------------
     def field_labels(self, obj: Object) -> dict[str, str]:

@@ -55,7 +55,6 @@ class CustomResourceDefinitionStrategy(Strategy):
         super().prepare_create(obj)
         obj["status"] = {
             "acceptedNames": {"plural": "", "kind": ""},
-            "conditions": [],
             "storedVersions": [],
         }
         _note_storage_version(obj)

@@ -94,6 +94,7 @@ def _visit(schema: Raw, path: str, place: _Place, *, is_root: bool = False) -> l
     if isinstance(schema.get("items"), dict):
         found += _visit(schema["items"], f"{path}.items", place)
     found += _extensions(schema, path)
+    found += rule_validation.check_shape(schema, path)
     return found
 
 
