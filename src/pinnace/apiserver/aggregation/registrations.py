@@ -41,6 +41,7 @@ _PRIORITIES: dict[str, tuple[int, int]] = {
     "flowcontrol.apiserver.k8s.io": (16100, 21),
     "metrics.k8s.io": (100, 100),  # as metrics-server registers itself
 }
+_OLDER_VERSIONS = {("autoscaling", "v1"): 15}
 
 
 def local_services(rows: Iterable[Resource], now: str) -> Iterator[Object]:
@@ -55,6 +56,7 @@ def local_services(rows: Iterable[Resource], now: str) -> Iterator[Object]:
 
 def local_service(group: str, version: str, now: str, *, is_custom: bool) -> Object:
     of_group, of_version = CUSTOM_PRIORITY if is_custom else _PRIORITIES.get(group, (16000, 15))
+    of_version = _OLDER_VERSIONS.get((group, version), of_version)
     labels = {MANAGED: "true" if is_custom else "onstart"}
     spec: Object = {"version": version, "groupPriorityMinimum": of_group, "versionPriority": of_version}
     if group:
