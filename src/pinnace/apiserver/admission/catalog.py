@@ -15,7 +15,9 @@ PLUGINS: dict[str, tuple[str, bool]] = {
     "DefaultTolerationSeconds": ("default_toleration_seconds:DefaultTolerationSeconds", True),
     "DefaultIngressClass": ("default_ingress_class:DefaultIngressClass", True),
     "NodeRestriction": ("node_restriction:NodeRestriction", False),
+    "MutatingAdmissionPolicy": ("mutating_admission_policy:MutatingAdmissionPolicy", True),
     "MutatingAdmissionWebhook": ("mutating_admission_webhook:MutatingAdmissionWebhook", True),
+    "ValidatingAdmissionPolicy": ("validating_admission_policy:ValidatingAdmissionPolicy", True),
     "ValidatingAdmissionWebhook": ("validating_admission_webhook:ValidatingAdmissionWebhook", True),
 }
 
