@@ -67,7 +67,10 @@ def _marked_functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.conformance":
+                if (
+                    isinstance(decorator, ast.Call)
+                    and ast.unparse(decorator.func) == "pytest.mark.conformance"
+                ):
                     yield from ((node.name, _text(argument, constants)) for argument in decorator.args)
 
 
@@ -81,7 +84,9 @@ def _text(node: ast.AST, constants: dict[str, ast.expr]) -> str:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _text(left, constants) + _text(right, constants)
         case ast.JoinedStr(values=parts):
-            return "".join(_text(p.value if isinstance(p, ast.FormattedValue) else p, constants) for p in parts)
+            return "".join(
+                _text(p.value if isinstance(p, ast.FormattedValue) else p, constants) for p in parts
+            )
     raise ValueError(f"not a text: {ast.unparse(node)}")
 
 
