@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pinnace.api import label_selectors
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
@@ -22,7 +23,7 @@ _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 def scale_of(obj: Object) -> Object:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     shown: Object = {"replicas": status.get("replicas", 0)}
-    selector = selectors.to_text(spec.get("selector"))
+    selector = selectors.to_text(label_selectors.of(obj))
     if selector:
         shown["selector"] = selector
     return {
