@@ -465,6 +465,45 @@ async def test_policies_are_asked_again_after_changes(client: RestClient) -> Non
     assert made["metadata"]["labels"] == {"keys": "2"}
 
 
+# -- who may configure them -----------------------------------------------------------------------------------
+
+
+async def test_only_who_may_read_params_may_configure_them(
+    api_server: ApiServerInProcess, client: RestClient
+) -> None:
+    group = {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["*"]}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "author"},
+        "rules": [group],
+    }
+    await client.create(r.CLUSTER_ROLES, role)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "author"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}
+    given = {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "author"},
+        "roleRef": reference, "subjects": [subject],
+    }  # fmt: skip
+    await client.create(r.CLUSTER_ROLE_BINDINGS, given)
+    alice = api_server.local_client("alice", ())
+    spec = {**SPECS[VAP], "paramKind": {"apiVersion": "v1", "kind": "Secret"}}
+    with pytest.raises(errors.Invalid) as caught:
+        await alice.create(VAP, new(VAP, "p", **spec))
+    assert (
+        'spec.paramKind: Forbidden: user alice must have "get" permission on all objects of the referenced paramKind '
+        "(kind=Secret, apiVersion=v1)"
+    ) in caught.value.message
+    await client.create(VAP, new(VAP, "p", **spec))
+    bound = {**SPECS[VAPB], "policyName": "p", "paramRef": {"name": "a", "namespace": "default"}}
+    with pytest.raises(errors.Invalid) as caught:
+        await alice.create(VAPB, new(VAPB, "b", **bound))
+    assert (
+        'spec.paramRef: Forbidden: user alice does not have "get" permission on the object referenced by paramRef'
+    ) in caught.value.message
+    await alice.create(VAP, new(VAP, "without", **SPECS[VAP]))
+
+
 # -- the API ------------------------------------------------------------------------------------------------
 
 

@@ -135,4 +135,10 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         _EVENTS,
     ],
     "service-account-controller": [("create", "core", "serviceaccounts"), _EVENTS],
+    "validatingadmissionpolicy-status-controller": [
+        (READ, "admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        ("get patch update", "admissionregistration.k8s.io", "validatingadmissionpolicies/status"),
+        (READ, "apiextensions.k8s.io", "customresourcedefinitions"),
+        _EVENTS,
+    ],
 }
