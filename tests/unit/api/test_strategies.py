@@ -33,6 +33,10 @@ BODIES = {
     },
     "MutatingAdmissionPolicyBinding": {"spec": {"policyName": "p"}},
     **kind_examples.BODIES,
+    "APIService": {
+        "metadata": {"name": "v1.x.example"},
+        "spec": {"group": "x.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1},
+    },
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},

@@ -1,6 +1,6 @@
 """Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ _CLASSES: dict[GVR, str] = {
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
     r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
     r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
+    r.API_SERVICES: "api_services:APIServiceRegistry",
 }
 
 
@@ -51,6 +52,7 @@ class Registries:
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
         self._webhooks: WebhookClient | None = None
+        self.announce_api_service: Callable[[], None] = lambda: None  # the assembly sets the aggregator's
 
     @property
     def webhooks(self) -> "WebhookClient":
