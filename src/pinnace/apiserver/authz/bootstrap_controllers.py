@@ -241,10 +241,4 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
     ],
     "root-ca-cert-publisher": [("create update", "core", "configmaps"), _EVENTS],
     "service-account-controller": [("create", "core", "serviceaccounts"), _EVENTS],
-    "validatingadmissionpolicy-status-controller": [
-        (READ, "admissionregistration.k8s.io", "validatingadmissionpolicies"),
-        ("get patch update", "admissionregistration.k8s.io", "validatingadmissionpolicies/status"),
-        (READ, "apiextensions.k8s.io", "customresourcedefinitions"),
-        _EVENTS,
-    ],
 }
