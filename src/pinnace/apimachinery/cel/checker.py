@@ -109,7 +109,8 @@ class Checker:
     def _select(self, node: Select) -> Type:
         if not node.test_only and not node.optional and (name := qualified_name(node)):
             root = name.partition(".")[0]
-            if not any(root in scope for scope in self._scopes) and root not in self.variables:
+            is_local = any(root in scope for scope in self._scopes)
+            if not is_local and (name in self.variables or root not in self.variables):
                 whole = Ident(node.offset, name)
                 if found := self._find(name, whole):
                     whole.type = found

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pinnace.apiserver.webhooks.client import WebhookClient
 
 _CLASSES: dict[GVR, str] = {
+    r.VALIDATING_ADMISSION_POLICIES: "policies:PolicyRegistry",
+    r.VALIDATING_ADMISSION_POLICY_BINDINGS: "policies:BindingRegistry",
+    r.MUTATING_ADMISSION_POLICIES: "policies:PolicyRegistry",
+    r.MUTATING_ADMISSION_POLICY_BINDINGS: "policies:BindingRegistry",
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
     r.PERSISTENT_VOLUMES: "volumes:PersistentVolumeRegistry",
