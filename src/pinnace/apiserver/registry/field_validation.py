@@ -21,6 +21,7 @@ def check(
     """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict."""
     if schema is None:
         return
+    duplicates = [] if raw is None or ctx.field_validation == "Ignore" else _duplicates(raw, obj)
     problems = schema.prune(obj)
     wrong = [problem for problem in problems if problem.kind == "type"]
     if wrong:
@@ -29,7 +30,7 @@ def check(
         )
     if ctx.field_validation == "Ignore":
         return
-    found = [*_duplicates(raw), *problems]
+    found = [*duplicates, *problems]
     if not found:
         return
     if ctx.field_validation == "Strict":
@@ -42,9 +43,11 @@ def check(
         ctx.warn(problem.message)
 
 
-def _duplicates(raw: bytes | None) -> list[Problem]:
-    if raw is None or raw.startswith(MAGIC):  # protobuf has no keys to repeat
+def _duplicates(raw: bytes, obj: Object) -> list[Problem]:
+    if raw.startswith(MAGIC):  # protobuf has no keys to repeat
         return []
     from pinnace.apimachinery import schema_duplicates
 
-    return schema_duplicates.in_json(raw) if raw.lstrip()[:1] == b"{" else schema_duplicates.in_yaml(raw)
+    if raw.lstrip()[:1] != b"{":
+        return schema_duplicates.in_yaml(raw)
+    return schema_duplicates.in_json(raw) if schema_duplicates.may_hold_duplicates(raw, obj) else []

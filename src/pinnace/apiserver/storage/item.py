@@ -1,7 +1,8 @@
 """One revision of one object: its bytes as served, and what selectors need to know of it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -77,10 +78,30 @@ class ItemReader:
 
     def __init__(self, keys: KeySpace, field_labels: FieldLabels) -> None:
         self._keys, self._field_labels = keys, field_labels
+        self._writes: dict[int, tuple[bytes, Object]] = {}  # by id of the bytes, which are alive here
+
+    @contextmanager
+    def expecting(self, stored: bytes, obj: Object) -> Iterator[None]:
+        """While `obj` is written as these bytes: when they come back as an event they need not be decoded.
+
+        The object becomes the cache's: its author must not change it any more.
+        """
+        self._writes[id(stored)] = stored, obj
+        try:
+            yield
+        finally:
+            self._writes.pop(id(stored), None)
+
+    def _written(self, kv: KeyValue) -> Object | None:
+        """Just what decoding the served bytes would give, without decoding."""
+        stored, obj = self._writes.pop(id(kv.value), (b"", {}))
+        return codec.stamped(obj, kv.mod_revision) if stored is kv.value and obj else None
 
     def __call__(self, kv: KeyValue) -> Item:
         raw = codec.stamp(kv.value, kv.mod_revision)
-        obj = codec.decode(raw)
+        obj = self._written(kv)
+        if obj is None:
+            obj = codec.decode(raw)
         place = self._keys.split(kv.key)
         return Item(
             kv.key, raw, kv.mod_revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),

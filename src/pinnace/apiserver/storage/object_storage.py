@@ -71,7 +71,8 @@ class ObjectStorage:
         with api_errors(self.gvr, name):
             await self.cache.load()
             stored = codec.encode(obj)
-            revision = await self._backend.create(key, stored)
+            with self._read_item.expecting(stored, obj):
+                revision = await self._backend.create(key, stored)
         return self._written(key, stored, revision)
 
     async def update(
@@ -100,7 +101,10 @@ class ObjectStorage:
         stored = codec.encode(wanted)
         if stored == codec.unstamp(item.raw):
             return item
-        revision = await self._guarded(item, partial(self._backend.update, item.key, stored, item.revision))
+        with self._read_item.expecting(stored, wanted):
+            revision = await self._guarded(
+                item, partial(self._backend.update, item.key, stored, item.revision)
+            )
         return self._written(item.key, stored, revision)
 
     async def delete(
