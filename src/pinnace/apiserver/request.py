@@ -4,7 +4,7 @@ The edge (`edge.py`) makes a `Request` of what came off the wire and writes the 
 `deadline`); later stations only read them.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -105,5 +105,5 @@ class UpgradeResponse:
 
 
 Answer = Response | StreamingResponse | UpgradeResponse
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Coroutine[Any, Any, Answer]]
 Object = dict[str, Any]

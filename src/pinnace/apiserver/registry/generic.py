@@ -105,10 +105,10 @@ class Registry(RegistryBase):
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
         self.strategy.default(obj)
-        sent, first = orjson.dumps(obj), iter((obj,))  # nearly always the first attempt is the only one
+        sent, first = orjson.dumps(obj), [obj]  # nearly always the first attempt is the only one
 
         def produce(_: Object) -> Object:
-            wanted: Object = next(first, None) or orjson.loads(sent)
+            wanted: Object = first.pop() if first else orjson.loads(sent)
             self._require_version(wanted)
             return wanted
 
