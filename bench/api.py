@@ -127,9 +127,9 @@ def lists(rows, sizes, present=0):
     for size in sizes:
         present = fill(rows, size, present)
         pods = f"{NAMESPACE}/pods"
-        rows.load(f"list {present} pods", load.Request("GET", pods), 1)
-        rows.load(f"list {present} pods, 1 %", load.Request("GET", f"{pods}?labelSelector=bucket%3Db7"), 1)
-        rows.load(f"list {present} pods, limit 500", load.Request("GET", f"{pods}?limit=500"), 1)
+        rows.load(f"list {size} pods", load.Request("GET", pods), 1)
+        rows.load(f"list {size} pods, 1 %", load.Request("GET", f"{pods}?labelSelector=bucket%3Db7"), 1)
+        rows.load(f"list {size} pods, limit 500", load.Request("GET", f"{pods}?limit=500"), 1)
     return present
 
 
@@ -145,7 +145,8 @@ def sized(rows, objects, present):
     begun = time.perf_counter()
     Api(cluster).get(f"{NAMESPACE}/pods?limit=1")
     first = time.perf_counter() - begun
-    rows.rows[f"{present} pods"] = {
+    rows.rows[f"{objects} pods"] = {
+        "pods": present,
         "before_mib": before,
         "written_mib": with_objects,
         "restarted_mib": pss_mib(cluster.processes()["pinnace"]),
