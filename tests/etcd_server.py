@@ -1,5 +1,6 @@
 """`etcd`: a private etcd on free ports for the test session, and what makes its revisions comparable with those of other stores."""
 
+import json
 import os
 import shutil
 import signal
@@ -42,22 +43,39 @@ def free_port() -> int:
 class EtcdServer:
     """One etcd process, which can be stopped and started again on the same data and ports."""
 
-    def __init__(self, directory: Path, *flags: str, scheme: str = "http") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *flags: str,
+        scheme: str = "http",
+        name: str = "default",
+        peers: dict[str, str] | None = None,  # of a cluster: name -> peer URL of every member
+    ) -> None:
         if shutil.which("etcd") is None:
             pytest.skip(NOT_INSTALLED)
-        self.url, peer = f"{scheme}://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+        self.url = f"{scheme}://127.0.0.1:{free_port()}"
+        peers = peers or {name: f"http://127.0.0.1:{free_port()}"}
+        peer = peers[name]
         self._health = f"http://127.0.0.1:{free_port()}"
         self._log, self._data = directory / "etcd.log", directory / "data"
         self._command = [
             "etcd", "--data-dir", str(self._data), "--listen-client-urls", self.url, "--advertise-client-urls",
             self.url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster",
-            f"default={peer}", "--listen-metrics-urls", self._health, "--max-request-bytes", "8000000", *flags,
+            ",".join(f"{each}={url}" for each, url in peers.items()), "--name", name, "--listen-metrics-urls", self._health, "--max-request-bytes", "8000000", *flags,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.launch()
+        self.wait_until_healthy()
+
+    def launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def wait_until_healthy(self) -> None:
+        """A member of a cluster is healthy when there is a leader."""
+        assert self._process is not None
         deadline = time.monotonic() + 30
         while not self._is_healthy():
             assert self._process.poll() is None, self._log.read_text()
@@ -70,6 +88,18 @@ class EtcdServer:
                 return b'"true"' in answer.read()
         except (urllib.error.URLError, OSError):
             return False
+
+    @property
+    def is_leader(self) -> bool:
+        if self._process is None:
+            return False
+        request = urllib.request.Request(f"{self.url}/v3/maintenance/status", data=b"{}")
+        try:
+            with urllib.request.urlopen(request, timeout=2) as answer:
+                status = json.load(answer)
+        except (urllib.error.URLError, OSError):
+            return False
+        return status.get("leader") == status["header"]["member_id"]
 
     def signal(self, number: int) -> None:
         assert self._process is not None
@@ -84,6 +114,41 @@ class EtcdServer:
             os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+class EtcdCluster:
+    """Three members; it serves as long as two of them run."""
+
+    def __init__(self, directory: Path) -> None:
+        peers = {f"m{index}": f"http://127.0.0.1:{free_port()}" for index in range(3)}
+        self.members: list[EtcdServer] = []
+        for name in peers:
+            (directory / name).mkdir(parents=True)
+            self.members.append(EtcdServer(directory / name, name=name, peers=peers))
+
+    @property
+    def urls(self) -> str:
+        return ",".join(member.url for member in self.members)
+
+    def start(self) -> None:
+        for member in self.members:
+            member.launch()
+        for member in self.members:
+            member.wait_until_healthy()
+
+    def leader(self) -> EtcdServer:
+        """Raises AssertionError when no leader is elected within 30 seconds."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for member in self.members:
+                if member.is_leader:
+                    return member
+            time.sleep(0.05)
+        raise AssertionError("no leader")
+
+    def kill(self) -> None:
+        for member in self.members:
+            member.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """Logs, proxy and metrics through the API server, with a small HTTPS server in the place of the kubelet."""
 
+import gzip
 import socket
 import ssl
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -31,6 +33,14 @@ async def answer(request: web.BaseRequest) -> web.StreamResponse:
             "containers": [{"name": "main", **usage}],
         }  # type: ignore[attr-defined]
         return web.json_response({"node": {"nodeName": "n1", **usage}, "pods": [pod]})
+    if request.path.startswith("/pages/"):
+        page, packed = '<a href="/up"><img src="near.png"></a>', request.path.endswith("gz")
+        body, more = page.encode(), {}
+        if packed:
+            body, more = gzip.compress(body), {"Content-Encoding": "gzip"}
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=more)
+    if request.path == "/moved":
+        return web.Response(status=302, headers={"Location": "/there"})
     return web.Response(
         text=f"{request.method} {request.path} by {request.transport.get_extra_info('peercert') is not None}"
     )  # type: ignore[union-attr]
@@ -106,6 +116,25 @@ async def test_metrics_come_from_the_kubelets(api_server: ApiServerInProcess, po
 async def test_node_proxy_shows_our_certificate(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:
     text = await api_server.rest_client().raw("GET", "/api/v1/nodes/n1/proxy/some/path")
     assert text == "GET /some/path by True"
+
+
+@pytest.mark.parametrize("page", ["plain", "packed.gz"])
+async def test_links_of_proxied_pages_lead_back_through_the_proxy(
+    api_server: ApiServerInProcess, pod: dict[str, Any], page: str
+) -> None:
+    text = await api_server.rest_client().raw("GET", f"/api/v1/nodes/n1/proxy/pages/{page}")
+    assert text == '<a href="/api/v1/nodes/n1/proxy/up"><img src="near.png"></a>'
+
+
+async def test_a_redirect_leads_back_through_the_proxy(
+    api_server: ApiServerInProcess, pod: dict[str, Any]
+) -> None:
+    tls = api_server.tls(api_server.authority.client("admin", ("system:masters",)))
+    async with (
+        aiohttp.ClientSession(api_server.url, connector=aiohttp.TCPConnector(ssl=tls)) as session,
+        session.get("/api/v1/nodes/n1/proxy/moved", allow_redirects=False) as answer,
+    ):
+        assert (answer.status, answer.headers["Location"]) == (302, "/api/v1/nodes/n1/proxy/there")
 
 
 async def test_exec_needs_an_upgrade_and_a_command(

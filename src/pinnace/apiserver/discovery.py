@@ -51,10 +51,8 @@ def storage_version_hash(gvk: GVK) -> str:
 
 
 def _stored_as(row: Resource, rows: Iterable[Resource]) -> GVK:
-    """The kind under which the objects of `row` lie in the store: of rows that share a storage, the first."""
-    if row.storage:
-        return next((other.gvk for other in rows if other.storage == row.storage), row.gvk)
-    return row.gvk
+    """The kind under which the objects of `row` lie in the store."""
+    return next((other.gvk for other in rows if other.gvr == row.view_of), row.gvk)
 
 
 def _versions(rows: Iterable[Resource], group: str) -> list[str]:

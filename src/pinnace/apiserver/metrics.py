@@ -4,7 +4,7 @@ Counting is a dict increment on the request path; the exposition is made when `/
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pinnace.apiserver.request_info import RequestInfo
 
@@ -48,6 +48,11 @@ def _labels(info: RequestInfo) -> _Key:
     return info.verb.upper(), info.group, info.version, info.resource, info.subresource, _scope(info)
 
 
+# (name, help, type: "gauge" or "counter", label names, samples); a counter's name comes without _total
+Family = tuple[str, str, str, tuple[str, ...], Iterable[tuple[tuple[str, ...], float]]]
+Source = Callable[[], Iterable[Family]]
+
+
 class Histogram:
     __slots__ = ("counts", "total")
 
@@ -62,6 +67,7 @@ class Metrics:
         self._durations: dict[_Key, Histogram] = defaultdict(Histogram)
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.long_running: dict[_Key, int] = defaultdict(int)
+        self.sources: list[Source] = []  # asked at each scrape, so that they cost nothing between
 
     def count(self, info: RequestInfo, code: int) -> None:
         self._requests[_labels(info), code] += 1
@@ -81,4 +87,5 @@ class Metrics:
     def exposition(self) -> bytes:
         from pinnace.apiserver import metrics_exposition
 
-        return metrics_exposition.render(self._requests, self._durations, self._gauges, _BUCKETS)
+        families = [family for source in self.sources for family in source()]
+        return metrics_exposition.render(self._requests, self._durations, self._gauges, families, _BUCKETS)

@@ -1,12 +1,15 @@
 """`/metrics`: the counters of `metrics.py` and the process's own as Prometheus text."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 _LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
+
+
+_FAMILIES = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 
 
 class _Snapshot:
@@ -17,9 +20,11 @@ class _Snapshot:
         requests: Mapping[Any, int],
         durations: Mapping[Any, Any],
         gauges: Mapping[str, tuple[str, Callable[[], float]]],
+        families: Iterable[Any],
         buckets: tuple[float, ...],
     ) -> None:
         self._requests, self._durations, self._gauges, self._buckets = requests, durations, gauges, buckets
+        self._families = families
 
     def collect(self) -> Iterator[Metric]:
         total = CounterMetricFamily(
@@ -31,6 +36,11 @@ class _Snapshot:
         yield self._duration()
         for name, (text, value_of) in self._gauges.items():
             yield GaugeMetricFamily(name, text, value=value_of())
+        for name, text, kind, labels, samples in self._families:
+            family = _FAMILIES[kind](name, text, labels=labels)
+            for values, value in samples:
+                family.add_metric(values, value)
+            yield family
 
     def _duration(self) -> Metric:
         family = HistogramMetricFamily(
@@ -50,9 +60,10 @@ def render(
     requests: Mapping[Any, int],
     durations: Mapping[Any, Any],
     gauges: Mapping[str, tuple[str, Callable[[], float]]],
+    families: Iterable[Any],
     buckets: tuple[float, ...],
 ) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Snapshot(requests, durations, gauges, buckets))
+    registry.register(_Snapshot(requests, durations, gauges, families, buckets))
     ProcessCollector(registry=registry)
     return generate_latest(registry)

@@ -13,7 +13,7 @@ from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.edge import Edge
 from pinnace.apiserver.handlers.dispatch import Dispatcher
 from pinnace.apiserver.listener import Listener
-from pinnace.apiserver.pipeline import compose
+from pinnace.apiserver.pipeline import compose, filters_for
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
 
@@ -29,7 +29,7 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, backend: Backend, clock: Clock) -> None:
         self._config, self._backend, self._clock = config, backend, clock
         self.services = build_services(config, backend, clock)
-        handler = compose(Dispatcher())
+        handler = compose(Dispatcher(), filters_for(audited=self.services.audit is not None))
         self._edge = Edge(handler, self.services)
         self._listener = Listener(handler, self.services, self._edge)
         self._background: asyncio.Task[None] | None = None
@@ -45,6 +45,7 @@ class ApiServer:
             self.port = await self._listener.start(self._config.bind_address, self._config.port, tls)
             self.services.port = self.port
             await bootstrap.publish(self.port)
+            await self.services.aggregator.start()
         except BaseException:
             await self.stop()
             raise
@@ -69,7 +70,12 @@ class ApiServer:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)
             self._background = None
+        await self.services.aggregator.stop()
         await self.services.kubelets.close()
+        await self.services.authenticator.close()
+        if self.services.audit is not None:
+            await self.services.audit.close()
+        await self.services.registries.close()
         self.services.registries.storages.close()
         await self._backend.close()
 
@@ -81,8 +87,10 @@ class ApiServer:
 
 
 def tls_context(config: ApiServerConfig) -> ssl.SSLContext:
-    """A client certificate is optional, but one that is sent must come from our CA."""
+    """A client certificate is optional, but one that is sent must come from our CA, or from that of the front proxy."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(config.client_ca_file))
+    if config.requestheader_client_ca_file is not None:
+        context.load_verify_locations(config.requestheader_client_ca_file)
     context.load_cert_chain(config.tls_cert_file, config.tls_private_key_file)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.minimum_version = ssl.TLSVersion.TLSv1_2

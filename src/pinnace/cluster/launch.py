@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pinnace.cluster import progress
 from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -86,13 +87,14 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "cluster-dns": config.dns_ip, "cluster-domain": config.cluster_domain, "controllers": config.controllers,
         "enable-admission-plugins": config.enable_admission_plugins,
         "disable-admission-plugins": config.disable_admission_plugins,
+        "admission-control-config-file": config.admission_control_config_file,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
         "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
         "feature-gates": config.feature_gates, "verbosity": config.verbosity,
     }  # fmt: skip
     paths = (
-        "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+        "admission-control-config-file", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
         "etcd-password-file",
     )  # fmt: skip
     flags = [
@@ -100,6 +102,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         for flag, value in values.items()
         if value is not None and value != ""
     ]
+    flags += command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

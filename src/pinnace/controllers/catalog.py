@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers import (
+    clusterrole_aggregation,
     daemonset,
     deployment,
     disruption,
@@ -15,13 +17,20 @@ from pinnace.controllers import (
     endpointslice,
     podgc,
     replicaset,
+    replicationcontroller,
     root_ca,
     serviceaccount,
     serviceaccount_token,
+    servicecidr,
+    storage_protection,
 )
+from pinnace.controllers.certificates import cleaner, signing
+from pinnace.controllers.certificates.approving import ApprovingController
+from pinnace.controllers.certificates.authority import FileAuthority
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.namespace import NamespaceController
 from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
@@ -34,6 +43,11 @@ class ControllersConfig:
 
     controllers: tuple[str, ...] = ("*",)
     root_ca: str = ""
+    cluster_signing_cert_file: Path | None = (
+        None  # with its key: what requests for certificates are signed with
+    )
+    cluster_signing_key_file: Path | None = None
+    issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
 
@@ -64,20 +78,42 @@ def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
     return lambda parts: ControllerLoop(make(parts.config), parts.client, parts.clock, parts.informers)
 
 
+def _signing(config: ControllersConfig) -> Controller:
+    certificate, key = config.cluster_signing_cert_file, config.cluster_signing_key_file
+    if certificate is None or key is None:
+        raise ValueError("certificatesigningrequest-signing needs a certificate and a key to sign with")
+    return signing.controller(FileAuthority(certificate, key))
+
+
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
+    "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "disruption": _pure(disruption.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
-    "serviceaccount-token": _pure(serviceaccount_token.CONTROLLER),
+    "serviceaccount-token": _from_config(
+        lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
+    ),
+    "clusterrole-aggregation": _pure(clusterrole_aggregation.CONTROLLER),
     "root-ca-certificate-publisher": _from_config(lambda config: root_ca.controller(config.root_ca)),
+    "certificatesigningrequest-approving": lambda parts: ApprovingController(
+        parts.client, parts.clock, parts.informers
+    ),
+    "certificatesigningrequest-signing": _from_config(_signing),
+    "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
+    "service-cidr": _pure(servicecidr.CONTROLLER),
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
+    ),
+    "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
+    "persistentvolume-protection": _pure(storage_protection.VOLUMES),
+    "resourcequota": lambda parts: ResourceQuotaController(
+        parts.client, parts.clock, parts.informers, parts.directory
     ),
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory
@@ -93,13 +129,16 @@ class UnknownController(ValueError):
 
 
 def select(asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """`*` turns on all, `name` one, `-name` turns one off; the last word on a name counts. Raises UnknownController."""
+    """`*` turns on all, `name` one, `-name` turns one off, `-*` those that nothing names; the last word on a name counts.
+
+    Raises UnknownController. Upstream has no `-*`: there, a list without `*` says the same.
+    """
     for word in asked:
-        if word != "*" and word.removeprefix("-") not in known:
+        if word not in ("*", "-*") and word.removeprefix("-") not in known:
             raise UnknownController(f'"{word.removeprefix("-")}" is not in the list of known controllers')
     chosen = []
     for name in known:
         words = [word for word in asked if word.removeprefix("-") == name]
-        if (not words[-1].startswith("-")) if words else "*" in asked:
+        if (not words[-1].startswith("-")) if words else "*" in asked and "-*" not in asked:
             chosen.append(name)
     return chosen

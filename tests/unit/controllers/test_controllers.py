@@ -67,5 +67,7 @@ def test_selection_of_controllers() -> None:
     assert select(["*"], known) == known
     assert select(["*", "-namespace"], known) == ["deployment", "replicaset"]
     assert select(["replicaset"], known) == ["replicaset"]
+    assert select(["-*"], known) == []
+    assert select(["-*", "replicaset"], known) == ["replicaset"]
     with pytest.raises(UnknownController, match='"nope" is not in the list of known controllers'):
         select(["*", "-nope"], known)

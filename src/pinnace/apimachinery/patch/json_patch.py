@@ -11,7 +11,7 @@ from pinnace.apimachinery.copies import deep_copy, same
 
 MAX_OPERATIONS = 10_000
 
-_REJECTED = "the server rejected our request due to an error in our request"
+REJECTED = "the server rejected our request due to an error in our request"
 
 
 class _Inapplicable(Exception):
@@ -24,7 +24,7 @@ def apply(document: dict[str, Any], operations: Any) -> dict[str, Any]:
         try:
             document = _OPERATIONS[operation["op"]](document, operation)
         except _Inapplicable as error:
-            raise errors.Invalid(f"{_REJECTED}: {error}") from error
+            raise errors.Invalid(f"{REJECTED}: {error}") from error
     patched = deep_copy(document)
     if not isinstance(patched, dict):
         raise errors.BadRequest("the patched document is not an object")
@@ -40,15 +40,15 @@ def _checked(operations: Any) -> list[dict[str, Any]]:
         )
     for operation in operations:
         if operation.get("op") not in _OPERATIONS:
-            raise errors.Invalid(f"{_REJECTED}: Unexpected kind: {operation.get('op')}")
+            raise errors.Invalid(f"{REJECTED}: Unexpected kind: {operation.get('op')}")
         needed = ("path", "from") if operation["op"] in ("move", "copy") else ("path",)
         for name in needed:
             if not isinstance(operation.get(name), str):
                 raise errors.Invalid(
-                    f"{_REJECTED}: {operation['op']} operation failed to decode {name}: missing value"
+                    f"{REJECTED}: {operation['op']} operation failed to decode {name}: missing value"
                 )
         if operation["op"] in ("add", "replace", "test") and "value" not in operation:
-            raise errors.Invalid(f"{_REJECTED}: {operation['op']} operation has no value: missing value")
+            raise errors.Invalid(f"{REJECTED}: {operation['op']} operation has no value: missing value")
     return operations
 
 

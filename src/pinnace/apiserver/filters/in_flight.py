@@ -1,11 +1,17 @@
-"""Backpressure: at most so many reading and so many changing requests at once; the rest is told to come back (429)."""
+"""Backpressure: with priority and fairness every request runs within the seats of its priority level (`flowcontrol`).
+
+Without (`--enable-priority-and-fairness=false`): at most so many reading and so many changing requests at once; the rest
+is told to come back (429).
+"""
 
 from dataclasses import dataclass
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.user import MASTERS
 from pinnace.apiserver.filters.deadline import is_long_running
-from pinnace.apiserver.request import Answer, Handler, Request
+from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
+from pinnace.apiserver.flowcontrol.width import seats_of
+from pinnace.apiserver.request import Answer, Handler, Request, UpgradeResponse
 
 _READING = frozenset(("get", "list", "watch"))
 
@@ -21,6 +27,9 @@ class InFlight:
 
 
 async def limit_in_flight(inner: Handler, request: Request) -> Answer:
+    fairness = request.services.fairness
+    if fairness is not None:
+        return await _run_fairly(inner, request, fairness)
     if is_long_running(request) or MASTERS in request.user.groups:
         return await inner(request)
     limits = request.services.in_flight
@@ -39,6 +48,25 @@ async def limit_in_flight(inner: Handler, request: Request) -> Answer:
         return await inner(request)
     finally:
         limits.mutating -= 1
+
+
+async def _run_fairly(inner: Handler, request: Request, fairness: Dispatcher) -> Answer:
+    """A watch holds its seat until it is open; streams of other kinds (exec, log, proxy) take none, as upstream."""
+    if request.info.subresource and is_long_running(request):
+        return await inner(request)
+    found = fairness.classify(request.user, request.info)
+    if found.level.exempt:
+        answer = await inner(request)
+    else:
+        seat = await fairness.enter(found, seats_of(request))
+        try:
+            answer = await inner(request)
+        finally:
+            fairness.leave(seat)
+    if not isinstance(answer, UpgradeResponse):
+        answer.headers["X-Kubernetes-PF-FlowSchema-UID"] = found.schema.uid
+        answer.headers["X-Kubernetes-PF-PriorityLevel-UID"] = found.level.uid
+    return answer
 
 
 def _too_many() -> errors.TooManyRequests:

@@ -28,6 +28,9 @@ class Dispatcher:
 
     async def __call__(self, request: Request) -> Answer:
         info = request.info
+        aggregator = request.services.aggregator
+        if (service := aggregator.delegate(request)) is not None:
+            return await aggregator.serve(request, service)
         if not info.is_resource:
             return await nonresource.serve(request)
         row = request.services.registries.row(info.gvr)
@@ -72,6 +75,7 @@ _SPECIAL = {
     ("pods", "eviction"): "registry.eviction:handle",
     ("serviceaccounts", "token"): "registry.tokens:handle",
     ("namespaces", "finalize"): "registry.namespaces:handle_finalize",
+    ("componentstatuses", ""): "registry.component_status:handle",
     ("bindings", ""): "registry.binding:handle_collection",
 }
 
@@ -83,7 +87,9 @@ def _where(row: Resource, info: RequestInfo) -> str:
         found = row.subresource(sub)
         if found is None:
             raise no_such_resource()
-        if info.verb not in found.verbs:
+        if info.verb not in found.verbs and not (
+            sub == "proxy" and not info.verb
+        ):  # OPTIONS is passed on too
             raise not_allowed()
         if found.kind == "Scale":
             return f"registry.scale:handle_{info.verb}"

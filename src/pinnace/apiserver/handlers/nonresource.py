@@ -14,6 +14,7 @@ from pinnace.apiserver.request import Answer, Request, Response
 KUBERNETES_VERSION = ("1", "36", "2")
 TEXT = "text/plain; charset=utf-8"
 _READING = ("GET", "HEAD")
+_FLOW_DUMPS = "/debug/api_priority_and_fairness/"
 
 
 async def serve(request: Request) -> Answer:
@@ -33,6 +34,11 @@ async def serve(request: Request) -> Answer:
         return _discovery(request, path)
     if first in ("openapi", "openid", ".well-known"):
         return await _documents(request, path)
+    if path.startswith(_FLOW_DUMPS) and request.services.fairness is not None:
+        from pinnace.apiserver.flowcontrol.reports import DUMPS
+
+        dump = DUMPS.get(path.removeprefix(_FLOW_DUMPS))
+        return Response(dump(request.services.fairness).encode(), content_type=TEXT) if dump else not_found()
     if path == "/":
         return Response(orjson.dumps({"paths": paths(request)}, option=orjson.OPT_INDENT_2))
     return not_found()
@@ -93,7 +99,8 @@ async def _health(request: Request, path: str) -> Answer:
 
 
 def _discovery(request: Request, path: str) -> Answer:
-    answer = request.services.discovery.answer(path, request.headers.get("Accept", ""))
+    accept, services = request.headers.get("Accept", ""), request.services
+    answer = services.aggregator.discovery(path, accept, lambda path: services.discovery.answer(path, accept))
     if answer is None:
         raise errors.NotFound("the server could not find the requested resource")
     headers = {"ETag": answer.etag, "Vary": "Accept"} if answer.etag else {}
@@ -116,14 +123,20 @@ async def _openapi(request: Request, path: str) -> Answer:
 
         definitions = services.registries.schemas.definitions
         services.openapi = OpenApi(services.registries.rows, version()["gitVersion"], definitions)
-    answer = await asyncio.to_thread(
-        services.openapi.answer,
-        path,
-        accept=headers.get("Accept", ""),
-        accept_encoding=headers.get("Accept-Encoding", ""),
-        if_none_match=headers.get("If-None-Match", ""),
-        asked_hash=request.param("hash"),
-    )
+    asked = {
+        "accept": headers.get("Accept", ""),
+        "accept_encoding": headers.get("Accept-Encoding", ""),
+        "if_none_match": headers.get("If-None-Match", ""),
+    }
+    answer = None
+    if services.aggregator.has_available:
+        from pinnace.apiserver.aggregation.openapi_answers import merged
+
+        answer = await merged(services.aggregator, services.openapi, path, **asked)
+    if answer is None:
+        answer = await asyncio.to_thread(
+            services.openapi.answer, path, **asked, asked_hash=request.param("hash")
+        )
     if answer is None:
         return not_found()
     return Response(answer.body, answer.status, answer.headers.pop("Content-Type", TEXT), answer.headers)
@@ -139,7 +152,8 @@ def _token_documents(request: Request, path: str) -> Answer:
     address = kubernetes_service.advertised_address(request.services.config)
     configuration = {
         "issuer": tokens.issuer,
-        "jwks_uri": f"https://{address}:{request.services.port}/openid/v1/jwks",
+        "jwks_uri": request.services.config.service_account_jwks_uri
+        or f"https://{address}:{request.services.port}/openid/v1/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": tokens.algorithms(),

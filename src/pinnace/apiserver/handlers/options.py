@@ -145,6 +145,9 @@ def write_context(request: Request, kind: str = "CreateOptions") -> WriteContext
         force=boolean(request, "force"),
         field_validation=validation or "Warn",
         warnings=request.warnings,
+        annotations=request.audit_annotations,
+        asked_manager=manager,
+        asked_validation=validation,
     )
 
 

@@ -53,7 +53,7 @@ async def list_response(
     if accepted.is_protobuf:
         return Response(await forms.list_protobuf(registry, result), content_type=accepted.media)
     answer = forms.list_answer(registry, result)
-    if accepted.is_yaml:
+    if accepted.is_yaml or request.in_process or request.audit is not None:
         answer.join()
         return whole(answer.body, accepted)
     return answer

@@ -4,6 +4,7 @@
 """
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apimachinery.schema import Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
+from pinnace.apiserver.authn.user import ANONYMOUS
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.authz.refusal import refusal
-from pinnace.apiserver.registry import deletion
+from pinnace.apiserver.bodies import check_metadata_types
+from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import check_preconditions
 from pinnace.apiserver.storage.item import Item
@@ -82,6 +85,13 @@ class RegistryBase:
             )
         else:
             obj["metadata"]["namespace"] = namespace
+
+    def settle(self, obj: Object) -> None:
+        """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""
+        check_metadata_types(obj)
+        ctx = WriteContext(ANONYMOUS, self.shared.clock.now(), field_validation="Ignore")
+        field_validation.check(self.row, self.schema, obj, ctx)
+        self.strategy.default(obj)
 
     def _judge(self, causes: list[errors.Cause], obj: Object) -> None:
         if causes:
@@ -156,6 +166,9 @@ class RegistryBase:
     # -- hooks ----------------------------------------------------------------------------------------------
     def mark_deleted(self, current: Object, options: DeleteOptions, ctx: WriteContext) -> Object | None:
         """The object as it stays while it terminates, or None when it goes at once."""
+        strategy = self.strategy
+        if strategy.orphans_by_default and deletion.says_nothing_of_dependents(current, options):
+            options = replace(options, propagation_policy="Orphan")
         return deletion.marked(current, options, ctx.now, self.grace_of)
 
     def grace_of(self, current: Object, asked: int | None) -> int:
@@ -167,6 +180,9 @@ class RegistryBase:
 
     async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
         """A last judgement that needs more than the object: may raise."""
+
+    def stamp(self, new: Object, current: Object, ctx: WriteContext, subresource: str) -> None:
+        """Times that an update writes by itself, before anybody looks at it."""
 
     def reserving(self, new: Object, ctx: WriteContext) -> AbstractAsyncContextManager[None]:
         """Entered around a create: what the kind takes from a pool (addresses, ports), given back if the write fails."""
@@ -182,9 +198,10 @@ class RegistryBase:
         old: Object | None = None,
         name: str = "",
         subresource: str = "",
+        deleting: DeleteOptions | None = None,
     ) -> Admission:
         name = name or ((obj or old or {}).get("metadata") or {}).get("name", "")
         return Admission(
             operation, self.row, ctx.user, ctx.now, namespace, name, subresource, obj, old, ctx.dry_run,
-            warn=ctx.warn,
+            ctx.options if deleting is None else deleting.as_object, ctx.warn, ctx.annotate, self.settle,
         )  # fmt: skip

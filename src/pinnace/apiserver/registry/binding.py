@@ -7,6 +7,7 @@ from pinnace.api.core.bindings import validate_pod_binding
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time
+from pinnace.apiserver.admission.bodies import review
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
 from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import write_context
@@ -22,23 +23,23 @@ SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Succ
 
 
 async def handle(request: Request, row: Resource) -> Answer:
-    return await _bind_from(request, request.info.name)
+    return await _bind_from(request, row, request.info.name)
 
 
 async def handle_collection(request: Request, row: Resource) -> Answer:
-    return await _bind_from(request, "")
+    return await _bind_from(request, row, "")
 
 
-async def _bind_from(request: Request, name: str) -> Answer:
+async def _bind_from(request: Request, row: Resource, name: str) -> Answer:
     accepted = negotiate(request.headers.get("Accept", ""), offered=EVERY)
     media = require_body_type(request.headers.get("Content-Type", ""), OBJECT_TYPES)
     binding = decode_object(await request.read_body(), media)
     given = binding["metadata"].get("name", "")
     if name and given and given != name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
-    await bind(
-        request.services.registries, name or given, request.info.namespace, binding, write_context(request)
-    )
+    ctx = write_context(request)
+    await review(request, row, binding, ctx, name=name or given)
+    await bind(request.services.registries, name or given, request.info.namespace, binding, ctx)
     return document(SUCCESS, accepted, 201)
 
 

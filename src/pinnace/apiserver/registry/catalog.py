@@ -1,7 +1,8 @@
 """Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
@@ -17,15 +18,22 @@ from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.component.clock import Clock
 
+if TYPE_CHECKING:
+    from pinnace.apiserver.webhooks.client import WebhookClient
+
 _CLASSES: dict[GVR, str] = {
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
+    r.PERSISTENT_VOLUMES: "volumes:PersistentVolumeRegistry",
     r.SERVICES: "services:ServiceRegistry",
+    r.CERTIFICATE_SIGNING_REQUESTS: "certificates:CertificateSigningRequestRegistry",
     r.CLUSTER_ROLES: "rbac:RoleRegistry",
     r.ROLES: "rbac:RoleRegistry",
     r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
-    r.EVENTS_V1: "events:EventsV1Registry",
+    r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
+    r.API_SERVICES: "api_services:APIServiceRegistry",
 }
 
 
@@ -42,6 +50,21 @@ class Registries:
         self.creations: Remembered[tuple[Schema | None, Comparison]] = Remembered()  # for managed fields
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
+        self._webhooks: WebhookClient | None = None
+        self.announce_api_service: Callable[[], None] = lambda: None  # the assembly sets the aggregator's
+
+    @property
+    def webhooks(self) -> "WebhookClient":
+        """Calls to admission and conversion webhooks; made at the first."""
+        if self._webhooks is None:
+            from pinnace.apiserver.webhooks.client import WebhookClient
+
+            self._webhooks = WebhookClient(self, self.clock)
+        return self._webhooks
+
+    async def close(self) -> None:
+        if self._webhooks is not None:
+            await self._webhooks.close()
 
     @property
     def rows(self) -> list[Resource]:
@@ -57,12 +80,17 @@ class Registries:
             found = self._made[gvr] = self._make(self._rows[gvr])
         return found
 
+    def stored_count(self, gvr: GVR) -> int:
+        """How many objects the watch cache of this resource holds; 0 for one that nobody has asked for yet."""
+        made = self._made.get(gvr)
+        return len(made.storage.cache.contents) if made is not None else 0
+
     def _make(self, row: Resource) -> Registry:
         strategy = strategy_for(row.gvr)
-        if row.gvr == r.EVENTS_V1:
-            self.of(r.EVENTS)  # whoever asks first for a shared storage names it
+        if row.view_of is not None:
+            self.of(row.view_of)  # whoever asks first for a shared storage names it
         storage = self.storages.of(row, strategy.field_labels)
-        where = _CLASSES.get(row.gvr)
+        where = _CLASSES.get(row.gvr, "views:ViewRegistry" if row.view_of is not None else None)
         if where is None:
             return Registry(row, storage, strategy, self)
         module, _, name = where.partition(":")
@@ -74,4 +102,4 @@ class Registries:
 
 def has_own_version(row: Resource) -> bool:
     """Whether the resource shows, in another version, objects that are stored for another resource, or none at all."""
-    return row.gvr in (r.EVENTS_V1, r.NODE_METRICS, r.POD_METRICS)
+    return row.view_of is not None or row.gvr in (r.COMPONENT_STATUSES, r.NODE_METRICS, r.POD_METRICS)

@@ -11,6 +11,7 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
 from pinnace.apimachinery.times import format_time
+from pinnace.apiserver.admission.bodies import review
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
 from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import delete_options, is_dry_run, write_context
@@ -39,6 +40,7 @@ async def handle(request: Request, row: Resource) -> Answer:
     ctx = write_context(request)
     options = delete_options(request, eviction.get("deleteOptions"))
     ctx.dry_run = ctx.dry_run or is_dry_run(eviction.get("deleteOptions"))
+    await review(request, row, eviction, ctx, name=name)
     await evict(request.services.registries, name, request.info.namespace, options, ctx)
     return document(SUCCESS, accepted, 201)
 
@@ -52,7 +54,7 @@ async def evict(
         await _ask_budget(registries, pod, ctx)
         if not ctx.dry_run:
             await _announce(registries, pod, ctx)
-    await registry.delete(name, namespace, options, ctx)
+    await registry.delete(name, namespace, options, ctx, admitted=True)
 
 
 def _is_never_counted(pod: Object) -> bool:

@@ -5,6 +5,7 @@ differs derives from `Registry` and overrides the hooks of `RegistryBase`. Reads
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -27,6 +28,8 @@ from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import Outcome
 
 Produce = Callable[[Object], Object]
+Show = Callable[[Object], Object]
+WriteBack = Callable[[Object, Object], None]
 Transform = Callable[[Item], Awaitable[Object | Outcome]]
 _NAME_ATTEMPTS = 8
 
@@ -54,6 +57,7 @@ class Registry(RegistryBase):
         await self.admission.admit(admission)
         self.strategy.prepare_create(obj)
         fill_on_create(obj, ctx.now)
+        self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
         for text in self.strategy.warnings(obj):
             ctx.warn(text)
@@ -199,9 +203,11 @@ class Registry(RegistryBase):
         *,
         subresource: str = "",
         applied: bool = False,
+        view: tuple[Show, WriteBack] | None = None,
     ) -> Item:
         """Store `produce(current)`, repeated when somebody else wrote in between. `produce` returns an object of its own.
 
+        `view`: how admission sees the object (a Scale), and how what it changed there is written into the object.
         A resourceVersion in the produced object that is not the current one is a Conflict.
         """
 
@@ -209,7 +215,7 @@ class Registry(RegistryBase):
             current = self.from_stored(item.obj)
             new = produce(current)
             self._check_identity(new, current)
-            wanted = await self._next(new, current, ctx, subresource, applied)
+            wanted = await self._next(new, current, ctx, subresource, applied, view)
             return wanted if isinstance(wanted, Outcome) else self.to_stored(wanted)
 
         return await self._write(name, namespace, transform, ctx)
@@ -223,16 +229,30 @@ class Registry(RegistryBase):
         return current if isinstance(wanted, Outcome) else unstored(wanted, current.revision)
 
     async def _next(
-        self, new: Object, current: Object, ctx: WriteContext, subresource: str, applied: bool
+        self,
+        new: Object,
+        current: Object,
+        ctx: WriteContext,
+        subresource: str,
+        applied: bool,
+        view: tuple[Show, WriteBack] | None = None,
     ) -> Object | Outcome:
         """The object to store in place of `current`, KEEP when nothing changes, DELETE when it goes away."""
         carry_over(new, current)
+        self.stamp(new, current, ctx, subresource)
         if not applied and not same_but_for_bookkeeping(new, current):
             self._record(current, new, ctx, subresource)
         admission = self._admission(
             "UPDATE", ctx, current["metadata"].get("namespace", ""), obj=new, old=current, subresource=subresource
         )  # fmt: skip
+        if view is not None:
+            show, write_back = view
+            admission.object, admission.old = show(new), show(current)
+            admission.default = lambda _: None
         await self.admission.admit(admission)
+        if view is not None:
+            assert admission.object is not None
+            write_back(new, admission.object)
         self._prepare_update(new, current, subresource)
         self._judge(self._validate_update(new, current, subresource), new)
         if not subresource:
@@ -246,11 +266,16 @@ class Registry(RegistryBase):
 
     # -- delete ---------------------------------------------------------------------------------------------
     async def delete(
-        self, name: str, namespace: str, options: DeleteOptions, ctx: WriteContext
+        self, name: str, namespace: str, options: DeleteOptions, ctx: WriteContext, *, admitted: bool = False
     ) -> tuple[Item, bool]:
-        """The object as it was or as it stays, and whether it is gone."""
+        """The object as it was or as it stays, and whether it is gone. An eviction has been `admitted` as such."""
+        if ctx.dry_run:
+            options = replace(options, dry_run=True)
         deletion.check_options(options)
-
+        if self.strategy.orphaning_warning and not (
+            options.propagation_policy or options.orphan_dependents is not None
+        ):
+            ctx.warn(self.strategy.orphaning_warning)
         gone = False
 
         async def transform(item: Item) -> Object | Outcome:
@@ -260,7 +285,11 @@ class Registry(RegistryBase):
                 current, uid=options.uid, resource_version=options.resource_version,
                 resource=self.row.gvr.resource, group=self.row.gvr.group,
             )  # fmt: skip
-            await self.admission.validate(self._admission("DELETE", ctx, namespace, old=current, name=name))
+            if not admitted:
+                shown = self.from_stored(current)
+                await self.admission.review(
+                    self._admission("DELETE", ctx, namespace, old=shown, name=name, deleting=options)
+                )
             stays = self.mark_deleted(current, options, ctx)
             gone = stays is None
             return Outcome.DELETE if stays is None else stays

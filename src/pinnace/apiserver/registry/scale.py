@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pinnace.api import label_selectors
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
@@ -22,7 +23,7 @@ _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 def scale_of(obj: Object) -> Object:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     shown: Object = {"replicas": status.get("replicas", 0)}
-    selector = selectors.to_text(spec.get("selector"))
+    selector = selectors.to_text(label_selectors.of(obj))
     if selector:
         shown["selector"] = selector
     return {
@@ -62,6 +63,12 @@ def _scaled(obj: Object, scale: Object) -> Object:
     return new
 
 
+def _write_back(obj: Object, scale: Object) -> None:
+    """What admission made of the Scale."""
+    if (scale.get("spec") or {}).get("replicas", 0) != obj["spec"].get("replicas", 1):
+        obj["spec"]["replicas"] = _scaled(obj, scale)["spec"]["replicas"]
+
+
 async def handle_get(request: Request, row: Resource) -> Answer:
     registry = request.services.registries.of(row.gvr)
     item = await registry.storage.get(request.info.name, request.info.namespace)
@@ -98,5 +105,7 @@ async def _change(request: Request, registry: Registry, change: Any) -> Answer:
     def produce(current: Object) -> Object:
         return _scaled(current, change(scale_of(current)))
 
-    item = await registry.change(request.info.name, request.info.namespace, produce, ctx, subresource="scale")
+    item = await registry.change(
+        request.info.name, request.info.namespace, produce, ctx, subresource="scale", view=(scale_of, _write_back)
+    )  # fmt: skip
     return document(scale_of(item.obj), negotiate(request.headers.get("Accept", ""), offered=EVERY))

@@ -10,6 +10,7 @@ import orjson
 from pinnace.api import meta
 from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apiserver.storage import codec
+from pinnace.apiserver.storage.encryption import Sealing
 from pinnace.apiserver.storage.keys import KeySpace
 from pinnace.store.backend import KeyValue
 
@@ -76,13 +77,17 @@ class Item:
 class ItemReader:
     """Makes items from what the store holds."""
 
-    def __init__(self, keys: KeySpace, field_labels: FieldLabels) -> None:
-        self._keys, self._field_labels = keys, field_labels
-        self._writes: dict[int, tuple[bytes, Object]] = {}  # by id of the bytes, which are alive here
+    def __init__(self, keys: KeySpace, field_labels: FieldLabels, sealing: Sealing | None = None) -> None:
+        self._keys, self._field_labels, self._sealing = keys, field_labels, sealing
+        self._writes: dict[int, tuple[bytes, Object]] = {}  # by id of the bytes
+
+    @property
+    def opens_sealed(self) -> bool:
+        return self._sealing is not None
 
     @contextmanager
     def expecting(self, stored: bytes, obj: Object) -> Iterator[None]:
-        """While `obj` is written as these bytes: when they come back as an event they need not be decoded.
+        """While `obj` is written: when the very bytes come back as an event they need not be decoded (sealed ones are opened).
 
         The object becomes the cache's: its author must not change it any more.
         """
@@ -92,25 +97,28 @@ class ItemReader:
         finally:
             self._writes.pop(id(stored), None)
 
-    def _written(self, kv: KeyValue) -> Object | None:
-        """Just what decoding the served bytes would give, without decoding."""
-        stored, obj = self._writes.pop(id(kv.value), (b"", {}))
-        return codec.stamped(obj, kv.mod_revision) if stored is kv.value and obj else None
-
     def __call__(self, kv: KeyValue) -> Item:
-        raw = codec.stamp(kv.value, kv.mod_revision)
-        obj = self._written(kv)
-        if obj is None:
-            obj = codec.decode(raw)
-        place = self._keys.split(kv.key)
+        own = self._writes.pop(id(kv.value), None)
+        if own is not None and own[0] is kv.value and self._sealing is None:
+            served = codec.stamped(own[1], kv.mod_revision)
+            return self._item(kv.key, codec.stamp(kv.value, kv.mod_revision), kv.mod_revision, served)
+        plain = kv.value if self._sealing is None else self._sealing.open(kv.key, kv.value)
+        return self.from_plain(kv.key, plain, kv.mod_revision)
+
+    def from_plain(self, key: str, stored: bytes, revision: int) -> Item:
+        raw = codec.stamp(stored, revision)
+        return self._item(key, raw, revision, codec.decode(raw))
+
+    def _item(self, key: str, raw: bytes, revision: int, obj: Object) -> Item:
+        place = self._keys.split(key)
         return Item(
-            kv.key, raw, kv.mod_revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),
+            key, raw, revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),
             fields=self._field_labels(obj), obj=obj,
         )  # fmt: skip
 
     def from_write(self, key: str, stored: bytes, revision: int) -> Item:
         """The item of a write of ours that the cache does not hold (yet, or any more)."""
-        return self(KeyValue(key, stored, 0, revision))
+        return self.from_plain(key, stored, revision)
 
 
 def detects_mutation() -> bool:

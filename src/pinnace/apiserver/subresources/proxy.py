@@ -1,11 +1,11 @@
-"""`proxy` of pods, services and nodes: HTTP passed on to what they serve, upgrades included.
+"""`proxy` of pods, services and nodes: HTTP passed on to what they serve, upgrades included; links in pages lead back here."""
 
-Leaves out rewriting links in HTML pages.
-"""
-
+import gzip
 import ipaddress
 import random
-from typing import Any
+import zlib
+from collections.abc import AsyncGenerator
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
@@ -14,11 +14,14 @@ from aiohttp import web
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
+from pinnace.apiserver.admission.bodies import connect
 from pinnace.apiserver.request import Answer, Request, Response, UpgradeResponse
+from pinnace.apiserver.subresources.links import rewrite_link, rewrite_page
 from pinnace.apiserver.subresources.streams import PRIVATE_HEADERS
 from pinnace.net.upgrade import Address, forwarded_headers, proxy_upgrade
 
 Object = dict[str, Any]
+_LARGEST_PAGE = 4 * 1024 * 1024
 _NOT_PASSED_BACK = frozenset(("transfer-encoding", "connection", "keep-alive", "content-length"))
 
 
@@ -34,7 +37,13 @@ def split_name(name: str) -> tuple[str, str, str]:
     raise errors.BadRequest(f'invalid request name "{name}"')
 
 
+async def _admit(request: Request, row: Resource) -> None:
+    """Whether the connection may be made; where it leads is the URL's to say."""
+    await connect(request, row, path="/" + "/".join(request.info.rest))
+
+
 async def handle_pod(request: Request, row: Resource) -> Answer:
+    await _admit(request, row)
     scheme, name, port = split_name(request.info.name)
     pod = (await request.services.registries.of(r.PODS).storage.get(name, request.info.namespace)).obj
     address: str = (pod.get("status") or {}).get("podIP") or ""
@@ -56,6 +65,7 @@ def _first_port(pod: Object) -> int:
 
 
 async def handle_service(request: Request, row: Resource) -> Answer:
+    await _admit(request, row)
     scheme, name, port = split_name(request.info.name)
     registries, namespace = request.services.registries, request.info.namespace
     service = (await registries.of(r.SERVICES).storage.get(name, namespace)).obj
@@ -101,6 +111,7 @@ def _service_port(service: Object, wanted: str) -> Object | None:
 
 
 async def handle_node(request: Request, row: Resource) -> Answer:
+    await _admit(request, row)
     scheme, name, port = split_name(request.info.name)
     address = await request.services.kubelets.address(name)
     if _port_number(port) in (0, address.port):
@@ -116,6 +127,7 @@ def _forward(request: Request, scheme: str, host: str, port: int, *, to_kubelet:
     path = "/" + "/".join(quote(part, safe="!$&'()*+,;=:@-._~") for part in info.rest)
     if info.rest and request.path.endswith("/"):
         path += "/"
+    prefix = request.path.removesuffix("/").removesuffix("/".join(("", *info.rest)))
     query = request.raw_target.partition("?")[2]
     target = f"{path}?{query}" if query else path
     kubelets = request.services.kubelets
@@ -126,14 +138,21 @@ def _forward(request: Request, scheme: str, host: str, port: int, *, to_kubelet:
         if "upgrade" in request.headers.get("Connection", "").lower():
             headers = forwarded_headers(http, without=PRIVATE_HEADERS)
             return await proxy_upgrade(http, Address(host, port, tls), target, headers)
-        shown = f"[{host}]" if ":" in host else host
-        return await _pass_through(session, http, f"{scheme}://{shown}:{port}{target}")
+        backend = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return await _pass_through(session, http, f"{scheme}://{backend}{target}", _Links(prefix, backend))
 
     return UpgradeResponse(serve)
 
 
+class _Links(NamedTuple):
+    """What `links` needs to know: the path of this proxy, and the backend's host and port."""
+
+    prefix: str
+    backend: str
+
+
 async def _pass_through(
-    session: aiohttp.ClientSession, http: web.BaseRequest, url: str
+    session: aiohttp.ClientSession, http: web.BaseRequest, url: str, links: _Links
 ) -> web.StreamResponse:
     from yarl import URL
 
@@ -151,10 +170,50 @@ async def _pass_through(
             for name, value in answer.headers.items():
                 if name.lower() not in _NOT_PASSED_BACK:
                     response.headers.add(name, value)
+            if location := answer.headers.get("Location"):
+                response.headers["Location"] = rewrite_link(location, *links)
+            chunks = _page(answer, links) if _is_page(answer) else answer.content.iter_any()
             await response.prepare(http)
-            async for chunk in answer.content.iter_any():
+            async for chunk in chunks:
                 await response.write(chunk)
             await response.write_eof()
             return response
     except aiohttp.ClientConnectionError as error:
         raise errors.ServiceUnavailable(f"error trying to reach service: {error}") from error
+
+
+def _is_page(answer: aiohttp.ClientResponse) -> bool:
+    """HTML in an encoding that we can read; any other is passed on as it is."""
+    encoding = answer.headers.get("Content-Encoding", "identity")
+    return answer.content_type == "text/html" and encoding in ("identity", "gzip")
+
+
+async def _page(answer: aiohttp.ClientResponse, links: _Links) -> AsyncGenerator[bytes, None]:
+    """The page with its links rewritten; one that is too large to hold comes as it is."""
+    held = bytearray()
+    async for chunk in answer.content.iter_any():
+        held += chunk
+        if len(held) > _LARGEST_PAGE:
+            yield bytes(held)
+            break
+    else:
+        yield _rewritten(bytes(held), answer, links)
+        return
+    async for chunk in answer.content.iter_any():
+        yield chunk
+
+
+def _rewritten(body: bytes, answer: aiohttp.ClientResponse, links: _Links) -> bytes:
+    """The page in the encoding it came in; unchanged where that is not what its headers say, or it unpacks to too much."""
+    charset, packed = answer.charset or "utf-8", answer.headers.get("Content-Encoding") == "gzip"
+    try:
+        plain = body
+        if packed:
+            unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            plain = unpacking.decompress(body, _LARGEST_PAGE)
+            if unpacking.unconsumed_tail:
+                return body
+        page = rewrite_page(plain.decode(charset), *links).encode(charset)
+    except (UnicodeError, LookupError, zlib.error):
+        return body
+    return gzip.compress(page, 1) if packed else page

@@ -1,0 +1,56 @@
+"""One call of one webhook: the object in its version, the question, the verdict, warnings and audit annotations."""
+
+from typing import Any
+
+from pinnace.api.resources import Resource
+from pinnace.apiserver.admission.attributes import Admission
+from pinnace.apiserver.admission.webhooks import reviews
+from pinnace.apiserver.admission.webhooks.selection import Invocation
+from pinnace.apiserver.registry.base import private_copy
+from pinnace.apiserver.registry.catalog import Registries
+from pinnace.apiserver.webhooks.client import CallFailed
+
+Object = dict[str, Any]
+
+
+class FailedCall(Exception):
+    """The webhook could not be asked, or gave no usable answer: its failurePolicy decides."""
+
+
+def in_version(registries: Registries, obj: Object | None, row: Resource, wanted: Resource) -> Object | None:
+    """The object itself, or a copy of it in the version of another resource that shows the same objects."""
+    if (
+        obj is None or row is wanted or obj.get("kind") != row.kind
+    ):  # a subresource's body is the same in all versions
+        return obj
+    stored = registries.of(row.gvr).to_stored(private_copy(obj))
+    return registries.of(wanted.gvr).from_stored(stored)
+
+
+async def call(
+    registries: Registries, invocation: Invocation, admission: Admission, *, mutating: bool
+) -> reviews.Verdict:
+    """Raises FailedCall, or a StatusError when the webhook has side effects and this is a dry run."""
+    hook = invocation.hook
+    if admission.dry_run and hook.has_side_effects:
+        raise reviews.no_dry_run(hook)
+    if not hook.review_version:
+        raise FailedCall("webhook does not accept known AdmissionReview versions (v1, v1beta1)")
+    row, wanted = admission.resource, invocation.seen_as
+    asked = reviews.question(
+        invocation, admission, in_version(registries, admission.object, row, wanted),
+        in_version(registries, admission.old, row, wanted),
+    )  # fmt: skip
+    try:
+        answer = await registries.webhooks.post(hook.spec["clientConfig"], asked, seconds=hook.seconds)
+    except CallFailed as error:
+        raise FailedCall(f"failed to call webhook: {error}") from error
+    try:
+        verdict = reviews.verdict(asked, answer, mutating=mutating)
+    except reviews.InvalidReview as error:
+        raise FailedCall(f"received invalid webhook response: {error}") from error
+    for key, value in verdict.annotations:
+        admission.annotate(f"{hook.name}/{key}", value)
+    for text in verdict.warnings:
+        admission.warn(text)
+    return verdict

@@ -1,0 +1,15 @@
+"""What the conformance tests share: an HTTPS session of an administrator, as any client has."""
+
+from collections.abc import AsyncGenerator
+
+import aiohttp
+import pytest_asyncio
+
+from pinnace.testing.api_server import MASTERS, ApiServerInProcess
+
+
+@pytest_asyncio.fixture
+async def http(api_server: ApiServerInProcess) -> AsyncGenerator[aiohttp.ClientSession, None]:
+    tls = api_server.tls(api_server.authority.client("admin", MASTERS))
+    async with aiohttp.ClientSession(api_server.url, connector=aiohttp.TCPConnector(ssl=tls)) as session:
+        yield session
