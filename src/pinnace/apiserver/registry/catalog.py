@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.api.strategies import strategy_for
+from pinnace.apimachinery.apply.comparison import Comparison
 from pinnace.apimachinery.gvk import GVR
-from pinnace.apimachinery.schema import schemas
+from pinnace.apimachinery.remembered import Remembered
+from pinnace.apimachinery.schema import Schema, schemas
 from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer
 from pinnace.apiserver.config import ApiServerConfig
@@ -51,6 +53,7 @@ class Registries:
         self.authorizer: Authorizer = AlwaysAllow()  # as `admission`
         self.admission = Chain()  # the assembly sets the real one: plugins read through these registries
         self.schemas = schemas
+        self.creations: Remembered[tuple[Schema | None, Comparison]] = Remembered()  # for managed fields
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
