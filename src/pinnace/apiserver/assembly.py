@@ -115,7 +115,6 @@ def _auditor(config: ApiServerConfig, clock: Clock) -> "Auditor | None":
 
 def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
     aggregator = Aggregator(config, registries, clock)
-    registries.announce_api_service = aggregator.announce
     registries.on_change.append(aggregator.rows_changed)
     return aggregator
 

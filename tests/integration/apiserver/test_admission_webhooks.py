@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -665,3 +665,21 @@ async def test_conditions_may_ask_the_authorizer_and_the_request(hook: Webhook, 
     )
     with pytest.raises(errors.StatusError, match="this webhook denies all requests"):
         await client.create(r.CONFIG_MAPS, config_map("a"))
+
+
+async def test_kubectl_shows_refusal_and_warning(
+    api_server: ApiServerInProcess, client: RestClient, kubectl: Callable[..., Awaitable[Any]]
+) -> None:
+    async with Webhook(api_server) as hook:
+        await register(client, VALIDATING, spec(hook, "/always-deny", rule("configmaps"), name="deny"))
+        refused = await kubectl("create", "configmap", "no", "--from-literal=a=b", code=1)
+        assert refused.err == (
+            'error: failed to create configmap: admission webhook "deny.k8s.io" denied the request: '
+            "this webhook denies all requests\n"
+        )
+        listed = await kubectl("get", "validatingwebhookconfigurations")
+        assert listed.out.split()[:5] == ["NAME", "WEBHOOKS", "AGE", "test", "1"]
+        await client.delete(VALIDATING, "test")
+        await register(client, VALIDATING, spec(hook, "/allow", rule("configmaps")))
+        made = await kubectl("create", "configmap", "yes", "--from-literal=a=b")
+        assert made.err == "Warning: mind the gap\n"

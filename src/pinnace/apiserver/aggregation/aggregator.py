@@ -28,8 +28,12 @@ from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.request import Answer as HttpAnswer
 from pinnace.apiserver.request import Request
+from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import Outcome
+from pinnace.apiserver.storage.scope import Scope
+from pinnace.apiserver.storage.watchers import ObjectWatch
+from pinnace.apiserver.webhooks.services import SERVICE_NAME
 from pinnace.component.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,20 @@ _DISCOVERY = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
     for version in AGGREGATED_VERSIONS
 )
+
+
+class _Listener(ObjectWatch):
+    """A watcher that is told of events where they happen; `told(event)` gets None when the stream of events was lost."""
+
+    def __init__(self, told: Callable[[StorageEvent | None], None]) -> None:
+        super().__init__(Scope(), bookmarks=False, on_close=lambda _: None)
+        self._told = told
+
+    def offer(self, event: StorageEvent) -> None:
+        self._told(event)
+
+    def end(self, error: errors.StatusError | None = None) -> None:
+        self._told(None)
 
 
 class Aggregator:
@@ -55,6 +73,7 @@ class Aggregator:
 
     async def start(self) -> None:
         await self.registrations.load()
+        self._registries.of(r.API_SERVICES).storage.cache.watchers.add(_Listener(self._api_service_changed))
         self._running = True
         self.rows_changed()
         self._watch_over()
@@ -127,10 +146,24 @@ class Aggregator:
         return await serve(self.transport, service, request)
 
     # -- availability ---------------------------------------------------------------------------------------
-    def announce(self) -> None:
-        """An APIService was written."""
+    def _api_service_changed(self, event: StorageEvent | None) -> None:
+        """Our own writes of a status need no second look."""
+        if event is not None and event.previous is not None and event.type == "MODIFIED":
+            before, after = event.previous.obj, event.item.obj
+            if before.get("spec") == after.get("spec"):
+                return
         self._wake.set()
-        self._watch_over()
+        asyncio.get_running_loop().call_soon(self._watch_over)  # the cache has the event by then
+
+    def _backend_changed(self, event: StorageEvent | None) -> None:
+        """A Service or EndpointSlice: of one of our extension servers?"""
+        if event is None:
+            self._wake.set()
+            return
+        item = event.item
+        name = item.labels.get(SERVICE_NAME, item.name)
+        if any(one.service[:2] == (item.namespace, name) for one in self.registrations.remote().values()):
+            self._wake.set()
 
     def _watch_over(self) -> None:
         if self._task is None and self._running and self.registrations.remote():
@@ -138,13 +171,25 @@ class Aggregator:
 
     async def _run(self) -> None:
         """Ends when no APIService names another server any more."""
+        caches = [self._registries.of(gvr).storage.cache for gvr in (r.SERVICES, r.ENDPOINT_SLICES)]
+        listener = _Listener(self._backend_changed)
+        for cache in caches:
+            await cache.load()
+            cache.watchers.add(listener)
+        try:
+            await self._look_after_all()
+        finally:
+            for cache in caches:
+                cache.watchers.remove(listener)
+            self._task = None
+
+    async def _look_after_all(self) -> None:
         while remote := self.registrations.remote():
             self._wake.clear()
             results = await asyncio.gather(*map(self._check, list(remote.values())))
             self._fetched = {key: value for key, value in self._fetched.items() if key in remote}
             wait = _SECONDS_AVAILABLE if all(results) else _SECONDS_UNAVAILABLE
             await self._pause(wait)
-        self._task = None
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -59,7 +59,6 @@ class Registries:
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
-        self.announce_api_service: Callable[[], None] = lambda: None  # the assembly sets the aggregator's
 
     @property
     def webhooks(self) -> "WebhookClient":
