@@ -30,6 +30,7 @@ class SampleServer(ExtensionServer):
     def __init__(self, api: ApiServerInProcess, *, aggregated: bool = False) -> None:
         super().__init__(api, "sample-api", self._serve, client_ca=str(api.proxy_authority.ca))
         self.objects: dict[str, Object] = {}
+        self.deletions: list[Object] = []
         self.seen: list[web.BaseRequest] = []
         self.certificates: set[str] = set()
         self.aggregated, self.healthy = aggregated, True
@@ -82,6 +83,7 @@ class SampleServer(ExtensionServer):
             self.objects[made["metadata"]["name"]] = made
             return web.json_response(made, status=201)
         if http.method == "DELETE":
+            self.deletions.append(await http.json() if http.body_exists else {})
             return web.json_response(self.objects.pop(rest[0]))
         if rest:
             return web.json_response(self.objects[rest[0]])
@@ -256,8 +258,13 @@ async def test_callers_in_the_process_get_whole_answers(
     local = api_server.local_client()
     await local.create(FLUNDERS, flunder("l"), "default")
     assert [item["metadata"]["name"] for item in (await local.list(FLUNDERS, "default"))["items"]] == ["l"]
-    await local.delete(FLUNDERS, "l", "default")
+    stream = local.watch(FLUNDERS, "default", resource_version="0")
+    event = await anext(stream)
+    assert (event.type, event.object["metadata"]["name"]) == ("ADDED", "l")
+    await stream.aclose()
+    await local.delete(FLUNDERS, "l", "default", uid="7")
     assert server.objects == {}
+    assert server.deletions == [{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "7"}}]
 
 
 async def test_reasons_of_unavailability(
