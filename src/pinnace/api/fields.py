@@ -30,6 +30,11 @@ def invalid(path: str, value: Any, detail: str) -> Cause:
     return Cause("FieldValueInvalid", _with_detail(f"Invalid value: {text(value)}", detail), path)
 
 
+def bare_invalid(path: str, detail: str) -> Cause:
+    """Where upstream leaves the value out, because it is too much to read."""
+    return Cause("FieldValueInvalid", _with_detail("Invalid value", detail), path)
+
+
 def type_invalid(path: str, value: Any, detail: str) -> Cause:
     return Cause("FieldValueTypeInvalid", _with_detail(f"Invalid value: {text(value)}", detail), path)
 

@@ -61,3 +61,11 @@ def is_zero(value: Any) -> bool:
         or value == 0
         or (isinstance(value, str) and not names.percent(value) and int(value[:-1]) == 0)
     )
+
+
+def of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """`spec.selector` as a LabelSelector: ReplicationControllers and Services have a plain map of labels there."""
+    selector: Mapping[str, Any] | None = (obj.get("spec") or {}).get("selector")
+    if selector and obj.get("kind") in ("ReplicationController", "Service"):
+        return {"matchLabels": selector}
+    return selector

@@ -18,6 +18,7 @@ CONFIG_KEY_FORMAT = r"[-._a-zA-Z0-9]+"
 ENV_NAME_FORMAT = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 C_IDENTIFIER_FORMAT = "[A-Za-z_][A-Za-z0-9_]*"
 PERCENT_FORMAT = "[0-9]+%"
+HTTP_PATH_FORMAT = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 HEADER_FORMAT = "[-A-Za-z0-9]+"
 
 _label = re.compile(LABEL_FORMAT).fullmatch
@@ -28,6 +29,7 @@ _wildcard = re.compile(WILDCARD_FORMAT).fullmatch
 _config_key = re.compile(CONFIG_KEY_FORMAT).fullmatch
 _c_identifier = re.compile(C_IDENTIFIER_FORMAT).fullmatch
 _percent = re.compile(PERCENT_FORMAT).fullmatch
+_http_path = re.compile(HTTP_PATH_FORMAT).fullmatch
 _header = re.compile(HEADER_FORMAT).fullmatch
 _port_charset = re.compile("[-a-z0-9]+").fullmatch
 _port_letter = re.compile("[a-z]").search
@@ -172,6 +174,10 @@ def c_identifier(value: str) -> tuple[str, ...]:
 
 def http_header_name(value: str) -> tuple[str, ...]:
     return () if _header(value) else (_HEADER_ERROR,)
+
+
+def http_path(value: str) -> tuple[str, ...]:
+    return () if _http_path(value) else (regex_error("Invalid path", HTTP_PATH_FORMAT),)
 
 
 def percent(value: str) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class Resource:
     list_kind_name: str = ""
     stored_version: str = ""
     revision: str = ""  # tells states of a custom resource's definition apart
+    view_of: GVR | None = None  # the resource whose stored objects this one shows in another version
 
     @property
     def gvk(self) -> GVK:
@@ -71,6 +72,7 @@ def _core(resource: str) -> GVR:
 
 
 BINDINGS = _core("bindings")
+COMPONENT_STATUSES = _core("componentstatuses")
 CONFIG_MAPS = _core("configmaps")
 ENDPOINTS = _core("endpoints")
 EVENTS = _core("events")
@@ -110,6 +112,7 @@ SELF_SUBJECT_ACCESS_REVIEWS = GVR("authorization.k8s.io", "v1", "selfsubjectacce
 SELF_SUBJECT_RULES_REVIEWS = GVR("authorization.k8s.io", "v1", "selfsubjectrulesreviews")
 SUBJECT_ACCESS_REVIEWS = GVR("authorization.k8s.io", "v1", "subjectaccessreviews")
 HORIZONTAL_POD_AUTOSCALERS = GVR("autoscaling", "v2", "horizontalpodautoscalers")
+HORIZONTAL_POD_AUTOSCALERS_V1 = GVR("autoscaling", "v1", "horizontalpodautoscalers")
 CRON_JOBS = GVR("batch", "v1", "cronjobs")
 JOBS = GVR("batch", "v1", "jobs")
 CERTIFICATE_SIGNING_REQUESTS = GVR("certificates.k8s.io", "v1", "certificatesigningrequests")
@@ -149,6 +152,9 @@ _EXTENSIONS = ("api-extensions",)
 
 TABLE: tuple[Resource, ...] = (
     Resource(BINDINGS, "Binding", verbs=CREATE),
+    Resource(
+        COMPONENT_STATUSES, "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
+    ),
     Resource(CONFIG_MAPS, "ConfigMap", short_names=("cm",)),
     Resource(ENDPOINTS, "Endpoints", short_names=("ep",)),
     Resource(EVENTS, "Event", short_names=("ev",), storage="events"),
@@ -190,6 +196,7 @@ TABLE: tuple[Resource, ...] = (
             Subresource("log", ("get",)),
             Subresource("portforward", CONNECT, "PodPortForwardOptions"),
             Subresource("proxy", ("create", "delete", "get", "patch", "update"), "PodProxyOptions"),
+            Subresource("resize"),
             STATUS,
         ),
     ),
@@ -268,6 +275,14 @@ TABLE: tuple[Resource, ...] = (
         categories=_ALL,
         subresources=(STATUS,),
     ),
+    Resource(
+        HORIZONTAL_POD_AUTOSCALERS_V1,
+        "HorizontalPodAutoscaler",
+        short_names=("hpa",),
+        categories=_ALL,
+        subresources=(STATUS,),
+        view_of=HORIZONTAL_POD_AUTOSCALERS,
+    ),
     Resource(CRON_JOBS, "CronJob", short_names=("cj",), categories=_ALL, subresources=(STATUS,)),
     Resource(JOBS, "Job", categories=_ALL, subresources=(STATUS,)),
     Resource(
@@ -293,7 +308,7 @@ TABLE: tuple[Resource, ...] = (
     ),
     Resource(LEASES, "Lease"),
     Resource(ENDPOINT_SLICES, "EndpointSlice"),
-    Resource(EVENTS_V1, "Event", short_names=("ev",), storage="events"),
+    Resource(EVENTS_V1, "Event", short_names=("ev",), storage="events", view_of=EVENTS),
     Resource(FLOW_SCHEMAS, "FlowSchema", namespaced=False, subresources=(STATUS,)),
     Resource(
         PRIORITY_LEVEL_CONFIGURATIONS, "PriorityLevelConfiguration", namespaced=False, subresources=(STATUS,)

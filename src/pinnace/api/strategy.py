@@ -23,6 +23,8 @@ class Strategy:
     allows_unconditional_update: ClassVar[bool] = True
     selectable_fields: ClassVar[frozenset[str]] = frozenset(("metadata.name", "metadata.namespace"))
     default_grace_period_seconds: ClassVar[int | None] = None  # None: deletion is immediate
+    orphans_by_default: ClassVar[bool] = False  # a delete without a policy leaves the dependents alone
+    orphaning_warning: ClassVar[str] = ""  # what to say then
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
@@ -75,7 +77,7 @@ class Strategy:
             obj["metadata"].pop(field, None)
 
     def canonicalize(self, obj: Object) -> None:
-        """What depends on the final name; called before each attempt to store a new object."""
+        """What depends on the uid and the final name; called before validation and each attempt to store a new object."""
 
     def validate(self, obj: Object) -> list[Cause]:
         return metadata.validate(obj, namespaced=self.namespaced, name_rule=self.check_name)

@@ -1,23 +1,29 @@
-"""What a new cluster has before anybody writes to it: system namespaces, the `kubernetes` service, the RBAC policy.
+"""What a new cluster has before anybody writes to it: system namespaces, the `kubernetes` service, the RBAC policy,
+flow schemas and priority levels, the range of service addresses.
 
 Runs at every start and creates only what is missing. Roles and bindings that somebody changed are left as they are.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from pinnace.api import resources as r
+from pinnace.api.networking import servicecidrs
+from pinnace.api.scheduling.priorityclasses import system_classes
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
-from pinnace.apiserver import kubernetes_service
+from pinnace.apiserver import bootstrap_flow_control, kubernetes_service
 from pinnace.apiserver.authz import bootstrap_policy
 from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import Outcome
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -32,14 +38,28 @@ class Bootstrap:
         if self._services.fairness is not None:
             await self._services.fairness.source.load()
         await self._services.custom_resources.load()
-        await self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES))
-        await asyncio.gather(*(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()))
+        now = self._services.clock.now()
+        await asyncio.gather(
+            self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES)),
+            self._ensure(r.PRIORITY_CLASSES, system_classes()),
+        )
+        await asyncio.gather(
+            *(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
+            *(self._ensure(gvr, objects) for gvr, objects in bootstrap_flow_control.objects(now)),
+        )
 
     async def publish(self, port: int) -> None:
         """The `kubernetes` service and its endpoint, once the port is known; an endpoint that moved is replaced."""
         address = kubernetes_service.advertised_address(self._services.config)
-        service = kubernetes_service.service(self._services.config.service_cidr, port)
-        await self._ensure(r.SERVICES, [service])
+        cidrs, now = self._services.config.service_cidrs, self._services.clock.now()
+        service = kubernetes_service.service(cidrs[0], port)
+        await asyncio.gather(
+            self._ensure(r.SERVICES, [service]),
+            self._ensure(r.SERVICE_CIDRS, [kubernetes_service.service_cidr(cidrs, now)]),
+            self._ensure(r.IP_ADDRESSES, [kubernetes_service.address_of(service)]),
+        )
+        await self._follow_service_cidrs(cidrs)
+        await bootstrap_flow_control.maintain(self._registries)
         for gvr, obj in kubernetes_service.endpoints(address, port):
             await self._create(gvr, obj)
             storage, own = self._registries.of(gvr).storage, obj["metadata"]
@@ -49,6 +69,20 @@ class Bootstrap:
                 return {**item.obj, **wanted}
 
             await storage.update(own["name"], own["namespace"], current)
+
+    async def _follow_service_cidrs(self, cidrs: tuple[str, ...]) -> None:
+        """A cluster that becomes dual stack gets the second range; any other change of the flag is refused by the API's rules."""
+
+        async def widened(item: Item) -> Object | Outcome:
+            stored = tuple(servicecidrs.cidrs(item.obj))
+            if stored == cidrs:
+                return Outcome.KEEP
+            if len(stored) == 1 and cidrs[:1] == stored:
+                return {**item.obj, "spec": {"cidrs": list(cidrs)}}
+            log.warning("the default ServiceCIDR stays %s, although the flag says %s", stored, cidrs)
+            return Outcome.KEEP
+
+        await self._registries.of(r.SERVICE_CIDRS).storage.update(servicecidrs.DEFAULT_NAME, "", widened)
 
     async def _ensure(self, gvr: GVR, objects: Iterable[Object]) -> None:
         """Writes that are issued together share a commit of the store."""

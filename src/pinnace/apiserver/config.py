@@ -15,13 +15,16 @@ class ApiServerConfig:
     advertise_address: str = ""  # "" means the bind address, or 127.0.0.1 when that is a wildcard
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     api_audiences: tuple[str, ...] = ()  # () means the issuer
-    service_cidr: str = "10.43.0.0/16"
+    service_cidr: str = (
+        "10.43.0.0/16"  # for dual stack two, with a comma between them: the first family is the default
+    )
     service_node_port_range: tuple[int, int] = (30000, 32767)  # both ends included
     token_auth_file: Path | None = None
     anonymous_auth: bool = True
     authorization_modes: tuple[str, ...] = ("RBAC",)  # RBAC, AlwaysAllow, Node
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    admission_control_config_file: Path | None = None
     kubelet_certificate_authority: Path | None = (
         None  # None: the kubelet's certificate is not verified, as upstream
     )
@@ -34,6 +37,10 @@ class ApiServerConfig:
     shutdown_grace_seconds: float = 5.0  # how long running requests may take to end
     min_request_timeout_seconds: int = 1800  # a watch without timeoutSeconds lasts this long to twice this
     feature_gates: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def service_cidrs(self) -> tuple[str, ...]:
+        return tuple(self.service_cidr.split(","))
 
     @property
     def audiences(self) -> tuple[str, ...]:

@@ -51,12 +51,10 @@ def storage_version_hash(gvk: GVK) -> str:
 
 
 def _stored_as(row: Resource, rows: Iterable[Resource]) -> GVK:
-    """The kind under which the objects of `row` lie in the store: of rows that share a storage, the first."""
+    """The kind under which the objects of `row` lie in the store."""
     if row.stored_version:
         return GVK(row.gvr.group, row.stored_version, row.kind)
-    if row.storage:
-        return next((other.gvk for other in rows if other.storage == row.storage), row.gvk)
-    return row.gvk
+    return next((other.gvk for other in rows if other.gvr == row.view_of), row.gvk)
 
 
 def _versions(rows: Iterable[Resource], group: str) -> list[str]:

@@ -3,9 +3,12 @@
 import ipaddress
 import socket
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+from pinnace.api import conditions
 from pinnace.api import resources as r
+from pinnace.api.networking import ipaddresses, servicecidrs
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.config import ApiServerConfig
 
@@ -48,6 +51,27 @@ def service(cidr: str, port: int) -> Object:
         },
         "status": {"loadBalancer": {}},
     }
+
+
+def service_cidr(cidrs: tuple[str, ...], now: datetime) -> Object:
+    """The default range, as the flag has it."""
+    ready = conditions.set_condition(
+        (), servicecidrs.READY, "True", "", "Kubernetes default Service CIDR is ready", now=now
+    )
+    return {
+        "kind": "ServiceCIDR",
+        "apiVersion": "networking.k8s.io/v1",
+        "metadata": {"name": servicecidrs.DEFAULT_NAME, "finalizers": [servicecidrs.FINALIZER]},
+        "spec": {"cidrs": list(cidrs)},
+        "status": {"conditions": [{**ready[0], "reason": ""}]},
+    }
+
+
+def address_of(own: Object) -> Object:
+    """The object that keeps the address of this service."""
+    metadata = own["metadata"]
+    address = ipaddress.ip_address(own["spec"]["clusterIP"])
+    return ipaddresses.of_service(address, metadata["namespace"], metadata["name"])
 
 
 def endpoints(address: str, port: int) -> Iterator[tuple[GVR, Object]]:

@@ -124,6 +124,8 @@ class Cluster:
             settings = ControllersConfig(
                 controllers=tuple(config.controllers.split(",")),
                 root_ca=self._pki.ca.read_text(),
+                cluster_signing_cert_file=self._pki.ca,
+                cluster_signing_key_file=self._pki.key("ca"),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
             )
             await Controllers(

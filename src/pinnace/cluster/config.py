@@ -96,6 +96,7 @@ class ClusterConfig:
     disable_ingress: bool = False
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
+    admission_control_config_file: str = ""
     authorization_mode: str = "RBAC"
     token_auth_file: str = ""
     registry_config: str = ""
@@ -128,7 +129,7 @@ class ClusterConfig:
             if mode not in ("RBAC", "AlwaysAllow"):
                 raise UsageError(f"--authorization-mode {mode!r}: RBAC and AlwaysAllow are there")
         for option in (
-            "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():

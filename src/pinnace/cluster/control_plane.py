@@ -81,6 +81,9 @@ def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiSer
         authorization_modes=tuple(config.authorization_mode.split(",")),
         enable_admission_plugins=tuple(filter(None, config.enable_admission_plugins.split(","))),
         disable_admission_plugins=tuple(filter(None, config.disable_admission_plugins.split(","))),
+        admission_control_config_file=Path(config.admission_control_config_file)
+        if config.admission_control_config_file
+        else None,
         kubelet_client_certificate=pki.cert("apiserver-kubelet-client"),
         kubelet_client_key=pki.key("apiserver-kubelet-client"),
         kubelet_certificate_authority=pki.ca,

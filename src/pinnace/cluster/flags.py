@@ -59,6 +59,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-ingress", action="store_true", default=None)
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")
+    add("--admission-control-config-file", help="what admission plugins are told, as kube-apiserver's flag")
     add("--authorization-mode")
     add("--token-auth-file")
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")

@@ -89,6 +89,8 @@ def check_names(config: ClusterConfig) -> None:
         check_controllers(config)
     if config.token_auth_file:
         check_tokens(Path(config.token_auth_file))
+    if config.admission_control_config_file:
+        check_admission_configuration(Path(config.admission_control_config_file))
     if config.enable_admission_plugins or config.disable_admission_plugins:
         from pinnace.apiserver.admission.catalog import PLUGINS
 
@@ -98,6 +100,21 @@ def check_names(config: ClusterConfig) -> None:
                     raise UsageError(
                         f"--{flag.replace('_', '-')}: admission plugin {name!r} is not there; there are {', '.join(sorted(PLUGINS))}"
                     )
+
+
+def check_admission_configuration(path: Path) -> None:
+    """Raises UsageError for a file that cannot be read, and for a plugin that is not there."""
+    from pinnace.apiserver.admission.catalog import PLUGINS
+    from pinnace.apiserver.admission.configuration import load
+
+    try:
+        for name in load(path):
+            if name not in PLUGINS:
+                raise ValueError(
+                    f"admission plugin {name!r} is not there; there are {', '.join(sorted(PLUGINS))}"
+                )
+    except ValueError as error:
+        raise UsageError(f"--admission-control-config-file: {error}") from None
 
 
 def check_tokens(path: Path) -> None:

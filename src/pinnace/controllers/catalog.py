@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from pinnace.client.informer import Informers
@@ -15,13 +16,20 @@ from pinnace.controllers import (
     endpointslice,
     podgc,
     replicaset,
+    replicationcontroller,
     root_ca,
     serviceaccount,
     serviceaccount_token,
+    servicecidr,
+    storage_protection,
 )
+from pinnace.controllers.certificates import cleaner, signing
+from pinnace.controllers.certificates.approving import ApprovingController
+from pinnace.controllers.certificates.authority import FileAuthority
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.namespace import NamespaceController
 from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
@@ -34,6 +42,10 @@ class ControllersConfig:
 
     controllers: tuple[str, ...] = ("*",)
     root_ca: str = ""
+    cluster_signing_cert_file: Path | None = (
+        None  # with its key: what requests for certificates are signed with
+    )
+    cluster_signing_key_file: Path | None = None
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
 
@@ -64,9 +76,17 @@ def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
     return lambda parts: ControllerLoop(make(parts.config), parts.client, parts.clock, parts.informers)
 
 
+def _signing(config: ControllersConfig) -> Controller:
+    certificate, key = config.cluster_signing_cert_file, config.cluster_signing_key_file
+    if certificate is None or key is None:
+        raise ValueError("certificatesigningrequest-signing needs a certificate and a key to sign with")
+    return signing.controller(FileAuthority(certificate, key))
+
+
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
+    "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
@@ -74,10 +94,21 @@ CATALOG: dict[str, Build] = {
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
     "serviceaccount-token": _pure(serviceaccount_token.CONTROLLER),
     "root-ca-certificate-publisher": _from_config(lambda config: root_ca.controller(config.root_ca)),
+    "certificatesigningrequest-approving": lambda parts: ApprovingController(
+        parts.client, parts.clock, parts.informers
+    ),
+    "certificatesigningrequest-signing": _from_config(_signing),
+    "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
+    "service-cidr": _pure(servicecidr.CONTROLLER),
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
+    ),
+    "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
+    "persistentvolume-protection": _pure(storage_protection.VOLUMES),
+    "resourcequota": lambda parts: ResourceQuotaController(
+        parts.client, parts.clock, parts.informers, parts.directory
     ),
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory

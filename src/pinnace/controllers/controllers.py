@@ -13,8 +13,8 @@ from pinnace.controllers.runtime.metrics import LoopMetrics
 
 
 class Controllers:
-    """Raises UnknownController when the configuration selects what does not exist; the publisher of the root CA is left
-    out when there is no root CA to publish."""
+    """Raises UnknownController when the configuration selects what does not exist; the publisher of the root CA and
+    the signer of certificates are left out when there is no CA to publish or to sign with."""
 
     def __init__(
         self,
@@ -32,6 +32,8 @@ class Controllers:
         chosen = select(self.config.controllers, list(CATALOG))
         if not self.config.root_ca and "root-ca-certificate-publisher" in chosen:
             chosen.remove("root-ca-certificate-publisher")
+        if self.config.cluster_signing_key_file is None and "certificatesigningrequest-signing" in chosen:
+            chosen.remove("certificatesigningrequest-signing")
         self.running: dict[str, Runnable] = {name: CATALOG[name](parts) for name in chosen}
 
     async def run(self) -> None:

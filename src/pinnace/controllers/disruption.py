@@ -7,7 +7,14 @@ from datetime import timedelta
 from pinnace.api import meta
 from pinnace.api.apps.deployments import int_or_percent
 from pinnace.api.meta import Object
-from pinnace.api.resources import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
+from pinnace.api.resources import (
+    DEPLOYMENTS,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    STATEFUL_SETS,
+)
 from pinnace.apimachinery.selectors import to_text
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.informer import Key
@@ -24,6 +31,12 @@ from pinnace.controllers.runtime import (
 )
 
 DELETION_TIMEOUT = 120.0  # seconds in which an evicted pod should have got its deletionTimestamp
+
+SCALED = {
+    "ReplicaSet": REPLICA_SETS,
+    "ReplicationController": REPLICATION_CONTROLLERS,
+    "StatefulSet": STATEFUL_SETS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +91,15 @@ def expected_scale(matching: list[Object], world: World) -> int:
     scales: dict[str, int] = {}
     for pod in matching:
         reference = meta.controller_of(pod)
-        if reference is None or reference["kind"] != "ReplicaSet":
+        gvr = SCALED.get(reference["kind"]) if reference is not None else None
+        if reference is None or gvr is None:
             continue
-        rs = world.get(REPLICA_SETS, reference["name"], meta.namespace(pod))
-        if rs is None or meta.uid(rs) != reference["uid"]:
+        scaled = world.get(gvr, reference["name"], meta.namespace(pod))
+        if scaled is None or meta.uid(scaled) != reference["uid"]:
             continue
-        scaled, owner = rs, meta.controller_of(rs)
+        owner = meta.controller_of(scaled)
         if owner is not None and owner["kind"] == "Deployment":
-            deployment = world.get(DEPLOYMENTS, owner["name"], meta.namespace(rs))
+            deployment = world.get(DEPLOYMENTS, owner["name"], meta.namespace(pod))
             if deployment is not None and meta.uid(deployment) == owner["uid"]:
                 scaled = deployment
         replicas = scaled["spec"].get("replicas")
@@ -156,6 +170,9 @@ CONTROLLER = Controller(
     source="controllermanager",
     primary=POD_DISRUPTION_BUDGETS,
     reconcile=reconcile,
-    watches={PODS: budgets_of_pod, REPLICA_SETS: budgets_of_namespace, DEPLOYMENTS: budgets_of_namespace},
+    watches={
+        PODS: budgets_of_pod,
+        **dict.fromkeys((*SCALED.values(), DEPLOYMENTS), budgets_of_namespace),
+    },
     coalesce_seconds=0.1,
 )

@@ -5,7 +5,7 @@ Pods are created in growing batches, deleted cheapest first, adopted when they m
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from pinnace.api import meta
@@ -23,6 +23,7 @@ from pinnace.controllers.runtime import (
     World,
     claim,
     conditions,
+    gvr_of,
     owned_by,
     pods,
 )
@@ -32,7 +33,8 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
-def reconcile(rs: Object, world: World) -> Iterator[Action]:
+def reconcile(rs: Object, world: World, unreported: Collection[str] = ()) -> Iterator[Action]:
+    """`unreported` names counts that the status of this kind has no field for."""
     owned = claim(rs, PODS, world, adoptable=pods.is_active)
     yield from owned.actions
     active = [pod for pod in owned.kept if pods.is_active(pod)]
@@ -40,6 +42,8 @@ def reconcile(rs: Object, world: World) -> Iterator[Action]:
     if not meta.is_terminating(rs):
         yield from scale(rs, active, surplus, world)
     status = observed_status(rs, owned.kept, surplus, world)
+    for field in unreported:
+        status.pop(field, None)
     if status != rs.get("status"):
         yield SetStatus(rs, status)
     yield from recheck_availability(rs, active, world)
@@ -69,7 +73,7 @@ def related_per_node(rs: Object, world: World) -> Counter[str]:
     if owner is not None:
         family = [
             other
-            for other in world.all(REPLICA_SETS, meta.namespace(rs))
+            for other in world.all(gvr_of(rs), meta.namespace(rs))
             if (meta.controller_of(other) or {}).get("uid") == owner["uid"]
         ]
     return Counter(

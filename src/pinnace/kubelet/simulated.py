@@ -1,7 +1,8 @@
 """Simulated nodes: node objects with heartbeats, on which pods become Running without containers.
 
 For `pinnace up --nodes sim:N`, tests and benchmarks. A pod bound to such a node gets an address and turns Ready at once; a
-deleted one goes away at once. Nothing runs, so logs, exec, probes and readiness gates do not exist here.
+deleted one goes away at once, and what is updated or resized is so at once. Nothing runs, so logs, exec, probes and readiness
+gates do not exist here.
 """
 
 import asyncio
@@ -144,15 +145,27 @@ class SimulatedNodes:
         if meta.is_terminating(pod):
             await self._client.delete(PODS, name, namespace, grace_period_seconds=0, uid=meta.uid(pod))
             return
-        host = self._host_ip[pods.node_name(pod)]
-        address = host if pods.uses_host_network(pod) else str(next(self._addresses))
-        status = running_status(pod, host, address, format_time(self._clock.now()))
+        if pods.phase(pod) == "Running":
+            status = updated_status(pod)
+        else:
+            host = self._host_ip[pods.node_name(pod)]
+            address = host if pods.uses_host_network(pod) else str(next(self._addresses))
+            status = running_status(pod, host, address, format_time(self._clock.now()))
         await self._client.patch(PODS, name, {"status": status}, namespace, subresource="status")
 
 
 def needs_work(pod: Object) -> bool:
-    """A pod that has yet to be started, or to be let go."""
-    return meta.is_terminating(pod) or pods.phase(pod) in ("", "Pending")
+    """A pod that has yet to be started, followed, or let go."""
+    phase = pods.phase(pod)
+    return (
+        meta.is_terminating(pod) or phase in ("", "Pending") or (phase == "Running" and not is_followed(pod))
+    )
+
+
+def is_followed(pod: Object) -> bool:
+    """Whether the status speaks of the spec as it is now."""
+    seen: int | None = pod["status"].get("observedGeneration")
+    return seen == pod["metadata"].get("generation", 1)
 
 
 def node_object(name: str, host_ip: str, config: SimulatedNodesConfig, now: str) -> Object:
@@ -225,6 +238,7 @@ def running_status(pod: Object, host_ip: str, pod_ip: str, now: str) -> Object:
         conditions[-1] = scheduled
     status: Object = {
         "phase": "Running",
+        "observedGeneration": pod["metadata"].get("generation", 1),
         "startTime": now,
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
@@ -246,11 +260,27 @@ def running_status(pod: Object, host_ip: str, pod_ip: str, now: str) -> Object:
     return status
 
 
+def updated_status(pod: Object) -> Object:
+    """The containers as the spec now has them: their images and resources."""
+    wanted = {one["name"]: one for one in pods.all_containers(pod)}
+    status: Object = {"observedGeneration": pod["metadata"].get("generation", 1)}
+    for field in ("containerStatuses", "initContainerStatuses"):
+        if listed := pod["status"].get(field):
+            status[field] = [{**one, **_described(wanted.get(one["name"]) or {})} for one in listed]
+    return status
+
+
+def _described(container: Object) -> Object:
+    resources = container.get("resources") or {}
+    image, requests = container.get("image", ""), resources.get("requests")
+    shown: Object = {"image": image, "imageID": image, "resources": resources}
+    return {**shown, "allocatedResources": requests} if requests else shown
+
+
 def _container(container: Object, uid: str, state: Object) -> Object:
     return {
         "name": container["name"],
-        "image": container.get("image", ""),
-        "imageID": container.get("image", ""),
+        **_described(container),
         "containerID": f"simulated://{uid}/{container['name']}",
         "ready": True,
         "started": "running" in state,

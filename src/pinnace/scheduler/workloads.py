@@ -1,24 +1,22 @@
 """Which Services and workloads a pod belongs to: the selector by which pods without constraints are spread softly."""
 
-from pinnace.api import meta
-from pinnace.api.resources import BY_GVR, REPLICA_SETS, SERVICES
-from pinnace.apimachinery.gvk import GVR
+from pinnace.api import label_selectors, meta
+from pinnace.api.resources import REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES, STATEFUL_SETS
 from pinnace.apimachinery.selectors import Requirement, Selector, from_label_selector
 from pinnace.client.informer import Informers
 from pinnace.scheduler.pod_info import PodInfo
 
-# Looked up only where the API serves them; a new row of the resource table is enough.
 OWNERS = {
     "ReplicaSet": REPLICA_SETS,
-    "StatefulSet": GVR("apps", "v1", "statefulsets"),
-    "ReplicationController": GVR("", "v1", "replicationcontrollers"),
+    "StatefulSet": STATEFUL_SETS,
+    "ReplicationController": REPLICATION_CONTROLLERS,
 }
 
 
 class WorkloadSelectors:
     def __init__(self, informers: Informers) -> None:
         self._services = informers.of(SERVICES).lister
-        self._owners = {kind: informers.of(gvr).lister for kind, gvr in OWNERS.items() if gvr in BY_GVR}
+        self._owners = {kind: informers.of(gvr).lister for kind, gvr in OWNERS.items()}
 
     def of(self, pod: PodInfo) -> Selector | None:
         """All requirements of the Services that select the pod and of its controller; None when there are none."""
@@ -37,7 +35,4 @@ class WorkloadSelectors:
         owner = lister.get(reference["name"], pod.namespace) if lister is not None and reference else None
         if owner is None:
             return ()
-        selector = owner["spec"].get("selector") or {}
-        if owner["kind"] == "ReplicationController":
-            selector = {"matchLabels": selector}
-        return from_label_selector(selector).requirements
+        return from_label_selector(label_selectors.of(owner)).requirements

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from integration.controllers.conftest import Start
 from integration.controllers.test_workloads import deployment, items, rolled_out
 from pinnace.api import meta
@@ -35,6 +37,9 @@ async def nothing_left(client: Client) -> bool:
     return not any([await items(client, gvr) for gvr in (DEPLOYMENTS, REPLICA_SETS, PODS)])
 
 
+@pytest.mark.conformance(
+    "[sig-api-machinery] Garbage collector should delete RS created by deployment when not orphaning [Conformance]"
+)
 async def test_background_deletion_takes_dependents_along(start: Start) -> None:
     client = await start(*WORKLOADS)
     await client.create(DEPLOYMENTS, deployment(3))
@@ -54,6 +59,9 @@ async def test_foreground_deletion_ends_with_the_owner(start: Start) -> None:
     assert await nothing_left(client)
 
 
+@pytest.mark.conformance(
+    "[sig-api-machinery] Garbage collector should orphan RS created by deployment when deleteOptions.PropagationPolicy is Orphan [Conformance]"
+)
 async def test_orphaned_dependents_stay(start: Start) -> None:
     client = await start(*WORKLOADS)
     await client.create(DEPLOYMENTS, deployment(2))

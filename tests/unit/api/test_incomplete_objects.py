@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+import kind_examples
 from pinnace.api import meta
 from pinnace.api.columns import table_for
 from pinnace.api.resources import TABLE
@@ -75,13 +76,93 @@ WORKLOAD = {
     "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
     "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
 }
+FINISHING = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}  # fmt: skip
+JOB = {
+    "completions": 3,
+    "parallelism": 2,
+    "completionMode": "Indexed",
+    "backoffLimitPerIndex": 1,
+    "maxFailedIndexes": 1,
+    "managedBy": "a.b/c",
+    "selector": {"matchLabels": {"a": "b"}},
+    "manualSelector": True,
+    "podFailurePolicy": {
+        "rules": [
+            {"action": "FailJob", "onExitCodes": {"containerName": "c", "operator": "In", "values": [1, 2]}},
+            {"action": "Count", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        ]
+    },
+    "successPolicy": {"rules": [{"succeededIndexes": "0-1", "succeededCount": 1}]},
+    "template": FINISHING,
+}
+JOB_STATUS = {
+    "active": 1,
+    "ready": 1,
+    "succeeded": 1,
+    "failed": 1,
+    "completedIndexes": "0",
+    "failedIndexes": "1",
+    "startTime": "2026-01-01T00:00:00Z",
+    "completionTime": "2026-01-01T01:00:00Z",
+    "conditions": [{"type": "Complete", "status": "True"}, {"type": "SuccessCriteriaMet", "status": "True"}],
+    "uncountedTerminatedPods": {"succeeded": ["u"], "failed": ["v"]},
+}
+RESOURCE_METRIC = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+METRIC = {"metric": {"name": "m", "selector": {"matchLabels": {"a": "b"}}}, "target": {"type": "AverageValue", "averageValue": "2"}}  # fmt: skip
+RULES = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 10}], "stabilizationWindowSeconds": 5, "tolerance": "0.1"}  # fmt: skip
+HPA = {
+    "maxReplicas": 3,
+    "minReplicas": 1,
+    "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+    "metrics": [
+        {"type": "Resource", "resource": RESOURCE_METRIC},
+        {"type": "ContainerResource", "containerResource": {**RESOURCE_METRIC, "container": "c"}},
+        {"type": "Pods", "pods": METRIC},
+        {"type": "Object", "object": {**METRIC, "describedObject": {"kind": "Service", "name": "s"}}},
+        {"type": "External", "external": METRIC},
+    ],
+    "behavior": {"scaleUp": RULES, "scaleDown": RULES},
+    "targetCPUUtilizationPercentage": 50,
+}
+HPA_STATUS = {
+    "currentMetrics": [
+        {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 7}}},
+        {"type": "Pods", "pods": {"metric": {"name": "m"}, "current": {"averageValue": "1"}}},
+    ],
+    "conditions": [{"type": "AbleToScale", "status": "True"}],
+    "currentReplicas": 1,
+}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 ADDRESS = {"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": "p"}, "nodeName": "n"}
 BODIES = {
+    **{
+        kind: {**body, **({"status": kind_examples.STATUSES[kind]} if kind in kind_examples.STATUSES else {})}
+        for kind, body in kind_examples.BODIES.items()
+    },
     "Pod": {"spec": POD_SPEC, "status": POD_STATUS},
     "Deployment": {"spec": WORKLOAD},
     "ReplicaSet": {"spec": WORKLOAD},
     "DaemonSet": {"spec": WORKLOAD},
+    "ReplicationController": {"spec": {**WORKLOAD, "selector": {"a": "b"}}, "status": {"replicas": 1}},
+    "PodTemplate": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": POD_SPEC}},
+    "StatefulSet": {
+        "spec": {
+            **WORKLOAD,
+            "serviceName": "s",
+            "ordinals": {"start": 1},
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
+            "volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}],
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1, "maxUnavailable": "50%"}},
+        },
+        "status": {"replicas": 1, "readyReplicas": 1, "collisionCount": 1},
+    },
+    "Job": {"spec": JOB, "status": JOB_STATUS},
+    "CronJob": {
+        "spec": {"schedule": "0 1-3/2 * jan sun,MON", "timeZone": "Europe/Berlin", "jobTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": JOB}},
+        "status": {"active": [{"kind": "Job", "name": "j"}], "lastScheduleTime": "2026-01-01T00:00:00Z"},
+    },
+    "HorizontalPodAutoscaler": {"spec": HPA, "status": HPA_STATUS},
+    "ComponentStatus": {"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]},
     "Secret": {"type": "kubernetes.io/tls", "data": {"tls.crt": "eA==", "tls.key": "eA=="}, "stringData": {"a": "b"}},
     "ConfigMap": {"data": {"a": "b"}, "binaryData": {"c": "eA=="}},
     "Node": {
@@ -112,7 +193,12 @@ BODIES = {
 
 
 def example(row):
-    own = {"name": "x", "labels": {"a": "b"}, "annotations": {"c": "d"}, "resourceVersion": "1"}
+    own = {
+        "name": kind_examples.NAMES.get(row.kind, "x"),
+        "labels": {"a": "b"},
+        "annotations": {"c": "d"},
+        "resourceVersion": "1",
+    }
     if row.namespaced:
         own["namespace"] = "default"
     own["ownerReferences"] = [

@@ -6,8 +6,12 @@ from pinnace.api import meta
 from pinnace.api.resources import TABLE
 from pinnace.api.strategies import strategy_for
 
-ROWS = {row.kind: row for row in TABLE if row.gvr.group != "events.k8s.io"}
+ROWS = {row.kind: row for row in TABLE if row.view_of is None}
 TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+FINISHING = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}
+JOB = {"manualSelector": True, "selector": {"matchLabels": {"a": "b"}}, "template": FINISHING}
+CRON = {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": FINISHING}}}
+HPA = {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}
 WORKLOAD = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
 
 
@@ -73,6 +77,67 @@ DEFAULTS = [
             "externalTrafficPolicy": "Cluster",
             "allocateLoadBalancerNodePorts": True,
             "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}},
+        },
+    ),
+    ("ReplicationController", {"spec": {"template": TEMPLATE}}, {"replicas": 1, "selector": {"a": "b"}}),
+    (
+        "StatefulSet",
+        {"spec": {**WORKLOAD, "volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"resources": {"requests": {"storage": "1024Mi"}}}}]}},
+        {
+            "replicas": 1,
+            "podManagementPolicy": "OrderedReady",
+            "revisionHistoryLimit": 10,
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}},
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+            "volumeClaimTemplates": [
+                {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "metadata": {"name": "d"},
+                    "spec": {"resources": {"requests": {"storage": "1Gi"}}, "volumeMode": "Filesystem"},
+                    "status": {"phase": "Pending"},
+                }
+            ],
+        },
+    ),
+    (
+        "Job",
+        {"spec": {"template": FINISHING}},
+        {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": 6,
+            "completionMode": "NonIndexed",
+            "suspend": False,
+            "manualSelector": False,
+            "podReplacementPolicy": "TerminatingOrFailed",
+        },
+    ),
+    (
+        "Job",
+        {"spec": {"template": FINISHING, "completions": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 1, "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}}},
+        {
+            "parallelism": 1,
+            "backoffLimit": 2147483647,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]},
+        },
+    ),
+    (
+        "CronJob",
+        {"spec": CRON},
+        {"concurrencyPolicy": "Allow", "suspend": False, "successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1},
+    ),
+    (
+        "HorizontalPodAutoscaler",
+        {"spec": {**HPA, "behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}},
+        {
+            "minReplicas": 1,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}],
+            "behavior": {
+                "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]},
+                "scaleDown": {"selectPolicy": "Disabled", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
+            },
         },
     ),
     ("IngressClass", {"spec": {"controller": "a.b/c", "parameters": {"kind": "K", "name": "n"}}}, {"parameters": {"kind": "K", "name": "n", "scope": "Cluster"}}),
@@ -145,6 +210,33 @@ INVALID = [
     ("Deployment", {"spec": {**WORKLOAD, "strategy": {"type": "Recreate", "rollingUpdate": {}}}}, "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"),
     ("Deployment", {"spec": {**WORKLOAD, "progressDeadlineSeconds": 5, "minReadySeconds": 5}}, "spec.progressDeadlineSeconds: Invalid value: 5: must be greater than minReadySeconds"),
     ("Deployment", {"spec": {**WORKLOAD, "template": {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}}}, 'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"'),
+    ("ReplicationController", {"spec": {"selector": {"a": "c"}, "template": TEMPLATE}}, 'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`'),
+    ("ReplicationController", {"spec": {"selector": {"a": "b"}}}, "spec.template: Required value"),
+    ("ReplicationController", {"spec": {"template": {**TEMPLATE, "spec": {**TEMPLATE["spec"], "activeDeadlineSeconds": 5}}}}, "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicationController is not Supported"),
+    ("PodTemplate", {"template": {"spec": {"containers": [{"name": "c"}]}}}, "template.spec.containers[0].image: Required value"),
+    ("StatefulSet", {"spec": {**WORKLOAD, "podManagementPolicy": "x"}}, "spec.podManagementPolicy: Invalid value: \"x\": must be 'OrderedReady' or 'Parallel'"),
+    ("StatefulSet", {"spec": {**WORKLOAD, "updateStrategy": {"type": "OnDelete", "rollingUpdate": {}}}}, "spec.updateStrategy.rollingUpdate: Invalid value: {}: only allowed for updateStrategy 'RollingUpdate'"),
+    ("StatefulSet", {"spec": {**WORKLOAD, "updateStrategy": {"rollingUpdate": {"maxUnavailable": 0}}}}, "spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0"),
+    ("StatefulSet", {"spec": {**WORKLOAD, "selector": {}}}, "spec.selector: Invalid value: {}: empty selector is invalid for statefulset"),
+    ("StatefulSet", {"spec": {**WORKLOAD, "ordinals": {"start": -1}}}, "spec.ordinals.start: Invalid value: -1: must be greater than or equal to 0"),
+    ("StatefulSet", {"spec": {**WORKLOAD, "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Keep"}}}, 'spec.persistentVolumeClaimRetentionPolicy.whenScaled: Unsupported value: "Keep": supported values: "Delete", "Retain"'),
+    ("CronJob", {"spec": {**CRON, "schedule": "* * * *"}}, 'spec.schedule: Invalid value: "* * * *": expected exactly 5 fields, found 4: [* * * *]'),
+    ("CronJob", {"spec": {**CRON, "schedule": "61 * * * *"}}, 'spec.schedule: Invalid value: "61 * * * *": end of range (61) above maximum (59): 61'),
+    ("CronJob", {"spec": {**CRON, "schedule": ""}}, "spec.schedule: Required value"),
+    ("CronJob", {"spec": {**CRON, "schedule": "TZ=UTC 0 * * * *"}}, 'spec.schedule: Invalid value: "TZ=UTC 0 * * * *": cannot use TZ or CRON_TZ in schedule, use timeZone field instead'),
+    ("CronJob", {"spec": {**CRON, "timeZone": "Mars/Olympus"}}, 'spec.timeZone: Invalid value: "Mars/Olympus": unknown time zone Mars/Olympus'),
+    ("CronJob", {"spec": {**CRON, "timeZone": ""}}, 'spec.timeZone: Invalid value: "": timeZone must be nil or non-empty string'),
+    ("CronJob", {"spec": {**CRON, "concurrencyPolicy": "x"}}, 'spec.concurrencyPolicy: Unsupported value: "x": supported values: "Allow", "Forbid", "Replace"'),
+    ("CronJob", {"spec": {**CRON, "jobTemplate": {"spec": {"template": TEMPLATE}}}}, 'spec.jobTemplate.spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'),
+    ("CronJob", {"spec": {**CRON, "failedJobsHistoryLimit": -1}}, "spec.failedJobsHistoryLimit: Invalid value: -1: must be greater than or equal to 0"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "minReplicas": 0}}, "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "minReplicas": 5}}, "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "scaleTargetRef": {"kind": "a/b", "name": "n"}}}, "spec.scaleTargetRef.kind: Invalid value: \"a/b\": may not contain '/'"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "metrics": [{"type": "Resource"}]}}, "spec.metrics[0].resource: Required value: must populate information for the given metric source"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}]}}, "spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "metrics": [{"type": "Pods", "pods": {"metric": {"name": "m"}, "target": {"type": "Value", "value": "1"}}}]}}, "spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 2000}]}}}}, "spec.behavior.scaleUp.policies[0].periodSeconds: Invalid value: 2000: must be less than or equal to 1800"),
+    ("HorizontalPodAutoscaler", {"spec": {**HPA, "behavior": {"scaleDown": {"selectPolicy": "x"}}}}, 'spec.behavior.scaleDown.selectPolicy: Unsupported value: "x": supported values: "Disabled", "Max", "Min"'),
     ("DaemonSet", {"spec": {**WORKLOAD, "updateStrategy": {"type": "x"}}}, 'spec.updateStrategy.type: Unsupported value: "x": supported values: "OnDelete", "RollingUpdate"'),
     ("Service", {"spec": {}}, "spec.ports: Required value"),
     ("Service", {"spec": {"ports": [{"port": 1, "name": "a"}, {"port": 2}]}}, "spec.ports[1].name: Required value"),
@@ -189,6 +281,7 @@ FORBIDDEN_CHANGES = [
     ("Deployment", {"spec": WORKLOAD}, {"spec": {**WORKLOAD, "selector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "Exists"}]}}}, 'spec.selector: Invalid value: {"matchLabels":{"a":"b"},"matchExpressions":[{"key":"a","operator":"Exists"}]}: field is immutable'),
     ("Service", {"spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ports": [{"port": 1}]}}, {"spec": {"clusterIP": "10.0.0.2", "ports": [{"port": 1}]}}, 'spec.clusterIPs[0]: Invalid value: ["10.0.0.2"]: may not change once set'),
     ("Node", {"spec": {"podCIDR": "10.0.0.0/24"}}, {"spec": {"podCIDR": "10.0.1.0/24"}}, 'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'),
+    ("StatefulSet", {"spec": WORKLOAD}, {"spec": {**WORKLOAD, "serviceName": "other"}}, "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"),
     ("RoleBinding", {"roleRef": ROLE_REF}, {"roleRef": {**ROLE_REF, "name": "s"}}, 'roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"s"}: cannot change roleRef'),
     ("ControllerRevision", {"data": {"a": 1}}, {"data": {"a": 2}}, 'data: Invalid value: {"a":2}: field is immutable'),
     ("EndpointSlice", {"addressType": "IPv4"}, {"addressType": "IPv6"}, 'addressType: Invalid value: "IPv6": field is immutable'),

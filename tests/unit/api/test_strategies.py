@@ -2,12 +2,14 @@
 
 import pytest
 
+import kind_examples
 from pinnace.api import meta
 from pinnace.api.resources import PODS, TABLE
 from pinnace.api.strategies import strategy_for
 from pinnace.apimachinery import errors
 
 TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+FINISHING = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}
 SELECTOR = {"matchLabels": {"a": "b"}}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
@@ -17,16 +19,24 @@ DEFINITION = {
 }  # fmt: skip
 BODIES = {
     "CustomResourceDefinition": {"metadata": {"name": "foos.example.com"}, "spec": DEFINITION},
+    **kind_examples.BODIES,
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
     "Deployment": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
     "ReplicaSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},
     "Pod": {"spec": TEMPLATE["spec"]},
+    "PodTemplate": {"template": TEMPLATE},
+    "ReplicationController": {"spec": {"selector": {"a": "b"}, "template": TEMPLATE}},
+    "StatefulSet": {"spec": {"serviceName": "s", "selector": SELECTOR, "template": TEMPLATE}},
+    "Job": {"spec": {"manualSelector": True, "selector": SELECTOR, "template": FINISHING}},
+    "CronJob": {"spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": FINISHING}}}},
+    "HorizontalPodAutoscaler": {"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "K", "name": "n"}}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}]},
     "Event": {"involvedObject": {"namespace": "default"}},
     "Ingress": {"spec": {"defaultBackend": BACKEND}},
     "IngressClass": {"spec": {"controller": "example.com/x"}},
+    "RuntimeClass": {"handler": "runc"},
     "Service": {"spec": {"ports": [{"port": 80}]}},
     "RoleBinding": {"roleRef": ROLE},
     "ClusterRoleBinding": {"roleRef": ROLE},
@@ -37,7 +47,10 @@ BODIES = {
 
 
 def example(resource):
-    metadata = {"name": "x", **({"namespace": "default"} if resource.namespaced else {})}
+    metadata = {
+        "name": kind_examples.NAMES.get(resource.kind, "x"),
+        **({"namespace": "default"} if resource.namespaced else {}),
+    }
     body = meta.mutable_copy(BODIES.get(resource.kind, {}))
     return {"apiVersion": resource.gvr.api_version, "kind": resource.kind, "metadata": metadata, **body}
 

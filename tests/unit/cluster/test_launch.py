@@ -20,7 +20,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         nodes="sim:3", store="etcd", node_name="n", kubelet_port=2, http_port=3, https_port=0,
         pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", dns_ip="10.2.0.53", cluster_domain="x.y",
         controllers="*,-deployment", disable_scheduler=True, disable_dns=True, disable_ingress=True,
-        enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
+        admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
         registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
         eviction_hard="memory.available<1Mi", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2,

@@ -14,26 +14,35 @@ def validate_selector_and_template(
 ) -> Iterator[Cause]:
     """`owner` and `deadline_owner` are how upstream's sentences name the kind."""
     selector, template = spec.get("selector"), spec.get("template") or {}
-    if selector is None:
-        yield fields.required("spec.selector")
-    else:
-        yield from label_selectors.validate(selector, "spec.selector")
-        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            why = f"empty selector is invalid for {owner}"
-            yield fields.invalid("spec.selector", selector, why)
-    yield from _validate_match(selector, template)
+    yield from validate_selector(selector, owner)
+    yield from validate_match(selector, template)
     if old_template is None or old_template != template:
         yield from validate_template(template, "spec.template")
+    yield from validate_runs_always(template, deadline_owner or owner)
+
+
+def validate_selector(selector: Mapping[str, Any] | None, owner: str) -> Iterator[Cause]:
+    if selector is None:
+        yield fields.required("spec.selector")
+        return
+    yield from label_selectors.validate(selector, "spec.selector")
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        why = f"empty selector is invalid for {owner}"
+        yield fields.invalid("spec.selector", selector, why)
+
+
+def validate_runs_always(template: Mapping[str, Any], owner: str) -> Iterator[Cause]:
+    """Pods that stand for replicas neither finish nor have a deadline."""
     pod_spec = template.get("spec") or {}
     policy = pod_spec.get("restartPolicy")
     if policy != "Always":
         yield fields.not_supported("spec.template.spec.restartPolicy", policy or "", ("Always",))
     if pod_spec.get("activeDeadlineSeconds") is not None:
-        why = f"activeDeadlineSeconds in {deadline_owner or owner} is not Supported"
+        why = f"activeDeadlineSeconds in {owner} is not Supported"
         yield fields.forbidden("spec.template.spec.activeDeadlineSeconds", why)
 
 
-def _validate_match(selector: Mapping[str, Any] | None, template: Mapping[str, Any]) -> Iterator[Cause]:
+def validate_match(selector: Mapping[str, Any] | None, template: Mapping[str, Any]) -> Iterator[Cause]:
     labels = (template.get("metadata") or {}).get("labels") or {}
     try:
         parsed = selectors.from_label_selector(selector)
@@ -58,6 +67,10 @@ def validate_rolling_update(rolling: Mapping[str, Any] | None, path: str) -> Ite
 def validate_counts(spec: Mapping[str, Any], *names: str) -> Iterator[Cause]:
     for name in names:
         yield from fields.non_negative(f"spec.{name}", spec.get(name))
+
+
+def validate_status_counts(status: Mapping[str, Any], *names: str) -> list[Cause]:
+    return [cause for name in names for cause in fields.non_negative(f"status.{name}", status.get(name))]
 
 
 def validate_replica_status(status: Mapping[str, Any], *names: str) -> Iterator[Cause]:

@@ -1,7 +1,8 @@
-"""Columns of ConfigMaps, Secrets, ServiceAccounts, Namespaces, Leases and PodDisruptionBudgets."""
+"""Columns of ComponentStatuses, ConfigMaps, Secrets, ServiceAccounts, Namespaces, Leases and PodDisruptionBudgets."""
 
 from datetime import datetime
 
+from pinnace.api import conditions
 from pinnace.api.columns.table import AGE, NAME, Cell, Column, TableDef, age, name, number
 from pinnace.api.meta import Object
 
@@ -33,6 +34,21 @@ def _budget(obj: Object, now: datetime) -> list[Cell]:
     return [name(obj), *shown, status.get("disruptionsAllowed", 0), age(obj, now)]
 
 
+def _component(obj: Object, now: datetime) -> list[Cell]:
+    healthy = conditions.find(obj.get("conditions"), "Healthy") or {}
+    state = {"True": "Healthy", "False": "Unhealthy"}.get(healthy.get("status", ""), "Unknown")
+    return [name(obj), state, healthy.get("message", ""), healthy.get("error", "")]
+
+
+COMPONENT_STATUSES = TableDef(
+    (
+        NAME,
+        Column("Status", description="Whether the component is well."),
+        Column("Message", description="What its health check says."),
+        Column("Error", description="Why it could not be asked."),
+    ),
+    _component,
+)
 CONFIG_MAPS = TableDef((NAME, Column("Data", description="How many keys it holds."), AGE), _config_map)
 SECRETS = TableDef(
     (

@@ -1,9 +1,9 @@
-"""Columns of Deployments, ReplicaSets, DaemonSets and ControllerRevisions."""
+"""Columns of workloads: what keeps pods of one template running, and the templates themselves."""
 
 from datetime import datetime
 from typing import Any
 
-from pinnace.api import meta
+from pinnace.api import label_selectors, meta
 from pinnace.api.columns.table import (
     AGE,
     NAME,
@@ -26,7 +26,7 @@ IMAGES = wide("Images", "Images referenced by each container in the template.")
 SELECTOR = wide("Selector", "The label selector that finds the pods; it matches the labels of the template.")
 
 
-def _template(obj: Object) -> list[Cell]:
+def template_cells(obj: Object) -> list[Cell]:
     """Containers, images and selector: the wide cells of every workload."""
     spec = obj.get("spec") or {}
     containers: list[dict[str, Any]] = ((spec.get("template") or {}).get("spec") or {}).get(
@@ -35,7 +35,7 @@ def _template(obj: Object) -> list[Cell]:
     return [
         ",".join(container.get("name", "") for container in containers),
         ",".join(container.get("image", "") for container in containers),
-        selectors.to_text(spec.get("selector")) or NONE,
+        selectors.to_text(label_selectors.of(obj)) or NONE,
     ]
 
 
@@ -48,13 +48,13 @@ def _deployment(obj: Object, now: datetime) -> list[Cell]:
     ready = (obj.get("status") or {}).get("readyReplicas", 0)
     desired = (obj.get("spec") or {}).get("replicas", 0)
     counts = _status(obj, "updatedReplicas", "availableReplicas")
-    return [name(obj), f"{ready}/{desired}", *counts, age(obj, now), *_template(obj)]
+    return [name(obj), f"{ready}/{desired}", *counts, age(obj, now), *template_cells(obj)]
 
 
 def _replica_set(obj: Object, now: datetime) -> list[Cell]:
     desired = (obj.get("spec") or {}).get("replicas", 0)
     return [
-        name(obj), desired, *_status(obj, "replicas", "readyReplicas"), age(obj, now), *_template(obj),
+        name(obj), desired, *_status(obj, "replicas", "readyReplicas"), age(obj, now), *template_cells(obj),
     ]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def _daemon_set(obj: Object, now: datetime) -> list[Cell]:
     )
     pod_spec = ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
     return [
-        name(obj), *counts, labels_text(pod_spec.get("nodeSelector")), age(obj, now), *_template(obj),
+        name(obj), *counts, labels_text(pod_spec.get("nodeSelector")), age(obj, now), *template_cells(obj),
     ]  # fmt: skip
 
 
@@ -81,6 +81,18 @@ def _controller_revision(obj: Object, now: datetime) -> list[Cell]:
         kind = ".".join(filter(None, (controller.get("kind", "").lower(), group)))
         owner = f"{kind}/{controller.get('name', '')}"
     return [name(obj), owner, obj.get("revision", 0), age(obj, now)]
+
+
+def _stateful_set(obj: Object, now: datetime) -> list[Cell]:
+    ready = (obj.get("status") or {}).get("readyReplicas", 0)
+    desired = (obj.get("spec") or {}).get("replicas", 0)
+    return [name(obj), f"{ready}/{desired}", age(obj, now), *template_cells(obj)[:2]]
+
+
+def _pod_template(obj: Object, now: datetime) -> list[Cell]:
+    template = obj.get("template") or {}
+    cells = template_cells({"spec": {"template": template}})[:2]
+    return [name(obj), *cells, labels_text((template.get("metadata") or {}).get("labels"))]
 
 
 DEPLOYMENTS = TableDef(
@@ -108,6 +120,20 @@ REPLICA_SETS = TableDef(
         SELECTOR,
     ),
     _replica_set,
+)
+REPLICATION_CONTROLLERS = TableDef(REPLICA_SETS.columns, _replica_set)
+STATEFUL_SETS = TableDef(
+    (NAME, Column("Ready", description="Number of the pod with ready state"), AGE, CONTAINERS, IMAGES),
+    _stateful_set,
+)
+POD_TEMPLATES = TableDef(
+    (
+        NAME,
+        Column("Containers", description="Names of each container in the template."),
+        Column("Images", description="Images referenced by each container in the template."),
+        Column("Pod Labels", description="The labels that pods of the template have."),
+    ),
+    _pod_template,
 )
 DAEMON_SETS = TableDef(
     (

@@ -7,7 +7,7 @@ from pinnace.api import fields, names
 from pinnace.api.core.env_validation import validate_env, validate_env_from
 from pinnace.api.core.local_paths import validate_local_path
 from pinnace.api.core.probe_validation import validate_lifecycle, validate_probe
-from pinnace.api.core.resource_validation import validate_requirements
+from pinnace.api.core.resource_validation import validate_requirements, validate_resize_policy
 from pinnace.api.core.security_validation import validate_container_security
 from pinnace.apimachinery.errors import Cause
 
@@ -16,6 +16,8 @@ Container = Mapping[str, Any]
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_NOT_FOR_EPHEMERAL = ("ports", "resources", "resizePolicy", "restartPolicy", "lifecycle", *PROBES)
+_EPHEMERAL_WHY = "cannot be set for an Ephemeral Container"
 _NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
 
 
@@ -23,6 +25,11 @@ def validate_containers(spec: Mapping[str, Any], path: str) -> Found:
     """`containers` and `initContainers` of one pod, names unique over both."""
     volumes = {volume.get("name"): volume for volume in spec.get("volumes") or ()}
     host_network = bool(spec.get("hostNetwork"))
+    for part in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(part) or ()):
+            if policies := container.get("resizePolicy"):
+                here = f"{path}.{part}[{index}].resizePolicy"
+                yield from validate_resize_policy(policies, spec.get("restartPolicy"), here)
     taken: set[str] = set()
     host_ports: set[str] = set()
     if not spec.get("containers"):
@@ -51,9 +58,13 @@ def validate_ephemeral_containers(spec: Mapping[str, Any], path: str) -> Found:
         target = container.get("targetContainerName")
         if target and target not in regular:
             yield fields.not_found(f"{here}.targetContainerName", target)
-        for field in ("ports", "lifecycle", *PROBES):
+        for field in _NOT_FOR_EPHEMERAL:
             if container.get(field):
-                yield fields.forbidden(f"{here}.{field}", "cannot be set for an Ephemeral Container")
+                yield fields.forbidden(f"{here}.{field}", _EPHEMERAL_WHY)
+        for place, mount in enumerate(container.get("volumeMounts") or ()):
+            for field in ("subPath", "subPathExpr"):
+                if mount.get(field):
+                    yield fields.forbidden(f"{here}.volumeMounts[{place}].{field}", _EPHEMERAL_WHY)
 
 
 def _validate_name(container: Container, taken: set[str], path: str) -> Found:

@@ -31,6 +31,11 @@ def limits(pod: Object) -> Amounts:
     return total
 
 
+def container_sum(spec: Mapping[str, Any]) -> Amounts:
+    """What the containers request together, whatever the pod as a whole does."""
+    return _aggregate({**spec, "resources": None}, "requests")
+
+
 def container_requests(container: Mapping[str, Any]) -> Amounts:
     return _of(container, "requests")
 

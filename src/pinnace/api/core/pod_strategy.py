@@ -3,6 +3,7 @@
 from pinnace.api import fields, meta
 from pinnace.api.core import pod_resources
 from pinnace.api.core.pod_defaults import set_pod_defaults, sync_service_account
+from pinnace.api.core.pod_resize import resized, validate_resize
 from pinnace.api.core.pod_update_validation import (
     validate_ephemeral_update,
     validate_pod_update,
@@ -65,6 +66,14 @@ class PodStrategy(Strategy):
         if self.bumps_generation(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
+    def prepare_resize(self, new: Object, old: Object) -> None:
+        """Through `pods/resize`: nothing but resources and resize policies of containers changes."""
+        wanted = resized(new, old)
+        new.clear()
+        new.update(wanted)
+        if self.bumps_generation(new, old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
     def validate(self, obj: Object) -> list[Cause]:
         found = super().validate(obj) + list(validate_pod(obj))
         if (obj.get("spec") or {}).get("ephemeralContainers"):
@@ -77,6 +86,10 @@ class PodStrategy(Strategy):
 
     def validate_ephemeral_containers_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_update(new, old) + list(validate_ephemeral_update(new, old))
+
+    def validate_resize(self, new: Object, old: Object) -> list[Cause]:
+        found = super().validate_update(new, old) + list(validate_pod(new))
+        return found + list(validate_resize(new, old))
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(validate_status_transitions(new, old))

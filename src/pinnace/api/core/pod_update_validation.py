@@ -124,6 +124,9 @@ def _what_may_change(after: Spec, before: Spec) -> str:
 
 def validate_ephemeral_update(new: Object, old: Object) -> Found:
     """Through the subresource: ephemeral containers may be added, never changed or removed."""
+    if "kubernetes.io/config.mirror" in (old["metadata"].get("annotations") or {}):
+        yield fields.forbidden("", "static pods do not support ephemeral containers")
+        return
     yield from validate_ephemeral_containers(new["spec"], "spec")
     after = {one.get("name"): one for one in new["spec"].get("ephemeralContainers") or ()}
     for index, container in enumerate(old["spec"].get("ephemeralContainers") or ()):

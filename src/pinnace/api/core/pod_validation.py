@@ -10,7 +10,7 @@ from typing import Any
 from pinnace.api import fields, metadata, names
 from pinnace.api.core import scheduling_validation as scheduling
 from pinnace.api.core.container_validation import validate_containers, validate_ephemeral_containers
-from pinnace.api.core.resource_validation import validate_requirements
+from pinnace.api.core.resource_validation import validate_pod_level
 from pinnace.api.core.security_validation import validate_pod_security
 from pinnace.api.core.volume_validation import validate_volumes
 from pinnace.api.meta import Object
@@ -58,8 +58,8 @@ def validate_pod_spec(spec: Spec, path: str) -> Found:
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None:
         yield from validate_deadline(deadline, f"{path}.activeDeadlineSeconds")
-    if resources := spec.get("resources"):
-        yield from validate_requirements(resources, f"{path}.resources")
+    if spec.get("resources"):
+        yield from validate_pod_level(spec, path)
 
 
 def validate_deadline(seconds: int, path: str) -> Found:

@@ -71,15 +71,19 @@ def _validate_pod_term(term: Mapping[str, Any], path: str) -> Found:
 
 def _validate_node_affinity(affinity: Mapping[str, Any], path: str) -> Found:
     if (required := affinity.get(REQUIRED)) is not None:
-        here, terms = f"{path}.{REQUIRED}.nodeSelectorTerms", required.get("nodeSelectorTerms") or ()
-        if not terms:
-            yield fields.required(here, "must have at least one node selector term")
-        for index, term in enumerate(terms):
-            yield from _validate_node_term(term, f"{here}[{index}]")
+        yield from validate_node_selector(required, f"{path}.{REQUIRED}")
     for index, weighted in enumerate(affinity.get(PREFERRED) or ()):
         here = f"{path}.{PREFERRED}[{index}]"
         yield from _validate_weight(weighted, here)
         yield from _validate_node_term(weighted.get("preference") or {}, f"{here}.preference")
+
+
+def validate_node_selector(selector: Mapping[str, Any], path: str) -> Found:
+    here, terms = f"{path}.nodeSelectorTerms", selector.get("nodeSelectorTerms") or ()
+    if not terms:
+        yield fields.required(here, "must have at least one node selector term")
+    for index, term in enumerate(terms):
+        yield from _validate_node_term(term, f"{here}[{index}]")
 
 
 def _validate_node_term(term: Mapping[str, Any], path: str) -> Found:

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pinnace.api import fields, names
+from pinnace.api import names
 from pinnace.api.core import services
-from pinnace.api.core.service_validation import validate_service, validate_service_status
+from pinnace.api.core.service_exposure import service_warnings, validate_exposure_update
+from pinnace.api.core.service_validation import (
+    validate_kept_addresses,
+    validate_service,
+    validate_service_status,
+)
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -40,13 +45,15 @@ class ServiceStrategy(Strategy):
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
         found = super().validate_update(new, old)
         if services.needs_cluster_ip(old) and services.needs_cluster_ip(new):
-            after, before = services.cluster_ips(new), services.cluster_ips(old)
-            if before and after[:1] != before[:1]:
-                found.append(fields.invalid("spec.clusterIPs[0]", after, "may not change once set"))
+            found += validate_kept_addresses(new["spec"], old["spec"])
+        found += validate_exposure_update(new, old)
         return found + validate_service(new)
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(validate_service_status(new))
+
+    def warnings(self, obj: Object) -> list[str]:
+        return super().warnings(obj) + list(service_warnings(obj))
 
     def field_labels(self, obj: Object) -> dict[str, str]:
         spec = obj.get("spec") or {}
@@ -105,6 +112,8 @@ def _drop_what_the_type_lost(new: Object, old: Object) -> None:
                 port.pop("nodePort", None)
     if services.is_external(old) and not services.is_external(new):
         after.pop("externalTrafficPolicy", None)
+    asks_health = services.service_type(new) == services.LOAD_BALANCER and after.get("externalTrafficPolicy") == "Local"  # fmt: skip
+    if not asks_health and after.get("healthCheckNodePort") == before.get("healthCheckNodePort"):
         after.pop("healthCheckNodePort", None)
     if services.service_type(new) != services.LOAD_BALANCER:
         for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
@@ -129,7 +138,8 @@ def _keep_allocated(new: Object, old: Object) -> None:
                 after[field] = before[field]
     if services.needs_node_port(old) and services.needs_node_port(new):
         _keep_node_ports(new, old)
-        if before.get("healthCheckNodePort") and not after.get("healthCheckNodePort"):
+        is_local = after.get("externalTrafficPolicy") == "Local"
+        if is_local and before.get("healthCheckNodePort") and not after.get("healthCheckNodePort"):
             after["healthCheckNodePort"] = before["healthCheckNodePort"]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.api import fields, metadata, names
 from pinnace.api.core import services
+from pinnace.api.core.service_exposure import validate_exposure
 from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
@@ -29,6 +30,7 @@ def validate_service(service: Object) -> list[Cause]:
         found += fields.all_invalid(f"spec.externalIPs[{index}]", ip, names.ip_address(ip))
     found += _validate_policies(service)
     found += _validate_load_balancer(spec, kind)
+    found += validate_exposure(spec)
     return found
 
 
@@ -135,6 +137,29 @@ def _validate_cluster_ips(spec: Mapping[str, Any], kind: str) -> Iterator[Cause]
             yield from fields.all_invalid(path, ip, names.ip_address(ip))
     if len(listed) > 2:
         yield fields.invalid("spec.clusterIPs", listed, "may only hold up to 2 values")
+    elif (
+        len(listed) == 2
+        and not any(map(names.ip_address, listed))
+        and len(set(map(names.is_ipv4, listed))) == 1
+    ):
+        yield fields.invalid("spec.clusterIPs", listed, "may specify no more than one IP for each IP family")
+
+
+def validate_kept_addresses(after: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[Cause]:
+    """Addresses and families stay once they are set; the second of each goes with a change to a single stack."""
+    for field in ("clusterIPs", "ipFamilies"):
+        now, then = after.get(field) or (), before.get(field) or ()
+        for index, value in enumerate(then):
+            path = f"spec.{field}[{index}]"
+            if index >= len(now):
+                if index == 0:
+                    yield fields.invalid(path, list(now), "may not be unset")
+                elif after.get("ipFamilyPolicy") != "SingleStack":
+                    kind = "cluster IP" if field == "clusterIPs" else "ipFamily"
+                    why = f"must be 'SingleStack' to release the secondary {kind}"
+                    yield fields.invalid("spec.ipFamilyPolicy", after.get("ipFamilyPolicy"), why)
+            elif now[index] != value:
+                yield fields.invalid(path, list(now), "may not change once set")
 
 
 def _validate_load_balancer(spec: Mapping[str, Any], kind: str) -> Iterator[Cause]:
@@ -194,3 +219,5 @@ def _validate_policies(service: Object) -> Iterator[Cause]:
     for index, family in enumerate(spec.get("ipFamilies") or ()):
         if family not in ("IPv4", "IPv6"):
             yield fields.not_supported(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
+        elif family in spec["ipFamilies"][:index]:
+            yield fields.duplicate(f"spec.ipFamilies[{index}]", family)

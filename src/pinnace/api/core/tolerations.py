@@ -51,3 +51,32 @@ def first_untolerated(
 def same_taint(one: Taint, other: Taint) -> bool:
     """A node holds at most one taint of a key and an effect."""
     return one.get("key") == other.get("key") and one.get("effect") == other.get("effect")
+
+
+def merged(first: Iterable[Toleration], second: Iterable[Toleration]) -> list[Toleration]:
+    """All of both, without those that another one makes superfluous."""
+    every, kept = [*first, *second], list[Toleration]()
+    for index, one in enumerate(every):
+        is_covered = any(covers(other, one) for other in kept)
+        if not is_covered and not any(o != one and covers(o, one) for o in every[index + 1 :]):
+            kept.append(one)
+    return kept
+
+
+def covers(wide: Toleration, narrow: Toleration) -> bool:
+    """Whether `wide` tolerates all that `narrow` tolerates, for at least as long."""
+    if wide == narrow:
+        return True
+    operator = wide.get("operator") or "Equal"
+    is_any_key = not wide.get("key") and operator == "Exists"
+    if (narrow.get("key") or "") != (wide.get("key") or "") and not is_any_key:
+        return False
+    if wide.get("effect") and wide["effect"] != narrow.get("effect"):
+        return False
+    longest, asked = wide.get("tolerationSeconds"), narrow.get("tolerationSeconds")
+    if wide.get("effect") == NO_EXECUTE and longest is not None and (asked is None or asked > longest):
+        return False
+    if operator == "Exists":
+        return True
+    same_value = (narrow.get("value") or "") == (wide.get("value") or "")
+    return (narrow.get("operator") or "Equal") == "Equal" and same_value

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from pinnace.api.core.container_defaults import canonical, pull_policy, set_field_source_defaults
+from pinnace.api.core.container_defaults import (
+    canonical,
+    pull_policy,
+    round_amounts,
+    set_field_source_defaults,
+)
 
 FILE_MODE = 0o644
 TOKEN_SECONDS = 3600
@@ -26,7 +31,15 @@ def set_volume_defaults(volume: dict[str, Any]) -> None:
     if (image := volume.get("image")) is not None and not image.get("pullPolicy"):
         image["pullPolicy"] = pull_policy(image.get("reference") or "")
     if claim := (volume.get("ephemeral") or {}).get("volumeClaimTemplate"):
-        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        set_claim_defaults(claim.setdefault("spec", {}))
+
+
+def set_claim_defaults(spec: dict[str, Any]) -> None:
+    """The spec of a PersistentVolumeClaim, wherever a template of one stands."""
+    spec.setdefault("volumeMode", "Filesystem")
+    resources = spec.get("resources") or {}
+    round_amounts(resources.get("requests"))
+    round_amounts(resources.get("limits"))
 
 
 def _set_projected_defaults(projected: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from pinnace.apiserver.admission.attributes import Admission, Operation
+from pinnace.apiserver.admission.attributes import Admission, Object, Operation
 
 
 class Plugin(Protocol):
@@ -27,6 +27,11 @@ class BasePlugin:
     name = ""
     admits: ClassVar[tuple[Operation, ...]] = ("CREATE", "UPDATE")
     validates: ClassVar[tuple[Operation, ...]] = ("CREATE", "UPDATE", "DELETE")
+    needs_configuration: ClassVar[bool] = False
+
+    def configure(self, configuration: Object) -> None:
+        """Take over the plugin's document of `--admission-control-config-file`; raises ValueError."""
+        raise ValueError("takes no configuration")
 
     async def admit(self, admission: Admission) -> None:
         return None

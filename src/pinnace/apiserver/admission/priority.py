@@ -1,22 +1,23 @@
-"""Priority: a pod's number from its priority class.
+"""Priority: a pod's number and preemption policy from its priority class; at most one class is the default."""
 
-Knows the two built-in classes; the PriorityClass kind comes with a later issue.
-"""
-
+from pinnace.api import resources as r
+from pinnace.api.scheduling.priorityclasses import PREEMPT
 from pinnace.apimachinery import errors
-from pinnace.apiserver.admission.attributes import Admission
+from pinnace.apiserver.admission.attributes import Admission, Object
 from pinnace.apiserver.admission.chain import BasePlugin
+from pinnace.apiserver.admission.refusal import refused
+from pinnace.apiserver.admission.stored import objects_in
 from pinnace.apiserver.registry.catalog import Registries
 
-BUILT_IN = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-_DEFAULT, _POLICY = 0, "PreemptLowerPriority"
+_DEFAULT = 0
+_KEPT = ("priority", "preemptionPolicy")
 
 
 class Priority(BasePlugin):
     name = "Priority"
 
     def __init__(self, registries: Registries) -> None:
-        pass
+        self._registries = registries
 
     async def admit(self, admission: Admission) -> None:
         pod = admission.object
@@ -24,21 +25,47 @@ class Priority(BasePlugin):
             return
         spec = pod.setdefault("spec", {})
         if admission.operation == "UPDATE":
-            for field in ("priority", "preemptionPolicy"):
-                old = ((admission.old or {}).get("spec") or {}).get(field)
-                if spec.get(field) is None and old is not None:
-                    spec[field] = old
-            return
-        if admission.operation != "CREATE":
-            return
+            before = (admission.old or {}).get("spec") or {}
+            for field in _KEPT:
+                if spec.get(field) is None and before.get(field) is not None:
+                    spec[field] = before[field]
+        elif admission.operation == "CREATE":
+            await self._resolve(admission, spec)
+
+    async def _resolve(self, admission: Admission, spec: Object) -> None:
         name = spec.get("priorityClassName") or ""
-        if name and name not in BUILT_IN:
-            raise errors.forbidden("pods", admission.name, f"no PriorityClass with name {name} was found")
-        value = BUILT_IN.get(name, _DEFAULT)
+        found = await (self._named(admission, name) if name else self._default())
+        value, policy = _DEFAULT, PREEMPT
+        if found is not None:
+            spec["priorityClassName"] = found["metadata"]["name"]
+            value, policy = found.get("value", 0), found.get("preemptionPolicy") or PREEMPT
         if spec.get("priority") not in (None, value):
             why = f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
-            raise errors.forbidden("pods", admission.name, why)
-        if spec.get("preemptionPolicy") not in (None, _POLICY):
-            why = f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; priority admission controller computed {_POLICY} from the given PriorityClass name"
-            raise errors.forbidden("pods", admission.name, why)
-        spec["priority"], spec["preemptionPolicy"] = value, _POLICY
+            raise refused(admission, why)
+        if spec.get("preemptionPolicy") not in (None, policy):
+            why = f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; priority admission controller computed {policy} from the given PriorityClass name"
+            raise refused(admission, why)
+        spec["priority"], spec["preemptionPolicy"] = value, policy
+
+    async def _named(self, admission: Admission, name: str) -> Object:
+        try:
+            return (await self._registries.of(r.PRIORITY_CLASSES).storage.get(name)).obj
+        except errors.NotFound:
+            raise refused(admission, f"no PriorityClass with name {name} was found") from None
+
+    async def _default(self) -> Object | None:
+        """Several defaults can only come from a race: then the least important counts."""
+        classes = await objects_in(self._registries, r.PRIORITY_CLASSES)
+        marked = (one for one in classes if one.get("globalDefault"))
+        return min(marked, key=lambda one: one.get("value", 0), default=None)
+
+    async def validate(self, admission: Admission) -> None:
+        new = admission.object
+        if new is None or not admission.is_for("priorityclasses", "scheduling.k8s.io"):
+            return
+        if not new.get("globalDefault"):
+            return
+        marked = await self._default()
+        if marked is not None and marked["metadata"]["name"] != new["metadata"].get("name"):
+            why = f"PriorityClass {marked['metadata']['name']} is already marked as default. Only one default can exist"
+            raise refused(admission, why)

@@ -7,6 +7,24 @@ READ = "get list watch"
 _EVENTS = ("create patch update", "core events.k8s.io", "events")
 
 ROLES: dict[str, list[tuple[str, ...]]] = {
+    "certificate-controller": [
+        ("delete get list watch", "certificates.k8s.io", "certificatesigningrequests"),
+        (
+            "update",
+            "certificates.k8s.io",
+            "certificatesigningrequests/approval certificatesigningrequests/status",
+        ),
+        ("approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
+        (
+            "sign",
+            "certificates.k8s.io",
+            "signers",
+            "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet "
+            "kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
+        ),
+        ("create", "authorization.k8s.io", "subjectaccessreviews"),
+        _EVENTS,
+    ],
     "clusterrole-aggregation-controller": [
         ("escalate get list patch update watch", "rbac.authorization.k8s.io", "clusterroles"),
     ],
@@ -91,6 +109,30 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         ("create delete list patch watch", "core", "pods"),
         _EVENTS,
     ],
+    "replication-controller": [
+        ("get list update watch", "core", "replicationcontrollers"),
+        ("patch update", "core", "replicationcontrollers/status"),
+        ("update", "core", "replicationcontrollers/finalizers"),
+        ("create delete list patch watch", "core", "pods"),
+        _EVENTS,
+    ],
+    "pv-protection-controller": [("get list update watch", "core", "persistentvolumes"), _EVENTS],
+    "pvc-protection-controller": [
+        ("get list update watch", "core", "persistentvolumeclaims"),
+        (READ, "core", "pods"),
+        _EVENTS,
+    ],
+    "resourcequota-controller": [
+        ("list watch", "*", "*"),
+        ("update", "core", "resourcequotas/status"),
+        _EVENTS,
+    ],
     "root-ca-cert-publisher": [("create update", "core", "configmaps"), _EVENTS],
+    "service-cidrs-controller": [
+        ("get list patch update watch", "networking.k8s.io", "servicecidrs"),
+        ("patch update", "networking.k8s.io", "servicecidrs/finalizers servicecidrs/status"),
+        (READ, "networking.k8s.io", "ipaddresses"),
+        _EVENTS,
+    ],
     "service-account-controller": [("create", "core", "serviceaccounts"), _EVENTS],
 }

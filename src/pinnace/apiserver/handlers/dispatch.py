@@ -72,6 +72,7 @@ _SPECIAL = {
     ("pods", "eviction"): "registry.eviction:handle",
     ("serviceaccounts", "token"): "registry.tokens:handle",
     ("namespaces", "finalize"): "registry.namespaces:handle_finalize",
+    ("componentstatuses", ""): "registry.component_status:handle",
     ("bindings", ""): "registry.binding:handle_collection",
 }
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,9 @@ class RegistryBase:
     # -- hooks ----------------------------------------------------------------------------------------------
     def mark_deleted(self, current: Object, options: DeleteOptions, ctx: WriteContext) -> Object | None:
         """The object as it stays while it terminates, or None when it goes at once."""
+        strategy = self.strategy
+        if strategy.orphans_by_default and deletion.says_nothing_of_dependents(current, options):
+            options = replace(options, propagation_policy="Orphan")
         return deletion.marked(current, options, ctx.now, self.grace_of)
 
     def grace_of(self, current: Object, asked: int | None) -> int:
@@ -193,6 +197,9 @@ class RegistryBase:
 
     async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
         """A last judgement that needs more than the object: may raise."""
+
+    def stamp(self, new: Object, current: Object, ctx: WriteContext, subresource: str) -> None:
+        """Times that an update writes by itself, before anybody looks at it."""
 
     def reserving(self, new: Object, ctx: WriteContext) -> AbstractAsyncContextManager[None]:
         """Entered around a create: what the kind takes from a pool (addresses, ports), given back if the write fails."""

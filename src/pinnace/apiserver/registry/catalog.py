@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 _CLASSES: dict[GVR, str] = {
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
+    r.PERSISTENT_VOLUMES: "volumes:PersistentVolumeRegistry",
     r.SERVICES: "services:ServiceRegistry",
+    r.CERTIFICATE_SIGNING_REQUESTS: "certificates:CertificateSigningRequestRegistry",
     r.CLUSTER_ROLES: "rbac:RoleRegistry",
     r.ROLES: "rbac:RoleRegistry",
     r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
-    r.EVENTS_V1: "events:EventsV1Registry",
     r.CUSTOM_RESOURCE_DEFINITIONS: "definitions:DefinitionRegistry",
+    r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
 }
 Make = Callable[[Resource], Registry]
 
@@ -98,10 +101,10 @@ class Registries:
         if row.gvr in self._makers:
             return self._makers[row.gvr](row)
         strategy = strategy_for(row.gvr)
-        if row.gvr == r.EVENTS_V1:
-            self.of(r.EVENTS)  # whoever asks first for a shared storage names it
+        if row.view_of is not None:
+            self.of(row.view_of)  # whoever asks first for a shared storage names it
         storage = self.storages.of(row, strategy.field_labels)
-        where = _CLASSES.get(row.gvr)
+        where = _CLASSES.get(row.gvr, "views:ViewRegistry" if row.view_of is not None else None)
         if where is None:
             return Registry(row, storage, strategy, self)
         module, _, name = where.partition(":")
@@ -113,4 +116,4 @@ class Registries:
 
 def has_own_version(row: Resource) -> bool:
     """Whether the resource shows, in another version, objects that are stored for another resource, or none at all."""
-    return row.gvr in (r.EVENTS_V1, r.NODE_METRICS, r.POD_METRICS)
+    return row.view_of is not None or row.gvr in (r.COMPONENT_STATUSES, r.NODE_METRICS, r.POD_METRICS)

@@ -38,6 +38,13 @@ def no_grace(_: Object, __: int | None) -> int:
     return 0
 
 
+def says_nothing_of_dependents(current: Object, options: DeleteOptions) -> bool:
+    """Neither the request nor an earlier one decided what becomes of the dependents."""
+    if options.propagation_policy or options.orphan_dependents is not None:
+        return False
+    return not {ORPHAN, FOREGROUND}.intersection(current["metadata"].get("finalizers") or ())
+
+
 def collector_finalizers(current: Object, options: DeleteOptions) -> list[str]:
     """The object's finalizers with `orphan` or `foregroundDeletion` put in or taken out as the policy asks."""
     finalizers = list(current["metadata"].get("finalizers") or ())

@@ -55,6 +55,7 @@ class Registry(RegistryBase):
         await self.admission.admit(admission)
         self.strategy.prepare_create(obj)
         fill_on_create(obj, ctx.now)
+        self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
         for text in self.strategy.warnings(obj):
             ctx.warn(text)
@@ -234,6 +235,7 @@ class Registry(RegistryBase):
     ) -> Object | Outcome:
         """The object to store in place of `current`, KEEP when nothing changes, DELETE when it goes away."""
         carry_over(new, current)
+        self.stamp(new, current, ctx, subresource)
         if not applied and not same_but_for_bookkeeping(new, current):
             self._record(current, new, ctx, subresource)
         admission = self._admission(
@@ -266,7 +268,10 @@ class Registry(RegistryBase):
         if ctx.dry_run:
             options = replace(options, dry_run=True)
         deletion.check_options(options)
-
+        if self.strategy.orphaning_warning and not (
+            options.propagation_policy or options.orphan_dependents is not None
+        ):
+            ctx.warn(self.strategy.orphaning_warning)
         gone = False
 
         async def transform(item: Item) -> Object | Outcome:

@@ -1,4 +1,4 @@
-"""Pods: graceful deletion, ephemeral containers."""
+"""Pods: graceful deletion, ephemeral containers, resizing."""
 
 from typing import Any
 
@@ -23,14 +23,20 @@ class PodRegistry(Registry):
         return max(1, grace) if grace < 0 else grace
 
     def _prepare_update(self, new: Object, current: Object, subresource: str) -> None:
-        if subresource == "ephemeralcontainers":
-            assert isinstance(self.strategy, PodStrategy)
-            self.strategy.prepare_ephemeral_containers_update(new, current)
-            return
-        super()._prepare_update(new, current, subresource)
+        assert isinstance(self.strategy, PodStrategy)
+        match subresource:
+            case "ephemeralcontainers":
+                self.strategy.prepare_ephemeral_containers_update(new, current)
+            case "resize":
+                self.strategy.prepare_resize(new, current)
+            case _:
+                super()._prepare_update(new, current, subresource)
 
     def _validate_update(self, new: Object, current: Object, subresource: str) -> list[errors.Cause]:
-        if subresource == "ephemeralcontainers":
-            assert isinstance(self.strategy, PodStrategy)
-            return self.strategy.validate_ephemeral_containers_update(new, current)
+        assert isinstance(self.strategy, PodStrategy)
+        match subresource:
+            case "ephemeralcontainers":
+                return self.strategy.validate_ephemeral_containers_update(new, current)
+            case "resize":
+                return self.strategy.validate_resize(new, current)
         return super()._validate_update(new, current, subresource)

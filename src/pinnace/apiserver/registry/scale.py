@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from pinnace.api import label_selectors
 from pinnace.api.apiextensions.paths import read_path, write_path
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors, selectors
@@ -28,7 +29,7 @@ def scale_of(obj: Object, paths: Mapping[str, str] | None = None) -> Object:
         return _custom_scale(obj, paths)
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     shown: Object = {"replicas": status.get("replicas", 0)}
-    selector = selectors.to_text(spec.get("selector"))
+    selector = selectors.to_text(label_selectors.of(obj))
     if selector:
         shown["selector"] = selector
     return _scale(obj, spec.get("replicas", 1), shown)

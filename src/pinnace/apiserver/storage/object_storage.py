@@ -53,6 +53,10 @@ class ObjectStorage:
             raise errors.not_found(self.gvr.resource, name, self.gvr.group)
         return item
 
+    def cached(self, name: str, namespace: str = "") -> Item | None:
+        """What the cache has now, which may be behind the store; the cache must have been loaded."""
+        return self.cache.contents.get(self._keys.key(name, namespace))
+
     async def list(self, options: ListOptions | None = None) -> ListResult:
         """Items in key order; nothing is decoded or encoded. Raises Expired for a revision or token that is too old."""
         options = options or ListOptions()
@@ -60,6 +64,12 @@ class ObjectStorage:
             result = await self._reading.answer(options)
         self.cache.keeps_objects |= options.decoded
         return result
+
+    async def is_empty(self) -> bool:
+        """Whether there is no object at all: what plugins ask before anything dearer."""
+        with api_errors(self.gvr):
+            await self.cache.load()
+        return not len(self.cache.contents)
 
     # writing
 

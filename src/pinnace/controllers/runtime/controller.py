@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pinnace.api import meta
+from pinnace.api import label_selectors, meta
 from pinnace.api.meta import Object
 from pinnace.apimachinery.gvk import GVR, parse_api_version
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
@@ -62,7 +62,7 @@ def _would_adopt(orphan: Object, primaries: Iterable[Object]) -> Iterator[Key]:
         return
     for primary in primaries:
         try:
-            selector = from_label_selector((primary.get("spec") or {}).get("selector"))
+            selector = from_label_selector(label_selectors.of(primary))
         except SelectorError:
             continue
         if not selector.is_everything and selector.matches(labels):

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pinnace.api.resources import EVENTS_V1, TABLE
+from pinnace.api.resources import TABLE
 from pinnace.apimachinery.errors import StatusError
 from pinnace.apimachinery.gvk import GVR, parse_api_version
 from pinnace.client.interface import Client, Object
@@ -26,7 +26,7 @@ class Served:
 BUILT_IN = tuple(
     Served(row.gvr, row.kind, row.namespaced, frozenset(row.verbs))
     for row in TABLE
-    if row.is_stored and row.verbs and set(row.verbs) >= NEEDED and row.gvr != EVENTS_V1
+    if row.is_stored and row.verbs and set(row.verbs) >= NEEDED and row.view_of is None
 )
 _KNOWN_GROUPS = frozenset(row.gvr.group for row in TABLE)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pinnace.api import meta
+from pinnace.api import label_selectors, meta
 from pinnace.api.meta import Object
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.selectors import NOTHING, Selector, SelectorError, from_label_selector
@@ -25,7 +25,7 @@ class Claim:
 def selector_of(owner: Object) -> Selector:
     """The owner's label selector; NOTHING when it has none that can be read."""
     try:
-        return from_label_selector(owner["spec"].get("selector"))
+        return from_label_selector(label_selectors.of(owner))
     except SelectorError:
         return NOTHING
 

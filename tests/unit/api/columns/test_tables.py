@@ -38,6 +38,49 @@ CASES = [
         ["x", 1, 0, 1, 0, 0, "<none>", "60m", "a,b", "i:1,j", "<none>"],
     ),
     (
+        r.REPLICATION_CONTROLLERS,
+        {"kind": "ReplicationController", "spec": {"replicas": 3, "selector": {"b": "1", "a": "2"}, "template": TEMPLATE}, "status": {"replicas": 2, "readyReplicas": 1}},
+        ["x", 3, 2, 1, "60m", "a,b", "i:1,j", "a=2,b=1"],
+    ),
+    (r.STATEFUL_SETS, {"spec": {"replicas": 3, "template": TEMPLATE}, "status": {"readyReplicas": 1}}, ["x", "1/3", "60m", "a,b", "i:1,j"]),
+    (r.POD_TEMPLATES, {"template": {**TEMPLATE, "metadata": {"labels": {"a": "b"}}}}, ["x", "a,b", "i:1,j", "a=b"]),
+    (
+        r.JOBS,
+        {"spec": {"completions": 3, "selector": SELECTOR, "template": TEMPLATE}, "status": {"succeeded": 3, "startTime": "2026-01-01T00:30:00Z", "completionTime": "2026-01-01T00:31:00Z", "conditions": [{"type": "Complete", "status": "True"}]}},
+        ["x", "Complete", "3/3", "60s", "60m", *WIDE],
+    ),
+    (r.JOBS, {"spec": {"parallelism": 2, "template": TEMPLATE}, "status": {"startTime": "2026-01-01T00:59:00Z"}}, ["x", "Running", "0/1 of 2", "60s", "60m", "a,b", "i:1,j", "<none>"]),
+    (r.JOBS, {"spec": {"template": TEMPLATE}, "status": {"conditions": [{"type": "Suspended", "status": "True"}]}}, ["x", "Suspended", "0/1", "", "60m", "a,b", "i:1,j", "<none>"]),
+    (
+        r.CRON_JOBS,
+        {"spec": {"schedule": "@daily", "timeZone": "Etc/UTC", "jobTemplate": {"spec": {"template": TEMPLATE}}}, "status": {"active": [{}], "lastScheduleTime": "2026-01-01T00:59:00Z"}},
+        ["x", "@daily", "Etc/UTC", "False", 1, "60s", "60m", "a,b", "i:1,j", "<none>"],
+    ),
+    (r.CRON_JOBS, {"spec": {"schedule": "* * * * *", "suspend": True}}, ["x", "* * * * *", "<none>", "True", 0, "<none>", "60m", "", "", "<none>"]),
+    (
+        r.HORIZONTAL_POD_AUTOSCALERS,
+        {
+            "spec": {
+                "scaleTargetRef": {"kind": "Deployment", "name": "d"},
+                "minReplicas": 1,
+                "maxReplicas": 5,
+                "metrics": [
+                    {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 80}}},
+                    {"type": "Pods", "pods": {"target": {"averageValue": "2"}}},
+                    {"type": "External", "external": {"target": {"value": "3"}}},
+                ],
+            },
+            "status": {"currentReplicas": 2, "currentMetrics": [{"type": "Resource", "resource": {"current": {"averageUtilization": 10}}}]},
+        },
+        ["x", "Deployment/d", "cpu: 10%/80%, <unknown>/2 + 1 more...", "1", 5, 2, "60m"],
+    ),
+    (
+        r.HORIZONTAL_POD_AUTOSCALERS_V1,
+        {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 5, "targetCPUUtilizationPercentage": 40}, "status": {"currentReplicas": 2, "currentCPUUtilizationPercentage": 7}},
+        ["x", "Deployment/d", "cpu: 7%/40%", "<unset>", 5, 2, "60m"],
+    ),
+    (r.COMPONENT_STATUSES, {"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]}, ["x", "Healthy", "ok", ""]),
+    (
         r.CONTROLLER_REVISIONS,
         {"revision": 4, "metadata": {**META, "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": True}]}},
         ["x", "daemonset.apps/d", 4, "60m"],

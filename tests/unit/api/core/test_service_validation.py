@@ -4,6 +4,7 @@ import pytest
 
 from pinnace.api import names
 from pinnace.api.core.container_validation import _validate_port
+from pinnace.api.core.service_exposure import service_warnings, validate_exposure_update
 from pinnace.api.core.service_validation import validate_service, validate_service_status
 
 
@@ -56,3 +57,51 @@ def test_load_balancers_report_addresses() -> None:
 def test_host_ports_name_an_address() -> None:
     port = {"containerPort": 80, "hostPort": 80, "protocol": "TCP", "hostIP": "127.0.0.1 . tcp"}
     assert [cause.field for cause in _validate_port(port, "ports[0]", False)] == ["ports[0].hostIP"]
+
+
+def test_external_addresses_lead_to_other_machines() -> None:
+    assert problems(externalIPs=["127.0.0.1"]) == {"spec.externalIPs[0]"}
+    assert problems(externalIPs=["169.254.1.1", "1.2.3.4"]) == {"spec.externalIPs[0]"}
+
+
+def test_a_load_balancer_does_not_take_the_kubelets_port() -> None:
+    ports = [{"port": 10250, "protocol": "TCP"}]
+    assert problems(type="LoadBalancer", ports=ports) == {"spec.ports[0]"}
+    assert not problems(ports=ports)
+
+
+def test_a_name_has_no_address_families() -> None:
+    found = problems(
+        type="ExternalName", externalName="a.b", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack"
+    )
+    assert found == {"spec.ipFamilies", "spec.ipFamilyPolicy"}
+
+
+def test_what_a_load_balancer_was_told_once_stays() -> None:
+    old = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30001, "loadBalancerClass": "a.b/c"}  # fmt: skip
+
+    def found(**spec: object) -> list[str]:
+        causes = validate_exposure_update({"spec": {**old, **spec}}, {"spec": old})
+        return [f"{cause.field}: {cause.message}" for cause in causes]
+
+    assert found() == []
+    assert found(type="ClusterIP", loadBalancerClass=None) == []
+    assert found(loadBalancerClass="a.b/d") == [
+        'spec.loadBalancerClass: Invalid value: "a.b/d": may not change once set'
+    ]
+    assert found(healthCheckNodePort=30002) == ["spec.healthCheckNodePort: Forbidden: field is immutable"]
+
+
+def test_what_a_headless_service_does_not_use_is_said() -> None:
+    spec = {
+        "clusterIP": "None",
+        "sessionAffinity": "ClientIP",
+        "externalIPs": ["1.2.3.4"],
+        "loadBalancerIP": "1.2.3.4",
+    }
+    assert list(service_warnings({"spec": spec})) == [
+        'spec.loadBalancerIP is ignored when spec.clusterIP is "None"',
+        'spec.externalIPs is ignored when spec.clusterIP is "None"',
+        'spec.SessionAffinity is ignored when spec.clusterIP is "None"',
+    ]
+    assert list(service_warnings({"spec": {**spec, "clusterIP": ""}})) == []

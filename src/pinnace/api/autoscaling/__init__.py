@@ -1,0 +1,1 @@
+"""HorizontalPodAutoscalers, in both of their versions."""

@@ -1,0 +1,1 @@
+"""Kinds of the resource group: devices, and claims for them."""

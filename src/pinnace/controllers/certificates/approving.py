@@ -1,0 +1,107 @@
+"""CSR approver: client certificates for nodes are approved for those whom RBAC allows to have one made without asking.
+
+It asks the API server whether the requestor may, so it is not one of the pure controllers; what it recognizes is a pure function.
+Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/certificates/approver/sarapprove.go
+"""
+
+import logging
+from typing import Any
+
+from pinnace.api import meta
+from pinnace.api.certificates import requests
+from pinnace.api.certificates.requests import Unreadable
+from pinnace.api.meta import Object
+from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
+from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
+from pinnace.apimachinery.times import format_time
+from pinnace.client.informer import Informers
+from pinnace.client.interface import Client
+from pinnace.client.workqueue import WorkQueue
+from pinnace.component.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_GROUP = "certificates.k8s.io"
+_MESSAGES = {
+    "selfnodeclient": "Auto approving self kubelet client certificate after SubjectAccessReview.",
+    "nodeclient": "Auto approving kubelet client certificate after SubjectAccessReview.",
+}
+
+
+def permissions(csr: Object) -> list[str]:
+    """Any of these subresources, which the requestor may create, is enough to approve; none for requests of other kinds."""
+    spec = csr["spec"]
+    if spec.get("signerName") != requests.KUBELET_CLIENT:
+        return []
+    try:
+        wanted = requests.read(csr)
+    except Unreadable:
+        return []
+    if requests.wrong_for_kubelet_client(wanted, requests.usages(csr)):
+        return []
+    return ["selfnodeclient", "nodeclient"] if wanted.common_name == spec.get("username") else ["nodeclient"]
+
+
+class ApprovingController:
+    name = "certificatesigningrequest-approving"
+
+    def __init__(self, client: Client, clock: Clock, informers: Informers) -> None:
+        self._client, self._clock = client, clock
+        self._requests = informers.of(CERTIFICATE_SIGNING_REQUESTS)
+        self._queue: WorkQueue[str] = WorkQueue(clock)
+
+    async def run(self) -> None:
+        await self._requests.wait_synced()
+        self._requests.add_handler(self._changed)
+        try:
+            while True:
+                await self._work(await self._queue.get())
+        finally:
+            self._queue.close()
+
+    def _changed(self, old: Object | None, new: Object | None) -> None:
+        if new is not None and not (new.get("status") or {}).get("conditions"):
+            self._queue.add(meta.name(new))
+
+    async def _work(self, name: str) -> None:
+        try:
+            csr = self._requests.lister.get(name)
+            if csr is not None:
+                await self.look_at(csr)
+            self._queue.forget(name)
+        except (StatusError, OSError, TimeoutError) as error:
+            log.debug("approval of %s: %s", name, error)
+            if not isinstance(error, NotFound | Conflict):
+                self._queue.add_rate_limited(name)
+        finally:
+            self._queue.done(name)
+
+    async def look_at(self, csr: Object) -> None:
+        status = csr.get("status") or {}
+        if status.get("conditions") or status.get("certificate"):
+            return
+        for permission in permissions(csr):
+            if await self._may(csr["spec"], permission):
+                await self._approve(csr, _MESSAGES[permission])
+                return
+
+    async def _may(self, spec: dict[str, Any], subresource: str) -> bool:
+        attributes = {
+            "group": _GROUP, "resource": "certificatesigningrequests", "verb": "create", "subresource": subresource,
+        }  # fmt: skip
+        asked = {
+            "user": spec.get("username", ""), "uid": spec.get("uid", ""), "groups": spec.get("groups") or [],
+            "extra": spec.get("extra") or {}, "resourceAttributes": attributes,
+        }  # fmt: skip
+        review = {"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": asked}
+        answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, review)
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    async def _approve(self, csr: Object, message: str) -> None:
+        now = format_time(self._clock.now())
+        condition = {
+            "type": requests.APPROVED, "status": "True", "reason": "AutoApproved", "message": message,
+            "lastUpdateTime": now, "lastTransitionTime": now,
+        }  # fmt: skip
+        approved = {**csr, "status": {**(csr.get("status") or {}), "conditions": [condition]}}
+        await self._client.update(CERTIFICATE_SIGNING_REQUESTS, approved, subresource="approval")
