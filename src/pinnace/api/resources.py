@@ -100,6 +100,7 @@ VALIDATING_ADMISSION_POLICY_BINDINGS = GVR(
 VALIDATING_WEBHOOK_CONFIGURATIONS = GVR(
     "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"
 )
+API_SERVICES = GVR("apiregistration.k8s.io", "v1", "apiservices")
 CONTROLLER_REVISIONS = GVR("apps", "v1", "controllerrevisions")
 DAEMON_SETS = GVR("apps", "v1", "daemonsets")
 DEPLOYMENTS = GVR("apps", "v1", "deployments")
@@ -259,6 +260,7 @@ TABLE: tuple[Resource, ...] = (
         namespaced=False,
         categories=_EXTENSIONS,
     ),
+    Resource(API_SERVICES, "APIService", namespaced=False, categories=_EXTENSIONS, subresources=(STATUS,)),
     Resource(CONTROLLER_REVISIONS, "ControllerRevision"),
     Resource(DAEMON_SETS, "DaemonSet", short_names=("ds",), categories=_ALL, subresources=(STATUS,)),
     Resource(

@@ -28,6 +28,7 @@ _CLASSES: dict[GVR, str] = {
     r.SERVICES: "core.service_strategy:ServiceStrategy",
     r.MUTATING_WEBHOOK_CONFIGURATIONS: "admissionregistration.webhooks:MutatingWebhookConfigurationStrategy",
     r.VALIDATING_WEBHOOK_CONFIGURATIONS: "admissionregistration.webhooks:WebhookConfigurationStrategy",
+    r.API_SERVICES: "apiregistration.apiservices:APIServiceStrategy",
     r.CONTROLLER_REVISIONS: "apps.controllerrevisions:ControllerRevisionStrategy",
     r.DAEMON_SETS: "apps.daemonsets:DaemonSetStrategy",
     r.DEPLOYMENTS: "apps.deployment_strategy:DeploymentStrategy",

@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.catalog import build_chain
+from pinnace.apiserver.aggregation.aggregator import Aggregator
 from pinnace.apiserver.authn.authenticator import Authenticator
+from pinnace.apiserver.authn.configuration import build_reviewers
+from pinnace.apiserver.authn.request_header import front_proxy
 from pinnace.apiserver.authn.service_accounts import Lookup, Object, ServiceAccountTokens
 from pinnace.apiserver.authn.static_tokens import StaticTokens
-from pinnace.apiserver.authz.policy_source import StoredPolicy
-from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer, RbacAuthorizer
+from pinnace.apiserver.authz.configuration import build_authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
 from pinnace.apiserver.extensions.custom_resources import CustomResources
@@ -23,31 +26,40 @@ from pinnace.apiserver.health import Health
 from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.services import Services
+from pinnace.apiserver.storage.encryption import Encryption
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend, StoreError
 
+if TYPE_CHECKING:
+    from pinnace.apiserver.audit.auditor import Auditor
+
 
 def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> Services:
     lifetime = timedelta(seconds=config.event_ttl_seconds)
-    registries = Registries(Storages(backend, clock, event_lifetime=lifetime), clock, config)
-    registries.authorizer = _authorizer(config, registries)
+    storages = Storages(backend, clock, event_lifetime=lifetime, encryption=_encryption(config))
+    registries = Registries(storages, clock, config)
+    registries.authorizer = build_authorizer(config, registries, clock)
     registries.admission = build_chain(config, registries)
+    lookup = _lookup(registries)
     tokens = ServiceAccountTokens(
-        config.service_account_key_file, config.service_account_issuer, config.audiences, clock,
-        _lookup(registries),
+        config.service_account_key_file, config.issuers, config.audiences, clock, lookup,
+        config.service_account_verification_keys,
     )  # fmt: skip
+    reviewers, anonymous = build_reviewers(config, clock, lookup)
     static = StaticTokens.load(config.token_auth_file) if config.token_auth_file else None
     fairness, metrics = _fairness(config, registries, clock), Metrics()
     if fairness is not None:
         metrics.sources.append(partial(reports.metrics, fairness))
+    authenticator = Authenticator(static, (tokens, *reviewers), anonymous)
+    authenticator.front_proxy = front_proxy(config)
     services = Services(
         config=config,
         clock=clock,
         registries=registries,
         tokens=tokens,
-        authenticator=Authenticator(static, (tokens,)),
+        authenticator=authenticator,
         authorizer=registries.authorizer,
         in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
         metrics=metrics,
@@ -55,6 +67,8 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
         custom_resources=CustomResources(registries, clock),
+        audit=_auditor(config, clock),
+        aggregator=_aggregator(config, registries, clock),
         fairness=fairness,
     )
     registries.on_change.append(services.republish)
@@ -83,10 +97,26 @@ def _health(backend: Backend) -> Health:
     return health
 
 
-def _authorizer(config: ApiServerConfig, registries: Registries) -> Authorizer:
-    if "AlwaysAllow" in config.authorization_modes:
-        return AlwaysAllow()
-    return RbacAuthorizer(StoredPolicy(registries))
+def _encryption(config: ApiServerConfig) -> Encryption | None:
+    if config.encryption_provider_config is None:
+        return None
+    from pinnace.apiserver.storage.encryption_config import load_encryption
+
+    return load_encryption(config.encryption_provider_config)
+
+
+def _auditor(config: ApiServerConfig, clock: Clock) -> "Auditor | None":
+    if not config.audit.is_on:
+        return None
+    from pinnace.apiserver.audit.auditor import build_auditor
+
+    return build_auditor(config.audit, clock)
+
+
+def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
+    aggregator = Aggregator(config, registries, clock)
+    registries.announce_api_service = aggregator.announce
+    return aggregator
 
 
 def _lookup(registries: Registries) -> Lookup:

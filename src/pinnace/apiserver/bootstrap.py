@@ -1,7 +1,8 @@
 """What a new cluster has before anybody writes to it: system namespaces, the `kubernetes` service, the RBAC policy,
 flow schemas and priority levels, the range of service addresses.
 
-Runs at every start and creates only what is missing. Roles and bindings that somebody changed are left as they are.
+Runs at every start and creates only what is missing. Default roles and bindings get back what was taken from them, unless
+their annotation `rbac.authorization.kubernetes.io/autoupdate` says "false".
 """
 
 import asyncio
@@ -15,8 +16,11 @@ from pinnace.api.networking import servicecidrs
 from pinnace.api.scheduling.priorityclasses import system_classes
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.times import format_time
 from pinnace.apiserver import bootstrap_flow_control, kubernetes_service
-from pinnace.apiserver.authz import bootstrap_policy
+from pinnace.apiserver.aggregation.registrations import local_services
+from pinnace.apiserver.authn import extension_authentication
+from pinnace.apiserver.authz import bootstrap_policy, reconciliation
 from pinnace.apiserver.authz.policy_source import StoredPolicy
 from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.services import Services
@@ -44,9 +48,23 @@ class Bootstrap:
             self._ensure(r.PRIORITY_CLASSES, system_classes()),
         )
         await asyncio.gather(
-            *(self._ensure(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
+            *(self._keep(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
             *(self._ensure(gvr, objects) for gvr, objects in bootstrap_flow_control.objects(now)),
+            self._ensure(r.API_SERVICES, local_services(r.TABLE, format_time(now))),
         )
+        await self._publish_authentication()
+
+    async def _publish_authentication(self) -> None:
+        """What extension API servers need to know of users and of the front proxy; kept as this server is configured."""
+        wanted = extension_authentication.config_map(self._services.config)
+        await self._create(r.CONFIG_MAPS, wanted)
+
+        async def current(item: Item) -> Object | Outcome:
+            same = {**(item.obj.get("data") or {}), **wanted["data"]} == item.obj.get("data")
+            return Outcome.KEEP if same else {**item.obj, "data": wanted["data"]}
+
+        own = wanted["metadata"]
+        await self._registries.of(r.CONFIG_MAPS).storage.update(own["name"], own["namespace"], current)
 
     async def publish(self, port: int) -> None:
         """The `kubernetes` service and its endpoint, once the port is known; an endpoint that moved is replaced."""
@@ -83,6 +101,31 @@ class Bootstrap:
             return Outcome.KEEP
 
         await self._registries.of(r.SERVICE_CIDRS).storage.update(servicecidrs.DEFAULT_NAME, "", widened)
+
+    async def _keep(self, gvr: GVR, objects: Iterable[Object]) -> None:
+        """RBAC objects: created when missing, else given back what they lack."""
+        await asyncio.gather(*(self._keep_one(gvr, obj) for obj in objects))
+
+    async def _keep_one(self, gvr: GVR, wanted: Object) -> None:
+        storage, metadata = self._registries.of(gvr).storage, wanted["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", "")
+        try:
+            current = (await storage.get(name, namespace)).obj
+        except errors.NotFound:
+            await self._create(gvr, wanted)
+            return
+        if reconciliation.reconciled(current, wanted) is None:
+            return
+        if current.get("roleRef", wanted.get("roleRef")) != wanted.get("roleRef"):
+            await storage.delete(name, namespace)  # a roleRef cannot be changed
+            await self._create(gvr, wanted)
+            return
+
+        async def change(item: Item) -> Object | Outcome:
+            found = reconciliation.reconciled(item.obj, wanted)
+            return Outcome.KEEP if found is None else found
+
+        await storage.update(name, namespace, change)
 
     async def _ensure(self, gvr: GVR, objects: Iterable[Object]) -> None:
         """Writes that are issued together share a commit of the store."""

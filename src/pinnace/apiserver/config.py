@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pinnace.apiserver.config_security import AuditConfig, AuthenticationConfig, AuthorizationConfig
+
 
 @dataclass(slots=True)
 class ApiServerConfig:
@@ -14,14 +16,27 @@ class ApiServerConfig:
     port: int = 6443  # 0 picks a free one; see ApiServer.port
     advertise_address: str = ""  # "" means the bind address, or 127.0.0.1 when that is a wildcard
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
-    api_audiences: tuple[str, ...] = ()  # () means the issuer
     service_cidr: str = (
         "10.43.0.0/16"  # for dual stack two, with a comma between them: the first family is the default
     )
+    accepted_issuers: tuple[
+        str, ...
+    ] = ()  # further ones, whose tokens are good too: for a change of the issuer
+    api_audiences: tuple[str, ...] = ()  # () means the issuers
+    service_account_verification_keys: tuple[Path, ...] = ()  # PEM files, besides the signing key
+    service_account_jwks_uri: str = ""  # "" means this server's /openid/v1/jwks
+    service_account_max_token_seconds: int = 0  # 0 means no limit of its own
+    service_account_extend_token_expiration: bool = True
     service_node_port_range: tuple[int, int] = (30000, 32767)  # both ends included
     token_auth_file: Path | None = None
     anonymous_auth: bool = True
-    authorization_modes: tuple[str, ...] = ("RBAC",)  # RBAC, AlwaysAllow, Node
+    authorization_modes: tuple[str, ...] = (
+        "RBAC",
+    )  # Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny, in their order
+    authentication: AuthenticationConfig = field(default_factory=AuthenticationConfig)
+    authorization: AuthorizationConfig = field(default_factory=AuthorizationConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    encryption_provider_config: Path | None = None
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
     admission_control_config_file: Path | None = None
@@ -31,6 +46,15 @@ class ApiServerConfig:
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None
     enable_priority_and_fairness: bool = True
+    # The front proxy that may say in headers who a user is; without a CA there is none.
+    requestheader_client_ca_file: Path | None = None
+    requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)  # () allows every name
+    requestheader_username_headers: tuple[str, ...] = ("X-Remote-User",)
+    requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
+    requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: Path | None = None  # what this server shows to extension API servers
+    proxy_client_key_file: Path | None = None
     max_requests_inflight: int = 400  # with priority and fairness, the sum of both is what the levels share
     max_mutating_requests_inflight: int = 200
     event_ttl_seconds: int = 3600
@@ -44,4 +68,9 @@ class ApiServerConfig:
 
     @property
     def audiences(self) -> tuple[str, ...]:
-        return self.api_audiences or (self.service_account_issuer,)
+        return self.api_audiences or self.issuers
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """The first one issues, all are accepted."""
+        return tuple(dict.fromkeys((self.service_account_issuer, *self.accepted_issuers)))

@@ -26,6 +26,7 @@ from pinnace.apiserver.registry.base import private_copy
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.request import Request, Response
+from pinnace.apiserver.request_info import name_in_selector
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
@@ -41,15 +42,24 @@ class LocalClient:
         self._raw = compose(Dispatcher(), _RAW_FILTERS)
 
     async def _registry(
-        self, verb: str, gvr: GVR, namespace: str | None, name: str = "", subresource: str = ""
+        self,
+        verb: str,
+        gvr: GVR,
+        namespace: str | None,
+        name: str = "",
+        subresource: str = "",
+        fields: str = "",
     ) -> Registry:
         """The registry, once this user has been found to be allowed."""
         row = self._services.registries.row(gvr)
         if row is None:
             raise no_such_resource()
+        if "metadata.name" in fields:
+            name = name_in_selector(fields)
         attributes = Attributes(
-            self._user, verb, True, gvr.group, gvr.version, gvr.resource, namespace or "", name, subresource
-        )
+            self._user, verb, True, gvr.group, gvr.version, gvr.resource, namespace or "", name, subresource,
+            field_selector=fields,
+        )  # fmt: skip
         decision = await self._services.authorizer.authorize(attributes)
         if not decision.allowed:
             raise refusal(attributes, decision.reason)
@@ -81,7 +91,7 @@ class LocalClient:
             query = _query(labelSelector=label_selector, fieldSelector=field_selector, resourceVersion=resource_version,
                            limit=str(limit or ""), **{"continue": continue_token})  # fmt: skip
             return await self._send("GET", gvr.path(namespace), query)
-        registry = await self._registry("list", gvr, namespace)
+        registry = await self._registry("list", gvr, namespace, fields=field_selector)
         scope = parse_scope(namespace or "", label_selector, field_selector, registry.strategy)
         result = await registry.storage.list(
             ListOptions(scope, limit, continue_token, resource_version, decoded=True)
@@ -102,7 +112,7 @@ class LocalClient:
         self, gvr: GVR, namespace: str | None = None, *, resource_version: str, label_selector: str = "",
         field_selector: str = "", bookmarks: bool = True,
     ) -> AsyncGenerator[WatchEvent, None]:  # fmt: skip
-        registry = await self._registry("watch", gvr, namespace)
+        registry = await self._registry("watch", gvr, namespace, fields=field_selector)
         scope = parse_scope(namespace or "", label_selector, field_selector, registry.strategy)
         watch = await registry.storage.watch(WatchOptions(scope, resource_version, bookmarks, decoded=True))
         try:
@@ -158,6 +168,11 @@ class LocalClient:
         self, gvr: GVR, name: str, namespace: str | None = None, *, grace_period_seconds: int | None = None,
         propagation_policy: str = "", uid: str = "", resource_version: str = "",
     ) -> Object:  # fmt: skip
+        if self._services.registries.row(gvr) is None:  # another server's
+            query = _query(
+                propagationPolicy=propagation_policy, gracePeriodSeconds=_text(grace_period_seconds)
+            )
+            return await self._send("DELETE", gvr.path(namespace, name), query)
         registry = await self._registry("delete", gvr, namespace, name)
         options = DeleteOptions(grace_period_seconds, propagation_policy, None, uid, resource_version)
         item, _ = await registry.delete(name, namespace or "", options, self._context(""))
@@ -192,7 +207,7 @@ class LocalClient:
         target = f"{path}?{urlencode(query)}" if query else path
         request = Request(
             method, path, {key: [value] for key, value in (query or {}).items()}, headers, self._services, read_body,
-            raw_target=target, user=self._user,
+            raw_target=target, user=self._user, in_process=True,
         )  # fmt: skip
         answer = await self._raw(request)
         if not isinstance(answer, Response):
@@ -213,6 +228,10 @@ def is_plain(row: Resource, subresource: str) -> bool:
 
 def _query(**fields: str) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _decoded(answer: Response) -> Any:

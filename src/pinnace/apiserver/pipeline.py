@@ -35,6 +35,16 @@ FILTERS: tuple[Filter, ...] = (
 )
 
 
+def filters_for(*, audited: bool) -> tuple[Filter, ...]:
+    """The stations of auditing are there only where it is on."""
+    if not audited:
+        return FILTERS
+    from pinnace.apiserver.filters.audit import audit, audit_unauthenticated
+
+    before = FILTERS.index(authenticate)
+    return (*FILTERS[:before], audit_unauthenticated, authenticate, audit, *FILTERS[before + 1 :])
+
+
 def compose(handler: Handler, filters: tuple[Filter, ...] = FILTERS) -> Handler:
     for outer in reversed(filters):
         handler = partial(outer, handler)

@@ -16,6 +16,7 @@ from pinnace.apiserver.request_info import RequestInfo
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from pinnace.apiserver.audit.record import Record
     from pinnace.apiserver.services import Services
 
 JSON = "application/json"
@@ -24,10 +25,11 @@ Query = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """What the TLS layer verified about the client: the subject's common name and organizations."""
+    """What the TLS layer verified about the client: the subject's common name and organizations, and its issuer's name."""
 
     common_name: str
     organizations: tuple[str, ...] = ()
+    issuer: tuple[Any, ...] = ()  # as `ssl` gives it
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Request:
     headers: MultiMapping[str]  # case-insensitive
     services: "Services"
     read_body: Callable[[], Awaitable[bytes]]
+    in_process: bool = False  # there is no connection: the answer must come whole
     raw_target: str = ""  # path and query as they came off the wire, for proxying
     remote: str = ""
     certificate: PeerCertificate | None = None
@@ -45,6 +48,7 @@ class Request:
     user: User = ANONYMOUS
     deadline: float | None = None  # of the clock's monotonic time
     warnings: list[str] = field(default_factory=list)
+    audit: "Record | None" = None  # None: the request is not audited
     audit_annotations: dict[str, str] = field(default_factory=dict)
 
     def param(self, name: str, default: str = "") -> str:

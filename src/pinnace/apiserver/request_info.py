@@ -18,6 +18,7 @@ _VERBS = {
     "DELETE": "delete",
 }
 _NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
+_SELECTING = frozenset(("list", "watch", "deletecollection"))
 _TRUE = frozenset(("", "1", "t", "T", "true", "True", "TRUE"))
 
 
@@ -34,6 +35,8 @@ class RequestInfo:
     subresource: str = ""
     rest: tuple[str, ...] = ()  # path segments behind the subresource: what `proxy` forwards
     name_in_path: bool = False
+    field_selector: str = ""  # of list, watch and deletecollection: authorizers may look at them
+    label_selector: str = ""
 
     @property
     def gvr(self) -> GVR:
@@ -60,10 +63,25 @@ def resolve(method: str, path: str, query: Mapping[str, list[str]]) -> RequestIn
         verb = "watch" if _is_true(query, "watch") else "list"
     if not name and verb == "delete":
         verb = "deletecollection"
-    if not name and verb in ("list", "watch", "deletecollection"):
-        name = _name_in_selector(query)
+    fields = labels = ""
+    if query and verb in _SELECTING:
+        fields, labels = (query.get("fieldSelector") or ("",))[0], (query.get("labelSelector") or ("",))[0]
+        if not name and "metadata.name" in fields:
+            name = name_in_selector(fields)
     return RequestInfo(
-        path, verb, True, group, version, parts[0], namespace, name, subresource, tuple(parts[3:]), named
+        path,
+        verb,
+        True,
+        group,
+        version,
+        parts[0],
+        namespace,
+        name,
+        subresource,
+        tuple(parts[3:]),
+        named,
+        fields,
+        labels,
     )
 
 
@@ -85,11 +103,8 @@ def _is_true(query: Mapping[str, list[str]], name: str) -> bool:
     return bool(values) and values is not None and values[0] in _TRUE
 
 
-def _name_in_selector(query: Mapping[str, list[str]]) -> str:
+def name_in_selector(text: str) -> str:
     """`metadata.name=x` in a field selector counts as naming one object, for authorization."""
-    text = (query.get("fieldSelector") or [""])[0]
-    if "metadata.name" not in text:
-        return ""
     try:
         terms = selectors.parse_fields(text)
     except selectors.SelectorError:

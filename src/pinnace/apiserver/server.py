@@ -13,7 +13,7 @@ from pinnace.apiserver.bootstrap import Bootstrap
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.edge import MAX_BODY, Edge
 from pinnace.apiserver.handlers.dispatch import Dispatcher
-from pinnace.apiserver.pipeline import compose
+from pinnace.apiserver.pipeline import compose, filters_for
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
 
@@ -31,7 +31,8 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, backend: Backend, clock: Clock) -> None:
         self._config, self._backend, self._clock = config, backend, clock
         self.services = build_services(config, backend, clock)
-        self._edge = Edge(compose(Dispatcher()), self.services)
+        filters = filters_for(audited=self.services.audit is not None)
+        self._edge = Edge(compose(Dispatcher(), filters), self.services)
         self._runner: web.ServerRunner | None = None
         self._background: asyncio.Task[None] | None = None
         self.port = config.port
@@ -44,6 +45,7 @@ class ApiServer:
             await bootstrap.run()
             await self._listen()
             await bootstrap.publish(self.port)
+            await self.services.aggregator.start()
         except BaseException:
             await self.stop()
             raise
@@ -94,7 +96,11 @@ class ApiServer:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)
             self._background = None
+        await self.services.aggregator.stop()
         await self.services.kubelets.close()
+        await self.services.authenticator.close()
+        if self.services.audit is not None:
+            await self.services.audit.close()
         await self.services.registries.close()
         self.services.registries.storages.close()
         await self._backend.close()
@@ -113,8 +119,10 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
 
 
 def tls_context(config: ApiServerConfig) -> ssl.SSLContext:
-    """A client certificate is optional, but one that is sent must come from our CA."""
+    """A client certificate is optional, but one that is sent must come from our CA, or from that of the front proxy."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(config.client_ca_file))
+    if config.requestheader_client_ca_file is not None:
+        context.load_verify_locations(config.requestheader_client_ca_file)
     context.load_cert_chain(config.tls_cert_file, config.tls_private_key_file)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pinnace.apiserver.aggregation.aggregator import Aggregator
 from pinnace.apiserver.authn.authenticator import Authenticator
 from pinnace.apiserver.authn.service_accounts import ServiceAccountTokens
 from pinnace.apiserver.authz.rbac import Authorizer
@@ -17,6 +18,7 @@ from pinnace.apiserver.subresources.kubelets import Kubelets
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
+    from pinnace.apiserver.audit.auditor import Auditor
     from pinnace.apiserver.openapi import OpenApi
     from pinnace.apiserver.registry.catalog import Registries
 
@@ -35,6 +37,8 @@ class Services:
     discovery: Discovery
     kubelets: Kubelets
     custom_resources: CustomResources
+    aggregator: Aggregator
+    audit: "Auditor | None" = None  # None: auditing is off
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
     port: int = 0  # known once the server listens

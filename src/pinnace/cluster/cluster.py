@@ -105,6 +105,10 @@ class Cluster:
         }  # fmt: skip
         self._write_record()
 
+    def _issue_account_token(self, account: Any, secret: Any) -> str:
+        assert self._server is not None
+        return self._server.services.tokens.issue_legacy(account, secret)
+
     def _write_record(self) -> None:
         node = self._node
         self._record["notes"] = self._notes
@@ -126,6 +130,7 @@ class Cluster:
                 root_ca=self._pki.ca.read_text(),
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
+                issue_account_token=self._issue_account_token,
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
             )
             await Controllers(

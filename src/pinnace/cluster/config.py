@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import remembered
+from pinnace.cluster import remembered, security
 from pinnace.cluster.errors import UsageError
+from pinnace.cluster.security import SecurityFlags
 
 __all__ = [
     "ClusterConfig",
@@ -63,7 +64,7 @@ def cluster_directory(name: str, data_dir: str) -> Path:
 
 
 @dataclass
-class ClusterConfig:
+class ClusterConfig(SecurityFlags):
     """0 or "" stands for "choose at the first start"; `decide` fills those in."""
 
     name: str = DEFAULT_NAME
@@ -97,7 +98,7 @@ class ClusterConfig:
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
     admission_control_config_file: str = ""
-    authorization_mode: str = "RBAC"
+    authorization_mode: str = "Node,RBAC"
     token_auth_file: str = ""
     registry_config: str = ""
     container_runtime_endpoint: str = ""
@@ -125,9 +126,7 @@ class ClusterConfig:
         if not re.fullmatch(r"real|none|sim:[1-9]\d{0,4}", self.nodes):
             raise UsageError(f"--nodes {self.nodes!r}: must be real, none or sim:N")
         self._check_store()
-        for mode in self.authorization_mode.split(","):
-            if mode not in ("RBAC", "AlwaysAllow"):
-                raise UsageError(f"--authorization-mode {mode!r}: RBAC and AlwaysAllow are there")
+        security.check(self, self.authorization_mode)
         for option in (
             "admission_control_config_file", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
@@ -179,7 +178,7 @@ ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
     "node_monitor_grace_period": float, "wait": bool, "disable_scheduler": bool, "disable_dns": bool,
-    "disable_ingress": bool,
+    "disable_ingress": bool, **security.types(),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.pki import Pki
+from pinnace.cluster.security import api_server_settings
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
 
@@ -66,20 +67,26 @@ def token_file(config: ClusterConfig) -> Path:
     return path
 
 
+def _enabled_plugins(config: ClusterConfig) -> tuple[str, ...]:
+    """NodeRestriction belongs to the Node authorizer, as kubeadm has it."""
+    wanted = tuple(filter(None, config.enable_admission_plugins.split(",")))
+    off = config.disable_admission_plugins.split(",")
+    own = ("NodeRestriction",) if "NodeRestriction" not in off and "NodeRestriction" not in wanted else ()
+    return (*wanted, *own)
+
+
 def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiServerConfig:
     return ApiServerConfig(
         tls_cert_file=pki.cert("apiserver"),
         tls_private_key_file=pki.key("apiserver"),
         client_ca_file=pki.ca,
-        service_account_key_file=pki.service_account_key,
         bind_address=config.bind_address,
         port=config.port or 0,
         advertise_address=advertise,
-        service_account_issuer=f"https://kubernetes.default.svc.{config.cluster_domain}",
         service_cidr=config.service_cidr,
         token_auth_file=token_file(config),
         authorization_modes=tuple(config.authorization_mode.split(",")),
-        enable_admission_plugins=tuple(filter(None, config.enable_admission_plugins.split(","))),
+        enable_admission_plugins=_enabled_plugins(config),
         disable_admission_plugins=tuple(filter(None, config.disable_admission_plugins.split(","))),
         admission_control_config_file=Path(config.admission_control_config_file)
         if config.admission_control_config_file
@@ -87,4 +94,10 @@ def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiSer
         kubelet_client_certificate=pki.cert("apiserver-kubelet-client"),
         kubelet_client_key=pki.key("apiserver-kubelet-client"),
         kubelet_certificate_authority=pki.ca,
+        requestheader_client_ca_file=pki.front_proxy_ca,
+        proxy_client_cert_file=pki.cert("front-proxy-client"),
+        proxy_client_key_file=pki.key("front-proxy-client"),
+        **api_server_settings(
+            config, f"https://kubernetes.default.svc.{config.cluster_domain}", pki.service_account_key
+        ),
     )

@@ -3,6 +3,7 @@
 import argparse
 
 from pinnace.cluster.config import DEFAULT_NAME
+from pinnace.cluster.security import add_security_flags
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +61,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")
     add("--admission-control-config-file", help="what admission plugins are told, as kube-apiserver's flag")
-    add("--authorization-mode")
+    add(
+        "--authorization-mode",
+        help="Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny, in their order (default Node,RBAC)",
+    )
     add("--token-auth-file")
+    add_security_flags(parser)
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pinnace.cluster import progress
 from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -101,6 +102,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         for flag, value in values.items()
         if value is not None and value != ""
     ]
+    flags += command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

@@ -92,7 +92,7 @@ class Node:
         from pinnace.proxy.loop import ProxyConfig, ServiceProxy
 
         config = ProxyConfig(self.config.node_name, self.config.pod_cidr, self.names.nft_table)
-        await ServiceProxy(self.clients("system:kube-proxy", ("system:nodes",)), self.clock, config).run()
+        await ServiceProxy(self.clients("system:kube-proxy", ()), self.clock, config).run()
 
     async def _dns(self) -> None:
         from pinnace.dns.server import DnsConfig, DnsServer

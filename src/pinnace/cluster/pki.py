@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+CA, FRONT_PROXY_CA = "ca", "front-proxy-ca"
 YEARS_CA, DAYS_LEAF, RENEW_BEFORE = 10, 365, timedelta(days=60)
 
 
@@ -30,9 +31,11 @@ class Leaf:
     names: tuple[str, ...] = ()  # DNS names and IP addresses
     server: bool = False
     client: bool = False
+    authority: str = CA  # who signs it
 
     def fingerprint(self) -> list[Any]:
-        return [self.common_name, list(self.organizations), sorted(self.names), self.server, self.client]
+        own = [self.common_name, list(self.organizations), sorted(self.names), self.server, self.client]
+        return own if self.authority == CA else [*own, self.authority]
 
 
 class Pki:
@@ -50,7 +53,11 @@ class Pki:
 
     @property
     def ca(self) -> Path:
-        return self.cert("ca")
+        return self.cert(CA)
+
+    @property
+    def front_proxy_ca(self) -> Path:
+        return self.cert(FRONT_PROXY_CA)
 
     @property
     def service_account_key(self) -> Path:
@@ -65,9 +72,11 @@ class Pki:
             self._index = {}
         stale = [leaf for leaf in leaves if self._is_stale(leaf)]
         made = bool(stale)
-        if not self.ca.exists() or not self.key("ca").exists():
-            self._make_ca()
-            stale, made = leaves, True
+        for authority in dict.fromkeys(leaf.authority for leaf in leaves):
+            if not self.cert(authority).exists() or not self.key(authority).exists():
+                self._make_ca(authority)
+                signed = [leaf for leaf in leaves if leaf.authority == authority and leaf not in stale]
+                stale, made = [*stale, *signed], True
         if not self.service_account_key.exists():
             self._write_key("service-account", _new_key())
             made = True
@@ -86,12 +95,12 @@ class Pki:
             or datetime.fromisoformat(entry["until"]) - self._now < RENEW_BEFORE
         )
 
-    def _make_ca(self) -> None:
+    def _make_ca(self, authority: str) -> None:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
         key = _new_key()
-        name = _name("pinnace-ca", ())
+        name = _name(f"pinnace-{authority}", ())
         usage = x509.KeyUsage(True, False, True, False, False, True, True, False, False)
         certificate = (
             x509.CertificateBuilder()
@@ -101,21 +110,23 @@ class Pki:
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._now - timedelta(hours=1))
             .not_valid_after(self._now + timedelta(days=365 * YEARS_CA))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(
+                x509.BasicConstraints(ca=True, path_length=None if authority == CA else 0), critical=True
+            )
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        self._write_key("ca", key)
-        _write(self.ca, _pem(certificate), 0o644)
+        self._write_key(authority, key)
+        _write(self.cert(authority), _pem(certificate), 0o644)
 
     def _make_leaves(self, leaves: list[Leaf]) -> None:
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
 
-        issuer = x509.load_pem_x509_certificate(self.ca.read_bytes())
-        issuer_key: Any = serialization.load_pem_private_key(self.key("ca").read_bytes(), None)
         for leaf in leaves:
+            issuer = x509.load_pem_x509_certificate(self.cert(leaf.authority).read_bytes())
+            issuer_key: Any = serialization.load_pem_private_key(self.key(leaf.authority).read_bytes(), None)
             key = _new_key()
             until = self._now + timedelta(days=DAYS_LEAF)
             certificate = _signed_leaf(leaf, key, issuer, issuer_key, self._now, until)
@@ -237,5 +248,6 @@ def cluster_leaves(
             server=True,
         ),
         Leaf("ingress-default", "pinnace-ingress", names=("localhost",), server=True),
+        Leaf("front-proxy-client", "front-proxy-client", client=True, authority=FRONT_PROXY_CA),
         Leaf("kubelet-client", f"system:node:{node_name}", ("system:nodes",), client=True),
     ]

@@ -9,6 +9,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers import (
+    clusterrole_aggregation,
     daemonset,
     deployment,
     disruption,
@@ -46,6 +47,7 @@ class ControllersConfig:
         None  # with its key: what requests for certificates are signed with
     )
     cluster_signing_key_file: Path | None = None
+    issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
 
@@ -92,7 +94,10 @@ CATALOG: dict[str, Build] = {
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "disruption": _pure(disruption.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
-    "serviceaccount-token": _pure(serviceaccount_token.CONTROLLER),
+    "serviceaccount-token": _from_config(
+        lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
+    ),
+    "clusterrole-aggregation": _pure(clusterrole_aggregation.CONTROLLER),
     "root-ca-certificate-publisher": _from_config(lambda config: root_ca.controller(config.root_ca)),
     "certificatesigningrequest-approving": lambda parts: ApprovingController(
         parts.client, parts.clock, parts.informers

@@ -26,6 +26,8 @@ class ApiServerInProcess:
         self, directory: Path, *, backend: Backend | None = None, clock: Clock | None = None, **changes: Any
     ) -> None:
         self.authority = TestAuthority(directory)
+        self.proxy_authority = TestAuthority(directory / "proxy", "pinnace-test-front-proxy-ca")
+        proxy = self.proxy_authority.client("front-proxy-client")
         serving, kubelet = (
             self.authority.server(),
             self.authority.client("kube-apiserver-kubelet-client", MASTERS),
@@ -39,6 +41,9 @@ class ApiServerInProcess:
             port=0,
             kubelet_client_certificate=kubelet.certificate,
             kubelet_client_key=kubelet.key,
+            requestheader_client_ca_file=self.proxy_authority.ca,
+            proxy_client_cert_file=proxy.certificate,
+            proxy_client_key_file=proxy.key,
             shutdown_grace_seconds=0.5,
         )
         self.config = replace(config, **changes)

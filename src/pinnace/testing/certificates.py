@@ -35,11 +35,11 @@ class TestAuthority:
 
     __test__ = False  # not a test class for pytest
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "pinnace-test-ca") -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _subject("pinnace-test-ca")
+        self._name = _subject(name)
         own = self._builder(self._name, self._key.public_key())
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         own = own.add_extension(_usage(signs=True), critical=True)

@@ -76,6 +76,12 @@ WORKLOAD = {
     "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
     "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
 }
+WEBHOOK = {
+    "name": "a.example.com", "clientConfig": {"service": {"namespace": "n", "name": "s", "path": "/p"}, "caBundle": "aGk="},
+    "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/*"], "scope": "*"}],
+    "namespaceSelector": {"matchLabels": {"a": "b"}}, "objectSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]},
+    "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 3, "matchConditions": [{"name": "c", "expression": "true"}],
+}  # fmt: skip
 FINISHING = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}  # fmt: skip
 JOB = {
     "completions": 3,
@@ -139,6 +145,9 @@ BODIES = {
         kind: {**body, **({"status": kind_examples.STATUSES[kind]} if kind in kind_examples.STATUSES else {})}
         for kind, body in kind_examples.BODIES.items()
     },
+    "APIService": {"spec": {"group": "a.b", "version": "v1", "service": {"namespace": "n", "name": "s"}, "caBundle": "aGk=", "groupPriorityMinimum": 1, "versionPriority": 1}, "status": {"conditions": [{"type": "Available", "status": "True"}]}},
+    "MutatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
     "Pod": {"spec": POD_SPEC, "status": POD_STATUS},
     "Deployment": {"spec": WORKLOAD},
     "ReplicaSet": {"spec": WORKLOAD},

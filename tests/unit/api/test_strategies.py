@@ -20,6 +20,10 @@ DEFINITION = {
 BODIES = {
     "CustomResourceDefinition": {"metadata": {"name": "foos.example.com"}, "spec": DEFINITION},
     **kind_examples.BODIES,
+    "APIService": {
+        "metadata": {"name": "v1.x.example"},
+        "spec": {"group": "x.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1},
+    },
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},

@@ -70,7 +70,7 @@ def test_a_missing_file_is_named() -> None:
         ("--store=redis", "must be sqlite, memory or etcd"),
         ("--store=etcd", "say where it is with --etcd-servers"),
         ("--etcd-servers=http://x:2379", "--etcd-servers is for --store etcd"),
-        ("--authorization-mode=ABAC", "RBAC and AlwaysAllow are there"),
+        ("--authorization-mode=ABAC", "ABAC is not supported"),
         ("--token-auth-file=/nowhere", "--token-auth-file /nowhere: no such file"),
         ("--port=65536", "--port 65536: must be 0 to 65535"),
         ("--feature-gates=Nope=true", "unrecognized feature gate: Nope"),

@@ -2,6 +2,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,20 @@ from pinnace.cluster import launch as launching
 from pinnace.cluster.config import ClusterConfig, from_args
 from pinnace.cluster.flags import add_flags
 from pinnace.cluster.launch import launch, server_flags
+from pinnace.cluster.security import ROWS, SecurityFlags
 from pinnace.cluster.state import RunState
+
+
+def security_flags(file: str) -> dict[str, Any]:
+    """A value other than the default for each; the two ways to say what an issuer is exclude each other."""
+    values: dict[str, Any] = {"text": "v1", "path": file, "paths": f"{file},{file}", "list": "a=b,c=d", "duration": "7s",
+                              "number": 7}  # fmt: skip
+    defaults = SecurityFlags()
+    made = {
+        row.field: not getattr(defaults, row.field) if row.kind == "switch" else values[row.kind]
+        for row in ROWS
+    }
+    return {**made, "audit_log_path": "-", "authentication_config": ""}
 
 
 def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
@@ -26,13 +40,13 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         eviction_hard="memory.available<1Mi", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2,
         etcd_servers="http://a:2379", etcd_prefix="/x", etcd_cafile=str(tmp_path / "file"),
         etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"), etcd_user="u",
-        etcd_password_file=str(tmp_path / "file"),
+        etcd_password_file=str(tmp_path / "file"), **security_flags(str(tmp_path / "file")),
     )  # fmt: skip
     parser = argparse.ArgumentParser()
     add_flags(parser)
     assert from_args(parser.parse_args(server_flags(told))) == told
     defaults = ClusterConfig()
-    of_the_launcher = {"wait", "timeout", "remembered_port"}
+    of_the_launcher = {"wait", "timeout", "remembered_port", "authentication_config"}
     same = {f.name for f in dataclasses.fields(told) if getattr(told, f.name) == getattr(defaults, f.name)}
     assert same == of_the_launcher  # a new flag must be added above
 

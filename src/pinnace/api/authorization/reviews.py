@@ -55,3 +55,32 @@ def _validate_attributes(spec: Mapping[str, Any]) -> Iterator[Cause]:
     elif resource is None and path is None:
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         yield fields.invalid("spec.resourceAttributes", None, why)
+    for name in ("fieldSelector", "labelSelector"):
+        selector = (resource or {}).get(name)
+        if isinstance(selector, Mapping):
+            yield from _validate_selector(f"spec.resourceAttributes.{name}", name, selector)
+
+
+def _validate_selector(path: str, name: str, selector: Mapping[str, Any]) -> Iterator[Cause]:
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements")
+    if raw and requirements:
+        yield fields.invalid(f"{path}.rawSelector", raw, "may not specified at the same time as requirements")
+    if not raw and not requirements:
+        yield fields.required(
+            f"{path}.requirements", f"when {path} is specified, requirements or rawSelector is required"
+        )
+    for number, requirement in enumerate(requirements or ()):
+        if isinstance(requirement, Mapping):
+            yield from _validate_requirement(f"{path}.requirements[{number}]", requirement)
+
+
+def _validate_requirement(path: str, requirement: Mapping[str, Any]) -> Iterator[Cause]:
+    operator, values = requirement.get("operator"), requirement.get("values")
+    if not requirement.get("key"):
+        yield fields.required(f"{path}.key", "must be specified")
+    if operator in ("In", "NotIn") and not values:
+        yield fields.required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    if operator in ("Exists", "DoesNotExist") and values:
+        yield fields.forbidden(
+            f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        )

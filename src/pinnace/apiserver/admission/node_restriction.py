@@ -41,6 +41,8 @@ class NodeRestriction(BasePlugin):
                 _check_node(admission, node)
             case r.LEASES:
                 _check_lease(admission, node)
+            case r.SERVICE_ACCOUNTS:
+                await self._check_token(admission, node)
 
     async def _check_pod(self, admission: Admission, node: str) -> None:
         if admission.operation == "CREATE" and not admission.subresource:
@@ -59,6 +61,25 @@ class NodeRestriction(BasePlugin):
         if pod is not None and (pod.get("spec") or {}).get("nodeName") != node:
             verb = "delete" if admission.operation == "DELETE" else "update"
             raise _refused(admission, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
+
+    async def _check_token(self, admission: Admission, node: str) -> None:
+        if admission.operation != "CREATE" or admission.subresource != "token":
+            return
+        reference = ((admission.object or {}).get("spec") or {}).get("boundObjectRef") or {}
+        if reference.get("kind") != "Pod" or reference.get("apiVersion") != "v1" or not reference.get("name"):
+            raise _refused(admission, "node requested token not bound to a pod")
+        if not reference.get("uid"):
+            raise _refused(admission, "node requested token with a pod binding without a uid")
+        storage = self._registries.of(r.PODS).storage
+        try:
+            pod = (await storage.get(reference["name"], admission.namespace)).obj
+        except errors.NotFound as error:
+            raise _refused(admission, error.message) from error
+        if pod["metadata"].get("uid") != reference["uid"]:
+            uids = f'"{reference["uid"]}" (in request) instead of "{pod["metadata"].get("uid")}"'
+            raise _refused(admission, f"the UID in the bound object reference ({uids}) does not match")
+        if (pod.get("spec") or {}).get("nodeName") != node:
+            raise _refused(admission, "node requested token bound to a pod scheduled on a different node")
 
 
 def _check_node(admission: Admission, node: str) -> None:

@@ -1,7 +1,9 @@
 """All ways of proving who one is, asked in turn: client certificate, static token, service-account token."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from pinnace.apiserver.authn.request_header import RequestHeaderAuthenticator
 from pinnace.apiserver.authn.static_tokens import StaticTokens
 from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.authn.x509 import authenticate_certificate
@@ -16,13 +18,36 @@ class TokenReviewer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Whether requests without credentials go on as system:anonymous; `paths` limits them to some paths."""
+
+    enabled: bool = True
+    paths: frozenset[str] | None = None
+
+    def allows(self, path: str) -> bool:
+        return self.enabled and (self.paths is None or path in self.paths)
+
+
 class Authenticator:
-    def __init__(self, static: StaticTokens | None, reviewers: tuple[TokenReviewer, ...]) -> None:
+    def __init__(
+        self,
+        static: StaticTokens | None,
+        reviewers: tuple[TokenReviewer, ...],
+        anonymous: Anonymous | None = None,
+    ) -> None:
         self._static, self._reviewers = static, reviewers
+        self.anonymous = anonymous or Anonymous()
+        self.front_proxy: RequestHeaderAuthenticator | None = None
+
+    async def close(self) -> None:
+        for reviewer in self._reviewers:
+            if hasattr(reviewer, "close"):
+                await reviewer.close()
 
     async def authenticate(self, request: Request) -> User | None:
         """None when the request proves nothing."""
-        user = await authenticate_certificate(request)
+        user = self._vouched_for(request) or await self._certified(request)
         if user is not None:
             return user
         token = bearer_token(request)
@@ -30,6 +55,15 @@ class Authenticator:
             return None
         found = await self.review(token)
         return found[0] if found else None
+
+    def _vouched_for(self, request: Request) -> User | None:
+        return self.front_proxy.user_of(request) if self.front_proxy is not None else None
+
+    async def _certified(self, request: Request) -> User | None:
+        proxy, certificate = self.front_proxy, request.certificate
+        if proxy is not None and certificate is not None and proxy.is_only_proxy(certificate):
+            return None
+        return await authenticate_certificate(request)
 
     async def review(
         self, token: str, audiences: tuple[str, ...] = ()

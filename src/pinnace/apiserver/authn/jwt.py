@@ -1,10 +1,11 @@
-"""JSON Web Tokens in compact form, signed with ES256 or RS256: encode, verify, and the key's public JWK (RFC 7515, 7517, 7518).
+"""JSON Web Tokens in compact form, signed with ES256, ES384, ES512 or RS256: encode, verify, and the key's public JWK (RFC 7515, 7517, 7518).
 
-Leaves out every other algorithm; `alg` is bound to the key's type, so a token cannot choose a weaker one.
+Leaves out every other algorithm (`jwk` has those of other issuers); `alg` is bound to the key's type, so a token cannot choose a weaker one.
 """
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ class InvalidToken(Exception):
 def load_private_key(pem: bytes) -> PrivateKey:
     key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise ValueError("a service-account key must be an EC P-256 or an RSA key")  # noqa: TRY004 - the file's content is wrong
+        raise ValueError("a service-account key must be an EC or an RSA key")  # noqa: TRY004 - the file's content is wrong
     return key
 
 
@@ -50,8 +51,37 @@ def key_id(key: PublicKey) -> str:
     return encode_segment(hashlib.sha256(der).digest())
 
 
+_EC_ALGORITHMS = {256: "ES256", 384: "ES384", 521: "ES512"}  # by the size of the key
+_EC_HASHES: dict[str, Any] = {"ES256": hashes.SHA256, "ES384": hashes.SHA384, "ES512": hashes.SHA512}
+
+
 def algorithm(key: PublicKey) -> str:
-    return "ES256" if isinstance(key, ec.EllipticCurvePublicKey) else "RS256"
+    return _EC_ALGORITHMS[key.key_size] if isinstance(key, ec.EllipticCurvePublicKey) else "RS256"
+
+
+def _part_size(key: PublicKey) -> int:
+    """Bytes of one coordinate, and of each half of a signature."""
+    return (key.key_size + 7) // 8
+
+
+def load_public_keys(pem: bytes) -> list[PublicKey]:
+    """Of every PUBLIC KEY, PRIVATE KEY and CERTIFICATE block; raises ValueError when there is none."""
+    found: list[PublicKey] = []
+    for match in re.finditer(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\s*", pem, re.DOTALL):
+        block, kind = match.group(0), match.group(1)
+        if kind == b"CERTIFICATE":
+            from cryptography import x509
+
+            key: Any = x509.load_pem_x509_certificate(block).public_key()
+        elif kind.endswith(b"PRIVATE KEY"):
+            key = load_private_key(block).public_key()
+        else:
+            key = serialization.load_pem_public_key(block)
+        if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+            found.append(key)
+    if not found:
+        raise ValueError("data does not contain any valid RSA or ECDSA public keys")
+    return found
 
 
 def public_jwk(key: PublicKey) -> dict[str, str]:
@@ -59,10 +89,10 @@ def public_jwk(key: PublicKey) -> dict[str, str]:
     if isinstance(key, ec.EllipticCurvePublicKey):
         numbers = key.public_numbers()
         point = {
-            "x": encode_segment(_int_bytes(numbers.x, 32)),
-            "y": encode_segment(_int_bytes(numbers.y, 32)),
+            "x": encode_segment(_int_bytes(numbers.x, _part_size(key))),
+            "y": encode_segment(_int_bytes(numbers.y, _part_size(key))),
         }
-        return {**common, "kty": "EC", "crv": "P-256", **point}
+        return {**common, "kty": "EC", "crv": f"P-{key.key_size}", **point}
     public = key.public_numbers()
     return {
         **common, "kty": "RSA", "n": encode_segment(_int_bytes(public.n)), "e": encode_segment(_int_bytes(public.e)),
@@ -74,8 +104,9 @@ def sign(claims: Claims, key: PrivateKey) -> str:
     header = {"alg": algorithm(public), "kid": key_id(public)}
     payload = f"{encode_segment(orjson.dumps(header))}.{encode_segment(orjson.dumps(claims))}"
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        r, s = decode_dss_signature(key.sign(payload.encode(), ec.ECDSA(hashes.SHA256())))
-        signature = _int_bytes(r, 32) + _int_bytes(s, 32)
+        digest, size = _EC_HASHES[algorithm(public)](), _part_size(public)
+        r, s = decode_dss_signature(key.sign(payload.encode(), ec.ECDSA(digest)))
+        signature = _int_bytes(r, size) + _int_bytes(s, size)
     else:
         signature = key.sign(payload.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{payload}.{encode_segment(signature)}"
@@ -83,16 +114,21 @@ def sign(claims: Claims, key: PrivateKey) -> str:
 
 def verify(token: str, keys: dict[str, PublicKey]) -> Claims:
     """The claims, if one of `keys` (by key id) signed them; says nothing about expiry, issuer or audience."""
+    header, claims, payload, signature = split(token)
+    key = keys.get(str(header.get("kid")))
+    if key is None or header.get("alg") != algorithm(key):
+        raise InvalidToken("unknown key")
+    _check_signature(key, payload, signature)
+    return claims
+
+
+def split(token: str) -> tuple[Claims, Claims, bytes, bytes]:
+    """(header, claims, what is signed, signature), nothing of it verified; raises InvalidToken."""
     head, _, rest = token.partition(".")
     body, _, signature_text = rest.partition(".")
     if not (head and body and signature_text) or "." in signature_text:
         raise InvalidToken("not three segments")
-    header, claims = _json_object(head), _json_object(body)
-    key = keys.get(str(header.get("kid")))
-    if key is None or header.get("alg") != algorithm(key):
-        raise InvalidToken("unknown key")
-    _check_signature(key, f"{head}.{body}".encode(), decode_segment(signature_text))
-    return claims
+    return _json_object(head), _json_object(body), f"{head}.{body}".encode(), decode_segment(signature_text)
 
 
 def _json_object(segment: str) -> Claims:
@@ -108,10 +144,11 @@ def _json_object(segment: str) -> Claims:
 def _check_signature(key: PublicKey, payload: bytes, signature: bytes) -> None:
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
-            if len(signature) != 64:
+            size = _part_size(key)
+            if len(signature) != 2 * size:
                 raise InvalidToken("wrong signature length")
-            numbers = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-            key.verify(encode_dss_signature(*numbers), payload, ec.ECDSA(hashes.SHA256()))
+            numbers = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+            key.verify(encode_dss_signature(*numbers), payload, ec.ECDSA(_EC_HASHES[algorithm(key)]()))
         else:
             key.verify(signature, payload, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature as error:

@@ -44,10 +44,13 @@ class ServiceAccountTokens:
     """The key is read at first use, so that a server starts without loading the cryptography."""
 
     def __init__(
-        self, key_file: Path, issuer: str, audiences: tuple[str, ...], clock: Clock, lookup: Lookup
-    ) -> None:
-        self._key_file, self.issuer, self.audiences = key_file, issuer, audiences
+        self, key_file: Path, issuers: tuple[str, ...], audiences: tuple[str, ...], clock: Clock, lookup: Lookup,
+        verification_keys: tuple[Path, ...] = (),
+    ) -> None:  # fmt: skip
+        self._key_file, self.issuer, self.audiences = key_file, issuers[0], audiences
+        self._issuers, self._more_keys = issuers, verification_keys
         self._clock, self._lookup = clock, lookup
+        self._public: dict[str, Any] = {}  # by key id, once they are needed
         self._private: Any = None
         self._verified: dict[str, Mapping[str, Any]] = {}  # claims of tokens whose signature was found right
 
@@ -58,10 +61,37 @@ class ServiceAccountTokens:
             self._private = jwt.load_private_key(self._key_file.read_bytes())
         return self._private
 
+    def _public_keys(self) -> dict[str, Any]:
+        """That of the signing key first, then those of former keys and of other servers."""
+        if not self._public:
+            from pinnace.apiserver.authn import jwt
+
+            keys = [self._key().public_key()]
+            for path in self._more_keys:
+                keys += jwt.load_public_keys(path.read_bytes())
+            self._public = {jwt.key_id(key): key for key in keys}
+        return self._public
+
+    def issue_legacy(self, account: Object, secret: Object) -> str:
+        """A token without an end, for a Secret of type kubernetes.io/service-account-token."""
+        from pinnace.apiserver.authn import jwt
+
+        metadata = account["metadata"]
+        claims = {
+            "iss": LEGACY_ISSUER,
+            f"{LEGACY_ISSUER}/namespace": metadata["namespace"],
+            f"{LEGACY_ISSUER}/secret.name": secret["metadata"]["name"],
+            f"{LEGACY_ISSUER}/service-account.name": metadata["name"],
+            f"{LEGACY_ISSUER}/service-account.uid": metadata["uid"],
+            "sub": user_name(metadata["namespace"], metadata["name"]),
+        }
+        return jwt.sign(claims, self._key())
+
     def issue(
-        self, account: Object, audiences: tuple[str, ...], seconds: int, binding: Binding | None
-    ) -> tuple[str, int]:
-        """(token, moment of expiry)."""
+        self, account: Object, audiences: tuple[str, ...], seconds: int, binding: Binding | None, *,
+        warn_after_seconds: int = 0,
+    ) -> tuple[str, int, str]:  # fmt: skip
+        """(token, moment of expiry, id). `warn_after_seconds`: the token lasts longer than its holder was told."""
         from pinnace.apiserver.authn import jwt
 
         now = int(self._clock.now().timestamp())
@@ -74,6 +104,8 @@ class ServiceAccountTokens:
             private[binding.kind] = {"name": binding.name, "uid": binding.uid}
             if binding.node_name:
                 private["node"] = {"name": binding.node_name, "uid": binding.node_uid}
+        if warn_after_seconds:
+            private["warnafter"] = now + warn_after_seconds
         claims = {
             "aud": list(audiences or self.audiences),
             "exp": now + seconds,
@@ -84,18 +116,18 @@ class ServiceAccountTokens:
             "nbf": now,
             "sub": user_name(metadata["namespace"], metadata["name"]),
         }
-        return jwt.sign(claims, self._key()), now + seconds
+        return jwt.sign(claims, self._key()), now + (warn_after_seconds or seconds), str(claims["jti"])
 
     def key_set(self) -> dict[str, Any]:
         """The JWKS document."""
         from pinnace.apiserver.authn import jwt
 
-        return {"keys": [jwt.public_jwk(self._key().public_key())]}
+        return {"keys": [jwt.public_jwk(key) for key in self._public_keys().values()]}
 
     def algorithms(self) -> list[str]:
         from pinnace.apiserver.authn import jwt
 
-        return [jwt.algorithm(self._key().public_key())]
+        return sorted({jwt.algorithm(key) for key in self._public_keys().values()})
 
     async def review(
         self, token: str, audiences: tuple[str, ...] = ()
@@ -116,9 +148,8 @@ class ServiceAccountTokens:
             return known
         from pinnace.apiserver.authn import jwt
 
-        public = self._key().public_key()
         try:
-            claims = jwt.verify(token, {jwt.key_id(public): public})
+            claims = jwt.verify(token, self._public_keys())
         except jwt.InvalidToken:
             return None
         if len(self._verified) >= _REMEMBERED:
@@ -129,7 +160,7 @@ class ServiceAccountTokens:
     async def _bound(
         self, claims: Mapping[str, Any], audiences: tuple[str, ...]
     ) -> tuple[User, tuple[str, ...]] | None:
-        if claims.get("iss") != self.issuer or not _is_in_time(claims, self._clock.now()):
+        if claims.get("iss") not in self._issuers or not _is_in_time(claims, self._clock.now()):
             return None
         given = claims.get("aud") or ()
         matching = tuple(a for a in (audiences or self.audiences) if a in given)

@@ -17,7 +17,9 @@ def peer_certificate(fields: Any) -> PeerCertificate | None:
                 common_name = value
             elif key == "organizationName":
                 organizations.append(value)
-    return PeerCertificate(common_name, tuple(organizations)) if common_name else None
+    return (
+        PeerCertificate(common_name, tuple(organizations), fields.get("issuer", ())) if common_name else None
+    )
 
 
 async def authenticate_certificate(request: Request) -> User | None:

@@ -1,6 +1,6 @@
 """What an authorizer decides on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.request_info import RequestInfo
@@ -8,6 +8,8 @@ from pinnace.apiserver.request_info import RequestInfo
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
+    """The selectors, as text, are no part of equality: RBAC, which remembers decisions, does not look at them."""
+
     user: User
     verb: str
     is_resource: bool
@@ -18,22 +20,25 @@ class Attributes:
     name: str = ""
     subresource: str = ""
     path: str = ""
+    field_selector: str = field(default="", compare=False)
+    label_selector: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, user: User, info: RequestInfo) -> "Attributes":
         return cls(
             user, info.verb, info.is_resource, info.group, info.version, info.resource, info.namespace,
-            info.name, info.subresource, info.path,
+            info.name, info.subresource, info.path, info.field_selector, info.label_selector,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reason` explains an allowance in reviews, and is appended to a refusal."""
+    """`reason` explains an allowance in reviews, and is appended to a refusal; `error` is what hindered an authorizer."""
 
     allowed: bool
     reason: str = ""
     denied: bool = False
+    error: str = ""
 
 
 NO_OPINION = Decision(False)

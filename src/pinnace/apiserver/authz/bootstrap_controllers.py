@@ -6,11 +6,22 @@ Facts: https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/auth/auth
 READ = "get list watch"
 _EVENTS = ("create patch update", "core events.k8s.io", "events")
 
+_OWN = "create delete get list patch update watch"
+
 ROLES: dict[str, list[tuple[str, ...]]] = {
+    "attachdetach-controller": [
+        ("list watch", "core", "persistentvolumeclaims persistentvolumes"),
+        (READ, "core", "nodes"),
+        ("patch update", "core", "nodes/status"),
+        ("list watch", "core", "pods"),
+        _EVENTS,
+        ("create delete get list watch", "storage.k8s.io", "volumeattachments"),
+        (READ, "storage.k8s.io", "csidrivers csinodes"),
+    ],
     "certificate-controller": [
         ("delete get list watch", "certificates.k8s.io", "certificatesigningrequests"),
         (
-            "update",
+            "patch update",
             "certificates.k8s.io",
             "certificatesigningrequests/approval certificatesigningrequests/status",
         ),
@@ -19,10 +30,129 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
             "sign",
             "certificates.k8s.io",
             "signers",
-            "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet "
-            "kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
+            "kubernetes.io/kube-apiserver-client "
+            "kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
         ),
         ("create", "authorization.k8s.io", "subjectaccessreviews"),
+        _EVENTS,
+    ],
+    "cronjob-controller": [
+        ("get list patch update watch", "batch", "cronjobs"),
+        (_OWN, "batch", "jobs"),
+        ("patch update", "batch", "cronjobs/status"),
+        ("update", "batch", "cronjobs/finalizers"),
+        ("delete list watch", "core", "pods"),
+        _EVENTS,
+    ],
+    "device-taint-eviction-controller": [
+        ("delete get list watch", "core", "pods"),
+        ("patch update", "core", "pods/status"),
+        (READ, "resource.k8s.io", "deviceclasses devicetaintrules resourceclaims resourceslices"),
+        _EVENTS,
+    ],
+    "ephemeral-volume-controller": [
+        (READ, "core", "pods"),
+        ("update", "core", "pods/finalizers"),
+        ("create get list watch", "core", "persistentvolumeclaims"),
+        _EVENTS,
+    ],
+    "expand-controller": [
+        ("get list patch update watch", "core", "persistentvolumes"),
+        ("patch update", "core", "persistentvolumeclaims/status"),
+        (READ, "core", "persistentvolumeclaims"),
+        ("get", "core", "endpoints services"),
+        _EVENTS,
+    ],
+    "horizontal-pod-autoscaler": [
+        (READ, "autoscaling", "horizontalpodautoscalers"),
+        ("patch update", "autoscaling", "horizontalpodautoscalers/status"),
+        ("get patch update", "*", "*/scale"),
+        ("list watch", "core", "pods"),
+        ("list", "metrics.k8s.io", "pods"),
+        ("get list", "custom.metrics.k8s.io external.metrics.k8s.io", "*"),
+        _EVENTS,
+    ],
+    "legacy-service-account-token-cleaner": [
+        ("get", "core", "configmaps", "kube-apiserver-legacy-service-account-token-tracking"),
+        ("delete patch", "core", "secrets"),
+    ],
+    "persistent-volume-binder": [
+        (_OWN, "core", "persistentvolumes"),
+        ("patch update", "core", "persistentvolumes/status"),
+        ("get list patch update watch", "core", "persistentvolumeclaims"),
+        ("patch update", "core", "persistentvolumeclaims/status"),
+        ("create delete get list watch", "core", "pods"),
+        (READ, "storage.k8s.io", "storageclasses"),
+        ("list watch", "core", "nodes"),
+        ("create get patch update watch", "core", "events"),
+        _EVENTS,
+    ],
+    "pv-protection-controller": [("get list patch update watch", "core", "persistentvolumes"), _EVENTS],
+    "pvc-protection-controller": [
+        ("get list patch update watch", "core", "persistentvolumeclaims"),
+        (READ, "core", "pods"),
+        _EVENTS,
+    ],
+    "replication-controller": [
+        ("get list patch update watch", "core", "replicationcontrollers"),
+        ("patch update", "core", "replicationcontrollers/status"),
+        ("update", "core", "replicationcontrollers/finalizers"),
+        ("create delete list patch watch", "core", "pods"),
+        _EVENTS,
+    ],
+    "resource-claim-controller": [
+        (READ, "core", "pods"),
+        ("update", "core", "pods/finalizers"),
+        (_OWN, "resource.k8s.io", "resourceclaims"),
+        ("patch update", "resource.k8s.io", "resourceclaims/status"),
+        (READ, "resource.k8s.io", "resourceclaimtemplates"),
+        ("patch update", "core", "pods/status"),
+        _EVENTS,
+    ],
+    "resourcequota-controller": [
+        ("list watch", "*", "*"),
+        ("patch update", "core", "resourcequotas/status"),
+        _EVENTS,
+    ],
+    "route-controller": [("list watch", "core", "nodes"), ("patch", "core", "nodes/status"), _EVENTS],
+    "selinux-warning-controller": [
+        _EVENTS,
+        (READ, "core", "persistentvolumeclaims persistentvolumes pods"),
+        (READ, "storage.k8s.io", "csidrivers"),
+    ],
+    "service-cidrs-controller": [
+        ("get list patch update watch", "networking.k8s.io", "servicecidrs"),
+        ("patch update", "networking.k8s.io", "servicecidrs/finalizers servicecidrs/status"),
+        (READ, "networking.k8s.io", "ipaddresses"),
+        _EVENTS,
+    ],
+    "service-controller": [
+        (READ, "core", "services"),
+        ("patch update", "core", "services/status"),
+        ("list watch", "core", "nodes"),
+        _EVENTS,
+    ],
+    "statefulset-controller": [
+        ("list watch", "core", "pods"),
+        (READ, "apps", "statefulsets"),
+        ("patch update", "apps", "statefulsets/status"),
+        ("update", "apps", "statefulsets/finalizers"),
+        ("create delete get patch update", "core", "pods"),
+        (_OWN, "apps", "controllerrevisions"),
+        ("create delete get list update watch", "core", "persistentvolumeclaims"),
+        ("update", "core", "pods/finalizers"),
+        _EVENTS,
+    ],
+    "ttl-after-finished-controller": [("delete get list watch", "batch", "jobs"), _EVENTS],
+    "ttl-controller": [("list patch update watch", "core", "nodes"), _EVENTS],
+    "validatingadmissionpolicy-status-controller": [
+        (READ, "admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        ("get patch update", "admissionregistration.k8s.io", "validatingadmissionpolicies/status"),
+        _EVENTS,
+    ],
+    "volumeattributesclass-protection-controller": [
+        (READ, "core", "persistentvolumeclaims persistentvolumes"),
+        ("get list patch update watch", "storage.k8s.io", "volumeattributesclasses"),
         _EVENTS,
     ],
     "clusterrole-aggregation-controller": [
@@ -109,30 +239,6 @@ ROLES: dict[str, list[tuple[str, ...]]] = {
         ("create delete list patch watch", "core", "pods"),
         _EVENTS,
     ],
-    "replication-controller": [
-        ("get list update watch", "core", "replicationcontrollers"),
-        ("patch update", "core", "replicationcontrollers/status"),
-        ("update", "core", "replicationcontrollers/finalizers"),
-        ("create delete list patch watch", "core", "pods"),
-        _EVENTS,
-    ],
-    "pv-protection-controller": [("get list update watch", "core", "persistentvolumes"), _EVENTS],
-    "pvc-protection-controller": [
-        ("get list update watch", "core", "persistentvolumeclaims"),
-        (READ, "core", "pods"),
-        _EVENTS,
-    ],
-    "resourcequota-controller": [
-        ("list watch", "*", "*"),
-        ("update", "core", "resourcequotas/status"),
-        _EVENTS,
-    ],
     "root-ca-cert-publisher": [("create update", "core", "configmaps"), _EVENTS],
-    "service-cidrs-controller": [
-        ("get list patch update watch", "networking.k8s.io", "servicecidrs"),
-        ("patch update", "networking.k8s.io", "servicecidrs/finalizers servicecidrs/status"),
-        (READ, "networking.k8s.io", "ipaddresses"),
-        _EVENTS,
-    ],
     "service-account-controller": [("create", "core", "serviceaccounts"), _EVENTS],
 }

@@ -64,7 +64,7 @@ def _binding(
         "apiVersion": f"{GROUP}/v1",
         "metadata": _metadata(name or role, namespace),
         "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role},
-        "subjects": subjects,
+        **({"subjects": subjects} if subjects else {}),
     }
 
 
@@ -78,6 +78,11 @@ def cluster_roles() -> Iterator[Object]:
 
 def _parsed(entry: tuple[str, ...]) -> Object:
     return urls(*entry) if len(entry) == 2 else rule(*entry)
+
+
+def node_rules() -> tuple[Object, ...]:
+    """What the Node authorizer lets every node do, where access is not divided among nodes."""
+    return tuple(_parsed(entry) for entry in bootstrap_users.SYSTEM_ROLES["system:node"])
 
 
 def cluster_role_bindings() -> Iterator[Object]:

@@ -29,7 +29,10 @@ _VIEW = [
     (READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
     (READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
     (READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+    (READ, "extensions", "daemonsets daemonsets/status deployments deployments/scale deployments/status ingresses "
+     "ingresses/status networkpolicies replicasets replicasets/scale replicasets/status replicationcontrollers/scale"),
     (READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
+    (READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
     (READ, "metrics.k8s.io", "pods nodes"),
 ]  # fmt: skip
 _EDIT = [
@@ -44,7 +47,10 @@ _EDIT = [
     (WRITE, "autoscaling", "horizontalpodautoscalers"),
     (WRITE, "batch", "cronjobs jobs"),
     (WRITE, "policy", "poddisruptionbudgets"),
+    (WRITE, "extensions", "daemonsets deployments deployments/rollback deployments/scale ingresses networkpolicies replicasets "
+     "replicasets/scale replicationcontrollers/scale"),
     (WRITE, "networking.k8s.io", "ingresses networkpolicies"),
+    (WRITE, "resource.k8s.io", "resourceclaims resourceclaimtemplates"),
     (ALL, "coordination.k8s.io", "leases"),
 ]  # fmt: skip
 _ADMIN = [
@@ -63,7 +69,7 @@ def aggregated_roles(make: Callable[..., Any]) -> Iterator[Any]:
         {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}
     ])  # fmt: skip
     for name, rules, labels in (
-        ("admin", [*admin, *edit, *view], {}),
+        ("admin", [*edit, *view, *admin], {}),  # in the order in which the aggregation controller joins them
         ("edit", [*edit, *view], {f"{_TO}admin": "true"}),
         ("view", view, {f"{_TO}edit": "true"}),
     ):
@@ -114,6 +120,13 @@ SYSTEM_ROLES: dict[str, list[tuple[str, ...]]] = {
         ("deletecollection get list watch", "resource.k8s.io", "resourceslices"),
         ("get", "resource.k8s.io", "resourceclaims"),
     ],
+    "system:node-problem-detector": [
+        ("get", "core", "nodes"),
+        ("patch", "core", "nodes/status"),
+        _EVENTS,
+    ],
+    # Pinnace's own: its service proxy serves the host ports of pods, which upstream leaves to the CNI plugin portmap
+    "pinnace:host-ports": [("list watch", "core", "pods")],
     "system:node-proxier": [
         ("list watch", "core", "endpoints services"),
         (READ, "core", "nodes"),
@@ -218,7 +231,8 @@ BINDINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "system:discovery": (("Group", "system:authenticated"),),
     "system:basic-user": (("Group", "system:authenticated"),),
     "system:public-info-viewer": _EVERYBODY,
-    "system:node": (("Group", "system:nodes"),),  # upstream leaves this to its node authorizer, a later issue
+    "system:node": (),  # bound to nobody, as upstream: the Node authorizer does this
+    "pinnace:host-ports": (("User", "system:kube-proxy"),),
     "system:node-proxier": (("User", "system:kube-proxy"),),
     "system:kube-controller-manager": (("User", "system:kube-controller-manager"),),
     "system:kube-dns": (("ServiceAccount", "kube-dns", "kube-system"),),

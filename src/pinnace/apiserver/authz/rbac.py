@@ -47,6 +47,10 @@ class Authorizer(Protocol):
 
     async def rules_of(self, user: User, namespace: str) -> list[Rule]: ...
 
+    def unresolved(self, user: User) -> str:
+        """Why `rules_of` does not tell all that this user may do; "" when it does."""
+        ...
+
 
 class AlwaysAllow:
     async def authorize(self, attributes: Attributes) -> Decision:
@@ -57,6 +61,9 @@ class AlwaysAllow:
             {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
             {"verbs": ["*"], "nonResourceURLs": ["*"]},
         ]
+
+    def unresolved(self, user: User) -> str:
+        return ""
 
 
 class RbacAuthorizer:
@@ -80,6 +87,9 @@ class RbacAuthorizer:
     async def rules_of(self, user: User, namespace: str) -> list[Rule]:
         await self._refresh()
         return [rule for grant in self._grants_of(user, namespace) for rule in grant.rules]
+
+    def unresolved(self, user: User) -> str:
+        return ""
 
     def _decide(self, attributes: Attributes) -> Decision:
         for grant in self._grants_of(attributes.user, attributes.namespace):

@@ -8,7 +8,7 @@ from pinnace.apiserver.request import Answer, Handler, Request
 async def authenticate(inner: Handler, request: Request) -> Answer:
     user = await request.services.authenticator.authenticate(request)
     if user is None:
-        if _carries_credentials(request) or not request.services.config.anonymous_auth:
+        if _carries_credentials(request) or not request.services.authenticator.anonymous.allows(request.path):
             raise errors.Unauthorized("Unauthorized")
         request.user = ANONYMOUS
     else:

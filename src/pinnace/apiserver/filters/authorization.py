@@ -8,6 +8,10 @@ from pinnace.apiserver.request import Answer, Handler, Request
 async def authorize(inner: Handler, request: Request) -> Answer:
     attributes = Attributes.of(request.user, request.info)
     decision = await request.services.authorizer.authorize(attributes)
+    if request.audit is not None:
+        annotations = request.audit_annotations
+        annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+        annotations["authorization.k8s.io/reason"] = decision.reason or decision.error
     if not decision.allowed:
         raise refusal(attributes, decision.reason)
     return await inner(request)

@@ -28,6 +28,8 @@ async def answer_errors(inner: Handler, request: Request) -> Answer:
         )
     if request.warnings and not isinstance(answer, UpgradeResponse):
         answer.headers["Warning"] = ", ".join(_warning(text) for text in dict.fromkeys(request.warnings))
+    if request.audit is not None and not isinstance(answer, UpgradeResponse):
+        answer.headers["Audit-Id"] = request.audit.id
     return answer
 
 

@@ -66,4 +66,5 @@ def _effective_groups(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
         return groups if UNAUTHENTICATED in groups else (*groups, UNAUTHENTICATED)
     if not groups and name.startswith(_ACCOUNT) and name.count(":") == 3:
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{name.split(':')[2]}")
-    return groups if AUTHENTICATED in groups else (*groups, AUTHENTICATED)
+    known = AUTHENTICATED in groups or UNAUTHENTICATED in groups
+    return groups if known else (*groups, AUTHENTICATED)

@@ -28,6 +28,9 @@ class Dispatcher:
 
     async def __call__(self, request: Request) -> Answer:
         info = request.info
+        aggregator = request.services.aggregator
+        if (service := aggregator.delegate(request)) is not None:
+            return await aggregator.serve(request, service)
         if not info.is_resource:
             return await nonresource.serve(request)
         row = request.services.registries.row(info.gvr)

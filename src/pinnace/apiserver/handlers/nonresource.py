@@ -99,7 +99,8 @@ async def _health(request: Request, path: str) -> Answer:
 
 
 def _discovery(request: Request, path: str) -> Answer:
-    answer = request.services.discovery.answer(path, request.headers.get("Accept", ""))
+    accept, services = request.headers.get("Accept", ""), request.services
+    answer = services.aggregator.discovery(path, accept, lambda path: services.discovery.answer(path, accept))
     if answer is None:
         raise errors.NotFound("the server could not find the requested resource")
     headers = {"ETag": answer.etag, "Vary": "Accept"} if answer.etag else {}
@@ -124,14 +125,20 @@ async def _openapi(request: Request, path: str) -> Answer:
         definitions = services.registries.schemas.definitions
         custom = CustomDefinitions.of(services.custom_resources.kinds())
         services.openapi = OpenApi(services.registries.rows, version()["gitVersion"], definitions, custom)
-    answer = await asyncio.to_thread(
-        services.openapi.answer,
-        path,
-        accept=headers.get("Accept", ""),
-        accept_encoding=headers.get("Accept-Encoding", ""),
-        if_none_match=headers.get("If-None-Match", ""),
-        asked_hash=request.param("hash"),
-    )
+    asked = {
+        "accept": headers.get("Accept", ""),
+        "accept_encoding": headers.get("Accept-Encoding", ""),
+        "if_none_match": headers.get("If-None-Match", ""),
+    }
+    answer = None
+    if services.aggregator.has_available:
+        from pinnace.apiserver.aggregation.openapi_answers import merged
+
+        answer = await merged(services.aggregator, services.openapi, path, **asked)
+    if answer is None:
+        answer = await asyncio.to_thread(
+            services.openapi.answer, path, **asked, asked_hash=request.param("hash")
+        )
     if answer is None:
         return not_found()
     return Response(answer.body, answer.status, answer.headers.pop("Content-Type", TEXT), answer.headers)
@@ -147,7 +154,8 @@ def _token_documents(request: Request, path: str) -> Answer:
     address = kubernetes_service.advertised_address(request.services.config)
     configuration = {
         "issuer": tokens.issuer,
-        "jwks_uri": f"https://{address}:{request.services.port}/openid/v1/jwks",
+        "jwks_uri": request.services.config.service_account_jwks_uri
+        or f"https://{address}:{request.services.port}/openid/v1/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": tokens.algorithms(),

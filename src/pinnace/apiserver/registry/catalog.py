@@ -32,6 +32,7 @@ _CLASSES: dict[GVR, str] = {
     r.CUSTOM_RESOURCE_DEFINITIONS: "definitions:DefinitionRegistry",
     r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
     r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
+    r.API_SERVICES: "api_services:APIServiceRegistry",
 }
 Make = Callable[[Resource], Registry]
 
@@ -51,6 +52,7 @@ class Registries:
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
+        self.announce_api_service: Callable[[], None] = lambda: None  # the assembly sets the aggregator's
 
     @property
     def webhooks(self) -> "WebhookClient":

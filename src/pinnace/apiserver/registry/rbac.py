@@ -15,6 +15,10 @@ from pinnace.apiserver.registry.context import WriteContext
 from pinnace.apiserver.registry.generic import Registry
 
 Object = dict[str, Any]
+_EVERYTHING: list[Rule] = [
+    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+]
 
 
 class RbacRegistry(Registry):
@@ -38,12 +42,24 @@ class RbacRegistry(Registry):
 
 class RoleRegistry(RbacRegistry):
     async def check(self, new: Object, old: Object | None, ctx: WriteContext) -> None:
-        if MASTERS in ctx.user.groups or (old is not None and old.get("rules") == new.get("rules")):
+        same = old is not None and all(
+            old.get(field) == new.get(field) for field in ("rules", "aggregationRule")
+        )
+        if MASTERS in ctx.user.groups or same:
             return
         metadata = new["metadata"]
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
-        if not await self._may(ctx, "escalate", self.row.gvr.resource, namespace, name):
-            await self._require_held(new, new.get("rules") or [], ctx)
+        if await self._may(ctx, "escalate", self.row.gvr.resource, namespace, name):
+            return
+        if new.get("aggregationRule") or (old is not None and old.get("aggregationRule")):
+            await self._require_everything(name, ctx)
+        await self._require_held(new, new.get("rules") or [], ctx)
+
+    async def _require_everything(self, name: str, ctx: WriteContext) -> None:
+        """What a selector will match later is not known now."""
+        if uncovered(await self.shared.authorizer.rules_of(ctx.user, ""), _EVERYTHING):
+            why = "must have cluster-admin privileges to use the aggregationRule"
+            raise errors.forbidden(self.row.gvr.resource, name, why, self.row.gvr.group)
 
 
 class BindingRegistry(RbacRegistry):

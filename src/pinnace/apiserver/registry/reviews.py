@@ -56,6 +56,8 @@ async def _decide(request: Request, user: User, spec: Mapping[str, Any]) -> Obje
         status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
+    if decision.error:
+        status["evaluationError"] = decision.error
     return status
 
 
@@ -67,7 +69,38 @@ def _attributes(user: User, spec: Mapping[str, Any]) -> Attributes:
     return Attributes(
         user, asked.get("verb", ""), True, asked.get("group", ""), asked.get("version", ""),
         asked.get("resource", ""), asked.get("namespace", ""), asked.get("name", ""), asked.get("subresource", ""),
+        field_selector=selector_text(asked.get("fieldSelector"), most_values=1),
+        label_selector=selector_text(asked.get("labelSelector")),
     )  # fmt: skip
+
+
+def selector_text(selector: Mapping[str, Any] | None, *, most_values: int = 1000) -> str:
+    """The selector of a review as a list request would carry it; requirements that no selector can say are left out."""
+    if not selector:
+        return ""
+    if selector.get("rawSelector"):
+        return str(selector["rawSelector"])
+    requirements = selector.get("requirements") or ()
+    terms = (_term(each) for each in requirements if len(each.get("values") or ()) <= most_values)
+    return ",".join(filter(None, terms))
+
+
+def _term(requirement: Mapping[str, Any]) -> str:
+    key, values = requirement.get("key", ""), [str(value) for value in requirement.get("values") or ()]
+    match requirement.get("operator"), len(values):
+        case "In", 1:
+            return f"{key}={values[0]}"
+        case "NotIn", 1:
+            return f"{key}!={values[0]}"
+        case "In", _:
+            return f"{key} in ({','.join(values)})"
+        case "NotIn", _:
+            return f"{key} notin ({','.join(values)})"
+        case "Exists", _:
+            return str(key)
+        case "DoesNotExist", _:
+            return f"!{key}"
+    return ""
 
 
 async def selfsubjectaccessreviews(request: Request, row: Resource) -> Answer:
@@ -93,11 +126,13 @@ async def selfsubjectrulesreviews(request: Request, row: Resource) -> Answer:
     if not namespace:
         raise errors.BadRequest("no namespace on request")
     rules = await request.services.authorizer.rules_of(request.user, namespace)
-    status = {
+    status: Object = {
         "resourceRules": [dict(rule) for rule in rules if rule.get("resources")],
         "nonResourceRules": [dict(rule) for rule in rules if rule.get("nonResourceURLs")],
         "incomplete": False,
     }
+    if unresolved := request.services.authorizer.unresolved(request.user):
+        status["incomplete"], status["evaluationError"] = True, unresolved
     return _answer(request, row, review, status)
 
 

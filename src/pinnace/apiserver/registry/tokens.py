@@ -12,6 +12,7 @@ from pinnace.apimachinery.times import format_time
 from pinnace.apiserver.admission.bodies import review
 from pinnace.apiserver.authn.service_accounts import Binding
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
+from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import write_context
 from pinnace.apiserver.negotiation import EVERY, negotiate, require_body_type
@@ -20,6 +21,7 @@ from pinnace.apiserver.request import Answer, Request
 
 Object = dict[str, Any]
 _LONGEST = 365 * 24 * 3600
+_EXTENDED = 3607  # upstream's WarnOnlyBoundTokenExpirationPeriod
 _KINDS: dict[tuple[str, str], tuple[str, GVR]] = {
     ("v1", "Pod"): ("pod", r.PODS),
     ("v1", "Secret"): ("secret", r.SECRETS),
@@ -43,7 +45,14 @@ async def handle(request: Request, row: Resource) -> Answer:
     binding = await _binding(registries, namespace, name, spec.get("boundObjectRef"))
     seconds = min(int(spec["expirationSeconds"]), _LONGEST)
     audiences = tuple(spec.get("audiences") or ())
-    token, expiry = request.services.tokens.issue(account, audiences, seconds, binding)
+    config = request.services.config
+    if config.service_account_max_token_seconds:
+        seconds = min(seconds, config.service_account_max_token_seconds)
+    told = seconds if _is_extended(config, spec, binding, audiences) else 0
+    token, expiry, identity = request.services.tokens.issue(
+        account, audiences, _LONGEST if told else seconds, binding, warn_after_seconds=told
+    )
+    request.audit_annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={identity}"
     answer = {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
@@ -52,6 +61,19 @@ async def handle(request: Request, row: Resource) -> Answer:
         "status": {"token": token, "expirationTimestamp": format_time(datetime.fromtimestamp(expiry, UTC))},
     }  # fmt: skip
     return document(answer, negotiate(request.headers.get("Accept", ""), offered=EVERY), 201)
+
+
+def _is_extended(
+    config: ApiServerConfig, spec: Object, binding: Binding | None, audiences: tuple[str, ...]
+) -> bool:
+    """The tokens that kubelets mount last a year, so that clients which never read them again go on for a while."""
+    return (
+        config.service_account_extend_token_expiration
+        and binding is not None
+        and binding.kind == "pod"
+        and spec["expirationSeconds"] == _EXTENDED
+        and (not audiences or set(audiences) <= set(config.audiences))
+    )
 
 
 def _check_types(asked: Object) -> None:

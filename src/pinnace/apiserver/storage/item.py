@@ -9,6 +9,7 @@ import orjson
 from pinnace.api import meta
 from pinnace.apimachinery.protobuf.codec import encode_message
 from pinnace.apiserver.storage import codec
+from pinnace.apiserver.storage.encryption import Sealing
 from pinnace.apiserver.storage.keys import KeySpace
 from pinnace.store.backend import KeyValue
 
@@ -75,21 +76,29 @@ class Item:
 class ItemReader:
     """Makes items from what the store holds."""
 
-    def __init__(self, keys: KeySpace, field_labels: FieldLabels) -> None:
-        self._keys, self._field_labels = keys, field_labels
+    def __init__(self, keys: KeySpace, field_labels: FieldLabels, sealing: Sealing | None = None) -> None:
+        self._keys, self._field_labels, self._sealing = keys, field_labels, sealing
+
+    @property
+    def opens_sealed(self) -> bool:
+        return self._sealing is not None
 
     def __call__(self, kv: KeyValue) -> Item:
-        raw = codec.stamp(kv.value, kv.mod_revision)
+        plain = kv.value if self._sealing is None else self._sealing.open(kv.key, kv.value)
+        return self.from_plain(kv.key, plain, kv.mod_revision)
+
+    def from_plain(self, key: str, stored: bytes, revision: int) -> Item:
+        raw = codec.stamp(stored, revision)
         obj = codec.decode(raw)
-        place = self._keys.split(kv.key)
+        place = self._keys.split(key)
         return Item(
-            kv.key, raw, kv.mod_revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),
+            key, raw, revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),
             fields=self._field_labels(obj), obj=obj,
         )  # fmt: skip
 
     def from_write(self, key: str, stored: bytes, revision: int) -> Item:
         """The item of a write of ours that the cache does not hold (yet, or any more)."""
-        return self(KeyValue(key, stored, 0, revision))
+        return self.from_plain(key, stored, revision)
 
 
 def detects_mutation() -> bool:

@@ -11,6 +11,7 @@ from functools import partial
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVK, GVR
 from pinnace.apiserver.storage import codec
+from pinnace.apiserver.storage.encryption import Sealing
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import FieldLabels, Item, ItemReader, Object
 from pinnace.apiserver.storage.keys import KeySpace
@@ -33,12 +34,13 @@ class ObjectStorage:
 
     def __init__(
         self, backend: Backend, clock: Clock, *, gvr: GVR, kind: str, namespaced: bool, field_labels: FieldLabels,
-        storage_name: str = "",
+        storage_name: str = "", sealing: Sealing | None = None,
     ) -> None:  # fmt: skip
         self.gvr, self.gvk = gvr, GVK(gvr.group, gvr.version, kind)
         self._backend = backend
         self._keys = KeySpace.of(storage_name or gvr.qualified, namespaced=namespaced)
-        self._read_item = ItemReader(self._keys, field_labels)
+        self._sealing = sealing
+        self._read_item = ItemReader(self._keys, field_labels, sealing)
         self.cache = WatchCache(backend, self._keys.prefix, self._read_item, clock)
         self._reading = Reading(backend, self._keys, self.cache, self._read_item, clock)
 
@@ -81,7 +83,7 @@ class ObjectStorage:
         with api_errors(self.gvr, name):
             await self.cache.load()
             stored = codec.encode(obj)
-            revision = await self._backend.create(key, stored)
+            revision = await self._backend.create(key, self._sealed(key, stored))
         return self._written(key, stored, revision)
 
     async def update(
@@ -97,7 +99,9 @@ class ObjectStorage:
             self._check_update(item, preconditions)
             wanted = await change(item)
             if wanted is Outcome.KEEP:
-                return item
+                if not self._is_stale(item):
+                    return item
+                wanted = item.obj  # written again with the first key
             try:
                 if wanted is Outcome.DELETE:
                     return await self._remove(item)
@@ -108,10 +112,17 @@ class ObjectStorage:
     async def _replace(self, item: Item, wanted: Object | Outcome) -> Item:
         assert isinstance(wanted, dict)
         stored = codec.encode(wanted)
-        if stored == codec.unstamp(item.raw):
+        if stored == codec.unstamp(item.raw) and not self._is_stale(item):
             return item
-        revision = await self._guarded(item, partial(self._backend.update, item.key, stored, item.revision))
+        sealed = self._sealed(item.key, stored)
+        revision = await self._guarded(item, partial(self._backend.update, item.key, sealed, item.revision))
         return self._written(item.key, stored, revision)
+
+    def _sealed(self, key: str, stored: bytes) -> bytes:
+        return stored if self._sealing is None else self._sealing.seal(key, stored)
+
+    def _is_stale(self, item: Item) -> bool:
+        return self._sealing is not None and self._sealing.is_stale(item.key)
 
     async def delete(
         self,

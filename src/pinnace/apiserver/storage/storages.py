@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from pinnace.api.resources import EVENTS, Resource
 from pinnace.apimachinery.errors import StatusError
+from pinnace.apiserver.storage.encryption import Encryption
 from pinnace.apiserver.storage.expiry import Expiry
 from pinnace.apiserver.storage.item import FieldLabels
 from pinnace.apiserver.storage.object_storage import ObjectStorage
@@ -24,8 +25,11 @@ EVENT_LIFETIME = timedelta(hours=1)  # upstream's --event-ttl
 
 
 class Storages:
-    def __init__(self, backend: Backend, clock: Clock, *, event_lifetime: timedelta = EVENT_LIFETIME) -> None:
-        self.backend, self._clock = backend, clock
+    def __init__(
+        self, backend: Backend, clock: Clock, *, event_lifetime: timedelta = EVENT_LIFETIME,
+        encryption: Encryption | None = None,
+    ) -> None:  # fmt: skip
+        self.backend, self._clock, self._encryption = backend, clock, encryption
         self._lifetimes = {EVENTS.qualified: event_lifetime}
         self._by_name: dict[str, ObjectStorage] = {}
 
@@ -34,9 +38,11 @@ class Storages:
         which speaks (in errors and bookmarks) as the row that asked first."""
         name = resource.storage or resource.gvr.qualified
         if name not in self._by_name:
+            gvr = resource.gvr
+            sealing = self._encryption.sealing(gvr.resource, gvr.group) if self._encryption else None
             self._by_name[name] = ObjectStorage(
-                self.backend, self._clock, gvr=resource.gvr, kind=resource.kind, namespaced=resource.namespaced,
-                field_labels=field_labels, storage_name=name,
+                self.backend, self._clock, gvr=gvr, kind=resource.kind, namespaced=resource.namespaced,
+                field_labels=field_labels, storage_name=name, sealing=sealing,
             )  # fmt: skip
         return self._by_name[name]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.storage.contents import Contents
+from pinnace.apiserver.storage.encryption import Undecryptable
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.history import History
 from pinnace.apiserver.storage.item import CacheMutated, Item, ItemReader, detects_mutation
@@ -74,6 +75,8 @@ class WatchCache:
     async def _snapshot(self) -> RangeResult:
         """The keys as they were a little ago: what happened since then fills the history, so that watches which were
         open before a restart of the server can go on."""
+        if self._read_item.opens_sealed:  # what was sealed with a key that is gone by now cannot be replayed
+            return await self._backend.range(self._prefix, prefix_end(self._prefix))
         now = await self._backend.revision()
         base = max(min(1, now), now - BACKFILL)
         for _ in range(2):
@@ -119,7 +122,11 @@ class WatchCache:
     # the subscriber's side
 
     def deliver(self, events: Sequence[Event]) -> None:
-        changes = [change for event in events if (change := self._apply(event)) is not None]
+        try:
+            changes = [change for event in events if (change := self._apply(event)) is not None]
+        except Undecryptable as error:  # written by another server, with a key that this one lacks
+            self.fail(error)
+            return
         if not changes:
             return
         self.changed_at = changes[-1].revision

@@ -70,6 +70,9 @@ def _list(session: Session, flags: Values) -> int:
         "spec": {"namespace": session.namespace},
     }
     status = session.http.request("POST", f"{REVIEWS}/selfsubjectrulesreviews", None, body)["status"]
+    if status.get("incomplete"):
+        reason = f": {status['evaluationError']}" if status.get("evaluationError") else ""
+        warn(f"warning: the list may be incomplete{reason}\n")
     rows = [] if flags["no-headers"] else [["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]]
     for rule in status.get("resourceRules") or ():
         names, verbs = " ".join(rule.get("resourceNames") or ()), " ".join(rule.get("verbs") or ())

@@ -30,12 +30,12 @@ def objects() -> Objects:
 @pytest.fixture
 def tokens(tmp_path: Path, fake_clock: FakeClock, objects: Objects) -> ServiceAccountTokens:
     return ServiceAccountTokens(
-        TestAuthority(tmp_path).account_key, ISSUER, (ISSUER,), fake_clock, objects.find
+        TestAuthority(tmp_path).account_key, (ISSUER,), (ISSUER,), fake_clock, objects.find
     )
 
 
 async def test_a_token_names_its_account(tokens: ServiceAccountTokens) -> None:
-    token, _ = tokens.issue(ACCOUNT, (), 600, None)
+    token, _, _ = tokens.issue(ACCOUNT, (), 600, None)
     found = await tokens.review(token)
     assert found is not None
     user, audiences = found
@@ -45,7 +45,7 @@ async def test_a_token_names_its_account(tokens: ServiceAccountTokens) -> None:
 
 
 async def test_a_token_expires(tokens: ServiceAccountTokens, fake_clock: FakeClock) -> None:
-    token, _ = tokens.issue(ACCOUNT, (), 600, None)
+    token, _, _ = tokens.issue(ACCOUNT, (), 600, None)
     await fake_clock.advance(599)
     assert await tokens.review(token) is not None
     await fake_clock.advance(2)
@@ -53,7 +53,7 @@ async def test_a_token_expires(tokens: ServiceAccountTokens, fake_clock: FakeClo
 
 
 async def test_a_token_is_good_for_its_audience_only(tokens: ServiceAccountTokens) -> None:
-    token, _ = tokens.issue(ACCOUNT, ("vault",), 600, None)
+    token, _, _ = tokens.issue(ACCOUNT, ("vault",), 600, None)
     assert await tokens.review(token) is None
     assert await tokens.review(token, ("vault", "other")) is not None
 
@@ -63,7 +63,7 @@ async def test_a_token_dies_with_its_account_and_its_pod(
 ) -> None:
     pod = {"metadata": {"name": "p", "namespace": "n", "uid": "u2"}}
     objects["pods", "n", "p"] = pod
-    token, _ = tokens.issue(ACCOUNT, (), 600, Binding("pod", "p", "u2"))
+    token, _, _ = tokens.issue(ACCOUNT, (), 600, Binding("pod", "p", "u2"))
     assert await tokens.review(token) is not None
     objects["pods", "n", "p"] = {"metadata": {**pod["metadata"], "deletionTimestamp": format_time(fake_clock.now() - timedelta(seconds=61))}}  # fmt: skip
     assert await tokens.review(token) is None
@@ -71,7 +71,7 @@ async def test_a_token_dies_with_its_account_and_its_pod(
     assert await tokens.review(token) is None
     del objects["pods", "n", "p"]
     assert await tokens.review(token) is None
-    plain, _ = tokens.issue(ACCOUNT, (), 600, None)
+    plain, _, _ = tokens.issue(ACCOUNT, (), 600, None)
     objects.clear()
     assert await tokens.review(plain) is None
 
