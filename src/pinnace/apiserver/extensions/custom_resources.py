@@ -52,6 +52,7 @@ class CustomResources:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stale = False
+        self._groups_changed = False
         self._listener = _Listener(self)
 
     async def load(self) -> None:
@@ -92,6 +93,7 @@ class CustomResources:
             return
         gone = [row.gvr for row in old.rows] if old is not None else []
         if gone or new.rows:
+            self._groups_changed = True
             self._registries.replace_rows(gone, dict.fromkeys(new.rows, new.registry))
         if old is not None:
             old.retire()
@@ -101,6 +103,7 @@ class CustomResources:
         if old is None:
             return
         if old.rows:
+            self._groups_changed = True
             self._registries.replace_rows([row.gvr for row in old.rows], {})
         old.retire()
         old.forget_storage()
@@ -133,6 +136,7 @@ class CustomResources:
                     if self._stale:
                         await self.load()
                     await self._look_at_pending(tasks)
+                    await self._keep_api_services()
                 except (StatusError, OSError, TimeoutError) as error:
                     log.warning("custom resource definitions: %s", error)
                     self._wake.set()
@@ -157,6 +161,15 @@ class CustomResources:
                     for other in self._others(definition):
                         self._pending[other["metadata"]["name"]] = None
             self._pending.pop(name, None)
+
+    async def _keep_api_services(self) -> None:
+        if not self._groups_changed:
+            return
+        from pinnace.apiserver.extensions import api_services
+
+        self._groups_changed = False
+        served = {row.gvr[:2] for definition in self._known.values() for row in definition.rows}
+        await api_services.keep(self._registries, served)
 
     def _others(self, definition: "Definition") -> list[Object]:
         return [
