@@ -13,6 +13,7 @@ from pinnace.api import meta
 from pinnace.api import resources as r
 from pinnace.api.resources import CUSTOM_RESOURCE_DEFINITIONS as CRDS
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.protobuf import codec
 from pinnace.client.interface import APPLY_PATCH, STRATEGIC_MERGE_PATCH
 from pinnace.client.rest import RestClient
 from pinnace.testing.api_server import MASTERS, ApiServerInProcess
@@ -309,6 +310,37 @@ async def test_content_types(api_server: ApiServerInProcess, rest_client: RestCl
             assert yaml.safe_load(await answer.text())["items"][0]["kind"] == "Foo"
     with pytest.raises(errors.UnsupportedMediaType):
         await rest_client.patch(FOOS, "a", {}, "default", content_type=STRATEGIC_MERGE_PATCH)
+
+
+async def test_definitions_travel_in_protobuf(
+    api_server: ApiServerInProcess, rest_client: RestClient
+) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": True,
+                "properties": {
+                    "n": {"type": "integer", "minimum": 0, "default": 3, "enum": [0, 3]},
+                    "m": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 5}},
+                    "l": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+                },
+                "x-kubernetes-validations": [{"rule": "!has(self.n) || self.n < 5"}],
+            }
+        },
+    }
+    body = definition(version(schema=schema, subresources={"status": {}}, additionalPrinterColumns=COLUMNS))
+    tls = api_server.tls(api_server.authority.client("admin", MASTERS))
+    headers = {"Content-Type": codec.MEDIA_TYPE, "Accept": codec.MEDIA_TYPE}
+    async with (
+        aiohttp.ClientSession(api_server.url, connector=aiohttp.TCPConnector(ssl=tls)) as http,
+        http.post(CRDS.path(), data=codec.encode_object(body), headers=headers) as answer,
+    ):
+        assert answer.status == 201
+        made = codec.decode_object(await answer.read())
+    assert made["spec"]["versions"] == body["spec"]["versions"]
+    assert (await rest_client.get(CRDS, "foos.example.com"))["spec"]["versions"] == body["spec"]["versions"]
 
 
 async def test_lists_come_in_pages_also_with_field_selectors(rest_client: RestClient) -> None:

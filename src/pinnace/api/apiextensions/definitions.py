@@ -106,6 +106,9 @@ def _check_shape(schema: Any) -> None:
         return
     if not isinstance(schema, dict):
         raise TypeError("json: cannot unmarshal into Go value of type v1.JSONSchemaProps")
+    for name in ("minimum", "maximum", "multipleOf"):  # doubles, which Go writes without `.0`
+        if isinstance(schema.get(name), float) and schema[name].is_integer():
+            schema[name] = int(schema[name])
     for child in (schema.get("properties") or {}).values():
         _check_shape(child)
     items, values = schema.get("items"), schema.get("additionalProperties")
