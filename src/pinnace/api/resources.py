@@ -43,6 +43,7 @@ class Resource:
     singular_name: str = ""  # of custom resources, which name these three themselves
     list_kind_name: str = ""
     stored_version: str = ""
+    deprecation: str = ""  # the sentence that warns whoever uses this version
     revision: str = ""  # tells states of a custom resource's definition apart
     view_of: GVR | None = None  # the resource whose stored objects this one shows in another version
 

@@ -50,6 +50,7 @@ class CustomResourceDefinitionStrategy(Strategy):
         for version in spec.get("versions") or ():
             version.setdefault("served", False)
             version.setdefault("storage", False)
+            _check_shape((version.get("schema") or {}).get("openAPIV3Schema"))
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
@@ -97,6 +98,26 @@ class CustomResourceDefinitionStrategy(Strategy):
             for name in _formats((version.get("schema") or {}).get("openAPIV3Schema"))
         )
         return found + [f'unrecognized format "{name}"' for name in seen if not formats.is_known(name)]
+
+
+def _check_shape(schema: Any) -> None:
+    """What the release's definitions leave open, but upstream's decoder does not: a schema is an object. Raises TypeError."""
+    if schema is None:
+        return
+    if not isinstance(schema, dict):
+        raise TypeError("json: cannot unmarshal into Go value of type v1.JSONSchemaProps")
+    for name in ("minimum", "maximum", "multipleOf"):  # doubles, which Go writes without `.0`
+        if isinstance(schema.get(name), float) and schema[name].is_integer():
+            schema[name] = int(schema[name])
+    for child in (schema.get("properties") or {}).values():
+        _check_shape(child)
+    items, values = schema.get("items"), schema.get("additionalProperties")
+    for child in items if isinstance(items, list) else (items, None if isinstance(values, bool) else values):
+        _check_shape(child)
+    _check_shape(schema.get("not"))
+    for name in ("allOf", "anyOf", "oneOf"):
+        for child in schema.get(name) or ():
+            _check_shape(child)
 
 
 def _group(obj: Object) -> str:

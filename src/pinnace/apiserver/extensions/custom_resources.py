@@ -16,6 +16,7 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item, Object
 from pinnace.apiserver.storage.scope import Scope
+from pinnace.apiserver.storage.translation import api_errors
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.component.clock import Clock
 
@@ -52,6 +53,7 @@ class CustomResources:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stale = False
+        self._groups_changed = False
         self._listener = _Listener(self)
 
     async def load(self) -> None:
@@ -65,6 +67,11 @@ class CustomResources:
             self._forget(name)
         for item in present.values():
             self._take(item)
+
+    async def catch_up(self) -> None:
+        """Know every definition that the store has now: another server may just have made one."""
+        with api_errors(r.CUSTOM_RESOURCE_DEFINITIONS):
+            await self._registries.of(r.CUSTOM_RESOURCE_DEFINITIONS).storage.cache.catch_up()
 
     def lost(self) -> None:
         self._stale = True
@@ -92,6 +99,7 @@ class CustomResources:
             return
         gone = [row.gvr for row in old.rows] if old is not None else []
         if gone or new.rows:
+            self._groups_changed = True
             self._registries.replace_rows(gone, dict.fromkeys(new.rows, new.registry))
         if old is not None:
             old.retire()
@@ -101,6 +109,7 @@ class CustomResources:
         if old is None:
             return
         if old.rows:
+            self._groups_changed = True
             self._registries.replace_rows([row.gvr for row in old.rows], {})
         old.retire()
         old.forget_storage()
@@ -133,6 +142,7 @@ class CustomResources:
                     if self._stale:
                         await self.load()
                     await self._look_at_pending(tasks)
+                    await self._keep_api_services()
                 except (StatusError, OSError, TimeoutError) as error:
                     log.warning("custom resource definitions: %s", error)
                     self._wake.set()
@@ -147,16 +157,30 @@ class CustomResources:
 
         while self._pending:
             name = next(iter(self._pending))
+            del self._pending[name]  # a change that comes in from here on puts it back
             definition = self._known.get(name)
-            if definition is not None:
-                if meta.is_terminating(definition.obj):
-                    self._end(name, tasks)
-                elif await statuses.settle(
-                    definition, self._others(definition), self._registries, self._clock
-                ):
-                    for other in self._others(definition):
-                        self._pending[other["metadata"]["name"]] = None
-            self._pending.pop(name, None)
+            if definition is None:
+                continue
+            if meta.is_terminating(definition.obj):
+                self._end(name, tasks)
+                continue
+            others = self._others(definition)
+            try:
+                changed = await statuses.settle(definition, others, self._registries, self._clock)
+            except BaseException:
+                self._pending[name] = None
+                raise
+            if changed:
+                self._pending |= dict.fromkeys(map(meta.name, others))
+
+    async def _keep_api_services(self) -> None:
+        if not self._groups_changed:
+            return
+        from pinnace.apiserver.extensions import api_services
+
+        self._groups_changed = False
+        served = {row.gvr[:2] for definition in self._known.values() for row in definition.rows}
+        await api_services.keep(self._registries, served)
 
     def _others(self, definition: "Definition") -> list[Object]:
         return [
