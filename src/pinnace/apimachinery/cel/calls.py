@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pinnace.apimachinery.cel import constants
 from pinnace.apimachinery.cel.ast import Call, Literal, Node
+from pinnace.apimachinery.cel.attributes import is_attribute, is_conditional, quiet
 from pinnace.apimachinery.cel.costs import charge_of
 from pinnace.apimachinery.cel.errors import BudgetExceeded, EvaluationError
 from pinnace.apimachinery.cel.frame import Frame, Run
 from pinnace.apimachinery.cel.functions import Overload
+from pinnace.apimachinery.cel.library.operators import contains
 from pinnace.apimachinery.cel.lists import adder, equality
 from pinnace.apimachinery.cel.types import Type
 from pinnace.apimachinery.cel.values import Optional, no_such_overload
@@ -42,6 +45,9 @@ class Plans(Protocol):
 
 def plan_call(planner: Plans, node: Call) -> Run:
     operands = [planner.plan(operand) for operand in node.operands]
+    for at in _QUIET.get(node.function, ()):
+        if is_attribute(node.operands[at]) and not is_conditional(node.operands[at]):
+            operands[at] = quiet(operands[at])
     match node.function:
         case "_&&_":
             return _logical(False, *operands)
@@ -54,6 +60,10 @@ def plan_call(planner: Plans, node: Call) -> Run:
         case "dyn":
             return _dyn(operands[0])
     charge = charge_of(node.function, [overload.id for overload in node.overloads])
+    if node.function == "@in" and constants.value_of(node.args[1]) is not constants.VARIABLE:
+        return _among(operands[0], constants.value_of(node.args[1]))
+    if node.function in ("_[_]", "_[?_]") and not is_attribute(node.args[0]):
+        charge = _relative
     if node.function in _DIRECT:
         run = _implementation(node)
         return _binary(run, charge, *operands) if len(operands) == 2 else _call(run, charge, operands)
@@ -69,6 +79,23 @@ def _implementation(node: Call) -> Callable[..., Any]:
         if special is not None and all(kind.kind == "list" for kind in types):
             return adder(special) if node.function == "_+_" else equality(special, node.function == "_==_")
     run: Callable[..., Any] = node.overloads[0].run
+    return run
+
+
+# Operands that upstream looks up as part of another attribute: indexes, and the branches of a conditional.
+_QUIET = {"_[_]": (1,), "_[?_]": (1,), "_?_:_": (1, 2)}
+
+
+def _relative(_: Any, __: Any) -> int:
+    return 2
+
+
+def _among(item: Run, container: Any) -> Run:
+    """`x in [constants]` costs nothing beyond `x`."""
+
+    def run(f: Frame) -> bool:
+        return contains(item(f), container)
+
     return run
 
 

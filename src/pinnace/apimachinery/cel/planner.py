@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pinnace.apimachinery.cel import constants
 from pinnace.apimachinery.cel import types as t
 from pinnace.apimachinery.cel.ast import (
     Call,
@@ -15,6 +16,7 @@ from pinnace.apimachinery.cel.ast import (
     Select,
     StructNode,
 )
+from pinnace.apimachinery.cel.attributes import is_attribute
 from pinnace.apimachinery.cel.calls import plan_call
 from pinnace.apimachinery.cel.conversion import converter
 from pinnace.apimachinery.cel.costs import LIST_COST, MAP_COST, STRUCT_COST
@@ -39,6 +41,8 @@ class Planner:
             case Literal():
                 value = node.value
                 return lambda _: value
+            case _ if (constant := constants.value_of(node)) is not constants.VARIABLE:
+                return lambda _: constant
             case Ident():
                 return self._ident(node)
             case Select():
@@ -83,9 +87,10 @@ class Planner:
             base = base.operand
         steps.reverse()
         operand = self.plan(base)
+        extra = 0 if is_attribute(base) else 1
         if any(convert for _, convert in steps):
-            return _converted_chain(operand, tuple(steps))
-        return _chain(operand, tuple(key for key, _ in steps))
+            return _converted_chain(operand, tuple(steps), extra)
+        return _chain(operand, tuple(key for key, _ in steps), extra)
 
     def _careful_select(self, node: Select) -> Run:
         operand, key = self.plan(node.operand), node.key or node.name
@@ -102,13 +107,6 @@ class Planner:
         return run
 
     def _list(self, node: ListNode) -> Run:
-        if (
-            node.elements
-            and not node.optional
-            and all(isinstance(element, Literal) for element in node.elements)
-        ):
-            constant = [element.value for element in node.elements if isinstance(element, Literal)]
-            return lambda _: constant
         elements = [self.plan(element) for element in node.elements]
         if not node.optional:
 
@@ -221,8 +219,8 @@ def _global(name: str, convert: Callable[[Any], Any] | None) -> Run:
     return run
 
 
-def _chain(operand: Run, keys: tuple[str, ...]) -> Run:
-    cost = len(keys)
+def _chain(operand: Run, keys: tuple[str, ...], extra: int) -> Run:
+    cost = len(keys) + extra
 
     def run(f: Frame) -> Any:
         value = operand(f)
@@ -240,10 +238,12 @@ def _chain(operand: Run, keys: tuple[str, ...]) -> Run:
     return run
 
 
-def _converted_chain(operand: Run, steps: tuple[tuple[str, Any], ...]) -> Run:
+def _converted_chain(operand: Run, steps: tuple[tuple[str, Any], ...], extra: int) -> Run:
+    cost = len(steps) + extra
+
     def run(f: Frame) -> Any:
         value = operand(f)
-        f.cost += len(steps)
+        f.cost += cost
         for key, convert in steps:
             value = field_of(value, key)
             if convert:
