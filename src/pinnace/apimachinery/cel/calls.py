@@ -186,6 +186,9 @@ def _binary(run_operator: Callable[[Any, Any], Any], charge: Any, left: Run, rig
 
 
 def _call(implementation: Callable[..., Any], charge: Any, operands: list[Run]) -> Run:
+    if len(operands) == 2:
+        return _call_of_two(implementation, charge, *operands)
+
     def run(f: Frame) -> Any:
         values = [operand(f) for operand in operands]
         f.charge(0)
@@ -201,6 +204,25 @@ def _call(implementation: Callable[..., Any], charge: Any, operands: list[Run]) 
     return run
 
 
+def _call_of_two(implementation: Callable[..., Any], charge: Any, first: Run, second: Run) -> Run:
+    def run(f: Frame) -> Any:
+        a, b = first(f), second(f)
+        if f.cost > f.limit:
+            f.charge(0)
+        try:
+            result = implementation(a, b)
+            f.cost += charge((a, b), result) if charge else 1
+        except _PYTHON_ERRORS:
+            raise no_such_overload() from None
+        except RecursionError:
+            raise EvaluationError("values are nested too deeply") from None
+        if f.cost > f.limit:
+            f.charge(0)
+        return result
+
+    return run
+
+
 _VAGUE = ("dyn", "param", "error")
 
 
@@ -209,6 +231,8 @@ def _dispatch(overloads: list[Overload], types: list[Type]) -> Callable[..., Any
     if len(overloads) == 1 and not any(_is_vague(kind) for kind in types):
         only: Callable[..., Any] = overloads[0].run
         return only
+    if len(overloads) == 1 and len(types) == 2:
+        return _guarded(overloads[0])
 
     def choose(*values: Any) -> Any:
         for overload in overloads:
@@ -217,6 +241,18 @@ def _dispatch(overloads: list[Overload], types: list[Type]) -> Callable[..., Any
         raise no_such_overload()
 
     return choose
+
+
+def _guarded(overload: Overload) -> Callable[..., Any]:
+    """The commonest case of a choice, unrolled."""
+    (accepts_first, accepts_second), run_overload = overload.guards, overload.run
+
+    def run(first: Any, second: Any) -> Any:
+        if accepts_first(first) and accepts_second(second):
+            return run_overload(first, second)
+        raise no_such_overload()
+
+    return run
 
 
 def _is_vague(kind: Type) -> bool:
