@@ -140,7 +140,6 @@ def _otherwise(function: str, optional: Run, alternative: Run) -> Run:
     unwrap = function == "orValue"
 
     def run(f: Frame) -> Any:
-        f.cost += 1
         given = optional(f)
         if not isinstance(given, Optional):
             raise no_such_overload()

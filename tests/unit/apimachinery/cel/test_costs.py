@@ -33,7 +33,7 @@ SCHEMA = struct(
     d=form("duration"), date=form("date"), at=form("date-time"), l=array(INTEGER), m=array(INTEGER),
     set=array(STRING, **{"x-kubernetes-list-type": "set"}), set2=array(STRING, **{"x-kubernetes-list-type": "set"}),
     objs=array(array(struct(k=STRING, v=STRING), **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]})),
-    texts=mapping(STRING), numbers=mapping(INTEGER), a=struct(b=INTEGER, c=INTEGER),
+    none=STRING, texts=mapping(STRING), numbers=mapping(INTEGER), a=struct(b=INTEGER, c=INTEGER),
     deep=struct(one=struct(two=INTEGER), other=struct(two=INTEGER)),
     entries=array(struct(k=STRING, v=STRING, w=STRING)),
 )  # fmt: skip
@@ -45,7 +45,7 @@ SELF = {
         [{"k": "a", "v": "1"}, {"k": "b", "v": "2"}], [{"k": "b", "v": "2"}, {"k": "a", "v": "1"}],
         [{"k": "b", "v": "3"}, {"k": "a", "v": "1"}], [{"k": "c", "v": "4"}],
     ],
-    "texts": {"k1": "a", "k2": "b"}, "numbers": {"b": 1, "d": 2}, "a": {"b": 1}, "deep": {"one": {"two": 4}},
+    "none": None, "texts": {"k1": "a", "k2": "b"}, "numbers": {"b": 1, "d": 2}, "a": {"b": 1}, "deep": {"one": {"two": 4}},
     "entries": [{"k": "a1", "v": "b1"}, {"k": "a2", "v": "b2"}, {"k": "a3", "v": "b3", "w": "z"}],
 }  # fmt: skip
 
@@ -123,6 +123,22 @@ SELF = {
         ("size(self.entries.filter(m, m.k == 'a1')) == 1", 27),
         ("self.entries.exists(m, m.k == 'a1' && m.v == 'b1')", 16),
         ("self.entries.map(m, m.v).exists(v, v == 'b1')", 55),
+        ("has(self.a) && self.a.b == 1", 5),
+        ("type(self) == type(self)", 5),
+        ("self.objs[0][0].k == 'a'", 6),
+        ("self.objs[0].exists(e, e.k == 'b' && e.v == '2')", 21),
+        ("optional.of('a') != optional.of('b')", 3),
+        ("optional.of('a').hasValue()", 2),
+        ("optional.of('a').or(optional.of('a')).hasValue()", 2),
+        ("optional.none().or(optional.of('a')).hasValue()", 3),
+        ("optional.of('a').optMap(v, v == 'value').hasValue()", 8),
+        ("self.a.?b == optional.of(1)", 5),
+        ("self.a.?c == optional.none()", 4),
+        ("self.a.?b.orValue(2) == 1", 4),
+        ("self.texts[?'k1'] == optional.of('a')", 5),
+        ("self.l[?0] == optional.of(1)", 5),
+        ("optional.ofNonZeroValue(1).hasValue()", 2),
+        ("has(self.none)", 1),
     ],
 )
 def test_cost(source: str, cost: int) -> None:
