@@ -147,3 +147,22 @@ def test_cost(source: str, cost: int) -> None:
     program, budget = Environment({"self": kind}).compile(source), Budget(1_000_000)
     program.evaluate({"self": SELF}, budget)
     assert 1_000_000 - budget.remaining == cost
+
+
+@pytest.mark.parametrize(
+    ("source", "least", "most"),
+    [
+        ("ip('192.168.0.1')", 2, 2),
+        ("ip('2001:db8:3333:4444:5555:6666:7777:8888').family()", 5, 5),
+        ("ip.isCanonical('192.168.0.1')", 3, 3),
+        ("cidr('192.168.0.0/16').ip()", 3, 3),
+        ("cidr('192.168.0.0/16').containsIP(ip('192.0.0.1'))", 4, 7),
+        ("cidr('192.168.0.0/16').containsCIDR('192.0.0.0/30')", 7, 11),
+        ("url('https:://kubernetes.io/').getScheme()", 4, 4),
+        ("[1, 2, 3, 4, 5].sum()", 15, 15),
+        ("[uint(1), uint(2), uint(3), uint(4), uint(5)].max()", 20, 20),
+        ("'01234567890123456789012345678901234567890123456789'.indexOf('123')", 5, 5),
+    ],
+)
+def test_estimate(source: str, least: int, most: int) -> None:
+    assert Environment({}).compile(source).estimated_cost == (least, most)
