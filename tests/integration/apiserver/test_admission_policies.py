@@ -1,7 +1,9 @@
 """Admission policies end to end: configured through the API, effective for the very next request."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,6 +13,7 @@ import pytest_asyncio
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apiserver.config_security import AuditConfig
 from pinnace.client.rest import RestClient
 from pinnace.testing.api_server import MASTERS, ApiServerInProcess
 
@@ -329,6 +332,33 @@ async def test_warnings(client: RestClient, http: aiohttp.ClientSession) -> None
         "Validation failed for ValidatingAdmissionPolicy 'p' with binding 'p-binding': failed expression"
     )
     assert expected in answer.headers["Warning"]
+
+
+async def test_findings_and_annotations_are_audited(tmp_path: Path) -> None:
+    rules = tmp_path / "policy.yaml"
+    rules.write_text(
+        json.dumps({"kind": "Policy", "apiVersion": "audit.k8s.io/v1", "rules": [{"level": "Metadata"}]})
+    )
+    log = tmp_path / "audit.log"
+    async with ApiServerInProcess(tmp_path / "pki", audit=AuditConfig(rules, log_path=str(log))) as api:
+        client = api.rest_client()
+        await guard(
+            client, "true", "has(object.data)", binding={"validationActions": ["Audit"]},
+            auditAnnotations=[
+                {"key": "name", "valueExpression": "'called ' + object.metadata.name"},
+                {"key": "nothing", "valueExpression": "null"},
+            ],
+        )  # fmt: skip
+        await create(client, config_map("a"))
+    last = json.loads(log.read_text().splitlines()[-1])["annotations"]
+    assert last["p/name"] == "called a"
+    assert "p/nothing" not in last
+    assert json.loads(last["validation.policy.admission.k8s.io/validation_failure"]) == [
+        {
+            "message": "failed expression: has(object.data)", "policy": "p", "binding": "p-binding", "expressionIndex": 1,
+            "validationActions": ["Audit"],
+        }
+    ]  # fmt: skip
 
 
 async def test_policies_do_not_judge_policies(client: RestClient) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pinnace.apimachinery import selectors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.registry.catalog import Registries
+from pinnace.apiserver.storage.watch_cache import WatchCache
 
 if TYPE_CHECKING:
     from pinnace.apiserver.admission.policies.compiled import Compiled
@@ -98,8 +99,13 @@ class Policies:
         self._seen: tuple[int, int] = (-1, -1)
         self._bound: tuple[Policy, ...] = ()
 
-    async def bound(self) -> tuple[Policy, ...]:
+    @cached_property
+    def _caches(self) -> tuple[WatchCache, WatchCache]:
         policies, bindings = (self._registries.of(gvr).storage.cache for gvr in self._gvrs)
+        return policies, bindings
+
+    async def bound(self) -> tuple[Policy, ...]:
+        policies, bindings = self._caches
         await bindings.load()  # nothing to do while its subscription lives
         if not bindings.contents:
             return ()
