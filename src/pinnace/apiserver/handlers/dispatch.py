@@ -34,6 +34,9 @@ class Dispatcher:
         if not info.is_resource:
             return await nonresource.serve(request)
         row = request.services.registries.row(info.gvr)
+        if row is None and info.group:
+            await request.services.custom_resources.catch_up()
+            row = request.services.registries.row(info.gvr)
         if row is None:
             raise no_such_resource()
         _check_place(row, info)
