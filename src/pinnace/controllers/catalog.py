@@ -23,6 +23,7 @@ from pinnace.controllers import (
     serviceaccount_token,
     servicecidr,
     storage_protection,
+    validatingadmissionpolicy_status,
 )
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
@@ -116,6 +117,7 @@ CATALOG: dict[str, Build] = {
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory
     ),
+    "validatingadmissionpolicy-status": _pure(validatingadmissionpolicy_status.CONTROLLER),
     "garbage-collector": lambda parts: GarbageCollector(
         parts.client, parts.clock, parts.informers, parts.directory
     ),
