@@ -16,6 +16,7 @@ from pinnace.apiserver.authn.static_tokens import StaticTokens
 from pinnace.apiserver.authz.configuration import build_authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.extensions.custom_resources import CustomResources
 from pinnace.apiserver.filters.in_flight import InFlight
 from pinnace.apiserver.flowcontrol import reports
 from pinnace.apiserver.flowcontrol.dangling import Dangling
@@ -53,7 +54,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         metrics.sources.append(partial(reports.metrics, fairness))
     authenticator = Authenticator(static, (tokens, *reviewers), anonymous)
     authenticator.front_proxy = front_proxy(config)
-    return Services(
+    services = Services(
         config=config,
         clock=clock,
         registries=registries,
@@ -65,10 +66,13 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         health=_health(backend),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
+        custom_resources=CustomResources(registries, clock),
         audit=_auditor(config, clock),
         aggregator=_aggregator(config, registries, clock),
         fairness=fairness,
     )
+    registries.on_change.append(services.republish)
+    return services
 
 
 def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> Dispatcher | None:

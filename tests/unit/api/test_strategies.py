@@ -13,7 +13,12 @@ FINISHING = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}
 SELECTOR = {"matchLabels": {"a": "b"}}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+DEFINITION = {
+    "group": "example.com", "scope": "Namespaced", "names": {"plural": "foos", "kind": "Foo"},
+    "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+}  # fmt: skip
 BODIES = {
+    "CustomResourceDefinition": {"metadata": {"name": "foos.example.com"}, "spec": DEFINITION},
     **kind_examples.BODIES,
     "APIService": {
         "metadata": {"name": "v1.x.example"},

@@ -120,9 +120,11 @@ async def _openapi(request: Request, path: str) -> Answer:
     services, headers = request.services, request.headers
     if services.openapi is None:
         from pinnace.apiserver.openapi import OpenApi
+        from pinnace.apiserver.openapi.custom import CustomDefinitions
 
         definitions = services.registries.schemas.definitions
-        services.openapi = OpenApi(services.registries.rows, version()["gitVersion"], definitions)
+        custom = CustomDefinitions.of(services.custom_resources.kinds())
+        services.openapi = OpenApi(services.registries.rows, version()["gitVersion"], definitions, custom)
     asked = {
         "accept": headers.get("Accept", ""),
         "accept_encoding": headers.get("Accept-Encoding", ""),

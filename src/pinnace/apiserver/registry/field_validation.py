@@ -27,6 +27,11 @@ def check(
         raise errors.BadRequest(
             f'{row.kind} in version "{row.gvr.version}" cannot be handled as a {row.kind}: {wrong[0].message}'
         )
+    report(row, problems, ctx, raw)
+
+
+def report(row: Resource, problems: list[Problem], ctx: WriteContext, raw: bytes | None) -> None:
+    """Unknown fields that were found, and duplicate ones, as the client wants to be told."""
     if ctx.field_validation == "Ignore":
         return
     found = [*_duplicates(raw), *problems]
