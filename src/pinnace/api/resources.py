@@ -43,6 +43,7 @@ class Resource:
     singular_name: str = ""  # of custom resources, which name these three themselves
     list_kind_name: str = ""
     stored_version: str = ""
+    deprecation: str = ""  # the sentence that warns whoever uses this version
     revision: str = ""  # tells states of a custom resource's definition apart
     view_of: GVR | None = None  # the resource whose stored objects this one shows in another version
 
@@ -154,10 +155,20 @@ _EXTENSIONS = ("api-extensions",)
 TABLE: tuple[Resource, ...] = (
     Resource(BINDINGS, "Binding", verbs=CREATE),
     Resource(
-        COMPONENT_STATUSES, "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
+        COMPONENT_STATUSES,
+        "ComponentStatus",
+        namespaced=False,
+        short_names=("cs",),
+        verbs=("get", "list"),
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
     Resource(CONFIG_MAPS, "ConfigMap", short_names=("cm",)),
-    Resource(ENDPOINTS, "Endpoints", short_names=("ep",)),
+    Resource(
+        ENDPOINTS,
+        "Endpoints",
+        short_names=("ep",),
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     Resource(EVENTS, "Event", short_names=("ev",), storage="events"),
     Resource(LIMIT_RANGES, "LimitRange", short_names=("limits",)),
     Resource(

@@ -1,10 +1,11 @@
-"""CustomResourceDefinitions: defaults, preparation, and which judgement applies when."""
+"""CustomResourceDefinitions: defaults, preparation, and which judgement applies when.
+
+The judgement is imported when there is something to judge: every server has this strategy, most have no definitions.
+"""
 
 from typing import Any
 
 from pinnace.api import fields, meta, metadata, names
-from pinnace.api.apiextensions import approval, formats, spec_validation
-from pinnace.api.apiextensions.conditions import ESTABLISHED
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -50,6 +51,7 @@ class CustomResourceDefinitionStrategy(Strategy):
         for version in spec.get("versions") or ():
             version.setdefault("served", False)
             version.setdefault("storage", False)
+            _check_shape((version.get("schema") or {}).get("openAPIV3Schema"))
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
@@ -68,6 +70,8 @@ class CustomResourceDefinitionStrategy(Strategy):
         _note_storage_version(new)
 
     def validate(self, obj: Object) -> list[Cause]:
+        from pinnace.api.apiextensions import approval, spec_validation
+
         found = metadata.validate(obj, namespaced=False, name_rule=lambda name: _name(name, obj))
         found += spec_validation.validate(obj["spec"], "spec")
         found += spec_validation.validate_names(_accepted(obj), "status.acceptedNames")
@@ -76,9 +80,11 @@ class CustomResourceDefinitionStrategy(Strategy):
         return found
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
+        from pinnace.api.apiextensions import approval, spec_validation
+
         found = super().validate_update(new, old)
         found += spec_validation.validate(new["spec"], "spec", old["spec"])
-        found += _validate_immutable(new["spec"], old["spec"], meta.condition_is_true(old, ESTABLISHED))
+        found += _validate_immutable(new["spec"], old["spec"], meta.condition_is_true(old, "Established"))
         found += spec_validation.validate_names(_accepted(new), "status.acceptedNames")
         found += spec_validation.validate_stored_versions(new, "status.storedVersions")
         if _group(new) != _group(old) or approval.of(new) != approval.of(old):
@@ -86,10 +92,14 @@ class CustomResourceDefinitionStrategy(Strategy):
         return found
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
+        from pinnace.api.apiextensions import spec_validation
+
         found = super().validate_status_update(new, old)
         return found + spec_validation.validate_names(_accepted(new), "status.acceptedNames")
 
     def warnings(self, obj: Object) -> list[str]:
+        from pinnace.api.apiextensions import formats
+
         found = super().warnings(obj)
         seen = dict.fromkeys(
             name
@@ -97,6 +107,26 @@ class CustomResourceDefinitionStrategy(Strategy):
             for name in _formats((version.get("schema") or {}).get("openAPIV3Schema"))
         )
         return found + [f'unrecognized format "{name}"' for name in seen if not formats.is_known(name)]
+
+
+def _check_shape(schema: Any) -> None:
+    """What the release's definitions leave open, but upstream's decoder does not: a schema is an object. Raises TypeError."""
+    if schema is None:
+        return
+    if not isinstance(schema, dict):
+        raise TypeError("json: cannot unmarshal into Go value of type v1.JSONSchemaProps")
+    for name in ("minimum", "maximum", "multipleOf"):  # doubles, which Go writes without `.0`
+        if isinstance(schema.get(name), float) and schema[name].is_integer():
+            schema[name] = int(schema[name])
+    for child in (schema.get("properties") or {}).values():
+        _check_shape(child)
+    items, values = schema.get("items"), schema.get("additionalProperties")
+    for child in items if isinstance(items, list) else (items, None if isinstance(values, bool) else values):
+        _check_shape(child)
+    _check_shape(schema.get("not"))
+    for name in ("allOf", "anyOf", "oneOf"):
+        for child in schema.get(name) or ():
+            _check_shape(child)
 
 
 def _group(obj: Object) -> str:

@@ -16,6 +16,7 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item, Object
 from pinnace.apiserver.storage.scope import Scope
+from pinnace.apiserver.storage.translation import api_errors
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.component.clock import Clock
 
@@ -66,6 +67,11 @@ class CustomResources:
             self._forget(name)
         for item in present.values():
             self._take(item)
+
+    async def catch_up(self) -> None:
+        """Know every definition that the store has now: another server may just have made one."""
+        with api_errors(r.CUSTOM_RESOURCE_DEFINITIONS):
+            await self._registries.of(r.CUSTOM_RESOURCE_DEFINITIONS).storage.cache.catch_up()
 
     def lost(self) -> None:
         self._stale = True
@@ -151,16 +157,21 @@ class CustomResources:
 
         while self._pending:
             name = next(iter(self._pending))
+            del self._pending[name]  # a change that comes in from here on puts it back
             definition = self._known.get(name)
-            if definition is not None:
-                if meta.is_terminating(definition.obj):
-                    self._end(name, tasks)
-                elif await statuses.settle(
-                    definition, self._others(definition), self._registries, self._clock
-                ):
-                    for other in self._others(definition):
-                        self._pending[other["metadata"]["name"]] = None
-            self._pending.pop(name, None)
+            if definition is None:
+                continue
+            if meta.is_terminating(definition.obj):
+                self._end(name, tasks)
+                continue
+            others = self._others(definition)
+            try:
+                changed = await statuses.settle(definition, others, self._registries, self._clock)
+            except BaseException:
+                self._pending[name] = None
+                raise
+            if changed:
+                self._pending |= dict.fromkeys(map(meta.name, others))
 
     async def _keep_api_services(self) -> None:
         if not self._groups_changed:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
+TERMINATING_VERBS = tuple(verb for verb in VERBS if verb != "create")  # finalizers must still be taken off
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
@@ -68,6 +68,7 @@ class Definition:
             singular_name=accepted.get("singular", ""),
             list_kind_name=accepted.get("listKind", ""),
             stored_version=self.storage_version["name"],
+            deprecation=_deprecation(version, self.group, accepted.get("kind") or self.kind),
             revision=f"{metadata.get('uid')}/{metadata.get('generation')}",
         )
 
@@ -116,12 +117,13 @@ class Definition:
         version, stored = self.version(row.gvr.version), self.storage_version["name"]
         structural = self.structural(version["name"])
         strategy = CustomResourceStrategy(row, version, structural)
+        base = self.storage()
         view = View(
             row.gvk, structural, GVK(self.group, stored, row.kind), self.structural(stored), self.converter(),
-            self.object_meta, strategy.field_labels, has_fields=bool(version.get("selectableFields")),
+            self.object_meta, strategy.field_labels, base.cache.contents, has_fields=bool(version.get("selectableFields")),
         )  # fmt: skip
         keys = KeySpace.of(self.name, namespaced=row.namespaced)
-        storage = ViewStorage(self.storage(), view, row.gvr, keys)
+        storage = ViewStorage(base, view, row.gvr, keys)
         made = CustomRegistry(row, storage, strategy, self._registries, version, self.object_meta)
         self._made.append(made)
         return made
@@ -138,6 +140,12 @@ class Definition:
 def _meta_labels(obj: Object) -> dict[str, str]:
     own = obj["metadata"]
     return {"metadata.name": own.get("name", ""), "metadata.namespace": own.get("namespace", "")}
+
+
+def _deprecation(version: Object, group: str, kind: str) -> str:
+    if not version.get("deprecated"):
+        return ""
+    return version.get("deprecationWarning") or f"{group}/{version['name']} {kind} is deprecated"
 
 
 def _subresources(version: Object) -> list[Subresource]:

@@ -17,6 +17,7 @@ from pinnace.apimachinery.structural import defaulting, pruning
 from pinnace.apimachinery.structural.node import Structural
 from pinnace.apiserver.extensions.conversion import Converter
 from pinnace.apiserver.storage import codec
+from pinnace.apiserver.storage.contents import Contents
 from pinnace.apiserver.storage.continuation import Continuation
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import FieldLabels, Item, Object
@@ -27,7 +28,7 @@ from pinnace.apiserver.storage.scope import NAME, NAMESPACE, Scope, select
 from pinnace.apiserver.storage.watch_cache import WatchCache
 from pinnace.apiserver.storage.watchers import ObjectWatch
 
-_SPARE = 256  # remembered items of objects that are gone
+_SPARE = 256  # items of objects that are gone are remembered up to this number
 
 
 class View:
@@ -35,24 +36,24 @@ class View:
 
     def __init__(
         self, gvk: GVK, schema: Structural, stored: GVK, storage_schema: Structural, converter: Converter,
-        object_meta: Callable[[], Schema], field_labels: FieldLabels, *, has_fields: bool,
+        object_meta: Callable[[], Schema], field_labels: FieldLabels, contents: Contents, *, has_fields: bool,
     ) -> None:  # fmt: skip
         self.gvk, self._schema, self.stored, self._storage_schema = gvk, schema, stored, storage_schema
         self._converter, self._object_meta, self._field_labels = converter, object_meta, field_labels
-        self._has_fields = has_fields
+        self._contents, self._has_fields = contents, has_fields
         self._known: dict[str, Item] = {}  # by key: what was made of `_of[key]`
         self._of: dict[str, Item] = {}
 
     async def items(self, items: Sequence[Item]) -> list[Item]:
         """In the order given. Raises what the conversion raises."""
-        missing = [item for item in items if self._of.get(item.key) is not item]
-        made: dict[int, Item] = {}
+        made = {id(item): self._known[item.key] for item in items if self._of.get(item.key) is item}
+        missing = [item for item in items if id(item) not in made]
         if missing:
             objects = [item.decode() for item in missing]
             converted = await self._converter.convert(objects, self.gvk)
             for item, original, obj in zip(missing, objects, converted, strict=True):
                 made[id(item)] = self._remember(item, self._finished(item, original, obj))
-        return [made.get(id(item)) or self._known[item.key] for item in items]
+        return [made[id(item)] for item in items]
 
     async def item(self, item: Item) -> Item:
         return (await self.items([item]))[0]
@@ -60,6 +61,9 @@ class View:
     def _finished(self, item: Item, original: Object, obj: Object) -> Item:
         """An item of the converted object; the given one when nothing has changed."""
         changed = obj is not original
+        if changed:  # in the order that `codec` relies on
+            head = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": obj["metadata"]}
+            obj = {**head, **obj}
         changed |= defaulting.default(self._schema, obj)
         changed |= bool(embedded.coerce(self._schema, obj, self._object_meta(), drop_wrong=True))
         changed |= bool(pruning.prune(self._schema, obj))
@@ -74,14 +78,15 @@ class View:
 
     def _remember(self, item: Item, made: Item) -> Item:
         self._of[item.key], self._known[item.key] = item, made
+        if len(self._of) > len(self._contents) + _SPARE:
+            for key in [key for key in self._of if self._contents.get(key) is None]:
+                del self._of[key], self._known[key]
         return made
 
-    def forget_others(self, kept: Sequence[Item]) -> None:
-        """Called when all current items are known: what is gone need not be remembered."""
-        if len(self._of) > len(kept) + _SPARE:
-            keys = {item.key for item in kept}
-            for key in [key for key in self._of if key not in keys]:
-                del self._of[key], self._known[key]
+    async def shown(self, obj: Object) -> Object:
+        """An object of another version in this one: as admission webhooks want to see it."""
+        (found,) = await self._converter.convert([obj], self.gvk)
+        return found
 
     async def to_stored(self, obj: Object) -> Object:
         """The object as it is written."""
