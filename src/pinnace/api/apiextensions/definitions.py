@@ -1,10 +1,11 @@
-"""CustomResourceDefinitions: defaults, preparation, and which judgement applies when."""
+"""CustomResourceDefinitions: defaults, preparation, and which judgement applies when.
+
+The judgement is imported when there is something to judge: every server has this strategy, most have no definitions.
+"""
 
 from typing import Any
 
 from pinnace.api import fields, meta, metadata, names
-from pinnace.api.apiextensions import approval, formats, spec_validation
-from pinnace.api.apiextensions.conditions import ESTABLISHED
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -69,6 +70,8 @@ class CustomResourceDefinitionStrategy(Strategy):
         _note_storage_version(new)
 
     def validate(self, obj: Object) -> list[Cause]:
+        from pinnace.api.apiextensions import approval, spec_validation
+
         found = metadata.validate(obj, namespaced=False, name_rule=lambda name: _name(name, obj))
         found += spec_validation.validate(obj["spec"], "spec")
         found += spec_validation.validate_names(_accepted(obj), "status.acceptedNames")
@@ -77,9 +80,11 @@ class CustomResourceDefinitionStrategy(Strategy):
         return found
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
+        from pinnace.api.apiextensions import approval, spec_validation
+
         found = super().validate_update(new, old)
         found += spec_validation.validate(new["spec"], "spec", old["spec"])
-        found += _validate_immutable(new["spec"], old["spec"], meta.condition_is_true(old, ESTABLISHED))
+        found += _validate_immutable(new["spec"], old["spec"], meta.condition_is_true(old, "Established"))
         found += spec_validation.validate_names(_accepted(new), "status.acceptedNames")
         found += spec_validation.validate_stored_versions(new, "status.storedVersions")
         if _group(new) != _group(old) or approval.of(new) != approval.of(old):
@@ -87,10 +92,14 @@ class CustomResourceDefinitionStrategy(Strategy):
         return found
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
+        from pinnace.api.apiextensions import spec_validation
+
         found = super().validate_status_update(new, old)
         return found + spec_validation.validate_names(_accepted(new), "status.acceptedNames")
 
     def warnings(self, obj: Object) -> list[str]:
+        from pinnace.api.apiextensions import formats
+
         found = super().warnings(obj)
         seen = dict.fromkeys(
             name

@@ -38,6 +38,7 @@ _CLASSES: dict[GVR, str] = {
     r.API_SERVICES: "api_services:APIServiceRegistry",
     r.CUSTOM_RESOURCE_DEFINITIONS: "definitions:DefinitionRegistry",
     r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_SLICES: "claims:ResourceSliceRegistry",
     r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
 }
 Make = Callable[[Resource], Registry]
