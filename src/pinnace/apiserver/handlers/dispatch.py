@@ -37,6 +37,8 @@ class Dispatcher:
         if row is None:
             raise no_such_resource()
         _check_place(row, info)
+        if row.deprecation:
+            request.warnings.append(row.deprecation)
         return await self._handler(row, info)(request, row)
 
     def _handler(self, row: Resource, info: RequestInfo) -> ResourceHandler:

@@ -34,6 +34,7 @@ _CLASSES: dict[GVR, str] = {
     r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
     r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_SLICES: "claims:ResourceSliceRegistry",
     r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
     r.API_SERVICES: "api_services:APIServiceRegistry",
 }

@@ -57,7 +57,7 @@ class Registry(RegistryBase):
         fill_on_create(obj, ctx.now)
         self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
-        for text in self.strategy.warnings(obj):
+        for text in (*self.strategy.create_warnings(obj), *self.strategy.warnings(obj)):
             ctx.warn(text)
         await self.admission.validate(admission)
         await self.check(obj, None, ctx)
