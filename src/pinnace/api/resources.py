@@ -40,7 +40,11 @@ class Resource:
     storage: str = (
         ""  # the key prefix below /registry when two resources share objects; "" means group-qualified name
     )
-    deprecation: str = ""  # what every request for it is warned of
+    singular_name: str = ""  # of custom resources, which name these three themselves
+    list_kind_name: str = ""
+    stored_version: str = ""
+    deprecation: str = ""  # the sentence that warns whoever uses this version
+    revision: str = ""  # tells states of a custom resource's definition apart
     view_of: GVR | None = None  # the resource whose stored objects this one shows in another version
 
     @property
@@ -49,11 +53,11 @@ class Resource:
 
     @property
     def singular(self) -> str:
-        return self.kind.lower()
+        return self.singular_name or self.kind.lower()
 
     @property
     def list_kind(self) -> str:
-        return f"{self.kind}List"
+        return self.list_kind_name or f"{self.kind}List"
 
     @property
     def is_stored(self) -> bool:
@@ -307,13 +311,13 @@ TABLE: tuple[Resource, ...] = (
     Resource(SELF_SUBJECT_ACCESS_REVIEWS, "SelfSubjectAccessReview", namespaced=False, verbs=CREATE),
     Resource(SELF_SUBJECT_RULES_REVIEWS, "SelfSubjectRulesReview", namespaced=False, verbs=CREATE),
     Resource(SUBJECT_ACCESS_REVIEWS, "SubjectAccessReview", namespaced=False, verbs=CREATE),
-    # Read only until custom resources are served: kubectl lists them before it says that it does not know a kind.
     Resource(
         CUSTOM_RESOURCE_DEFINITIONS,
         "CustomResourceDefinition",
         namespaced=False,
         short_names=("crd", "crds"),
-        verbs=("get", "list", "watch"),
+        categories=_EXTENSIONS,
+        subresources=(STATUS,),
     ),
     Resource(LEASES, "Lease"),
     Resource(ENDPOINT_SLICES, "EndpointSlice"),

@@ -44,6 +44,7 @@ _CLASSES: dict[GVR, str] = {
     r.SELF_SUBJECT_ACCESS_REVIEWS: "authorization.reviews:SelfSubjectAccessReviewStrategy",
     r.SELF_SUBJECT_RULES_REVIEWS: "authorization.reviews:ReviewStrategy",
     r.SUBJECT_ACCESS_REVIEWS: "authorization.reviews:SubjectAccessReviewStrategy",
+    r.CUSTOM_RESOURCE_DEFINITIONS: "apiextensions.definitions:CustomResourceDefinitionStrategy",
     r.HORIZONTAL_POD_AUTOSCALERS: "autoscaling.horizontalpodautoscalers:HorizontalPodAutoscalerStrategy",
     r.HORIZONTAL_POD_AUTOSCALERS_V1: "autoscaling.horizontalpodautoscalers:HorizontalPodAutoscalerV1Strategy",
     r.CRON_JOBS: "batch.cronjobs:CronJobStrategy",

@@ -119,7 +119,7 @@ class MutatingAdmissionPolicy(BasePlugin):
         inputs = Inputs(self._registries, admission)
         await inputs.load()
         for one in invocations:
-            values = inputs.values(one.seen_as, one.params)
+            values = await inputs.values(one.seen_as, one.params)
             try:
                 if not await conditions_hold(inputs, one.policy.compiled.conditions, values):
                     continue
@@ -149,7 +149,7 @@ class MutatingAdmissionPolicy(BasePlugin):
         ):
             if admission.object is None:
                 return
-            values = inputs.values(one.seen_as, one.params)
+            values = await inputs.values(one.seen_as, one.params)
             try:
                 result = await Evaluation(inputs, one.policy.compiled, values).evaluate(expression)
                 if mutation.get("patchType") == "JSONPatch":
@@ -157,16 +157,16 @@ class MutatingAdmissionPolicy(BasePlugin):
                 else:
                     schema = self._registries.of(one.seen_as.gvr).schema
                     new = mutating.apply_configuration(values["object"], result, schema)
-                self._replace(admission, new, one.seen_as)
+                await self._replace(admission, new, one.seen_as)
             except Failed as error:
                 problems.append(Problem(one.policy, one.binding, str(error), "Invalid"))
 
-    def _replace(self, admission: Admission, new: Object, seen_as: Resource) -> None:
+    async def _replace(self, admission: Admission, new: Object, seen_as: Resource) -> None:
         """The object is changed in place: whoever holds it sees the change."""
-        from pinnace.apiserver.admission.webhooks.calls import in_version
+        from pinnace.apiserver.admission.webhooks.calls import converted
 
         obj = admission.object
-        back = in_version(self._registries, new, seen_as, admission.resource)
+        back = await converted(self._registries, new, seen_as, admission.resource)
         assert obj is not None
         assert back is not None
         if back is obj:

@@ -79,7 +79,7 @@ class ValidatingAdmissionPolicy(BasePlugin):
                 continue
             await inputs.load()
             for param in params:
-                verdict = await judge(inputs, policy, inputs.values(seen_as, param))
+                verdict = await judge(inputs, policy, await inputs.values(seen_as, param))
                 self._act(policy, binding, verdict, admission, denials)
                 for key, value in verdict.annotations:
                     if value not in notes.setdefault(key, []):

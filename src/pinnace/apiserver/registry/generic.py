@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from pinnace.api.fields import immutable
 from pinnace.apimachinery import errors
 from pinnace.apiserver.bodies import check_metadata_types
-from pinnace.apiserver.registry import deletion, field_validation
+from pinnace.apiserver.registry import deletion
 from pinnace.apiserver.registry.base import Object, RegistryBase, private_copy, unstored
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import (
@@ -44,7 +46,7 @@ class Registry(RegistryBase):
         applied: bool = False,
     ) -> Item:
         """`obj` belongs to the registry from here on; `raw` is the text it was decoded from, if there was one."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw)
+        self.check_fields(obj, ctx, raw)
         self._place(obj, namespace)
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
@@ -99,7 +101,7 @@ class Registry(RegistryBase):
         raw: bytes | None = None,
     ) -> Item:
         """Replace by what the client sent; its resourceVersion, if any, must be the current one."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw)
+        self.check_fields(obj, ctx, raw)
         self._place(obj, namespace)
         given = obj["metadata"].setdefault("name", name)
         if given != name:
@@ -107,10 +109,12 @@ class Registry(RegistryBase):
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
         self.strategy.default(obj)
+        sent, first = orjson.dumps(obj), [obj]  # nearly always the first attempt is the only one
 
         def produce(_: Object) -> Object:
-            self._require_version(obj)
-            return private_copy(obj)
+            wanted: Object = first.pop() if first else orjson.loads(sent)
+            self._require_version(wanted)
+            return wanted
 
         try:
             return await self.change(name, namespace, produce, ctx, subresource=subresource)
@@ -122,7 +126,7 @@ class Registry(RegistryBase):
             ):
                 raise
         await self._require_create(name, namespace, ctx)
-        return await self.create(obj, namespace, ctx)
+        return await self.create(orjson.loads(sent), namespace, ctx)
 
     async def patch(
         self, name: str, namespace: str, media: str, change: Any, ctx: WriteContext, *, subresource: str = ""
@@ -140,7 +144,7 @@ class Registry(RegistryBase):
             ):  # the URL's name must not stand in for one that was patched away
                 row = self.row
                 raise errors.invalid(row.kind, name, immutable("metadata.name", "", name), row.gvr.group)
-            field_validation.check(self.row, self.schema, new, ctx)
+            self.check_fields(new, ctx)
             self._place(new, namespace)
             self.strategy.default(new)
             return new
@@ -160,7 +164,7 @@ class Registry(RegistryBase):
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
         check_typed(applied, self.schema)
-        field_validation.check(self.row, self.schema, private_copy(applied), ctx)
+        self.check_fields(private_copy(applied), ctx)
 
         def produce(current: Object) -> Object:
             new = self._merged(current, applied, ctx, subresource)

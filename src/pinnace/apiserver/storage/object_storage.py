@@ -84,7 +84,9 @@ class ObjectStorage:
         with api_errors(self.gvr, name):
             await self.cache.load()
             stored = codec.encode(obj)
-            revision = await self._backend.create(key, self._sealed(key, stored))
+            sealed = self._sealed(key, stored)
+            with self._read_item.expecting(stored, obj):
+                revision = await self._backend.create(key, sealed)
         return self._written(key, stored, revision)
 
     async def update(
@@ -116,7 +118,10 @@ class ObjectStorage:
         if stored == codec.unstamp(item.raw) and not self._is_stale(item):
             return item
         sealed = self._sealed(item.key, stored)
-        revision = await self._guarded(item, partial(self._backend.update, item.key, sealed, item.revision))
+        with self._read_item.expecting(stored, wanted):
+            revision = await self._guarded(
+                item, partial(self._backend.update, item.key, sealed, item.revision)
+            )
         return self._written(item.key, stored, revision)
 
     def _sealed(self, key: str, stored: bytes) -> bytes:

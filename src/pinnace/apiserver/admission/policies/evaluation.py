@@ -14,7 +14,7 @@ from pinnace.apimachinery.cel.library.authorization import ResourceCheck
 from pinnace.apimachinery.gvk import GVK, GVR
 from pinnace.apiserver.admission.attributes import Admission
 from pinnace.apiserver.admission.policies.compiled import Compiled, Expression
-from pinnace.apiserver.admission.webhooks.calls import in_version
+from pinnace.apiserver.admission.webhooks.calls import converted
 from pinnace.apiserver.admission.webhooks.reviews import kind_in
 from pinnace.apiserver.admission.webhooks.selection import namespace_of
 from pinnace.apiserver.authn.user import AUTHENTICATED, User
@@ -93,7 +93,7 @@ class Inputs:
                 budget.remaining = before
                 await self._authorizations.answer(stopped.question)
 
-    def values(self, seen_as: Resource, params: Object | None) -> dict[str, Any]:
+    async def values(self, seen_as: Resource, params: Object | None) -> dict[str, Any]:
         admission, row = self._admission, self._admission.resource
         authorizer = cel.Authorizer(self._authorizations.decide)
         question = cel.Question(
@@ -101,8 +101,8 @@ class Inputs:
             namespace=admission.namespace, name=admission.name,
         )  # fmt: skip
         return {
-            "object": in_version(self._registries, admission.object, row, seen_as),
-            "oldObject": in_version(self._registries, admission.old, row, seen_as),
+            "object": await converted(self._registries, admission.object, row, seen_as),
+            "oldObject": await converted(self._registries, admission.old, row, seen_as),
             "request": _request(admission, seen_as),
             "namespaceObject": self._namespace,
             "params": params,

@@ -11,7 +11,7 @@ from pinnace.api.admissionregistration import rules
 from pinnace.api.resources import Resource
 from pinnace.apiserver.admission.attributes import Admission
 from pinnace.apiserver.admission.policies.source import Resources
-from pinnace.apiserver.admission.webhooks.selection import namespace_of
+from pinnace.apiserver.admission.webhooks.selection import equivalents, namespace_of
 from pinnace.apiserver.registry.catalog import Registries
 
 Rule = Mapping[str, Any]
@@ -59,20 +59,12 @@ class Matcher:
         if not named:
             return None
         row, namespace = admission.resource, namespace_of(admission)
-        candidates = [row] if resources.is_exact else [row, *self._equivalents(row)]
+        candidates = [row] if resources.is_exact else [row, *equivalents(self._registries, row)]
         for candidate in candidates:
             for rule in named:
                 if rules.matches(rule, admission.operation, candidate.gvr, admission.subresource, namespace):
                     return candidate
         return None
-
-    def _equivalents(self, row: Resource) -> list[Resource]:
-        """Other resources that show the same stored objects."""
-        return [
-            other
-            for other in self._registries.rows
-            if other.storage and other.storage == row.storage and other.gvr != row.gvr
-        ]
 
     async def _selects_namespace(self, resources: Resources, admission: Admission) -> bool:
         namespace, is_namespace = namespace_of(admission), admission.resource.gvr == r.NAMESPACES
