@@ -73,9 +73,9 @@ async def start(api_server: ApiServerInProcess) -> AsyncGenerator[Start, None]:
         admin = api_server.local_client()
         settings = ControllersConfig(
             (*names, "serviceaccount") if names else ("*",),
-            root_ca,
-            nodes_config or NodeLifecycleConfig(),
-            PodGCConfig(period=0.2, quarantine=0.5) if pod_gc_quick else PodGCConfig(),
+            root_ca=root_ca,
+            nodes=nodes_config or NodeLifecycleConfig(),
+            pod_gc=PodGCConfig(period=0.2, quarantine=0.5) if pod_gc_quick else PodGCConfig(),
         )
         simulated = SimulatedNodes(admin, RealClock(), nodes, SimulatedNodesConfig(heartbeat_seconds=0.5))
         for part in (Controllers(manager, RealClock(), settings), simulated):
