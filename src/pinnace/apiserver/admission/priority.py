@@ -18,6 +18,7 @@ class Priority(BasePlugin):
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
+        self._known: tuple[int, Object | None] | None = None  # the default, as of a revision
 
     async def admit(self, admission: Admission) -> None:
         pod = admission.object
@@ -55,9 +56,15 @@ class Priority(BasePlugin):
 
     async def _default(self) -> Object | None:
         """Several defaults can only come from a race: then the least important counts."""
-        classes = await objects_in(self._registries, r.PRIORITY_CLASSES)
-        marked = (one for one in classes if one.get("globalDefault"))
-        return min(marked, key=lambda one: one.get("value", 0), default=None)
+        storage = self._registries.of(r.PRIORITY_CLASSES).storage
+        if await storage.is_empty():
+            return None
+        if self._known is None or self._known[0] != storage.changed_at:
+            seen = storage.changed_at
+            classes = await objects_in(self._registries, r.PRIORITY_CLASSES)
+            marked = (one for one in classes if one.get("globalDefault"))
+            self._known = seen, min(marked, key=lambda one: one.get("value", 0), default=None)
+        return self._known[1]
 
     async def validate(self, admission: Admission) -> None:
         new = admission.object

@@ -73,6 +73,11 @@ class ObjectStorage:
             await self.cache.load()
         return not len(self.cache.contents)
 
+    @property
+    def changed_at(self) -> int:
+        """The newest revision that changed anything here, as far as the cache has seen: what was derived at it holds until it moves."""
+        return self.cache.changed_at
+
     # writing
 
     async def create(self, obj: Object) -> Item:
