@@ -1,5 +1,6 @@
 """Classes of the protobuf runtime for the messages of our table: a reader and writer of the wire format that is not ours."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -42,7 +43,7 @@ def _classes() -> Any:
         for field in known.fields:
             many = field.shape != "one"
             added = message.field.add(
-                name=field.name,
+                name=re.sub(r"[^A-Za-z0-9]", "_", field.name.removeprefix("$")),  # `$ref`, `x-kubernetes-...`
                 number=field.number,
                 label=_Proto.LABEL_REPEATED if many else _Proto.LABEL_OPTIONAL,
             )

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from custom_resources import FOOS, definition, establish, foo, gone
 from etcd_server import EtcdServer, etcd, free_port
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
@@ -149,6 +150,30 @@ async def test_reads_are_consistent_while_others_write_to_the_same_etcd(
         async with asyncio.timeout(2):
             assert int(await newest(client)) >= foreign
     await stranger.close()
+
+
+async def test_a_custom_resource_is_served_by_every_server(pair: list[ApiServerInProcess]) -> None:
+    one, two = (server.rest_client() for server in pair)
+    await establish(one, definition())
+    made = await two.create(FOOS, foo(), "default")
+    assert await one.get(FOOS, "a", "default") == made
+    await two.delete(r.CUSTOM_RESOURCE_DEFINITIONS, "foos.example.com")
+    await gone(one, "foos.example.com")
+    await gone(two, "foos.example.com")
+    with pytest.raises(errors.NotFound):
+        await two.list(FOOS)
+    await establish(two, definition(scope="Cluster"))
+    assert (await one.list(FOOS))["items"] == []
+
+
+async def test_custom_resources_are_served_from_the_start(etcd: EtcdServer, tmp_path: Path) -> None:
+    async with api_server(tmp_path / "one", etcd, f"/{tmp_path.name}") as first:
+        client = first.rest_client()
+        await establish(client, definition())
+        await client.create(FOOS, foo(), "default")
+    async with api_server(tmp_path / "two", etcd, f"/{tmp_path.name}") as second:
+        listed = await second.rest_client().list(FOOS, "default")
+        assert [one["metadata"]["name"] for one in listed["items"]] == ["a"]
 
 
 async def test_etcd_killed_and_started_again(own_etcd: EtcdServer, tmp_path: Path) -> None:

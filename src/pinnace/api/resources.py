@@ -40,6 +40,11 @@ class Resource:
     storage: str = (
         ""  # the key prefix below /registry when two resources share objects; "" means group-qualified name
     )
+    singular_name: str = ""  # of custom resources, which name these three themselves
+    list_kind_name: str = ""
+    stored_version: str = ""
+    deprecation: str = ""  # the sentence that warns whoever uses this version
+    revision: str = ""  # tells states of a custom resource's definition apart
     view_of: GVR | None = None  # the resource whose stored objects this one shows in another version
 
     @property
@@ -48,11 +53,11 @@ class Resource:
 
     @property
     def singular(self) -> str:
-        return self.kind.lower()
+        return self.singular_name or self.kind.lower()
 
     @property
     def list_kind(self) -> str:
-        return f"{self.kind}List"
+        return self.list_kind_name or f"{self.kind}List"
 
     @property
     def is_stored(self) -> bool:
@@ -150,10 +155,20 @@ _EXTENSIONS = ("api-extensions",)
 TABLE: tuple[Resource, ...] = (
     Resource(BINDINGS, "Binding", verbs=CREATE),
     Resource(
-        COMPONENT_STATUSES, "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
+        COMPONENT_STATUSES,
+        "ComponentStatus",
+        namespaced=False,
+        short_names=("cs",),
+        verbs=("get", "list"),
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
     Resource(CONFIG_MAPS, "ConfigMap", short_names=("cm",)),
-    Resource(ENDPOINTS, "Endpoints", short_names=("ep",)),
+    Resource(
+        ENDPOINTS,
+        "Endpoints",
+        short_names=("ep",),
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     Resource(EVENTS, "Event", short_names=("ev",), storage="events"),
     Resource(LIMIT_RANGES, "LimitRange", short_names=("limits",)),
     Resource(
@@ -296,13 +311,13 @@ TABLE: tuple[Resource, ...] = (
     Resource(SELF_SUBJECT_ACCESS_REVIEWS, "SelfSubjectAccessReview", namespaced=False, verbs=CREATE),
     Resource(SELF_SUBJECT_RULES_REVIEWS, "SelfSubjectRulesReview", namespaced=False, verbs=CREATE),
     Resource(SUBJECT_ACCESS_REVIEWS, "SubjectAccessReview", namespaced=False, verbs=CREATE),
-    # Read only until custom resources are served: kubectl lists them before it says that it does not know a kind.
     Resource(
         CUSTOM_RESOURCE_DEFINITIONS,
         "CustomResourceDefinition",
         namespaced=False,
         short_names=("crd", "crds"),
-        verbs=("get", "list", "watch"),
+        categories=_EXTENSIONS,
+        subresources=(STATUS,),
     ),
     Resource(LEASES, "Lease"),
     Resource(ENDPOINT_SLICES, "EndpointSlice"),

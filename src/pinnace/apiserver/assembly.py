@@ -16,6 +16,7 @@ from pinnace.apiserver.authn.static_tokens import StaticTokens
 from pinnace.apiserver.authz.configuration import build_authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.extensions.custom_resources import CustomResources
 from pinnace.apiserver.filters.in_flight import InFlight
 from pinnace.apiserver.flowcontrol import reports
 from pinnace.apiserver.flowcontrol.dangling import Dangling
@@ -53,7 +54,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         metrics.sources.append(partial(reports.metrics, fairness))
     authenticator = Authenticator(static, (tokens, *reviewers), anonymous)
     authenticator.front_proxy = front_proxy(config)
-    return Services(
+    services = Services(
         config=config,
         clock=clock,
         registries=registries,
@@ -67,8 +68,11 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         kubelets=Kubelets(config, registries),
         audit=_auditor(config, clock),
         aggregator=_aggregator(config, registries, clock),
+        custom_resources=CustomResources(registries, clock),
         fairness=fairness,
     )
+    registries.on_change.append(services.republish)
+    return services
 
 
 def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> Dispatcher | None:
@@ -111,7 +115,7 @@ def _auditor(config: ApiServerConfig, clock: Clock) -> "Auditor | None":
 
 def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
     aggregator = Aggregator(config, registries, clock)
-    registries.announce_api_service = aggregator.announce
+    registries.on_change.append(aggregator.rows_changed)
     return aggregator
 
 

@@ -41,6 +41,7 @@ class Bootstrap:
         await StoredPolicy(self._registries).load()
         if self._services.fairness is not None:
             await self._services.fairness.source.load()
+        await self._services.custom_resources.load()
         now = self._services.clock.now()
         await asyncio.gather(
             self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES)),

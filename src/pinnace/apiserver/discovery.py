@@ -52,6 +52,8 @@ def storage_version_hash(gvk: GVK) -> str:
 
 def _stored_as(row: Resource, rows: Iterable[Resource]) -> GVK:
     """The kind under which the objects of `row` lie in the store."""
+    if row.stored_version:
+        return GVK(row.gvr.group, row.stored_version, row.kind)
     return next((other.gvk for other in rows if other.gvr == row.view_of), row.gvk)
 
 

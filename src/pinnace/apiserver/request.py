@@ -30,6 +30,7 @@ class PeerCertificate:
     common_name: str
     organizations: tuple[str, ...] = ()
     issuer: tuple[Any, ...] = ()  # as `ssl` gives it
+    uid: str = ""
 
 
 @dataclass(slots=True)

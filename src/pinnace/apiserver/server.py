@@ -49,10 +49,13 @@ class ApiServer:
         except BaseException:
             await self.stop()
             raise
-        self._background = asyncio.create_task(
-            self.services.registries.storages.run(), name="apiserver storages"
-        )
+        self._background = asyncio.create_task(self._work(), name="apiserver work")
         log.info("API server on %s:%d", self._config.bind_address, self.port)
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.services.registries.storages.run(), name="apiserver storages")
+            tasks.create_task(self.services.custom_resources.run(), name="apiserver custom resources")
 
     async def run(self) -> None:
         await self.start()

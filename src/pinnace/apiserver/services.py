@@ -9,6 +9,7 @@ from pinnace.apiserver.authn.service_accounts import ServiceAccountTokens
 from pinnace.apiserver.authz.rbac import Authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
+from pinnace.apiserver.extensions.custom_resources import CustomResources
 from pinnace.apiserver.filters.in_flight import InFlight
 from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
 from pinnace.apiserver.health import Health
@@ -36,7 +37,12 @@ class Services:
     discovery: Discovery
     kubelets: Kubelets
     aggregator: Aggregator
+    custom_resources: CustomResources
     audit: "Auditor | None" = None  # None: auditing is off
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
     port: int = 0  # known once the server listens
+
+    def republish(self) -> None:
+        """Rows have come or gone: documents of them are made anew when somebody asks."""
+        self.discovery, self.openapi = Discovery(self.registries.rows), None

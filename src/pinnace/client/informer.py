@@ -194,13 +194,26 @@ class Informers:
         self._client, self._clock = client, clock
         self._informers: dict[GVR, Informer] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[GVR, asyncio.Task[None]] = {}
 
     def of(self, gvr: GVR) -> Informer:
         if gvr not in self._informers:
             informer = self._informers[gvr] = Informer(self._client, self._clock, gvr)
-            if self._tasks is not None:
-                self._tasks.create_task(informer.run(), name=f"informer {gvr.qualified}")
+            self._start(informer)
         return self._informers[gvr]
+
+    def _start(self, informer: Informer) -> None:
+        if self._tasks is not None:
+            task = self._tasks.create_task(informer.run(), name=f"informer {informer.gvr.qualified}")
+            self._running[informer.gvr] = task
+
+    def forget(self, gvr: GVR) -> list[Object]:
+        """Stop following a resource that is no more; returns the objects that were known last."""
+        informer = self._informers.pop(gvr, None)
+        task = self._running.pop(gvr, None)
+        if task is not None:
+            task.cancel()
+        return list(informer.lister) if informer is not None else []
 
     async def wait_synced(self) -> None:
         for informer in list(self._informers.values()):
@@ -210,7 +223,7 @@ class Informers:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             for informer in self._informers.values():
-                tasks.create_task(informer.run(), name=f"informer {informer.gvr.qualified}")
+                self._start(informer)
             tasks.create_task(self._stay())
 
     async def _stay(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from custom_resources import definition, establish, version
 from pinnace.api import resources as r
 from pinnace.testing.api_server import ApiServerInProcess
 
@@ -243,3 +244,57 @@ async def test_writing_commands_are_the_same(programs: tuple[Program, Program]) 
         if theirs != mine:
             differences.append(difference(command, theirs, mine))
     assert not differences, "\n".join(differences)
+
+
+CUSTOM = """
+apiVersion: example.com/v1
+kind: Foo
+metadata: {name: a, labels: {x: "1"}}
+spec: {size: big, replicas: 1, list: [1, 2]}
+"""
+ON_CUSTOM = [
+    "get foos", "get fo", "get foo a", "get foos.example.com", "get foos.v1.example.com a", "get all", "get foos -o wide", "get foo a -o name",
+    "get foo a -o jsonpath={.spec.size}", "get foo a --show-labels", "get foo nope", "scale foo a --replicas=3", "get foo a -o jsonpath={.spec.replicas}",
+    'patch foo a --type=merge -p {"spec":{"size":"small"}}', 'patch foo a -p {"spec":{"size":"x"}}', 'patch foo a --type=merge -p {"spec":{"size":5}}',
+    "label foo a y=2", "annotate foo a n=1", "wait foo a --for=jsonpath={.spec.size}=small --timeout=1s", "delete foo nope",
+    "delete foo a -o name", "get foos",
+]  # fmt: skip
+
+
+async def test_custom_resources(programs: tuple[Program, Program], api_server: ApiServerInProcess) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {"size": {"type": "string"}, "replicas": {"type": "integer"},
+                               "list": {"type": "array", "items": {"type": "integer"}}},
+            },
+            "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}},
+        },
+    }  # fmt: skip
+    columns = [{"name": "Size", "type": "string", "jsonPath": ".spec.size"},
+               {"name": "List", "type": "string", "jsonPath": ".spec.list", "priority": 1},
+               {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]  # fmt: skip
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    body = definition(version(schema=schema, additionalPrinterColumns=columns, subresources={"scale": scale}))
+    body["spec"]["names"] |= {"shortNames": ["fo"], "categories": ["all"]}
+    await establish(api_server.local_client(), body)
+    kubectl, pinnace = programs
+    for manifest in (CUSTOM, CUSTOM, CUSTOM.replace("list: [1, 2]", "list: [3]")):
+        theirs = await kubectl("apply", "-n", "a", "-f", "-", stdin=manifest)
+        assert await pinnace("apply", "-n", "b", "-f", "-", stdin=manifest) == theirs
+    differences = []
+    for command in ON_CUSTOM:
+        theirs = await kubectl("-n", "a", *words(command))
+        mine = await pinnace("-n", "b", *words(command))
+        if not same(
+            theirs,
+            (
+                mine[0],
+                mine[1].replace('"b"', '"a"'),
+                mine[2].replace('"b"', '"a"').replace("in b n", "in a n"),
+            ),
+        ):
+            differences.append(difference(command, theirs, mine))
+    assert not differences, "\n\n".join(differences)

@@ -13,7 +13,7 @@ from pinnace.api.core.pod_update_validation import (
     validate_status_transitions,
 )
 from pinnace.api.core.pod_validation import validate_pod
-from pinnace.api.core.pod_warnings import pod_warnings
+from pinnace.api.core.pod_warnings import HOSTNAME, name_warnings, pod_warnings
 from pinnace.api.meta import Object
 from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
@@ -110,6 +110,9 @@ class PodStrategy(Strategy):
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(validate_status_transitions(new, old))
+
+    def create_warnings(self, obj: Object) -> list[str]:
+        return [*super().create_warnings(obj), *name_warnings(obj, HOSTNAME)]
 
     def warnings(self, obj: Object) -> list[str]:
         warnings: list[str] = self._of_spec("warnings", obj.get("spec") or {}, _warnings)

@@ -147,6 +147,57 @@ def _duration_bytes(text: str) -> bytes:
     return wire.tagged_varint(1, -nanos if text.startswith("-") else nanos)
 
 
+_SCHEMA = "apiextensions.v1.JSONSchemaProps"
+
+
+def _schema(data: bytes) -> Any:
+    from pinnace.apimachinery.protobuf.decoders import decoder_of
+
+    return decoder_of(_SCHEMA)(data, 0, len(data))
+
+
+def _schema_bytes(number: int, value: Any) -> bytes:
+    from pinnace.apimachinery.protobuf.encoders import encoder_of
+
+    return wire.tagged_bytes(number, encoder_of(_SCHEMA)(value))
+
+
+def _schema_or_bool(data: bytes) -> Any:
+    found = _numbers(data)
+    return _schema(_raw(found[2])) if 2 in found else bool(_number(found.get(1, 0)))
+
+
+def _schema_or_bool_bytes(value: Any) -> bytes:
+    if isinstance(value, bool):
+        return wire.tagged_varint(1, int(value))
+    return wire.tagged_varint(1, 1) + _schema_bytes(2, value)
+
+
+def _schema_or_list(data: bytes) -> Any:
+    found = [(number, _schema(_raw(value))) for number, _, value in wire.fields(data)]
+    one = [schema for number, schema in found if number == 1]
+    return one[0] if one else [schema for number, schema in found if number == 2]
+
+
+def _schema_or_list_bytes(value: Any) -> bytes:
+    if isinstance(value, list):
+        return b"".join([_schema_bytes(2, schema) for schema in value])
+    return _schema_bytes(1, value)
+
+
+def _schema_or_strings(data: bytes) -> Any:
+    found = _numbers(data)
+    if 1 in found:
+        return _schema(_raw(found[1]))
+    return [_raw(value).decode() for number, _, value in wire.fields(data) if number == 2]
+
+
+def _schema_or_strings_bytes(value: Any) -> bytes:
+    if isinstance(value, list):
+        return b"".join([wire.tagged_bytes(2, text.encode()) for text in value])
+    return _schema_bytes(1, value)
+
+
 Decoder = Callable[[bytes], Any]
 Encoder = Callable[[Any], bytes]
 _SPECIAL: dict[str, tuple[Decoder, Encoder]] = {
@@ -157,6 +208,9 @@ _SPECIAL: dict[str, tuple[Decoder, Encoder]] = {
     "meta.v1.FieldsV1": (_raw_json, _raw_json_bytes),
     "runtime.RawExtension": (_raw_json, _raw_json_bytes),
     "apiextensions.v1.JSON": (_raw_json, _raw_json_bytes),
+    "apiextensions.v1.JSONSchemaPropsOrBool": (_schema_or_bool, _schema_or_bool_bytes),
+    "apiextensions.v1.JSONSchemaPropsOrArray": (_schema_or_list, _schema_or_list_bytes),
+    "apiextensions.v1.JSONSchemaPropsOrStringArray": (_schema_or_strings, _schema_or_strings_bytes),
     "authentication.v1.ExtraValue": (_string_list, _string_list_bytes),
     "authorization.v1.ExtraValue": (_string_list, _string_list_bytes),
     "certificates.v1.ExtraValue": (_string_list, _string_list_bytes),

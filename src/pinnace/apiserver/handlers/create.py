@@ -1,7 +1,7 @@
 """POST to a collection."""
 
 from pinnace.api.resources import Resource
-from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
+from pinnace.apiserver.bodies import decode_object
 from pinnace.apiserver.handlers.options import write_context
 from pinnace.apiserver.handlers.render import accepted_form, item_response
 from pinnace.apiserver.negotiation import require_body_type
@@ -11,9 +11,9 @@ from pinnace.apiserver.request import Answer, Request
 
 async def handle(request: Request, row: Resource) -> Answer:
     accepted = accepted_form(request, row, ITEM_FORMS)
-    media = require_body_type(request.headers.get("Content-Type", ""), OBJECT_TYPES)
-    ctx = write_context(request, "CreateOptions")
     registry = request.services.registries.of(row.gvr)
+    media = require_body_type(request.headers.get("Content-Type", ""), registry.body_types)
+    ctx = write_context(request, "CreateOptions")
     body = await request.read_body()
     item = await registry.create(decode_object(body, media), request.info.namespace, ctx, raw=body)
     return item_response(request, registry, item, accepted, 201)

@@ -34,9 +34,14 @@ class Dispatcher:
         if not info.is_resource:
             return await nonresource.serve(request)
         row = request.services.registries.row(info.gvr)
+        if row is None and info.group:
+            await request.services.custom_resources.catch_up()
+            row = request.services.registries.row(info.gvr)
         if row is None:
             raise no_such_resource()
         _check_place(row, info)
+        if row.deprecation:
+            request.warnings.append(row.deprecation)
         return await self._handler(row, info)(request, row)
 
     def _handler(self, row: Resource, info: RequestInfo) -> ResourceHandler:
@@ -94,6 +99,10 @@ def _where(row: Resource, info: RequestInfo) -> str:
         if found.kind == "Scale":
             return f"registry.scale:handle_{info.verb}"
     elif info.verb not in row.verbs:
+        if row.revision and info.verb == "create":
+            raise errors.MethodNotSupported(
+                "create not allowed while custom resource definition is terminating"
+            )
         raise not_allowed()
     special = _SPECIAL.get((row.gvr.resource, sub)) if not row.gvr.group else None
     if special is not None:

@@ -5,7 +5,6 @@ from datetime import datetime
 
 import orjson
 
-from pinnace.api.columns import table_for
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.protobuf import codec
 from pinnace.apiserver.handlers.render import table_form
@@ -46,7 +45,7 @@ class TableEvents(JsonEvents):
     def __init__(self, registry: Registry, accepted: Accepted, request: Request) -> None:
         super().__init__(registry, accepted)
         self._clock = request.services.clock
-        self._definition, self._form = table_for(registry.row.gvr), table_form(request, accepted)
+        self._definition, self._form = registry.table, table_form(request, accepted)
         self._headers_due = True
 
     def messages(self, events: Sequence[StorageEvent]) -> list[bytes]:

@@ -6,16 +6,16 @@ from pinnace.apiserver.bodies import decode, decode_object
 from pinnace.apiserver.handlers.options import write_context
 from pinnace.apiserver.handlers.render import accepted_form, item_response
 from pinnace.apiserver.negotiation import require_body_type
-from pinnace.apiserver.registry.patching import APPLY_TYPES, PATCH_TYPES
+from pinnace.apiserver.registry.patching import APPLY_TYPES
 from pinnace.apiserver.representations import ITEM_FORMS
 from pinnace.apiserver.request import Answer, Request
 
 
 async def handle(request: Request, row: Resource) -> Answer:
     accepted = accepted_form(request, row, ITEM_FORMS)
-    media = require_body_type(request.headers.get("Content-Type", ""), PATCH_TYPES)
-    ctx = write_context(request, "PatchOptions")
     info, registry = request.info, request.services.registries.of(row.gvr)
+    media = require_body_type(request.headers.get("Content-Type", ""), registry.patch_types)
+    ctx = write_context(request, "PatchOptions")
     body = await request.read_body()
     if media in APPLY_TYPES:
         if not request.param("fieldManager"):

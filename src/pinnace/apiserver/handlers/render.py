@@ -1,6 +1,5 @@
 """Answers from items: the one place where a handler's result meets the negotiated form and the resource's version."""
 
-from pinnace.api.columns import table_for
 from pinnace.api.resources import Resource
 from pinnace.apiserver import representations as forms
 from pinnace.apiserver.documents import document, whole
@@ -29,9 +28,7 @@ def item_response(
         return document(forms.partial(item, accepted.meta_version), accepted, status)
     if accepted.form == TABLE:
         row = Row(registry.served_object(item), registry.served(item))
-        body = single(
-            table_for(registry.row.gvr), row, request.services.clock.now(), table_form(request, accepted)
-        )
+        body = single(registry.table, row, request.services.clock.now(), table_form(request, accepted))
         return whole(body, accepted, status)
     if accepted.is_protobuf:
         return Response(forms.item_protobuf(registry, item), status, accepted.media)
@@ -46,7 +43,7 @@ async def list_response(
     if accepted.form == TABLE:
         rows = [Row(registry.served_object(item), registry.served(item)) for item in result.items]
         body = table(
-            table_for(registry.row.gvr), rows, request.services.clock.now(), table_form(request, accepted),
+            registry.table, rows, request.services.clock.now(), table_form(request, accepted),
             metadata=forms.list_metadata(result),
         )  # fmt: skip
         return whole(body, accepted)

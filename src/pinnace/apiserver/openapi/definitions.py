@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pinnace.apimachinery.gvk import GVK
 from pinnace.apimachinery.schema_definitions import REF_PREFIX, Definitions
+from pinnace.apiserver.openapi.custom import CustomDefinitions
 
 Raw = dict[str, Any]
 Dialect = Literal["v2", "v3"]
@@ -84,15 +85,18 @@ def _metrics() -> dict[str, Raw]:
 class DialectDefinitions:
     """Definitions of the release in one dialect; nothing is kept."""
 
-    def __init__(self, definitions: Definitions, dialect: Dialect) -> None:
+    def __init__(
+        self, definitions: Definitions, dialect: Dialect, custom: CustomDefinitions | None = None
+    ) -> None:
         self._definitions, self._dialect = definitions, dialect
+        self._custom = custom or CustomDefinitions()
         self._extra = _metrics()
 
     def name_of(self, gvk: GVK) -> str | None:
         name = self._definitions.name_of(gvk)
         if name is None and f"{_METRICS}{gvk.kind}" in self._extra and gvk.group == "metrics.k8s.io":
             return f"{_METRICS}{gvk.kind}"
-        return name
+        return name or self._custom.name_of(gvk)
 
     def ref(self, name: str) -> Raw:
         return {"$ref": PLACES[self._dialect] + name}
@@ -104,10 +108,24 @@ class DialectDefinitions:
         while pending:
             name = pending.pop()
             if name not in found:
+                own = self._custom.get(name, self._dialect)
+                if own is not None:  # said in this dialect already, but for its references
+                    pending += _references(own)
+                    found[name] = self._referring(own)
+                    continue
                 raw = self._extra.get(name) or self._definitions.get(name)
                 pending += _references(raw)
                 found[name] = self._said(raw)
         return dict(sorted(found.items()))
+
+    def _referring(self, raw: Any) -> Any:
+        if isinstance(raw, list):
+            return [self._referring(item) for item in raw]
+        if not isinstance(raw, dict):
+            return raw
+        if isinstance(raw.get("$ref"), str):
+            return self._reference(raw)
+        return {key: self._referring(value) for key, value in raw.items()}
 
     def _said(self, raw: Raw) -> Raw:
         """One schema in this dialect."""

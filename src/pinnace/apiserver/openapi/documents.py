@@ -6,6 +6,7 @@ from typing import Any
 from pinnace.api.resources import Resource
 from pinnace.apimachinery.gvk import GVK
 from pinnace.apimachinery.schema_definitions import Definitions
+from pinnace.apiserver.openapi.custom import CustomDefinitions
 from pinnace.apiserver.openapi.definitions import Dialect, DialectDefinitions
 from pinnace.apiserver.openapi.operations import QUERY, Operation, operations
 
@@ -23,9 +24,11 @@ _PATH_TEXTS = {
 }
 
 
-def v3(rows: Sequence[Resource], definitions: Definitions, version: str) -> Document:
+def v3(
+    rows: Sequence[Resource], definitions: Definitions, version: str, custom: CustomDefinitions | None = None
+) -> Document:
     """The document of the rows of one group and version."""
-    writer = _V3(DialectDefinitions(definitions, "v3"))
+    writer = _V3(DialectDefinitions(definitions, "v3", custom))
     paths = writer.paths(rows)
     return {
         "openapi": "3.0.0",
@@ -35,8 +38,10 @@ def v3(rows: Sequence[Resource], definitions: Definitions, version: str) -> Docu
     }
 
 
-def v2(rows: Sequence[Resource], definitions: Definitions, version: str) -> Document:
-    writer = _V2(DialectDefinitions(definitions, "v2"))
+def v2(
+    rows: Sequence[Resource], definitions: Definitions, version: str, custom: CustomDefinitions | None = None
+) -> Document:
+    writer = _V2(DialectDefinitions(definitions, "v2", custom))
     paths = writer.paths(rows)
     return {
         "swagger": "2.0",
@@ -115,7 +120,7 @@ class _V3(_Writer):
         ]
         document = {**self._common(operation), "parameters": parameters}
         if operation.body is not None:
-            types = _PATCH_TYPES if operation.method == "patch" else (_JSON, _YAML)
+            types = _patch_types(operation) if operation.method == "patch" else (_JSON, _YAML)
             schema = self._schema(operation.body)
             document["requestBody"] = {"content": {media: {"schema": schema} for media in types}}
         answer = self._schema(operation.answer)
@@ -162,12 +167,16 @@ class _V2(_Writer):
         responses["401"] = {"description": "Unauthorized"}
         return {
             **self._common(operation),
-            "consumes": list(_PATCH_TYPES) if operation.method == "patch" else [_JSON, _YAML],
+            "consumes": _patch_types(operation) if operation.method == "patch" else [_JSON, _YAML],
             "produces": [_JSON, _YAML] if operation.answer is not None else ["text/plain"],
             "schemes": ["https"],
             "parameters": parameters,
             "responses": responses,
         }
+
+
+def _patch_types(operation: Operation) -> list[str]:
+    return [media for media in _PATCH_TYPES if not (operation.is_custom and "strategic" in media)]
 
 
 def _codes(operation: Operation) -> dict[str, str]:

@@ -4,13 +4,14 @@ A small encoder of our own over a table of field numbers, for the parts of a doc
 Message: https://github.com/google/gnostic/blob/main/openapiv2/OpenAPIv2.proto
 """
 
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
 Json = dict[str, Any]
-Encoder = Callable[[Any], bytes]
+Encoder = Callable[..., bytes]  # of a value; the scalar ones also want the number of the field
 
 # What clients ask for, and the well-formed name by which it is answered ("@" is no token of MIME).
 ACCEPTED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -43,6 +44,8 @@ def _message(fields: dict[str, tuple[int, Encoder | None]], body: Json, extensio
             continue
         if encode is None:
             encoded.append(_varint(field << 3) + b"\x01")
+        elif encode in _SCALARS:
+            encoded.append(encode(value, field))
         else:
             values = value if isinstance(value, list) else [value]
             encoded += [_block(field, encode(one)) for one in values]
@@ -50,6 +53,22 @@ def _message(fields: dict[str, tuple[int, Encoder | None]], body: Json, extensio
         if name.startswith("x-"):
             encoded.append(_block(extensions, _named(name, _any(value))))
     return b"".join(encoded)
+
+
+def _number(value: float, field: int) -> bytes:
+    return _varint(field << 3 | 1) + struct.pack("<d", value)
+
+
+def _integer(value: int, field: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _whole(value: Any, field: int) -> bytes:
+    """A list is one value here, and not a repeated field."""
+    return _block(field, _any(value))
+
+
+_SCALARS = (_number, _integer, _whole)
 
 
 def _named(name: str, value: bytes) -> bytes:
@@ -78,6 +97,10 @@ def _inner(body: Json) -> bytes:
     return _block(1, _schema(body))
 
 
+def _additional(body: Any) -> bytes:
+    return b"\x10\x01" if body is True else _inner(body)
+
+
 def _properties(items: Json) -> bytes:
     return _named_list(items, _schema)
 
@@ -86,10 +109,23 @@ _SCHEMA: dict[str, tuple[int, Encoder | None]] = {
     "$ref": (1, _text),
     "format": (2, _text),
     "description": (4, _text),
-    "default": (5, _any),
+    "default": (5, _whole),
+    "multipleOf": (6, _number),
+    "maximum": (7, _number),
+    "exclusiveMaximum": (8, None),
+    "minimum": (9, _number),
+    "exclusiveMinimum": (10, None),
+    "maxLength": (11, _integer),
+    "minLength": (12, _integer),
+    "pattern": (13, _text),
+    "maxItems": (14, _integer),
+    "minItems": (15, _integer),
+    "uniqueItems": (16, None),
+    "maxProperties": (17, _integer),
+    "minProperties": (18, _integer),
     "required": (19, _text),
     "enum": (20, _any),
-    "additionalProperties": (21, _inner),
+    "additionalProperties": (21, _additional),
     "type": (22, _type),
     "items": (23, _inner),
     "properties": (25, _properties),

@@ -71,6 +71,7 @@ class Operation:
     query: tuple[str, ...] = ()
     body: GVK | str | None = None
     answer: GVK | str | None = None
+    is_custom: bool = False  # of a custom resource, which knows no strategic merge patch
 
     @property
     def path_parameters(self) -> list[str]:
@@ -103,7 +104,9 @@ class _Paths:
         answer: GVK | str | None = None,
     ) -> Operation:  # fmt: skip
         name = f"{verb}{self._prefix}{suffix or self._scope + self._row.kind}"
-        return Operation(path, method, action, name, description, gvk or self._row.gvk, query, body, answer)
+        return Operation(
+            path, method, action, name, description, gvk or self._row.gvk, query, body, answer, bool(self._row.revision)
+        )  # fmt: skip
 
     def all(self) -> Iterator[Operation]:
         yield from self._of_collection()

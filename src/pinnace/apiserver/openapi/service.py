@@ -13,6 +13,7 @@ from pinnace.apimachinery import errors
 from pinnace.apimachinery.schema import schemas
 from pinnace.apimachinery.schema_definitions import Definitions
 from pinnace.apiserver.openapi import documents, gnostic
+from pinnace.apiserver.openapi.custom import CustomDefinitions
 
 JSON = "application/json"
 # Accepted -> answered, the first for wildcards.
@@ -36,11 +37,13 @@ class OpenApi:
     """The documents of one list of rows; when rows come or go, build a new one."""
 
     def __init__(
-        self, rows: Iterable[Resource], version: str = "unversioned", definitions: Definitions | None = None
+        self, rows: Iterable[Resource], version: str = "unversioned", definitions: Definitions | None = None,
+        custom: CustomDefinitions | None = None,
     ) -> None:  # fmt: skip
         self._rows = tuple(rows)
         self._version = version
         self._definitions = definitions or schemas.definitions
+        self._custom = custom
         self._compressed: dict[tuple[str, str], bytes] = {}
 
     def answer(
@@ -91,11 +94,11 @@ class OpenApi:
     def _build(self, path: str, media: str) -> bytes:
         encode: Callable[[dict[str, Any]], bytes] = orjson.dumps if media == JSON else gnostic.encode
         if path == "/openapi/v2":
-            return encode(documents.v2(self._rows, self._definitions, self._version))
+            return encode(documents.v2(self._rows, self._definitions, self._version, self._custom))
         if path == _ROOT:
             return encode(self._index())
         rows = self._group_version(path.removeprefix(f"{_ROOT}/"))
-        return encode(documents.v3(rows, self._definitions, self._version))
+        return encode(documents.v3(rows, self._definitions, self._version, self._custom))
 
     def _index(self) -> dict[str, Any]:
         places = sorted({_place(row) for row in self._rows})

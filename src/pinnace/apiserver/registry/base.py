@@ -3,6 +3,7 @@
 `registry/generic.py` puts the writes together from these; a resource that differs overrides the hooks.
 """
 
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pinnace.api.columns import TableDef, table_for
 from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import errors
@@ -20,10 +22,11 @@ from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.authn.user import ANONYMOUS
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.authz.refusal import refusal
-from pinnace.apiserver.bodies import check_metadata_types
+from pinnace.apiserver.bodies import OBJECT_TYPES, check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import check_preconditions
+from pinnace.apiserver.registry.patching import PATCH_TYPES
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.object_storage import ObjectStorage
 
@@ -52,6 +55,11 @@ def unstored(obj: Object, revision: int = 0) -> Item:
 
 class RegistryBase:
     converts = False  # whether `served` differs from what is stored
+    body_types: tuple[str, ...] = OBJECT_TYPES
+    patch_types: tuple[str, ...] = PATCH_TYPES
+    scale_paths: Mapping[str, str] | None = (
+        None  # where replicas and selector are, unless in the usual places
+    )
 
     def __init__(
         self, row: Resource, storage: ObjectStorage, strategy: Strategy, shared: "Registries"
@@ -65,6 +73,11 @@ class RegistryBase:
     @property
     def admission(self) -> Chain:
         return self.shared.admission
+
+    @property
+    def table(self) -> TableDef:
+        """What `kubectl get` shows."""
+        return table_for(self.row.gvr)
 
     # -- checks ---------------------------------------------------------------------------------------------
     def _place(self, obj: Object, namespace: str) -> None:
@@ -86,11 +99,17 @@ class RegistryBase:
         else:
             obj["metadata"]["namespace"] = namespace
 
+    def check_fields(
+        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = ()
+    ) -> None:
+        """What the decoder says of a body: unknown fields go, wrong types are refused."""
+        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled)
+
     def settle(self, obj: Object) -> None:
         """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""
         check_metadata_types(obj)
         ctx = WriteContext(ANONYMOUS, self.shared.clock.now(), field_validation="Ignore")
-        field_validation.check(self.row, self.schema, obj, ctx)
+        self.check_fields(obj, ctx)
         self.strategy.default(obj)
 
     def _judge(self, causes: list[errors.Cause], obj: Object) -> None:

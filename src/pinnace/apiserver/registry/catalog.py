@@ -1,6 +1,6 @@
 """Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pinnace.apiserver.webhooks.client import WebhookClient
 
 _CLASSES: dict[GVR, str] = {
+    r.VALIDATING_ADMISSION_POLICIES: "policies:PolicyRegistry",
+    r.VALIDATING_ADMISSION_POLICY_BINDINGS: "policies:BindingRegistry",
+    r.MUTATING_ADMISSION_POLICIES: "policies:PolicyRegistry",
+    r.MUTATING_ADMISSION_POLICY_BINDINGS: "policies:BindingRegistry",
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
     r.PERSISTENT_VOLUMES: "volumes:PersistentVolumeRegistry",
@@ -31,10 +35,13 @@ _CLASSES: dict[GVR, str] = {
     r.ROLES: "rbac:RoleRegistry",
     r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
-    r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
-    r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
     r.API_SERVICES: "api_services:APIServiceRegistry",
+    r.CUSTOM_RESOURCE_DEFINITIONS: "definitions:DefinitionRegistry",
+    r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_SLICES: "claims:ResourceSliceRegistry",
+    r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
 }
+Make = Callable[[Resource], Registry]
 
 
 class Registries:
@@ -50,8 +57,9 @@ class Registries:
         self.creations: Remembered[tuple[Schema | None, Comparison]] = Remembered()  # for managed fields
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
+        self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
+        self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
-        self.announce_api_service: Callable[[], None] = lambda: None  # the assembly sets the aggregator's
 
     @property
     def webhooks(self) -> "WebhookClient":
@@ -73,6 +81,19 @@ class Registries:
     def row(self, gvr: GVR) -> Resource | None:
         return self._rows.get(gvr)
 
+    def replace_rows(self, gone: Iterable[GVR], come: Mapping[Resource, Make]) -> None:
+        """Rows at run time (custom resources): in effect at once. A row of the table is never replaced."""
+        for gvr in gone:
+            if gvr in self._makers:
+                del self._makers[gvr], self._rows[gvr]
+                self._made.pop(gvr, None)
+        for row, make in come.items():
+            if row.gvr not in self._rows or row.gvr in self._makers:
+                self._rows[row.gvr], self._makers[row.gvr] = row, make
+                self._made.pop(row.gvr, None)
+        for changed in self.on_change:
+            changed()
+
     def of(self, gvr: GVR) -> Registry:
         """Raises KeyError for a resource that is not served."""
         found = self._made.get(gvr)
@@ -86,6 +107,8 @@ class Registries:
         return len(made.storage.cache.contents) if made is not None else 0
 
     def _make(self, row: Resource) -> Registry:
+        if row.gvr in self._makers:
+            return self._makers[row.gvr](row)
         strategy = strategy_for(row.gvr)
         if row.view_of is not None:
             self.of(row.view_of)  # whoever asks first for a shared storage names it

@@ -29,7 +29,7 @@ def check(
     """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict. Fields that are `settled` are not looked into."""
     if schema is None:
         return
-    duplicates = [] if raw is None or ctx.field_validation == "Ignore" else _duplicates(raw, obj)
+    repeated = duplicates(obj, ctx, raw)
     with set_aside(obj, settled):
         problems = schema.prune(obj)
     wrong = [problem for problem in problems if problem.kind == "type"]
@@ -37,10 +37,12 @@ def check(
         raise errors.BadRequest(
             f'{row.kind} in version "{row.gvr.version}" cannot be handled as a {row.kind}: {wrong[0].message}'
         )
-    if ctx.field_validation == "Ignore":
-        return
-    found = [*duplicates, *problems]
-    if not found:
+    report(row, [*repeated, *problems], ctx)
+
+
+def report(row: Resource, found: list[Problem], ctx: WriteContext) -> None:
+    """Duplicate fields and unknown ones, as the client wants to be told."""
+    if ctx.field_validation == "Ignore" or not found:
         return
     if ctx.field_validation == "Strict":
         texts = ", ".join(problem.message for problem in found)
@@ -63,8 +65,11 @@ def set_aside(obj: Object, fields: Collection[str]) -> Iterator[None]:
         obj.update(held)
 
 
-def _duplicates(raw: bytes, obj: Object) -> list[Problem]:
-    if raw.startswith(MAGIC):  # protobuf has no keys to repeat
+def duplicates(obj: Object, ctx: WriteContext, raw: bytes | None) -> list[Problem]:
+    """Keys that the text repeats; `obj` is what was decoded from it, before anything is taken out."""
+    if (
+        raw is None or ctx.field_validation == "Ignore" or raw.startswith(MAGIC)
+    ):  # protobuf has no keys to repeat
         return []
     from pinnace.apimachinery import schema_duplicates
 

@@ -46,7 +46,7 @@ class Registry(RegistryBase):
         applied: bool = False,
     ) -> Item:
         """`obj` belongs to the registry from here on; `raw` is the text it was decoded from, if there was one."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw)
+        self.check_fields(obj, ctx, raw)
         self._place(obj, namespace)
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
@@ -59,7 +59,7 @@ class Registry(RegistryBase):
         fill_on_create(obj, ctx.now)
         self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
-        for text in self.strategy.warnings(obj):
+        for text in (*self.strategy.create_warnings(obj), *self.strategy.warnings(obj)):
             ctx.warn(text)
         await self.admission.validate(admission)
         await self.check(obj, None, ctx)
@@ -102,7 +102,7 @@ class Registry(RegistryBase):
     ) -> Item:
         """Replace by what the client sent; its resourceVersion, if any, must be the current one."""
         settled = self._settled(obj, self.storage.glimpse(name, namespace))
-        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled)
+        self.check_fields(obj, ctx, raw, settled=settled)
         self._place(obj, namespace)
         given = obj["metadata"].setdefault("name", name)
         if given != name:
@@ -147,7 +147,7 @@ class Registry(RegistryBase):
                 row = self.row
                 raise errors.invalid(row.kind, name, immutable("metadata.name", "", name), row.gvr.group)
             settled = self._settled(new, current)
-            field_validation.check(self.row, self.schema, new, ctx, settled=settled)
+            self.check_fields(new, ctx, settled=settled)
             self._place(new, namespace)
             with field_validation.set_aside(new, settled):
                 self.strategy.default(new)
@@ -178,7 +178,7 @@ class Registry(RegistryBase):
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
         check_typed(applied, self.schema)
-        field_validation.check(self.row, self.schema, private_copy(applied), ctx)
+        self.check_fields(private_copy(applied), ctx)
 
         def produce(current: Object) -> Object:
             new = self._merged(current, applied, ctx, subresource)

@@ -1,8 +1,11 @@
 """The `scale` subresource: `spec.replicas` of a workload seen as an autoscaling/v1 Scale."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pinnace.api import label_selectors
+from pinnace.api.apiextensions.paths import read_path, write_path
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
@@ -20,22 +23,42 @@ Object = dict[str, Any]
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(obj: Object) -> Object:
+def scale_of(obj: Object, paths: Mapping[str, str] | None = None) -> Object:
+    """`paths` are those of a custom resource; what is at home in a workload needs none."""
+    if paths is not None:
+        return _custom_scale(obj, paths)
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     shown: Object = {"replicas": status.get("replicas", 0)}
     selector = selectors.to_text(label_selectors.of(obj))
     if selector:
         shown["selector"] = selector
+    return _scale(obj, spec.get("replicas", 1), shown)
+
+
+def _custom_scale(obj: Object, paths: Mapping[str, str]) -> Object:
+    replicas, wanted = read_path(obj, paths["statusReplicasPath"]), read_path(obj, paths["specReplicasPath"])
+    shown: Object = {"replicas": replicas if isinstance(replicas, int) else 0}
+    selector = read_path(obj, paths["labelSelectorPath"]) if paths.get("labelSelectorPath") else None
+    if isinstance(selector, str) and selector:
+        shown["selector"] = selector
+    if isinstance(wanted, bool) or not isinstance(wanted, int):
+        raise errors.InternalError(
+            f'Internal error occurred: the spec replicas field "{paths["specReplicasPath"]}" cannot be empty'
+        )
+    return _scale(obj, wanted, shown)
+
+
+def _scale(obj: Object, replicas: int, shown: Object) -> Object:
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: obj["metadata"][key] for key in _IDENTITY if key in obj["metadata"]},
-        "spec": {"replicas": spec.get("replicas", 1)},
+        "spec": {"replicas": replicas},
         "status": shown,
     }
 
 
-def _scaled(obj: Object, scale: Object) -> Object:
+def _scaled(obj: Object, scale: Object, paths: Mapping[str, str] | None = None) -> Object:
     """A copy of the workload with the replicas and the resourceVersion of the Scale."""
     spec = scale.get("spec") or {}
     if not isinstance(spec, dict):
@@ -58,21 +81,23 @@ def _scaled(obj: Object, scale: Object) -> Object:
             f"json: cannot unmarshal number {replicas} into Go struct field ScaleSpec.spec.replicas of type int32"
         )
     new = private_copy(obj)
-    new["spec"]["replicas"] = replicas
+    write_path(new, paths["specReplicasPath"] if paths else ".spec.replicas", replicas)
     new["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
     return new
 
 
-def _write_back(obj: Object, scale: Object) -> None:
+def _write_back(paths: Mapping[str, str] | None, obj: Object, scale: Object) -> None:
     """What admission made of the Scale."""
-    if (scale.get("spec") or {}).get("replicas", 0) != obj["spec"].get("replicas", 1):
-        obj["spec"]["replicas"] = _scaled(obj, scale)["spec"]["replicas"]
+    path = paths["specReplicasPath"] if paths else ".spec.replicas"
+    if (scale.get("spec") or {}).get("replicas", 0) != scale_of(obj, paths)["spec"]["replicas"]:
+        write_path(obj, path, read_path(_scaled(obj, scale, paths), path))
 
 
 async def handle_get(request: Request, row: Resource) -> Answer:
     registry = request.services.registries.of(row.gvr)
     item = await registry.storage.get(request.info.name, request.info.namespace)
-    return document(scale_of(item.obj), negotiate(request.headers.get("Accept", ""), offered=EVERY))
+    shown = scale_of(item.obj, registry.scale_paths)
+    return document(shown, negotiate(request.headers.get("Accept", ""), offered=EVERY))
 
 
 async def handle_update(request: Request, row: Resource) -> Answer:
@@ -102,10 +127,15 @@ async def handle_patch(request: Request, row: Resource) -> Answer:
 async def _change(request: Request, registry: Registry, change: Any) -> Answer:
     ctx = write_context(request, "UpdateOptions")
 
+    paths = registry.scale_paths
+    show = partial(scale_of, paths=paths)
+
     def produce(current: Object) -> Object:
-        return _scaled(current, change(scale_of(current)))
+        return _scaled(current, change(show(current)), paths)
 
     item = await registry.change(
-        request.info.name, request.info.namespace, produce, ctx, subresource="scale", view=(scale_of, _write_back)
+        request.info.name, request.info.namespace, produce, ctx, subresource="scale",
+        view=(show, partial(_write_back, paths)),
     )  # fmt: skip
-    return document(scale_of(item.obj), negotiate(request.headers.get("Accept", ""), offered=EVERY))
+    shown = scale_of(item.obj, registry.scale_paths)
+    return document(shown, negotiate(request.headers.get("Accept", ""), offered=EVERY))

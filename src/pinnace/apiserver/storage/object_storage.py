@@ -69,8 +69,9 @@ class ObjectStorage:
 
     async def is_empty(self) -> bool:
         """Whether there is no object at all: what plugins ask before anything dearer."""
-        with api_errors(self.gvr):
-            await self.cache.load()
+        if not self.cache.revision:  # not loaded yet, or its subscription broke
+            with api_errors(self.gvr):
+                await self.cache.load()
         return not len(self.cache.contents)
 
     def glimpse(self, name: str, namespace: str = "") -> Object | None:

@@ -46,6 +46,13 @@ class Storages:
             )  # fmt: skip
         return self._by_name[name]
 
+    def forget(self, name: str) -> None:
+        """The resource is no more: watches of it end, and the next one of this name begins anew."""
+        storage = self._by_name.pop(name, None)
+        if storage is not None:
+            storage.cache.watchers.end_all()
+            storage.cache.close()
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_bookmarks(), name="watch bookmarks")

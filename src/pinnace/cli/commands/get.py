@@ -118,7 +118,7 @@ def _nothing(session: Session, flags: Values, chosen: list[Selection]) -> None:
 
 
 def _sorted(entries: list[Any], expression: str) -> list[Any]:
-    from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError, relaxed
+    from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError, relaxed
 
     try:
         path = JsonPath(relaxed(expression))

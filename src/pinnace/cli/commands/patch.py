@@ -5,7 +5,7 @@ from typing import Any
 from pinnace.cli import dry_run, printers
 from pinnace.cli.builder import resolve
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
 
@@ -31,7 +31,14 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         if dry_run.mode(flags) != "client":
             path = one.resource.path(one.namespace, one.name, flags["subresource"])
             query = dry_run.query(flags, "kubectl-patch")
-            new = session.http.request("PATCH", path, query, patch, content_type=TYPES[flags["type"]])
+            media, row = TYPES[flags["type"]], one.resource
+            try:
+                new = session.http.request("PATCH", path, query, patch, content_type=media)
+            except ServerError as error:
+                if error.reason != "UnsupportedMediaType":
+                    raise
+                kind = f"{row.api_version}, Kind={row.kind}"
+                raise CliError(f"{media} is not supported by {kind}: {error}") from error
         done = "patched (no change)" if new == obj else "patched"
         printers.printer(flags, lambda _, one=one: one.shown, f"{done}{dry_run.suffix(flags)}")(new)  # type: ignore[misc]
     if not found:

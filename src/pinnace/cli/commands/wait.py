@@ -59,7 +59,7 @@ def _condition(obj: Object, name: str, value: str) -> bool:
 
 
 def _jsonpath(text: str) -> Holds:
-    from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError, relaxed
+    from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError, relaxed
 
     expression, equals, value = text.partition("}=") if "}=" in text else text.rpartition("=")[:3]
     if "}=" in text:

@@ -58,7 +58,7 @@ def printer(flags: Values, name_of: "Callable[[Object], str]", done: str = "") -
 def _templated(flags: Values, output: str) -> Callable[[Object], None]:
     kind, _, template = output.partition("=")
     if kind in ("jsonpath", "jsonpath-file", "jsonpath-as-json"):
-        from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError
+        from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError
 
         template = template or flags.get("template") or ""
         if not template:

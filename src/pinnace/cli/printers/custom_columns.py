@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError, relaxed
 from pinnace.cli.errors import CliError
 from pinnace.cli.printers.columns_text import ColumnWriter
-from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError, relaxed
 
 Object = dict[str, Any]
 

@@ -1,13 +1,14 @@
 """The garbage collector at work: one informer per resource feeds the graph, workers look at what the graph points out."""
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 from typing import Any
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
-from pinnace.api.resources import EVENTS
+from pinnace.api.resources import CUSTOM_RESOURCE_DEFINITIONS, EVENTS
 from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
@@ -38,6 +39,7 @@ class GarbageCollector:
         self._queue: WorkQueue[str] = WorkQueue(clock)
         self._workers = workers
         self._watched: set[GVR] = set()
+        self._definitions_changed = asyncio.Event()
         self._watch_resources()
 
     async def run(self) -> None:
@@ -59,11 +61,25 @@ class GarbageCollector:
 
     async def _follow_discovery(self) -> None:
         while True:
+            self._definitions_changed.clear()
             await self._directory.refresh()
             self._watch_resources()
-            await self._clock.sleep(RESYNC)
+            self._forget_resources()
+            with contextlib.suppress(TimeoutError):
+                await self._clock.wait_for(self._definitions_changed.wait(), RESYNC)
+
+    def _forget_resources(self) -> None:
+        """Resources that the server has no more: their objects are gone with them."""
+        if self._directory.failed:
+            return
+        for gvr in self._watched - {served.gvr for served in self._directory}:
+            self._watched.discard(gvr)
+            for obj in self._informers.forget(gvr):
+                self._changed(gvr, obj, None)
 
     def _changed(self, gvr: GVR, old: Object | None, new: Object | None) -> None:
+        if gvr == CUSTOM_RESOURCE_DEFINITIONS:
+            self._definitions_changed.set()
         if old is not None and (new is None or meta.uid(new) != meta.uid(old)):
             for node in self._graph.remove(meta.uid(old)):
                 self._queue.add(node.uid)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pinnace.api.resources import TABLE
 from pinnace.apimachinery.errors import StatusError
 from pinnace.apimachinery.gvk import GVR, parse_api_version
-from pinnace.client.interface import Client
+from pinnace.client.interface import Client, Object
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +55,11 @@ class Directory:
         except (StatusError, OSError, TimeoutError) as error:
             log.debug("discovery failed: %s", error)
             return
-        wanted = [g["preferredVersion"]["groupVersion"] for g in groups if g["name"] not in _KNOWN_GROUPS]
+        foreign = [group for group in groups if group["name"] not in _KNOWN_GROUPS]
+        wanted = [version["groupVersion"] for group in foreign for version in _by_preference(group)]
         self.failed = {}
         answers = await asyncio.gather(*(self._resources(name) for name in wanted))
-        self._found = dict(zip(wanted, answers, strict=True))
+        self._found = _each_once(dict(zip(wanted, answers, strict=True)))
 
     async def _resources(self, group_version: str) -> tuple[Served, ...]:
         try:
@@ -77,3 +78,19 @@ class Directory:
             for entry in answer.get("resources") or ()
             if "/" not in entry["name"] and set(entry["verbs"]) >= NEEDED
         )
+
+
+def _by_preference(group: Object) -> list[Object]:
+    """All versions of a group: a resource may be served in others than the preferred one only."""
+    preferred = group["preferredVersion"]
+    return [preferred, *(version for version in group["versions"] if version != preferred)]
+
+
+def _each_once(found: dict[str, tuple[Served, ...]]) -> dict[str, tuple[Served, ...]]:
+    """A resource that several versions serve counts in the first."""
+    seen: set[str] = set()
+    once = {}
+    for name, resources in found.items():
+        once[name] = tuple(served for served in resources if served.gvr.qualified not in seen)
+        seen.update(served.gvr.qualified for served in resources)
+    return once

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pinnace.cli.printers.jsonpath import JsonPath, JsonPathError, relaxed
+from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError, relaxed
 
 PODS = {
     "items": [

@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions, and how the objects that they define are judged."""
