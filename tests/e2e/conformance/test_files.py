@@ -11,7 +11,9 @@ from e2e_support import KUBECTLS, Space
 
 pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
 
-S, N, L = "[sig-storage] ", " [NodeConformance] [Conformance]", " [LinuxOnly] [NodeConformance] [Conformance]"
+S = "[sig-storage] "
+N = " [NodeConformance] [Conformance]"
+L = " [LinuxOnly] [NodeConformance] [Conformance]"
 READ, HIDDEN = 0o444, 0o400
 ITEM = {"key": "data-1", "path": "path/to/data-2"}
 NON_ROOT: dict[str, Any] = {"securityContext": {"runAsUser": 1000}}
@@ -201,7 +203,7 @@ EMPTY_DIRECTORIES = [
 ]
 
 TOGETHER = [
-    pytest.param(Run('cat /v/podname /v/data-1 /v/word; ls /v', '{name}value-1value-1\ndata-1\npodname\nword', {'v': projected({'downwardAPI': pod_name()}, settings(), words(items=[{'key': 'data-1', 'path': 'word'}]))}),
+    pytest.param(Run('cat /v/podname /v/data-1 /v/word; echo; ls /v', '{name}value-1value-1\ndata-1\npodname\nword', {'v': projected({'downwardAPI': pod_name()}, settings(), words(items=[{'key': 'data-1', 'path': 'word'}]))}),
                  marks=pytest.mark.conformance(S + "Projected combined should project all components that make up the projection API [Projection]" + N)),
     pytest.param(under_sub_path(config_map(), 'data-1', 'value-1'),
                  marks=pytest.mark.conformance(S + "Subpath Atomic writer volumes should support subpaths with configmap pod [Conformance]")),
@@ -213,7 +215,7 @@ TOGETHER = [
                  marks=pytest.mark.conformance(S + "Subpath Atomic writer volumes should support subpaths with projected pod [Conformance]")),
     pytest.param(under_sub_path(secret(), 'data-1', 'value-1'),
                  marks=pytest.mark.conformance(S + "Subpath Atomic writer volumes should support subpaths with secret pod [Conformance]")),
-    pytest.param(Run('cat /v/data-1 /w/data-1; touch /u/x; ls /u', 'value-1value-1x', {'v': secret(), 'w': config_map(), 'u': {'emptyDir': {}}}),
+    pytest.param(Run('cat /v/data-1 /w/data-1; touch /u/x; echo; ls /u', 'value-1value-1\nx', {'v': secret(), 'w': config_map(), 'u': {'emptyDir': {}}}),
                  marks=pytest.mark.conformance(S + "EmptyDir wrapper volumes should not conflict [Conformance]")),
 ]
 # fmt: on
