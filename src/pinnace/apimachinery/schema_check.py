@@ -89,6 +89,8 @@ def _visit(node: "Schema", value: Any, pruning: bool) -> list[_Finding] | None:
             return _visit_struct(node, value, pruning)
         case "map" | "list":
             return _visit_elements(node, value, pruning)
+        case "perhaps-struct":
+            return _visit_struct(node, value, pruning) if type(value) is dict else None
         case "any":
             return None
     return _visit_scalar(node, value)
