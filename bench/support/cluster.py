@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+SOURCE = os.environ.get("BENCH_SOURCE") or str(Path(__file__).resolve().parents[2] / "src")
 
 
 class TemporaryCluster:
@@ -42,7 +42,7 @@ class TemporaryCluster:
 
     def _run(self, *arguments):
         command = [sys.executable, "-m", "pinnace", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        environment = {**os.environ, "PYTHONPATH": SOURCE}
         done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()}")
@@ -51,7 +51,7 @@ class TemporaryCluster:
     def launch(self):
         """Begin to start, without waiting for anything; the process of `pinnace up`."""
         command = [sys.executable, "-m", "pinnace", *self._up]
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        environment = {**os.environ, "PYTHONPATH": SOURCE}
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

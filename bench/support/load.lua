@@ -1,5 +1,6 @@
 -- wrk script: every request has its own number, so that it can create, change or delete one object of its own.
--- LOAD_METHOD, LOAD_PATH and the file LOAD_BODY may hold @N@, which becomes the number (modulo LOAD_MODULO when that is above 0).
+-- LOAD_METHOD, LOAD_PATH and the file LOAD_BODY may hold @N@, which becomes the number (modulo LOAD_MODULO when that is above 0),
+-- and the body @B@, which becomes one of 100 buckets.
 -- With LOAD_LAST above 0 the run ends at that many answers; wrk itself would go on sleeping, so the process ends here.
 local number, answers, failures = -1, 0, 0 -- wrk asks for one request more than it sends, to look at it
 local modulo = tonumber(os.getenv("LOAD_MODULO"))
@@ -18,7 +19,7 @@ function request()
   local n = tostring(modulo > 0 and number % modulo or number)
   number = number + 1
   local path = os.getenv("LOAD_PATH"):gsub("@N@", n)
-  local text = body:gsub("@N@", n)
+  local text = body:gsub("@N@", n):gsub("@B@", tostring(number % 100))
   return wrk.format(os.getenv("LOAD_METHOD"), path, wrk.headers, text)
 end
 

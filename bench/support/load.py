@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("load.lua")
 
 @dataclass
 class Request:
-    """`@N@` in path and body becomes the number of the request, modulo `modulo` when given."""
+    """`@N@` in path and body becomes the number of the request, modulo `modulo` when given; `@B@` in the body one of 100 buckets."""
 
     method: str
     path: str
@@ -28,7 +28,9 @@ class Request:
 
     def numbered(self, number):
         text = str(number % self.modulo if self.modulo else number)
-        return self.path.replace("@N@", text), self.body.replace("@N@", text)
+        return self.path.replace("@N@", text), self.body.replace("@N@", text).replace(
+            "@B@", str(number % 100)
+        )
 
 
 def run(cluster, request, *, connections, seconds, last=0):

@@ -14,6 +14,10 @@ from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.rest import RestClient
+from pinnace.component.clock import RealClock
+from pinnace.controllers.catalog import ControllersConfig
+from pinnace.controllers.controllers import Controllers
+from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
 Object = dict[str, Any]
@@ -55,6 +59,10 @@ async def gone(client: RestClient, gvr: GVR, name: str) -> bool:
     return False
 
 
+async def nothing_left(client: RestClient, gvr: GVR) -> bool:
+    return (await client.list(gvr, space(gvr), label_selector=SELECTOR))["items"] == []
+
+
 async def client_sees_conditions(client: RestClient, gvr: GVR, name: str) -> Object | None:
     obj = await client.get(gvr, name)
     return obj if (obj.get("status") or {}).get("conditions") else None
@@ -86,9 +94,9 @@ async def operate(
     assert updated["metadata"]["annotations"] == {"patched": "true", "updated": "true"}
 
     await client.delete(gvr, first, where)
-    assert await gone(client, gvr, first)
+    await eventually(partial(gone, client, gvr, first))
     await client.delete_collection(gvr, where, label_selector=SELECTOR)
-    assert (await client.list(gvr, where, label_selector=SELECTOR))["items"] == []
+    await eventually(partial(nothing_left, client, gvr))
 
     seen = []
     async with (
@@ -333,10 +341,17 @@ async def test_the_status_of_a_volume_attachment(rest_client: RestClient) -> Non
 @pytest.mark.conformance(
     "[sig-storage] PersistentVolumes CSI Conformance should run through the lifecycle of a PV and a PVC [Conformance]"
 )
-async def test_volumes_and_claims(rest_client: RestClient) -> None:
-    """Without the plugin that protects volumes in use nothing holds them; with it nobody uses these."""
-    for gvr in (r.PERSISTENT_VOLUMES, r.PERSISTENT_VOLUME_CLAIMS):
-        await operate(rest_client, gvr, NAMES)
+async def test_volumes_and_claims(api_server: ApiServerInProcess, rest_client: RestClient) -> None:
+    """Volumes that nobody uses are let go by the controllers that protect those in use."""
+    names = ("persistentvolumeclaim-protection", "persistentvolume-protection")
+    controllers = Controllers(api_server.local_client(), RealClock(), ControllersConfig(controllers=names))
+    running = asyncio.create_task(controllers.run())
+    try:
+        for gvr in (r.PERSISTENT_VOLUMES, r.PERSISTENT_VOLUME_CLAIMS):
+            await operate(rest_client, gvr, NAMES)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.conformance(

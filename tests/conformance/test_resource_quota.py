@@ -101,7 +101,7 @@ async def life_of(
     await has_used(client, "quota", **unused)
     await client.create(gvr, body, "default")
     await has_used(client, "quota", **used)
-    await client.delete(gvr, body["metadata"]["name"], "default")
+    await client.delete(gvr, body["metadata"]["name"], "default", propagation_policy="Background")
     await has_used(client, "quota", **unused)
 
 

@@ -74,7 +74,7 @@ class GatedBackend(MemoryBackend):
         self.gate = asyncio.Event()
 
     async def create(self, key: str, value: bytes) -> int:
-        if "/configmaps/" in key:
+        if "/configmaps/default/" in key:
             await self.gate.wait()
         return await super().create(key, value)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from integration.conftest import Kubectl
 from pinnace.api import meta
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
@@ -128,6 +129,12 @@ async def test_the_life_of_a_status(client: Client) -> None:
         if event.type == "DELETED":
             break
     assert seen == ["MODIFIED", "MODIFIED", "MODIFIED", "DELETED"]
+
+
+async def test_who_asks_for_endpoints_is_told_of_slices(kubectl: Kubectl) -> None:
+    warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    assert warning in (await kubectl("get", "endpoints")).err
+    assert "Warning" not in (await kubectl("get", "endpointslices")).err
 
 
 @pytest.mark.conformance("[sig-network] Services should delete a collection of services [Conformance]")

@@ -155,10 +155,20 @@ _EXTENSIONS = ("api-extensions",)
 TABLE: tuple[Resource, ...] = (
     Resource(BINDINGS, "Binding", verbs=CREATE),
     Resource(
-        COMPONENT_STATUSES, "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
+        COMPONENT_STATUSES,
+        "ComponentStatus",
+        namespaced=False,
+        short_names=("cs",),
+        verbs=("get", "list"),
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
     Resource(CONFIG_MAPS, "ConfigMap", short_names=("cm",)),
-    Resource(ENDPOINTS, "Endpoints", short_names=("ep",)),
+    Resource(
+        ENDPOINTS,
+        "Endpoints",
+        short_names=("ep",),
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     Resource(EVENTS, "Event", short_names=("ev",), storage="events"),
     Resource(LIMIT_RANGES, "LimitRange", short_names=("limits",)),
     Resource(

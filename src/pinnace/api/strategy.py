@@ -130,6 +130,10 @@ class Strategy:
         """Sentences for the Warning header of a create or update."""
         return _finalizer_warnings(obj)
 
+    def create_warnings(self, obj: Object) -> list[str]:
+        """More of them, for a new object only."""
+        return []
+
     # -- help -----------------------------------------------------------------------------------------------
     @staticmethod
     def _keep_system_fields(new: Object, old: Object) -> None:

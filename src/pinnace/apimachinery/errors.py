@@ -19,8 +19,8 @@ class Cause:
     field: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        entry = {"reason": self.reason, "message": self.message}
-        return {**entry, "field": self.field} if self.field else entry
+        entry = {"reason": self.reason, "message": self.message, "field": self.field}
+        return {key: value for key, value in entry.items() if value or key == "message"}
 
 
 @dataclass(eq=False)

@@ -84,16 +84,19 @@ def _problems(findings: list[_Finding] | None) -> list[Problem]:
 
 
 def _visit(node: "Schema", value: Any, pruning: bool) -> list[_Finding] | None:
-    match node.kind:
-        case "struct":
-            return _visit_struct(node, value, pruning)
-        case "map" | "list":
-            return _visit_elements(node, value, pruning)
-        case "perhaps-struct":
-            return _visit_struct(node, value, pruning) if type(value) is dict else None
-        case "any":
-            return None
-    return _visit_scalar(node, value)
+    kind = node.kind
+    if kind == "struct":
+        return _visit_struct(node, value, pruning)
+    if kind in ("map", "list"):
+        return _visit_elements(node, value, pruning)
+    if kind == "perhaps-struct" and type(value) is dict:
+        return _visit_struct(node, value, pruning)
+    return None if kind in ("any", "perhaps-struct") else _visit_scalar(node, value)
+
+
+# What needs no visit, since most values are such: the one type of these kinds, and integers that fit everywhere.
+_PLAIN = {("string", str), ("boolean", bool)}
+_SMALL = 1 << 31
 
 
 def _visit_struct(node: "Schema", value: Any, pruning: bool) -> list[_Finding] | None:
@@ -111,7 +114,9 @@ def _visit_struct(node: "Schema", value: Any, pruning: bool) -> list[_Finding] |
         elif item is None:
             dropped = [*(dropped or ()), name]
             continue
-        elif child.kind == "string" and type(item) is str:
+        elif (child.kind, type(item)) in _PLAIN or (
+            child.kind == "integer" and type(item) is int and -_SMALL <= item < _SMALL
+        ):
             continue
         else:
             found = _visit(child, item, pruning)

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 def format_time(moment: datetime) -> str:
     """metav1.Time: whole seconds, `2026-01-02T03:04:05Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def format_micro_time(moment: datetime) -> str:

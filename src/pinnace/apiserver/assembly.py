@@ -66,9 +66,9 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         health=_health(backend),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
-        custom_resources=CustomResources(registries, clock),
         audit=_auditor(config, clock),
         aggregator=_aggregator(config, registries, clock),
+        custom_resources=CustomResources(registries, clock),
         fairness=fairness,
     )
     registries.on_change.append(services.republish)
@@ -115,7 +115,7 @@ def _auditor(config: ApiServerConfig, clock: Clock) -> "Auditor | None":
 
 def _aggregator(config: ApiServerConfig, registries: Registries, clock: Clock) -> Aggregator:
     aggregator = Aggregator(config, registries, clock)
-    registries.announce_api_service = aggregator.announce
+    registries.on_change.append(aggregator.rows_changed)
     return aggregator
 
 

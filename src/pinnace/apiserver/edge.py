@@ -1,12 +1,15 @@
-"""The edge: aiohttp's low-level server on one side, `Request` and `Answer` on the other.
+"""The edge where aiohttp speaks HTTP: for upgrades and whatever `connection` does not read itself.
 
-Owns the body limit, compression, chunked streaming and connection upgrades. No routing: that is the pipeline's work.
+aiohttp's low-level server on one side, `Request` and `Answer` on the other; compression and connection upgrades. No routing: that is
+the pipeline's work.
 """
 
 import asyncio
 import logging
 import zlib
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
@@ -15,13 +18,13 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.x509 import peer_certificate
+from pinnace.apiserver.connection import MAX_BODY
 from pinnace.apiserver.filters.errors import error_response
 from pinnace.apiserver.request import Answer, Handler, Request, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.services import Services
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 3 * 1024 * 1024
 COMPRESS_ABOVE = 128 * 1024
 _READING = frozenset(("GET", "HEAD"))
 _COMPRESSION_LEVEL = 1  # as upstream: fast beats small on a local network
@@ -34,8 +37,12 @@ class Edge:
         self._handler, self._services = handler, services
         self._streams: set[asyncio.Task[object]] = set()
         self._changes: set[asyncio.Future[Answer]] = set()
+        self._given: dict[object, Answer] = {}  # by transport
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        ready = self._given.pop(http.transport, None)
+        if ready is not None:
+            return await self._write(http, ready)
         request = self._request(http)
         if http.method in _READING:
             answer = await self._handler(request)
@@ -49,6 +56,20 @@ class Edge:
         self._changes.add(work)
         work.add_done_callback(self._changes.discard)
         return await asyncio.shield(work)
+
+    def give(self, transport: object, answer: Answer) -> None:
+        """What the next request on this connection is answered with: it has been through the pipeline already."""
+        self._given[transport] = answer
+
+    @contextmanager
+    def streaming(self, task: "asyncio.Task[Any] | None") -> Iterator[None]:
+        """While this task may last as long as the server does."""
+        assert task is not None
+        self._streams.add(task)
+        try:
+            yield
+        finally:
+            self._streams.discard(task)
 
     def end_streams(self) -> None:
         """Stop every watch and upgraded connection: part of a graceful shutdown."""
@@ -73,15 +94,10 @@ class Edge:
     async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Response):
             return await _whole(http, answer)
-        task = asyncio.current_task()
-        assert task is not None
-        self._streams.add(task)
-        try:
+        with self.streaming(asyncio.current_task()):
             if isinstance(answer, StreamingResponse):
                 return await _stream(http, answer)
             return await self._upgrade(http, answer)
-        finally:
-            self._streams.discard(task)
 
     async def _upgrade(self, http: web.BaseRequest, answer: UpgradeResponse) -> web.StreamResponse:
         accept = http.headers.get("Accept", "")
@@ -102,16 +118,20 @@ async def _read_body(http: web.BaseRequest) -> bytes:
 
 
 async def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
-    body, headers = answer.body, answer.headers
-    headers["Content-Type"] = answer.content_type
-    if len(body) > COMPRESS_ABOVE and _may_compress(http, headers):
-        body = await asyncio.to_thread(_gzip, body)
-        headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
-    return web.Response(body=body, status=answer.status, headers=headers)
+    if "gzip" in http.headers.get("Accept-Encoding", ""):
+        await compress(answer)
+    answer.join()
+    answer.headers["Content-Type"] = answer.content_type
+    return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
 
 
-def _may_compress(http: web.BaseRequest, headers: dict[str, str]) -> bool:
-    return "Content-Encoding" not in headers and "gzip" in http.headers.get("Accept-Encoding", "")
+async def compress(answer: Response) -> None:
+    """Replace a long body by its gzip, for a client that takes it."""
+    length = len(answer.body) if answer.pieces is None else answer.pieces.length
+    if length > COMPRESS_ABOVE and "Content-Encoding" not in answer.headers:
+        answer.join()
+        answer.body = await asyncio.to_thread(_gzip, answer.body)
+        answer.headers["Content-Encoding"], answer.headers["Vary"] = "gzip", "Accept-Encoding"
 
 
 def _gzip(body: bytes) -> bytes:

@@ -4,6 +4,7 @@ Same semantics and errors as over HTTPS. What `get`, `list` and `watch` return i
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +26,7 @@ from pinnace.apiserver.pipeline import compose
 from pinnace.apiserver.registry.base import private_copy
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.generic import Registry
-from pinnace.apiserver.request import Request, Response
+from pinnace.apiserver.request import Request, Response, StreamingResponse
 from pinnace.apiserver.request_info import name_in_selector
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
@@ -112,6 +113,12 @@ class LocalClient:
         self, gvr: GVR, namespace: str | None = None, *, resource_version: str, label_selector: str = "",
         field_selector: str = "", bookmarks: bool = True,
     ) -> AsyncGenerator[WatchEvent, None]:  # fmt: skip
+        if self._services.registries.row(gvr) is None:  # another server's
+            query = _query(watch="true", resourceVersion=resource_version, labelSelector=label_selector,
+                           fieldSelector=field_selector, allowWatchBookmarks="true" if bookmarks else "")  # fmt: skip
+            async for told in self._follow(gvr.path(namespace), query):
+                yield told
+            return
         registry = await self._registry("watch", gvr, namespace, fields=field_selector)
         scope = parse_scope(namespace or "", label_selector, field_selector, registry.strategy)
         watch = await registry.storage.watch(WatchOptions(scope, resource_version, bookmarks, decoded=True))
@@ -169,10 +176,9 @@ class LocalClient:
         propagation_policy: str = "", uid: str = "", resource_version: str = "",
     ) -> Object:  # fmt: skip
         if self._services.registries.row(gvr) is None:  # another server's
-            query = _query(
-                propagationPolicy=propagation_policy, gracePeriodSeconds=_text(grace_period_seconds)
-            )
-            return await self._send("DELETE", gvr.path(namespace, name), query)
+            asked = DeleteOptions(grace_period_seconds, propagation_policy, None, uid, resource_version)
+            body = {**asked.as_object(), "apiVersion": "v1"}
+            return await self._send("DELETE", gvr.path(namespace, name), body=body)
         registry = await self._registry("delete", gvr, namespace, name)
         options = DeleteOptions(grace_period_seconds, propagation_policy, None, uid, resource_version)
         item, _ = await registry.delete(name, namespace or "", options, self._context(""))
@@ -198,6 +204,35 @@ class LocalClient:
         content_type: str = "application/json",
     ) -> Any:
         """Through the same handlers as a request from outside, for what has no shorter way."""
+        answer = await self._raw(self._request(method, path, query, body, content_type))
+        if not isinstance(answer, Response):
+            raise StatusError(
+                f"{method} {path} answers with a stream, which an in-process client cannot read"
+            )
+        return _decoded(answer)
+
+    async def _follow(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[WatchEvent, None]:
+        """The events of a watch that another server serves."""
+        answer = await self._raw(self._request("GET", path, query))
+        if not isinstance(answer, StreamingResponse):
+            if isinstance(answer, Response):
+                _decoded(answer)  # raises what it says
+            return
+        async with aclosing(lines(answer.chunks)) as found:
+            async for line in found:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise from_status(event["object"])
+                yield WatchEvent(event["type"], event["object"])
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Request:
         encoded = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
 
         async def read_body() -> bytes:
@@ -205,16 +240,10 @@ class LocalClient:
 
         headers = CIMultiDict({"User-Agent": self._agent, "Content-Type": content_type})
         target = f"{path}?{urlencode(query)}" if query else path
-        request = Request(
+        return Request(
             method, path, {key: [value] for key, value in (query or {}).items()}, headers, self._services, read_body,
             raw_target=target, user=self._user, in_process=True,
         )  # fmt: skip
-        answer = await self._raw(request)
-        if not isinstance(answer, Response):
-            raise StatusError(
-                f"{method} {path} answers with a stream, which an in-process client cannot read"
-            )
-        return _decoded(answer)
 
     async def close(self) -> None:
         return None
@@ -230,8 +259,14 @@ def _query(**fields: str) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _text(number: int | None) -> str:
-    return "" if number is None else str(number)
+async def lines(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    buffer = b""
+    async with aclosing(chunks) as pieces:
+        async for piece in pieces:
+            *whole, buffer = (buffer + piece).split(b"\n")
+            for line in whole:
+                if line.strip():
+                    yield line
 
 
 def _decoded(answer: Response) -> Any:

@@ -4,7 +4,7 @@ The edge (`edge.py`) makes a `Request` of what came off the wire and writes the 
 `deadline`); later stations only read them.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ class PeerCertificate:
     common_name: str
     organizations: tuple[str, ...] = ()
     issuer: tuple[Any, ...] = ()  # as `ssl` gives it
+    uid: str = ""
 
 
 @dataclass(slots=True)
@@ -64,14 +65,32 @@ class Request:
         return self.headers.get("User-Agent", "")
 
 
+class Pieces:
+    """A long body, made while it is sent: `length` bytes in all."""
+
+    __slots__ = ("_make", "length")
+
+    def __init__(self, length: int, make: Callable[[], Iterator[bytes]]) -> None:
+        self.length, self._make = length, make
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._make()
+
+
 @dataclass(slots=True)
 class Response:
-    """A whole answer; `revision`-bearing JSON bodies are the stored bytes."""
+    """A whole answer; `revision`-bearing JSON bodies are the stored bytes. With `pieces`, `body` is not used."""
 
     body: bytes = b""
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    pieces: Pieces | None = None
+
+    def join(self) -> None:
+        """Make one body of the pieces, for who needs it whole."""
+        if self.pieces is not None:
+            self.body, self.pieces = b"".join(self.pieces), None
 
 
 @dataclass(slots=True)
@@ -92,5 +111,5 @@ class UpgradeResponse:
 
 
 Answer = Response | StreamingResponse | UpgradeResponse
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Coroutine[Any, Any, Answer]]
 Object = dict[str, Any]

@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvloop  # noqa: F401 - the event loop this server is measured with; `cluster` installs it
-from aiohttp import web
 
 from pinnace.apiserver.assembly import build_services
 from pinnace.apiserver.bootstrap import Bootstrap
 from pinnace.apiserver.config import ApiServerConfig
-from pinnace.apiserver.edge import MAX_BODY, Edge
+from pinnace.apiserver.edge import Edge
 from pinnace.apiserver.handlers.dispatch import Dispatcher
+from pinnace.apiserver.listener import Listener
 from pinnace.apiserver.pipeline import compose, filters_for
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_KEEP_ALIVE_SECONDS = 180.0
-
 
 class ApiServer:
     """`start` returns when requests are answered and `/readyz` is ok; `run` is start, wait for cancellation, stop."""
@@ -31,9 +29,9 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, backend: Backend, clock: Clock) -> None:
         self._config, self._backend, self._clock = config, backend, clock
         self.services = build_services(config, backend, clock)
-        filters = filters_for(audited=self.services.audit is not None)
-        self._edge = Edge(compose(Dispatcher(), filters), self.services)
-        self._runner: web.ServerRunner | None = None
+        handler = compose(Dispatcher(), filters_for(audited=self.services.audit is not None))
+        self._edge = Edge(handler, self.services)
+        self._listener = Listener(handler, self.services, self._edge)
         self._background: asyncio.Task[None] | None = None
         self.port = config.port
 
@@ -43,7 +41,9 @@ class ApiServer:
         try:
             bootstrap = Bootstrap(self.services)
             await bootstrap.run()
-            await self._listen()
+            tls = tls_context(self._config)
+            self.port = await self._listener.start(self._config.bind_address, self._config.port, tls)
+            self.services.port = self.port
             await bootstrap.publish(self.port)
             await self.services.aggregator.start()
         except BaseException:
@@ -57,27 +57,6 @@ class ApiServer:
             tasks.create_task(self.services.registries.storages.run(), name="apiserver storages")
             tasks.create_task(self.services.custom_resources.run(), name="apiserver custom resources")
 
-    async def _listen(self) -> None:
-        server = web.Server(
-            self._edge.handle,
-            request_factory=_request,
-            handler_cancellation=True,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
-            access_log=None,
-            max_line_size=64 * 1024,
-            max_field_size=64 * 1024,
-        )
-        self._runner = web.ServerRunner(
-            server, handle_signals=False, shutdown_timeout=self._config.shutdown_grace_seconds
-        )
-        await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._config.bind_address, self._config.port, ssl_context=tls_context(self._config),
-            backlog=1024, reuse_address=True,
-        )  # fmt: skip
-        await site.start()
-        self.port = self.services.port = self._runner.addresses[0][1]
-
     async def run(self) -> None:
         await self.start()
         try:
@@ -89,9 +68,7 @@ class ApiServer:
         """Fail readiness, end watches, let requests finish, close the port and the store."""
         self.services.health.shutting_down = True
         self._edge.end_streams()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._listener.stop(self._config.shutdown_grace_seconds)
         if self._background is not None:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)
@@ -110,12 +87,6 @@ class ApiServer:
         from pinnace.apiserver.local_client import LocalClient
 
         return LocalClient(self.services, user, groups)
-
-
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    return web.BaseRequest(
-        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
-    )
 
 
 def tls_context(config: ApiServerConfig) -> ssl.SSLContext:

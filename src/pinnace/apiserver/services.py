@@ -36,8 +36,8 @@ class Services:
     health: Health
     discovery: Discovery
     kubelets: Kubelets
-    custom_resources: CustomResources
     aggregator: Aggregator
+    custom_resources: CustomResources
     audit: "Auditor | None" = None  # None: auditing is off
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked

@@ -2,7 +2,6 @@
 
 One function serves lists, single objects and watch events (which name their columns in the first event only).
 Form: https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
-Leaves out row conditions, which no known client reads.
 """
 
 from collections.abc import Iterable
@@ -57,11 +56,16 @@ def table(
             "apiVersion": f"meta.k8s.io/{form.version}",
             "metadata": metadata,
             "columnDefinitions": definition.definitions() if headers else None,
-            "rows": [
-                {"cells": definition.cells(row.obj, now), "object": _embedded(row, form)} for row in rows
-            ],
+            "rows": [_row(definition, row, now, form) for row in rows],
         }
     )
+
+
+def _row(definition: TableDef, row: Row, now: datetime, form: TableForm) -> Object:
+    shown = {"cells": definition.cells(row.obj, now), "object": _embedded(row, form)}
+    if definition.conditions is not None and (found := definition.conditions(row.obj)):
+        shown["conditions"] = found
+    return shown
 
 
 def single(definition: TableDef, row: Row, now: datetime, form: TableForm, *, headers: bool = True) -> bytes:

@@ -23,6 +23,7 @@ from pinnace.controllers import (
     serviceaccount_token,
     servicecidr,
     storage_protection,
+    validatingadmissionpolicy_status,
 )
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
@@ -43,13 +44,11 @@ class ControllersConfig:
 
     controllers: tuple[str, ...] = ("*",)
     root_ca: str = ""
-    cluster_signing_cert_file: Path | None = (
-        None  # with its key: what requests for certificates are signed with
-    )
-    cluster_signing_key_file: Path | None = None
     issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
+    cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
+    cluster_signing_key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +117,7 @@ CATALOG: dict[str, Build] = {
     "namespace": lambda parts: NamespaceController(
         parts.client, parts.clock, parts.informers, parts.directory
     ),
+    "validatingadmissionpolicy-status": _pure(validatingadmissionpolicy_status.CONTROLLER),
     "garbage-collector": lambda parts: GarbageCollector(
         parts.client, parts.clock, parts.informers, parts.directory
     ),

@@ -48,6 +48,10 @@ class TestAuthority:
         self.account_key = directory / "sa.key"
         self.account_key.write_bytes(_pem(ec.generate_private_key(ec.SECP256R1())))
 
+    def key_text(self) -> bytes:
+        """The CA's own key in PEM."""
+        return _pem(self._key)
+
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.now(UTC)  # certificates are judged by the operating system's clock
         return (

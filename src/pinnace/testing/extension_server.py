@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
+import orjson
 from aiohttp import web
 
 from pinnace.api import resources as r
@@ -99,3 +100,9 @@ def reviewer(decide: Decide, seen: list[Object] | None = None) -> Handle:
         return web.json_response(body)
 
     return handle
+
+
+def patching(*operations: Object) -> Object:
+    """The response of a mutating webhook that allows the request with this JSON patch."""
+    encoded = base64.b64encode(orjson.dumps(list(operations))).decode()
+    return {"allowed": True, "patchType": "JSONPatch", "patch": encoded}

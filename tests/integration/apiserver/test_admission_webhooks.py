@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -581,3 +581,105 @@ async def test_warnings_reach_the_client(
     async with aiohttp.ClientSession() as session, session.post(url, json=config_map("a"), ssl=tls) as answer:
         assert answer.status == 201
         assert answer.headers["Warning"] == '299 - "mind the gap"'
+
+
+# -- match conditions ------------------------------------------------------------------------------------------
+
+
+async def keeps_match_conditions(hook: Webhook, client: RestClient, gvr: GVR) -> None:
+    first = [{"name": "expression-1", "expression": "object.metadata.namespace == 'production'"}]
+    made = await register(client, gvr, spec(hook, "/allow", rule("configmaps"), matchConditions=first))
+    assert made["webhooks"][0]["matchConditions"] == first
+    second = [{"name": "expression-1", "expression": "object.metadata.namespace == 'staging'"}]
+    made["webhooks"][0]["matchConditions"] = second
+    await client.update(gvr, made)
+    assert (await client.get(gvr, "test"))["webhooks"][0]["matchConditions"] == second
+
+
+async def refuses_match_conditions(hook: Webhook, client: RestClient, gvr: GVR) -> None:
+    wrong = [{"name": "invalid-expression-1", "expression": "... [] bad expression"}]
+    with pytest.raises(errors.Invalid) as refused:
+        await register(client, gvr, spec(hook, "/allow", rule("configmaps"), matchConditions=wrong))
+    assert "webhooks[0].matchConditions[0].expression" in refused.value.message
+    assert "compilation failed" in refused.value.message
+
+
+@pytest.mark.conformance(
+    PREFIX
+    + "should be able to create and update validating webhook configurations with match conditions [Conformance]"
+)
+async def test_a_validating_configuration_keeps_its_conditions(hook: Webhook, client: RestClient) -> None:
+    await keeps_match_conditions(hook, client, VALIDATING)
+
+
+@pytest.mark.conformance(
+    PREFIX
+    + "should be able to create and update mutating webhook configurations with match conditions [Conformance]"
+)
+async def test_a_mutating_configuration_keeps_its_conditions(hook: Webhook, client: RestClient) -> None:
+    await keeps_match_conditions(hook, client, MUTATING)
+
+
+@pytest.mark.conformance(
+    PREFIX + "should reject validating webhook configurations with invalid match conditions [Conformance]"
+)
+async def test_wrong_conditions_of_a_validating_configuration(hook: Webhook, client: RestClient) -> None:
+    await refuses_match_conditions(hook, client, VALIDATING)
+
+
+@pytest.mark.conformance(
+    PREFIX + "should reject mutating webhook configurations with invalid match conditions [Conformance]"
+)
+async def test_wrong_conditions_of_a_mutating_configuration(hook: Webhook, client: RestClient) -> None:
+    await refuses_match_conditions(hook, client, MUTATING)
+
+
+@pytest.mark.conformance(PREFIX + "should mutate everything except 'skip-me' configmaps [Conformance]")
+async def test_a_condition_spares_an_object(hook: Webhook, client: RestClient) -> None:
+    conditions = [{"name": "skip-me", "expression": "object.metadata.name != 'skip-me'"}]
+    await register(client, MUTATING, spec(hook, "/add-1", rule("configmaps"), matchConditions=conditions))
+    start = {"mutation-start": "yes"}
+    assert (await client.create(r.CONFIG_MAPS, config_map("skip-me", **start)))["data"] == start
+    assert "mutation-stage-1" in (await client.create(r.CONFIG_MAPS, config_map("other", **start)))["data"]
+
+
+async def test_a_condition_that_fails_follows_the_failure_policy(hook: Webhook, client: RestClient) -> None:
+    conditions = [{"name": "no-key", "expression": "object.data['missing'] == 'x'"}]
+    failing = spec(hook, "/always-deny", rule("configmaps"), matchConditions=conditions)
+    await register(client, VALIDATING, failing)
+    with pytest.raises(errors.Forbidden, match="no such key: missing"):
+        await client.create(r.CONFIG_MAPS, config_map("a", k="v"))
+    await client.delete(VALIDATING, "test")
+    await register(client, VALIDATING, {**failing, "failurePolicy": "Ignore"})
+    await client.create(r.CONFIG_MAPS, config_map("a", k="v"))
+    assert hook.seen == []
+
+
+async def test_conditions_may_ask_the_authorizer_and_the_request(hook: Webhook, client: RestClient) -> None:
+    conditions = [
+        {"name": "user", "expression": "request.userInfo.username == 'kubernetes-admin' && request.operation == 'CREATE'"},
+        {"name": "may", "expression": "authorizer.group('').resource('secrets').namespace('default').check('delete').allowed()"},
+    ]  # fmt: skip
+    await register(
+        client, VALIDATING, spec(hook, "/always-deny", rule("configmaps"), matchConditions=conditions)
+    )
+    with pytest.raises(errors.StatusError, match="this webhook denies all requests"):
+        await client.create(r.CONFIG_MAPS, config_map("a"))
+
+
+async def test_kubectl_shows_refusal_and_warning(
+    api_server: ApiServerInProcess, client: RestClient, kubectl: Callable[..., Awaitable[Any]]
+) -> None:
+    async with Webhook(api_server) as hook:
+        await register(client, VALIDATING, spec(hook, "/always-deny", rule("configmaps"), name="deny"))
+        refused = await kubectl("create", "configmap", "no", "--from-literal=a=b", code=1)
+        assert refused.err == (
+            'error: failed to create configmap: admission webhook "deny.k8s.io" denied the request: '
+            "this webhook denies all requests\n"
+        )
+        listed = await kubectl("get", "validatingwebhookconfigurations")
+        assert listed.out.split()[:5] == ["NAME", "WEBHOOKS", "AGE", "test", "1"]
+        await client.delete(VALIDATING, "test")
+        await register(client, VALIDATING, spec(hook, "/allow", rule("configmaps")))
+        made = await kubectl("create", "configmap", "yes", "--from-literal=a=b")
+        assert made.err == "Warning: mind the gap\n"

@@ -30,6 +30,7 @@ class SampleServer(ExtensionServer):
     def __init__(self, api: ApiServerInProcess, *, aggregated: bool = False) -> None:
         super().__init__(api, "sample-api", self._serve, client_ca=str(api.proxy_authority.ca))
         self.objects: dict[str, Object] = {}
+        self.deletions: list[Object] = []
         self.seen: list[web.BaseRequest] = []
         self.certificates: set[str] = set()
         self.aggregated, self.healthy = aggregated, True
@@ -41,6 +42,12 @@ class SampleServer(ExtensionServer):
         if not self.healthy:
             return web.Response(status=500, text="sick")
         match http.path.strip("/").split("/"):
+            case [*_, "echo"]:
+                socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io"])
+                await socket.prepare(http)  # type: ignore[arg-type]  # the low-level server's request
+                async for message in socket:
+                    await socket.send_str(f"{http.headers['X-Remote-User']}: {message.data}")
+                return socket
             case ["apis"] if self.aggregated:
                 return self._aggregated()
             case ["apis", _, _]:
@@ -76,6 +83,7 @@ class SampleServer(ExtensionServer):
             self.objects[made["metadata"]["name"]] = made
             return web.json_response(made, status=201)
         if http.method == "DELETE":
+            self.deletions.append(await http.json() if http.body_exists else {})
             return web.json_response(self.objects.pop(rest[0]))
         if rest:
             return web.json_response(self.objects[rest[0]])
@@ -224,14 +232,39 @@ async def test_a_watch_streams(client: RestClient, server: SampleServer) -> None
     await stream.aclose()
 
 
+async def test_upgrades_are_passed_on(api_server: ApiServerInProcess, client: RestClient) -> None:
+    import aiohttp
+
+    tls = api_server.tls(api_server.authority.client("kubernetes-admin", ("system:masters",)))
+    url = f"{api_server.url}/apis/{GROUP}/{VERSION}/namespaces/default/flunders/a/echo"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
+    ):
+        assert socket.protocol == "v5.channel.k8s.io"
+        await socket.send_str("hello")
+        assert await socket.receive_str() == "kubernetes-admin: hello"
+
+
+async def test_a_body_is_passed_on_whole(client: RestClient, server: SampleServer) -> None:
+    text = "x" * 1_000_000
+    await client.create(FLUNDERS, {**flunder("big"), "text": text}, "default")
+    assert server.objects["big"]["text"] == text
+
+
 async def test_callers_in_the_process_get_whole_answers(
     api_server: ApiServerInProcess, client: RestClient, server: SampleServer
 ) -> None:
     local = api_server.local_client()
     await local.create(FLUNDERS, flunder("l"), "default")
     assert [item["metadata"]["name"] for item in (await local.list(FLUNDERS, "default"))["items"]] == ["l"]
-    await local.delete(FLUNDERS, "l", "default")
+    stream = local.watch(FLUNDERS, "default", resource_version="0")
+    event = await anext(stream)
+    assert (event.type, event.object["metadata"]["name"]) == ("ADDED", "l")
+    await stream.aclose()
+    await local.delete(FLUNDERS, "l", "default", uid="7")
     assert server.objects == {}
+    assert server.deletions == [{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "7"}}]
 
 
 async def test_reasons_of_unavailability(
@@ -302,7 +335,6 @@ async def test_aggregated_discovery_has_the_group_and_tells_staleness(
         assert (version["version"], version["freshness"]) == (VERSION, "Current")
         assert version["resources"][0]["resource"] == "flunders"
         await server.set_ready(False)
-        await rest_client.patch(r.API_SERVICES, NAME, {"spec": {"versionPriority": 7}})
         await reason(rest_client, "MissingEndpoints")
         version = await found()
         assert (version["freshness"], version["resources"][0]["resource"]) == ("Stale", "flunders")

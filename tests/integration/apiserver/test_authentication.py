@@ -471,7 +471,9 @@ async def test_a_legacy_token_lives_as_long_as_its_secret(api_server: ApiServerI
     await account(api_server)
     client = api_server.local_client()
     settings = ControllersConfig(
-        ("serviceaccount-token",), "PEM", api_server.server.services.tokens.issue_legacy
+        ("serviceaccount-token",),
+        root_ca="PEM",
+        issue_account_token=api_server.server.services.tokens.issue_legacy,
     )
     running = asyncio.create_task(Controllers(client, RealClock(), settings).run())
     try:

@@ -124,6 +124,27 @@ async def test_a_kubelet_gets_tokens_for_its_own_pods_only(with_nodes: ApiServer
         await token(None)
 
 
+async def test_a_kubelet_gets_the_audiences_that_its_pods_ask_for(with_nodes: ApiServerInProcess) -> None:
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+    source = {"serviceAccountToken": {"path": "t", "audience": "vault"}}
+    pod = await bound_pod(
+        with_nodes, "asks", "n1", volumes=[{"name": "v", "projected": {"sources": [source]}}]
+    )
+    reference = {"kind": "Pod", "apiVersion": "v1", "name": "asks", "uid": pod["metadata"]["uid"]}
+
+    async def token(audience: str) -> Object:
+        body = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+                "spec": {"audiences": [audience], "boundObjectRef": reference}}  # fmt: skip
+        return await kubelet.create(r.SERVICE_ACCOUNTS, body, "default", name="default", subresource="token")
+
+    assert (await token("vault"))["status"]["token"]
+    with pytest.raises(errors.Forbidden, match='audience "bank" not found in pod spec volume'):
+        await token("bank")
+    rules = [{"verbs": ["request-serviceaccounts-token-audience"], "apiGroups": [""], "resources": ["bank"]}]
+    await bind(with_nodes, "bank", rules, {"apiGroup": RBAC, "kind": "Group", "name": "system:nodes"})
+    assert (await token("bank"))["status"]["token"]
+
+
 async def test_a_kubelet_keeps_its_node_and_lease(with_nodes: ApiServerInProcess) -> None:
     kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
     await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": {"a": "b"}}})
@@ -134,6 +155,97 @@ async def test_a_kubelet_keeps_its_node_and_lease(with_nodes: ApiServerInProcess
     assert (await kubelet.get(r.LEASES, "n1", "kube-node-lease"))["metadata"]["name"] == "n1"
     with pytest.raises(errors.Forbidden, match="with the same name as the requesting node"):
         await kubelet.get(r.LEASES, "n2", "kube-node-lease")
+
+
+async def test_a_kubelet_does_not_choose_labels_that_place_pods(with_nodes: ApiServerInProcess) -> None:
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+    allowed = {
+        "kubernetes.io/os": "linux",
+        "topology.kubernetes.io/zone": "z",
+        "node.kubernetes.io/x": "y",
+        "own/label": "v",
+    }
+    await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": allowed}})
+    for label in ("node-restriction.kubernetes.io/secure", "kubernetes.io/role", "other.k8s.io/x"):
+        with pytest.raises(errors.Forbidden) as refused:
+            await kubelet.patch(r.NODES, "n1", {"metadata": {"labels": {label: "x"}}})
+        assert f'node "n1" is not allowed to modify labels: {label}' in refused.value.message
+    with pytest.raises(errors.Forbidden, match="is not allowed to modify taints"):
+        await kubelet.patch(r.NODES, "n1", {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}})
+    unknown = with_nodes.rest_client("system:node:n3", ("system:nodes",))
+    node = {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {"name": "n3", "labels": {"kubernetes.io/role": "x"}},
+    }
+    with pytest.raises(
+        errors.Forbidden, match=r"is not allowed to set the following labels: kubernetes\.io/role"
+    ):
+        await unknown.create(r.NODES, node)
+
+
+async def test_a_kubelet_makes_mirror_pods_only_and_ends_only_its_own(with_nodes: ApiServerInProcess) -> None:
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+
+    def mirror(**spec: Any) -> Object:
+        annotations = {"kubernetes.io/config.mirror": "x"}
+        metadata = {"name": "static", "namespace": "default", "annotations": annotations}
+        containers = [{"name": "c", "image": "i"}]
+        return {"kind": "Pod", "apiVersion": "v1", "metadata": metadata,
+                "spec": {"nodeName": "n1", "containers": containers, **spec}}  # fmt: skip
+
+    for body, why in (
+        ({**mirror(), "metadata": {"name": "x"}}, "can only create mirror pods"),
+        (mirror(nodeName="n2"), "can only create pods with spec.nodeName set to itself"),
+        (mirror(serviceAccountName="default"), "a mirror pod may not reference service accounts"),
+        (mirror(volumes=[{"name": "v", "secret": {"secretName": "own1"}}]), "reference secrets"),
+    ):
+        with pytest.raises(errors.Forbidden) as refused:
+            await kubelet.create(r.PODS, body, "default")
+        assert why in refused.value.message
+    await kubelet.create(r.PODS, mirror(), "default")
+    eviction = {
+        "kind": "Eviction",
+        "apiVersion": "policy/v1",
+        "metadata": {"name": "p2", "namespace": "default"},
+    }
+    with pytest.raises(errors.Forbidden, match=r"can only evict pods with spec\.nodeName"):
+        await kubelet.create(r.PODS, eviction, "default", name="p2", subresource="eviction")
+    with pytest.raises(errors.Forbidden, match=r"can only delete pods with spec\.nodeName"):
+        await kubelet.delete(r.PODS, "p2", "default")
+    await kubelet.patch(r.PODS, "p1", {"status": {"phase": "Running"}}, "default", subresource="status")
+    labels = {"metadata": {"labels": {"a": "b"}}}
+    with pytest.raises(errors.Forbidden, match="cannot update labels through pod status"):
+        await kubelet.patch(r.PODS, "p1", labels, "default", subresource="status")
+
+
+async def test_a_kubelet_reads_the_volumes_of_its_pods(with_nodes: ApiServerInProcess) -> None:
+    admin = with_nodes.local_client()
+    for number in ("1", "2"):
+        claim = {"kind": "PersistentVolumeClaim", "apiVersion": "v1",
+                 "metadata": {"name": f"claim{number}", "namespace": "default"},
+                 "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+                          "volumeName": f"pv{number}"}}  # fmt: skip
+        stage = {"name": f"stage{number}", "namespace": "store"}
+        volume = {"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {"name": f"pv{number}"},
+                  "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+                           "claimRef": {"namespace": "default", "name": f"claim{number}"},
+                           "csi": {"driver": "d", "volumeHandle": "h", "nodeStageSecretRef": stage}}}  # fmt: skip
+        await admin.create(r.PERSISTENT_VOLUME_CLAIMS, claim)
+        await admin.create(r.PERSISTENT_VOLUMES, volume)
+        volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": f"claim{number}"}}]
+        await bound_pod(with_nodes, f"uses{number}", f"n{number}", volumes=volumes)
+    await admin.create(r.NAMESPACES, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "store"}})
+    for number in ("1", "2"):
+        metadata = {"name": f"stage{number}", "namespace": "store"}
+        await admin.create(r.SECRETS, {"kind": "Secret", "apiVersion": "v1", "metadata": metadata})
+    kubelet = with_nodes.rest_client("system:node:n1", ("system:nodes",))
+    for gvr, name, namespace in (
+        (r.PERSISTENT_VOLUME_CLAIMS, "claim", "default"), (r.PERSISTENT_VOLUMES, "pv", None), (r.SECRETS, "stage", "store"),
+    ):  # fmt: skip
+        assert (await kubelet.get(gvr, f"{name}1", namespace))["metadata"]["name"] == f"{name}1"
+        with pytest.raises(errors.Forbidden, match="no relationship found between node 'n1' and this object"):
+            await kubelet.get(gvr, f"{name}2", namespace)
 
 
 async def test_the_role_of_nodes_is_bound_to_nobody(api_server: ApiServerInProcess) -> None:
@@ -228,6 +340,26 @@ async def test_the_structured_configuration_gives_the_order(
         await api.rest_client("mallory", ("dev",)).raw("GET", "/version")
 
 
+async def test_match_conditions_say_when_a_webhook_is_asked(
+    start: Start, webhook: tuple[Path, list[Object]], tmp_path: Path
+) -> None:
+    file = tmp_path / "authorization.yaml"
+    conditions = (
+        "matchConditions:\n    - expression: has(request.resourceAttributes)\n"
+        "    - expression: request.resourceAttributes.namespace != 'kube-system'\n"
+        "    - expression: \"!('system:serviceaccounts' in request.groups)\"\n    timeout: 3s"
+    )
+    file.write_text((CONFIGURATION % ("Deny", webhook[0])).replace("timeout: 3s", conditions))
+    api = await start(authorization=AuthorizationConfig(authorization_config=file))
+    jane, asked = api.rest_client("jane", ("dev",)), webhook[1]
+    await jane.raw("GET", "/version")
+    with pytest.raises(errors.Forbidden):
+        await jane.list(r.PODS, "kube-system")
+    assert asked == []
+    await jane.list(r.PODS, "default")
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(("policy", "code"), [("NoOpinion", 200), ("Deny", 403)])
 async def test_the_failure_policy_of_a_webhook(start: Start, tmp_path: Path, policy: str, code: int) -> None:
     config = tmp_path / "webhook"
@@ -256,7 +388,10 @@ async def test_the_failure_policy_of_a_webhook(start: Start, tmp_path: Path, pol
         (("timeout: 3s", "timeout: 1h"), "authorizers[0].webhook.timeout: Invalid value"),
         (("name: rbac", "name: outside"), 'authorizers[1]: Duplicate value: "outside"'),
         (("failurePolicy: Deny", "failurePolicy: Maybe"), 'failurePolicy: Unsupported value: "Maybe"'),
-        (("timeout: 3s", "matchConditions: [{expression: 'true'}]\n    timeout: 3s"), "matchConditions"),
+        (
+            ("timeout: 3s", "matchConditions: [{expression: 'request.usr'}]\n    timeout: 3s"),
+            "matchConditions[0].expression",
+        ),
     ],
 )
 def test_a_configuration_that_cannot_be_used_stops_the_start(

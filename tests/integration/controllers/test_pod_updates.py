@@ -7,7 +7,8 @@ import pytest
 from integration.controllers.conftest import Start
 from pinnace.api import meta
 from pinnace.api.core import pods
-from pinnace.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, PODS
+from pinnace.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, PODS, RESOURCE_QUOTAS
+from pinnace.apimachinery.errors import Forbidden
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client
 from pinnace.testing.wait import eventually
 
@@ -82,6 +83,26 @@ async def test_a_resize_shows_in_the_status_of_the_container(start: Start) -> No
     (status,) = found["status"]["containerStatuses"]
     assert (status["resources"], status["allocatedResources"]) == (wanted, wanted["requests"])
     assert status["restartCount"] == 0
+
+
+async def test_a_resize_counts_against_the_quota(start: Start) -> None:
+    client = await start("resourcequota")
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": {"requests.cpu": "300m"}}}  # fmt: skip
+    await client.create(RESOURCE_QUOTAS, quota)
+
+    async def is_used(amount: str) -> bool:
+        status = (await client.get(RESOURCE_QUOTAS, "q", "default")).get("status") or {}
+        return (status.get("used") or {}).get("requests.cpu") == amount
+
+    await eventually(lambda: is_used("0"))
+    await client.create(PODS, pod(requests={"cpu": "100m"}))
+    await eventually(lambda: is_followed(client, 1))
+    change = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "400m"}}}]}
+    with pytest.raises(Forbidden, match="exceeded quota: q"):
+        await patch(client, change, "resize")
+    change["containers"][0]["resources"] = {"requests": {"cpu": "200m"}}
+    await patch(client, change, "resize")
+    await eventually(lambda: is_used("200m"))
 
 
 @pytest.mark.conformance(

@@ -9,7 +9,7 @@ from integration.controllers.test_cleanup import is_gone
 from integration.controllers.test_workloads import items
 from pinnace.api import meta
 from pinnace.api.core.pods import is_ready
-from pinnace.api.resources import POD_DISRUPTION_BUDGETS, PODS, REPLICATION_CONTROLLERS
+from pinnace.api.resources import POD_DISRUPTION_BUDGETS, PODS, REPLICATION_CONTROLLERS, RESOURCE_QUOTAS
 from pinnace.client.interface import Client
 from pinnace.testing.wait import eventually
 
@@ -100,6 +100,43 @@ async def test_the_scale_is_read_and_changed(start: Start) -> None:
         REPLICATION_CONTROLLERS, "rc", {"spec": {"replicas": 0}}, "default", subresource="scale"
     )
     await eventually(lambda: is_steady(client, "rc", 0))
+
+
+@pytest.mark.conformance(
+    "[sig-apps] ReplicationController should surface a failure condition on a common issue like exceeded quota [Conformance]"
+)
+async def test_an_exceeded_quota_shows_as_a_condition_until_the_controller_asks_for_less(
+    start: Start,
+) -> None:
+    client = await start("replicationcontroller", "resourcequota")
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": {"pods": "2"}}}  # fmt: skip
+    await client.create(RESOURCE_QUOTAS, quota)
+
+    async def is_counted() -> bool:
+        status = (await client.get(RESOURCE_QUOTAS, "q", "default")).get("status") or {}
+        return bool((status.get("hard") or {}).get("pods") == "2")
+
+    await eventually(is_counted)
+    await client.create(REPLICATION_CONTROLLERS, controller(replicas=3))
+
+    async def condition() -> Object | None:
+        return meta.find_condition(
+            await client.get(REPLICATION_CONTROLLERS, "rc", "default"), "ReplicaFailure"
+        )
+
+    async def has_failed() -> bool:
+        found = await condition()
+        return found is not None and "exceeded quota: q" in found["message"]
+
+    await eventually(has_failed)
+    await client.patch(
+        REPLICATION_CONTROLLERS, "rc", {"spec": {"replicas": 2}}, "default", subresource="scale"
+    )
+
+    async def is_mended() -> bool:
+        return await condition() is None and await is_steady(client, "rc", 2)
+
+    await eventually(is_mended)
 
 
 async def test_pods_that_cannot_be_made_show_as_a_condition_until_they_can(start: Start) -> None:

@@ -26,7 +26,14 @@ CONTAINER = {
         {"name": "D", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
     ],
     "envFrom": [{"configMapRef": {"name": "m"}}],
-    "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+    "resources": {
+        "limits": {"cpu": "1"},
+        "requests": {"cpu": "1"},
+        "claims": [{"name": "gpu", "request": "r"}],
+    },
+    "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
+    "restartPolicy": "Never",
+    "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}],
     "volumeMounts": [{"name": "v0", "mountPath": "/a", "subPath": "b"}],
     "livenessProbe": PROBE,
     "lifecycle": {"preStop": {"exec": {"command": ["a"]}}},
@@ -44,6 +51,9 @@ POD_SPEC = {
         {"name": "v1", "configMap": {"name": "m", "items": [{"key": "a", "path": "b"}]}},
         {"name": "v2", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]}},
         {"name": "v3", "hostPath": {"path": "/x"}},
+        {"name": "v4", "iscsi": {"targetPortal": "1.2.3.4", "iqn": "iqn.2000-01.a:b", "lun": 1, "chapAuthSession": True}},
+        {"name": "v5", "fc": {"targetWWNs": ["a"], "lun": 1}},
+        {"name": "v6", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}},
     ],
     "tolerations": [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoSchedule"}],
     "affinity": {
@@ -60,6 +70,8 @@ POD_SPEC = {
     "readinessGates": [{"conditionType": "g"}],
     "dnsConfig": {"nameservers": ["1.1.1.1"], "options": [{"name": "n"}]},
     "securityContext": {"fsGroup": 1, "sysctls": [{"name": "a.b", "value": "1"}]},
+    "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}},
+    "resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}],
     "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["h"]}],
 }  # fmt: skip
 POD_STATUS = {
@@ -140,7 +152,30 @@ HPA_STATUS = {
 }
 BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
 ADDRESS = {"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": "p"}, "nodeName": "n"}
+RESOURCES = {
+    "resourceRules": [{"operations": ["CREATE"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "resourceNames": ["a"], "scope": "*"}],
+    "excludeResourceRules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}],
+    "namespaceSelector": {"matchLabels": {"a": "b"}}, "objectSelector": {"matchLabels": {"a": "b"}}, "matchPolicy": "Exact",
+}  # fmt: skip
+POLICY = {
+    "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "matchConstraints": RESOURCES, "failurePolicy": "Ignore",
+    "matchConditions": [{"name": "c", "expression": "has(params.data)"}],
+    "variables": [{"name": "v", "expression": "object.spec.replicas"}],
+}  # fmt: skip
+BOUND = {
+    "policyName": "p", "matchResources": RESOURCES,
+    "paramRef": {"name": "a", "namespace": "b", "parameterNotFoundAction": "Allow"},
+}  # fmt: skip
 BODIES = {
+    "ValidatingAdmissionPolicy": {
+        "spec": {**POLICY, "validations": [{"expression": "variables.v > 1", "message": "m", "reason": "Invalid", "messageExpression": "'a'"}], "auditAnnotations": [{"key": "k", "valueExpression": "'a'"}]},
+        "status": {"typeChecking": {"expressionWarnings": [{"fieldRef": "spec.validations[0].expression", "warning": "w"}]}, "observedGeneration": 1},
+    },
+    "ValidatingAdmissionPolicyBinding": {"spec": {**BOUND, "validationActions": ["Warn", "Audit"]}},
+    "MutatingAdmissionPolicy": {
+        "spec": {**POLICY, "reinvocationPolicy": "IfNeeded", "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}}, {"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'remove', path: '/a'}]"}}]},
+    },
+    "MutatingAdmissionPolicyBinding": {"spec": BOUND},
     **{
         kind: {**body, **({"status": kind_examples.STATUSES[kind]} if kind in kind_examples.STATUSES else {})}
         for kind, body in kind_examples.BODIES.items()
@@ -196,6 +231,16 @@ BODIES = {
     "LocalSubjectAccessReview": {"spec": {"user": "u", "resourceAttributes": {"namespace": "default"}}},
     "SelfSubjectAccessReview": {"spec": {"nonResourceAttributes": {"path": "/"}}},
     "TokenReview": {"spec": {"token": "t"}},
+    "LimitRange": {"spec": {"limits": [
+        {"type": "Container", "min": {"cpu": "1"}, "max": {"cpu": "2"}, "default": {"cpu": "2"}, "defaultRequest": {"cpu": "1"}, "maxLimitRequestRatio": {"cpu": "2"}},
+        {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
+    ]}},
+    "ResourceQuota": {
+        "spec": {"hard": {"pods": "1"}, "scopes": ["Terminating"], "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["a"]}]}},
+        "status": {"hard": {"pods": "1"}, "used": {"pods": "0"}},
+    },
+    "PriorityClass": {"value": 5, "globalDefault": True, "description": "d", "preemptionPolicy": "Never"},
+    "RuntimeClass": {"handler": "h", "overhead": {"podFixed": {"cpu": "1"}}, "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "a", "operator": "Exists"}]}},
     "NodeMetrics": {"usage": {"cpu": "1"}},
     "PodMetrics": {"containers": [{"name": "c", "usage": {"cpu": "1"}}]},
 }  # fmt: skip

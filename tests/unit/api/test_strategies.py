@@ -17,13 +17,31 @@ DEFINITION = {
     "group": "example.com", "scope": "Namespaced", "names": {"plural": "foos", "kind": "Foo"},
     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
 }  # fmt: skip
+RULE = {"operations": ["CREATE"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
 BODIES = {
-    "CustomResourceDefinition": {"metadata": {"name": "foos.example.com"}, "spec": DEFINITION},
+    "ValidatingAdmissionPolicy": {
+        "spec": {"matchConstraints": {"resourceRules": [RULE]}, "validations": [{"expression": "true"}]}
+    },
+    "ValidatingAdmissionPolicyBinding": {"spec": {"policyName": "p", "validationActions": ["Deny"]}},
+    "MutatingAdmissionPolicy": {
+        "spec": {
+            "matchConstraints": {"resourceRules": [RULE]},
+            "mutations": [
+                {
+                    "patchType": "JSONPatch",
+                    "jsonPatch": {"expression": "[JSONPatch{op: 'remove', path: '/a'}]"},
+                }
+            ],
+            "reinvocationPolicy": "Never",
+        }
+    },
+    "MutatingAdmissionPolicyBinding": {"spec": {"policyName": "p"}},
     **kind_examples.BODIES,
     "APIService": {
         "metadata": {"name": "v1.x.example"},
         "spec": {"group": "x.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1},
     },
+    "CustomResourceDefinition": {"metadata": {"name": "foos.example.com"}, "spec": DEFINITION},
     "Binding": {"target": {"kind": "Node", "name": "n"}},
     "ControllerRevision": {"data": {}, "revision": 1},
     "DaemonSet": {"spec": {"selector": SELECTOR, "template": TEMPLATE}},

@@ -66,3 +66,18 @@ def test_later_events_of_a_watch_do_not_repeat_the_columns() -> None:
     document = orjson.loads(single(table_for(PODS), Row(POD), NOW, TableForm(), headers=False))
     assert document["columnDefinitions"] is None
     assert document["rows"][0]["cells"][0] == "web"
+
+
+def test_rows_of_pods_that_are_over_say_so() -> None:
+    definition, now = table_for(PODS), datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [Row({**POD, "status": {"phase": phase}}) for phase in ("Running", "Succeeded")]
+    running, ended = orjson.loads(table(definition, rows, now, TableForm(), metadata={}))["rows"]
+    assert "conditions" not in running
+    assert ended["conditions"] == [
+        {
+            "type": "Completed",
+            "status": "True",
+            "reason": "Succeeded",
+            "message": "The pod has completed successfully.",
+        }
+    ]

@@ -26,7 +26,9 @@ def _validate_one(condition: Mapping[str, Any], path: str) -> Iterator[Cause]:
     if not expression:
         yield fields.required(f"{path}.expression")
     else:
-        yield fields.forbidden(f"{path}.expression", "CEL is not available in this version of Pinnace")
+        from pinnace.api.admissionregistration.expressions import validate_match_condition
+
+        yield from validate_match_condition(expression, f"{path}.expression")
     name = condition.get("name") or ""
     if not name:
         yield fields.required(f"{path}.name")

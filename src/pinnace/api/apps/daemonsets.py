@@ -28,6 +28,8 @@ def rolling_limits(daemon_set: Object, desired: int) -> tuple[int, int]:
 
 
 class DaemonSetStrategy(WorkloadStrategy):
+    names_pods = False
+
     def set_defaults(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         update = spec.setdefault("updateStrategy", {})

@@ -35,6 +35,8 @@ _NOT_UPDATABLE = (
 
 
 class StatefulSetStrategy(WorkloadStrategy):
+    names_pods = False
+
     def set_defaults(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         spec["podManagementPolicy"] = spec.get("podManagementPolicy") or "OrderedReady"

@@ -9,7 +9,7 @@ from pinnace.api.batch import schedules
 from pinnace.api.batch.job_validation import validate_job_spec
 from pinnace.api.batch.jobs import set_failure_policy_defaults
 from pinnace.api.core.pod_defaults import set_template_defaults
-from pinnace.api.core.pod_warnings import pod_warnings
+from pinnace.api.core.pod_warnings import POD_NAMES, name_warnings, pod_warnings
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -44,6 +44,9 @@ class CronJobStrategy(Strategy):
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_update(new, old) + list(_validate_spec(new["spec"], old["spec"]))
+
+    def create_warnings(self, obj: Object) -> list[str]:
+        return [*super().create_warnings(obj), *name_warnings(obj, POD_NAMES)]
 
     def warnings(self, obj: Object) -> list[str]:
         path = "spec.jobTemplate.spec.template.spec"

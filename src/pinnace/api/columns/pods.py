@@ -155,6 +155,21 @@ def _cells(pod: Object, now: datetime) -> list[Cell]:
     ]
 
 
+def _conditions(pod: Object) -> list[dict[str, str]]:
+    """A pod that is over says so, for clients that hide those."""
+    phase = (pod.get("status") or {}).get("phase", "")
+    message = _COMPLETED.get(phase)
+    return (
+        []
+        if message is None
+        else [{"type": "Completed", "status": "True", "reason": phase, "message": message}]
+    )
+
+
+_COMPLETED = {
+    "Succeeded": "The pod has completed successfully.",
+    "Failed": "The pod failed.",
+}
 PODS = TableDef(
     (
         NAME,
@@ -171,4 +186,5 @@ PODS = TableDef(
         wide("Readiness Gates", "Conditions beside those of containers that the pod waits for."),
     ),
     _cells,
+    _conditions,
 )

@@ -43,6 +43,7 @@ class TableDef:
 
     columns: tuple[Column, ...]
     cells: Cells
+    conditions: Callable[[Object], list[dict[str, str]]] | None = None  # of a row; none where it is not set
 
     def definitions(self) -> list[dict[str, Any]]:
         """`columnDefinitions` of a meta.k8s.io/v1 Table."""

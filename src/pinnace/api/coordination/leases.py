@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from pinnace.api import fields, normalise
+from pinnace.api import fields, names, normalise
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import times
 from pinnace.apimachinery.errors import Cause
+
+STRATEGIES = ("OldestEmulationVersion",)
 
 
 def renewed_at(lease: Object) -> datetime | None:
@@ -53,4 +55,18 @@ def _validate_spec(obj: Object) -> list[Cause]:
     found: list[Cause] = []
     if seconds is not None and seconds <= 0:
         found.append(fields.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
-    return found + fields.non_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
+    found += fields.non_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
+    strategy = spec.get("strategy")
+    if strategy is not None:
+        found += _validate_strategy(strategy)
+    if spec.get("preferredHolder") and not strategy:
+        why = "may only be specified if `strategy` is defined"
+        found.append(fields.forbidden("spec.preferredHolder", why))
+    return found
+
+
+def _validate_strategy(strategy: str) -> list[Cause]:
+    path = "spec.strategy.strategy"  # twice, as upstream has it
+    if "/" in strategy:
+        return fields.all_invalid(path, strategy, names.qualified_name(strategy))
+    return [] if strategy in STRATEGIES else [fields.not_supported(path, strategy, STRATEGIES)]

@@ -8,6 +8,7 @@ from pinnace.api.core.env_validation import validate_env, validate_env_from
 from pinnace.api.core.local_paths import validate_local_path
 from pinnace.api.core.probe_validation import validate_lifecycle, validate_probe
 from pinnace.api.core.resource_validation import validate_requirements, validate_resize_policy
+from pinnace.api.core.restart_validation import validate_restarts
 from pinnace.api.core.security_validation import validate_container_security
 from pinnace.apimachinery.errors import Cause
 
@@ -16,7 +17,15 @@ Container = Mapping[str, Any]
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-_NOT_FOR_EPHEMERAL = ("ports", "resources", "resizePolicy", "restartPolicy", "lifecycle", *PROBES)
+_NOT_FOR_EPHEMERAL = (
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "lifecycle",
+    *PROBES,
+)
 _EPHEMERAL_WHY = "cannot be set for an Ephemeral Container"
 _NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
 
@@ -40,6 +49,8 @@ def validate_containers(spec: Mapping[str, Any], path: str) -> Found:
         yield from _validate_common(container, volumes, here, host_network)
         yield from _validate_unique_host_ports(container, host_ports, here)
         yield from _validate_running(container, here)
+        if container.get("restartPolicy") is not None or container.get("restartPolicyRules"):
+            yield from validate_restarts(container, here)
     for index, container in enumerate(spec.get("initContainers") or ()):
         here = f"{path}.initContainers[{index}]"
         yield from _validate_name(container, taken, here)
@@ -124,6 +135,9 @@ def _validate_init(container: Container, path: str) -> Found:
     for field in ("lifecycle", *PROBES):
         if container.get(field) is not None:
             yield fields.forbidden(f"{path}.{field}", _NOT_FOR_INIT)
+    if container.get("restartPolicyRules"):
+        why = "may not be set for init containers"
+        yield fields.forbidden(f"{path}.restartPolicyRules", why)
 
 
 # -- ports ------------------------------------------------------------------------------------------------------

@@ -56,6 +56,9 @@ def set_pod_spec_defaults(spec: Spec) -> None:
     if spec.get("hostNetwork"):
         _set_host_ports(spec)
     round_amounts(spec.get("overhead"))
+    if resources := spec.get("resources"):
+        round_amounts(resources.get("limits"))
+        round_amounts(resources.get("requests"))
 
 
 def sync_service_account(spec: Spec) -> None:
@@ -83,8 +86,6 @@ def _requests_from_limits(container: dict[str, Any]) -> None:
 def _set_pod_level_requests(spec: Spec) -> None:
     """A resource limited for the whole pod is requested too: what containers ask for in sum, else the limit."""
     resources = spec["resources"]
-    for field in ("limits", "requests"):
-        round_amounts(resources.get(field))
     for name, limit in (resources.get("limits") or {}).items():
         asked = [
             container["resources"]["requests"][name]

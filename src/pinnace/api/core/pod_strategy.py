@@ -1,5 +1,8 @@
 """The strategy of pods: what is reset on create and update, what is selectable."""
 
+from collections.abc import Callable
+from typing import Any
+
 from pinnace.api import fields, meta
 from pinnace.api.core import pod_resources
 from pinnace.api.core.pod_defaults import set_pod_defaults, sync_service_account
@@ -10,10 +13,12 @@ from pinnace.api.core.pod_update_validation import (
     validate_status_transitions,
 )
 from pinnace.api.core.pod_validation import validate_pod
-from pinnace.api.core.pod_warnings import pod_warnings
+from pinnace.api.core.pod_warnings import HOSTNAME, name_warnings, pod_warnings
 from pinnace.api.meta import Object
+from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
+from pinnace.apimachinery.remembered import Remembered
 
 _SPEC_LABELS = ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName")
 _STATUS_LABELS = ("phase", "podIP", "nominatedNodeName")
@@ -38,6 +43,15 @@ class PodStrategy(Strategy):
         )
     )
 
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource)
+        self._judged: Remembered[Any] = Remembered()  # of specs: pods of one workload have the same
+
+    def _of_spec(self, name: str, spec: Object, judge: Callable[[Object], Any]) -> Any:
+        key = self._judged.key(name, spec)
+        known = self._judged.get(key)
+        return self._judged.put(key, judge(spec)) if known is None else known
+
     def set_defaults(self, obj: Object) -> None:
         set_pod_defaults(obj)
 
@@ -45,7 +59,8 @@ class PodStrategy(Strategy):
         super().prepare_create(obj)
         spec = obj.setdefault("spec", {})
         sync_service_account(spec)  # admission may have chosen one
-        obj["status"] = {"phase": "Pending", "qosClass": pod_resources.compute_qos_class(spec)}
+        qos = self._of_spec("qos", spec, pod_resources.compute_qos_class)
+        obj["status"] = {"phase": "Pending", "qosClass": qos}
         if spec.get("schedulingGates"):
             obj["status"]["conditions"] = [_GATED.copy()]
 
@@ -75,7 +90,8 @@ class PodStrategy(Strategy):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
     def validate(self, obj: Object) -> list[Cause]:
-        found = super().validate(obj) + list(validate_pod(obj))
+        found = super().validate(obj)
+        found += self._of_spec("faults", obj.get("spec") or {}, _faults)
         if (obj.get("spec") or {}).get("ephemeralContainers"):
             why = "cannot be set on create"
             found.append(fields.forbidden("spec.ephemeralContainers", why))
@@ -94,8 +110,12 @@ class PodStrategy(Strategy):
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         return super().validate_status_update(new, old) + list(validate_status_transitions(new, old))
 
+    def create_warnings(self, obj: Object) -> list[str]:
+        return [*super().create_warnings(obj), *name_warnings(obj, HOSTNAME)]
+
     def warnings(self, obj: Object) -> list[str]:
-        return super().warnings(obj) + list(pod_warnings(obj.get("spec") or {}, "spec"))
+        warnings: list[str] = self._of_spec("warnings", obj.get("spec") or {}, _warnings)
+        return super().warnings(obj) + warnings
 
     def field_labels(self, obj: Object) -> dict[str, str]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -107,6 +127,14 @@ class PodStrategy(Strategy):
             labels[f"status.{field}"] = status.get(field) or ""
         labels["status.podIPs"] = ",".join(entry.get("ip", "") for entry in status.get("podIPs") or ())
         return labels
+
+
+def _faults(spec: Object) -> list[Cause]:
+    return list(validate_pod({"spec": spec}))
+
+
+def _warnings(spec: Object) -> list[str]:
+    return list(pod_warnings(spec, "spec"))
 
 
 _GATED = {

@@ -1,7 +1,7 @@
 """Validation of a pod and of a pod template.
 
 Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go
-Left out: Windows pods, dynamic resource claims, user namespaces.
+Left out: Windows pods, user namespaces.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 from pinnace.api import fields, metadata, names
 from pinnace.api.core import scheduling_validation as scheduling
+from pinnace.api.core.claim_validation import validate_container_claims, validate_pod_claims
 from pinnace.api.core.container_validation import validate_containers, validate_ephemeral_containers
 from pinnace.api.core.resource_validation import validate_pod_level
 from pinnace.api.core.security_validation import validate_pod_security
@@ -58,6 +59,9 @@ def validate_pod_spec(spec: Spec, path: str) -> Found:
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None:
         yield from validate_deadline(deadline, f"{path}.activeDeadlineSeconds")
+    if claims := spec.get("resourceClaims"):
+        yield from validate_pod_claims(claims, f"{path}.resourceClaims")
+    yield from validate_container_claims(spec, path)
     if spec.get("resources"):
         yield from validate_pod_level(spec, path)
 

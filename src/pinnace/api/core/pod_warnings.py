@@ -6,7 +6,9 @@ Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/api/pod/warni
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pinnace.api import fields
+from pinnace.api import fields, names
+from pinnace.api.core.storage_sources import DEPRECATED
+from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
 
 Warnings = Iterator[str]
@@ -18,6 +20,16 @@ _RENAMED_LABELS = {
     "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
 }
 _WHOLE_BYTES = ("memory", "ephemeral-storage")
+
+
+HOSTNAME, POD_NAMES = "the Pod's hostname", "Pod names and hostnames"
+
+
+def name_warnings(obj: Object, used_in: str) -> Warnings:
+    """A name that is fine for the API but not for a host."""
+    if messages := names.dns_label(obj["metadata"].get("name") or ""):
+        why = "which can result in surprising behavior; a DNS label is recommended"
+        yield f"metadata.name: this is used in {used_in}, {why}: [{' '.join(messages)}]"
 
 
 def pod_warnings(spec: Mapping[str, Any], path: str) -> Warnings:
@@ -34,6 +46,10 @@ def pod_warnings(spec: Mapping[str, Any], path: str) -> Warnings:
     for index, reference in enumerate(spec.get("imagePullSecrets") or ()):
         if not reference.get("name"):
             yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for kind in volume:
+            if kind in DEPRECATED:
+                yield f"{path}.volumes[{index}].{DEPRECATED[kind]}"
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         here = f"{path}.terminationGracePeriodSeconds"
         yield f"{here}: must be >= 0; negative values are invalid and will be treated as 1"
@@ -53,13 +69,13 @@ def _container_warnings(container: Mapping[str, Any], path: str) -> Warnings:
             if value != value.to_integral_value():
                 here = f"{path}.resources.{field}[{name}]"
                 yield f"{here}: fractional byte value {fields.text(amount)} is invalid, must be an integer"
-    names: set[str] = set()
+    seen: set[str] = set()
     for index, entry in enumerate(container.get("env") or ()):
         name = entry.get("name", "")
-        if name in names:
+        if name in seen:
             here = f"{path}.env[{index}]"
             yield f"{here}: hides previous definition of {fields.text(name)}, which may be dropped when using apply"
-        names.add(name)
+        seen.add(name)
     if (container.get("lifecycle") or {}).get("stopSignal"):
         yield f"{path}.lifecycle.stopSignal: has no effect: the runtime of this cluster sends the image's signal"
     yield from _port_warnings(container, path)

@@ -5,9 +5,9 @@ from typing import Any
 from pinnace.api.core.container_defaults import (
     canonical,
     pull_policy,
-    round_amounts,
     set_field_source_defaults,
 )
+from pinnace.api.core.storage_sources import set_storage_defaults
 
 FILE_MODE = 0o644
 TOKEN_SECONDS = 3600
@@ -32,14 +32,14 @@ def set_volume_defaults(volume: dict[str, Any]) -> None:
         image["pullPolicy"] = pull_policy(image.get("reference") or "")
     if claim := (volume.get("ephemeral") or {}).get("volumeClaimTemplate"):
         set_claim_defaults(claim.setdefault("spec", {}))
+    set_storage_defaults(volume)
 
 
 def set_claim_defaults(spec: dict[str, Any]) -> None:
     """The spec of a PersistentVolumeClaim, wherever a template of one stands."""
-    spec.setdefault("volumeMode", "Filesystem")
-    resources = spec.get("resources") or {}
-    round_amounts(resources.get("requests"))
-    round_amounts(resources.get("limits"))
+    from pinnace.api.core.persistentvolumeclaims import set_spec_defaults
+
+    set_spec_defaults(spec)
 
 
 def _set_projected_defaults(projected: dict[str, Any]) -> None:

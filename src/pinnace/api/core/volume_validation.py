@@ -1,11 +1,12 @@
-"""Validation of volumes. Sources that Pinnace's kubelet does not mount yet are only checked for being the single source."""
+"""Validation of volumes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pinnace.api import fields, names
+from pinnace.api import fields, metadata, names
 from pinnace.api.core.env_validation import FILE_FIELDS, validate_field_ref, validate_resource_field_ref
 from pinnace.api.core.local_paths import validate_local_path
+from pinnace.api.core.storage_sources import is_storage, validate_storage
 from pinnace.apimachinery import quantity
 from pinnace.apimachinery.errors import Cause
 
@@ -49,6 +50,8 @@ def _validate_source(volume: Mapping[str, Any], path: str) -> Found:
     for field in chosen[:1]:
         if check := _SOURCES.get(field):
             yield from check(volume[field], f"{path}.{field}")
+        elif is_storage(field):
+            yield from validate_storage(field, volume[field], f"{path}.{field}")
 
 
 def _validate_mode(source: Source, field: str, path: str) -> Found:
@@ -171,7 +174,24 @@ def _validate_csi(source: Source, path: str) -> Found:
         yield fields.required(f"{path}.driver")
 
 
+def _validate_ephemeral(source: Source, path: str) -> Found:
+    """A claim that is made for the pod; only labels and annotations of its metadata may be chosen."""
+    from pinnace.api.core.persistentvolumeclaims import validate_spec
+
+    template, here = source.get("volumeClaimTemplate"), f"{path}.volumeClaimTemplate"
+    if template is None:
+        yield fields.required(here)
+        return
+    own = template.get("metadata") or {}
+    yield from metadata.validate_labels(own.get("labels"), f"{here}.metadata.labels")
+    yield from metadata.validate_annotations(own.get("annotations"), f"{here}.metadata.annotations")
+    for field in sorted(set(own) - {"labels", "annotations", "creationTimestamp"}):
+        yield fields.forbidden(f"{here}.metadata.{field}", "cannot be set")
+    yield from validate_spec(template.get("spec") or {}, f"{here}.spec")
+
+
 _SOURCES = {
+    "ephemeral": _validate_ephemeral,
     "emptyDir": _validate_empty_dir,
     "hostPath": _validate_host_path,
     "secret": _validate_secret,

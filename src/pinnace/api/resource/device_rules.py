@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 
 from pinnace.api import fields, names
+from pinnace.api.resource import device_selectors
 from pinnace.api.storage.csi_names import validate_driver_name
 from pinnace.apimachinery.errors import Cause
 
 Found = Iterator[Cause]
 Check = Callable[[Any, str], Found]
-MAX_SELECTORS, MAX_CONFIGS, MAX_TOLERATIONS, MAX_EXPRESSION = 32, 32, 16, 10 * 1024
+MAX_SELECTORS, MAX_CONFIGS, MAX_TOLERATIONS = 32, 32, 16
 MAX_PARAMETERS, MAX_POOL_NAME, MAX_ID, MAX_DOMAIN = 10 * 1024, 253, 32, 63
 EFFECTS = ("NoExecute", "NoSchedule", "None")
 
@@ -112,8 +113,8 @@ def _selector(selector: Mapping[str, Any], path: str) -> Found:
     expression = cel.get("expression") or ""
     if not expression.strip():
         yield fields.required(f"{path}.cel.expression")
-    elif len(expression) > MAX_EXPRESSION:
-        yield fields.too_long(f"{path}.cel.expression", MAX_EXPRESSION)
+    else:
+        yield from device_selectors.validate(expression, f"{path}.cel.expression")
 
 
 def configuration(config: Mapping[str, Any], path: str) -> Found:

@@ -8,6 +8,7 @@ from pinnace.api import fields, names
 from pinnace.api.core.container_defaults import canonical
 from pinnace.api.core.scheduling_validation import validate_node_selector
 from pinnace.api.meta import Object
+from pinnace.api.resource import capacity_rules
 from pinnace.api.resource import device_rules as rules
 from pinnace.api.resource.device_rules import Found
 from pinnace.api.storage.csi_names import validate_driver_name
@@ -40,6 +41,17 @@ class ResourceSliceStrategy(Strategy):
             if "value" in counter:
                 counter["value"] = canonical(counter["value"])
 
+    def prepare_create(self, obj: Object) -> None:
+        super().prepare_create(obj)
+        _drop_alpha(obj["spec"])
+
+    def canonicalize(self, obj: Object) -> None:
+        add_taint_times(obj, obj["metadata"]["creationTimestamp"])
+
+    def prepare_update(self, new: Object, old: Object) -> None:
+        super().prepare_update(new, old)
+        _drop_alpha(new["spec"])
+
     def validate(self, obj: Object) -> list[Cause]:
         return super().validate(obj) + list(_validate_spec(obj["spec"]))
 
@@ -56,6 +68,19 @@ class ResourceSliceStrategy(Strategy):
         spec = obj.get("spec") or {}
         own = {f"spec.{field}": spec.get(field) or "" for field in ("nodeName", "driver")}
         return {**super().field_labels(obj), **own}
+
+
+def add_taint_times(obj: Object, now: str) -> None:
+    """Taints of devices that do not say since when are there since now."""
+    for device in (obj.get("spec") or {}).get("devices") or ():
+        for taint in device.get("taints") or ():
+            taint.setdefault("timeAdded", now)
+
+
+def _drop_alpha(spec: dict[str, Any]) -> None:
+    """Fields of features that are off, as upstream drops them."""
+    for device in spec.get("devices") or ():
+        device.pop("nodeAllocatableResourceMappings", None)
 
 
 def _all_counters(spec: Part) -> Iterator[dict[str, Any]]:
@@ -133,8 +158,11 @@ def _validate_device(device: Part, path: str, per_device: bool) -> Found:
     for name, amount in capacity.items():
         here = fields.key(f"{path}.capacity", name)
         yield from rules.qualified_name(name, here)
-        if amount.get("requestPolicy") is not None and not device.get("allowMultipleAllocations"):
-            yield fields.forbidden(f"{here}.requestPolicy", "allowMultipleAllocations must be true")
+        if amount.get("requestPolicy") is not None:
+            if device.get("allowMultipleAllocations"):
+                yield from capacity_rules.validate_policy(amount, f"{here}.requestPolicy")
+            else:
+                yield fields.forbidden(f"{here}.requestPolicy", "allowMultipleAllocations must be true")
     yield from rules.each(device.get("taints"), MAX_TAINTS, _validate_taint, f"{path}.taints")
     yield from rules.each_once(
         device.get("consumesCounters"), MAX_CONSUMED, _validate_consumption, f"{path}.consumesCounters",

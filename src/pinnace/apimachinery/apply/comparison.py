@@ -67,13 +67,22 @@ def nulls_of(value: Any, schema: Schema | None) -> Fields:
     return result
 
 
+_CONTAINERS = (dict, list)
+
+
+def _unknown(name: str) -> None:
+    return None
+
+
 def _everything(value: Any, schema: Schema | None) -> Fields:
     """All that comes or goes with a value: each level is a member."""
     if type(value) is dict:
         if shapes.shape_of(schema, value) == "leaf":
             return {}
+        child = schema.child if schema else _unknown
         result = {
-            f"f:{name}": _everything(item, shapes.child_of(schema, name)) for name, item in value.items()
+            f"f:{name}": _everything(item, child(name)) if type(item) in _CONTAINERS else {}
+            for name, item in value.items()
         }
     elif type(value) is list and schema is not None and schema.list_type != "atomic":
         result = {

@@ -12,6 +12,7 @@ from pinnace.apimachinery import times
 from pinnace.apimachinery.apply import fields
 from pinnace.apimachinery.apply.comparison import Comparison, compare
 from pinnace.apimachinery.apply.entries import Entries, Entry, Owner
+from pinnace.apimachinery.remembered import Remembered
 from pinnace.apimachinery.schema import Schema
 
 Object = dict[str, Any]
@@ -33,11 +34,12 @@ def record_update(
     subresource: str = "",
     schema: Schema | None,
     ignored: Collection[str] | None = None,
+    remembered: Remembered[tuple[Schema | None, Comparison]] | None = None,
 ) -> None:
     """Set `new.metadata.managedFields` for a write by `manager` that turned `old` (None: a create) into `new`.
 
     `ignored` names the top-level fields that this write does not change whatever it says; by default `status`, or
-    all but `status` for the status subresource. Sending `managedFields: []` or `[{}]` clears the bookkeeping for good.
+    all but `status` for the status subresource. `remembered` keeps what creations from one template have in common. Sending `managedFields: []` or `[{}]` clears the bookkeeping for good.
     """
     entries = _starting_point(old, new, subresource)
     if entries is None:
@@ -45,10 +47,35 @@ def record_update(
         return
     if ignored is None:
         ignored = default_ignored({**(old or {}), **new}, subresource)
-    changes = compare(ownable(old or {}, ignored), ownable(new, ignored), schema)
+    if old is None and remembered is not None:
+        changes = _created(ownable(new, ignored), schema, api_version, remembered)
+    else:
+        changes = compare(ownable(old or {}, ignored), ownable(new, ignored), schema)
     record(entries, changes, Owner(manager, "Update", api_version, subresource), times.format_time(now))
     entries.cap()
     _store(new, entries)
+
+
+def _created(
+    new: Object,
+    schema: Schema | None,
+    api_version: str,
+    remembered: Remembered[tuple[Schema | None, Comparison]],
+) -> Comparison:
+    """All of a new object; what is not metadata is often the same for many objects."""
+    result = Comparison()
+    for name, value in new.items():
+        if name == "metadata" or not isinstance(value, dict):
+            part = compare({}, {name: value}, schema)
+        else:
+            key = remembered.key(f"{api_version} {name}", value)
+            known = remembered.get(key)
+            if known is None or known[0] is not schema:
+                known = remembered.put(key, (schema, compare({}, {name: value}, schema)))
+            part = known[1]
+        result.added |= part.added
+        result.modified |= part.modified
+    return result
 
 
 def record(entries: Entries, changes: Comparison, owner: Owner, time: str) -> None:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pinnace.apimachinery.cel import constants
 from pinnace.apimachinery.cel.ast import Call, Literal, Node
+from pinnace.apimachinery.cel.attributes import is_attribute, is_conditional, quiet
 from pinnace.apimachinery.cel.costs import charge_of
 from pinnace.apimachinery.cel.errors import BudgetExceeded, EvaluationError
 from pinnace.apimachinery.cel.frame import Frame, Run
 from pinnace.apimachinery.cel.functions import Overload
+from pinnace.apimachinery.cel.library.operators import contains
 from pinnace.apimachinery.cel.lists import adder, equality
 from pinnace.apimachinery.cel.types import Type
 from pinnace.apimachinery.cel.values import Optional, no_such_overload
@@ -42,6 +45,9 @@ class Plans(Protocol):
 
 def plan_call(planner: Plans, node: Call) -> Run:
     operands = [planner.plan(operand) for operand in node.operands]
+    for at in _QUIET.get(node.function, ()):
+        if is_attribute(node.operands[at]) and not is_conditional(node.operands[at]):
+            operands[at] = quiet(operands[at])
     match node.function:
         case "_&&_":
             return _logical(False, *operands)
@@ -54,6 +60,10 @@ def plan_call(planner: Plans, node: Call) -> Run:
         case "dyn":
             return _dyn(operands[0])
     charge = charge_of(node.function, [overload.id for overload in node.overloads])
+    if node.function == "@in" and constants.value_of(node.args[1]) is not constants.VARIABLE:
+        return _among(operands[0], constants.value_of(node.args[1]))
+    if node.function in ("_[_]", "_[?_]") and not is_attribute(node.args[0]):
+        charge = _relative
     if node.function in _DIRECT:
         run = _implementation(node)
         return _binary(run, charge, *operands) if len(operands) == 2 else _call(run, charge, operands)
@@ -69,6 +79,23 @@ def _implementation(node: Call) -> Callable[..., Any]:
         if special is not None and all(kind.kind == "list" for kind in types):
             return adder(special) if node.function == "_+_" else equality(special, node.function == "_==_")
     run: Callable[..., Any] = node.overloads[0].run
+    return run
+
+
+# Operands that upstream looks up as part of another attribute: indexes, and the branches of a conditional.
+_QUIET = {"_[_]": (1,), "_[?_]": (1,), "_?_:_": (1, 2)}
+
+
+def _relative(_: Any, __: Any) -> int:
+    return 2
+
+
+def _among(item: Run, container: Any) -> Run:
+    """`x in [constants]` costs nothing beyond `x`."""
+
+    def run(f: Frame) -> bool:
+        return contains(item(f), container)
+
     return run
 
 
@@ -113,7 +140,6 @@ def _otherwise(function: str, optional: Run, alternative: Run) -> Run:
     unwrap = function == "orValue"
 
     def run(f: Frame) -> Any:
-        f.cost += 1
         given = optional(f)
         if not isinstance(given, Optional):
             raise no_such_overload()
@@ -159,6 +185,9 @@ def _binary(run_operator: Callable[[Any, Any], Any], charge: Any, left: Run, rig
 
 
 def _call(implementation: Callable[..., Any], charge: Any, operands: list[Run]) -> Run:
+    if len(operands) == 2:
+        return _call_of_two(implementation, charge, *operands)
+
     def run(f: Frame) -> Any:
         values = [operand(f) for operand in operands]
         f.charge(0)
@@ -174,6 +203,25 @@ def _call(implementation: Callable[..., Any], charge: Any, operands: list[Run]) 
     return run
 
 
+def _call_of_two(implementation: Callable[..., Any], charge: Any, first: Run, second: Run) -> Run:
+    def run(f: Frame) -> Any:
+        a, b = first(f), second(f)
+        if f.cost > f.limit:
+            f.charge(0)
+        try:
+            result = implementation(a, b)
+            f.cost += charge((a, b), result) if charge else 1
+        except _PYTHON_ERRORS:
+            raise no_such_overload() from None
+        except RecursionError:
+            raise EvaluationError("values are nested too deeply") from None
+        if f.cost > f.limit:
+            f.charge(0)
+        return result
+
+    return run
+
+
 _VAGUE = ("dyn", "param", "error")
 
 
@@ -182,6 +230,8 @@ def _dispatch(overloads: list[Overload], types: list[Type]) -> Callable[..., Any
     if len(overloads) == 1 and not any(_is_vague(kind) for kind in types):
         only: Callable[..., Any] = overloads[0].run
         return only
+    if len(overloads) == 1 and len(types) == 2:
+        return _guarded(overloads[0])
 
     def choose(*values: Any) -> Any:
         for overload in overloads:
@@ -190,6 +240,18 @@ def _dispatch(overloads: list[Overload], types: list[Type]) -> Callable[..., Any
         raise no_such_overload()
 
     return choose
+
+
+def _guarded(overload: Overload) -> Callable[..., Any]:
+    """The commonest case of a choice, unrolled."""
+    (accepts_first, accepts_second), run_overload = overload.guards, overload.run
+
+    def run(first: Any, second: Any) -> Any:
+        if accepts_first(first) and accepts_second(second):
+            return run_overload(first, second)
+        raise no_such_overload()
+
+    return run
 
 
 def _is_vague(kind: Type) -> bool:

@@ -84,6 +84,9 @@ class Checker:
     def _resolved(self, candidate: Type) -> Type:
         return t.substitute(candidate, self._mapping)
 
+    def _shown(self, candidate: Type) -> str:
+        return format_type(t.substitute(candidate, self._mapping, params_to_dyn=True))
+
     def _find(self, name: str, node: Ident | None = None) -> Type | None:
         if not name.startswith("."):
             for scope in reversed(self._scopes):
@@ -109,7 +112,8 @@ class Checker:
     def _select(self, node: Select) -> Type:
         if not node.test_only and not node.optional and (name := qualified_name(node)):
             root = name.partition(".")[0]
-            if not any(root in scope for scope in self._scopes) and root not in self.variables:
+            is_local = any(root in scope for scope in self._scopes)
+            if not is_local and (name in self.variables or root not in self.variables):
                 whole = Ident(node.offset, name)
                 if found := self._find(name, whole):
                     whole.type = found
@@ -188,7 +192,7 @@ class Checker:
         return declared
 
     def _signature(self, node: Call, arguments: list[Type]) -> str:
-        texts = [format_type(t.substitute(arg, self._mapping, params_to_dyn=True)) for arg in arguments]
+        texts = list(map(self._shown, arguments))
         if node.target is not None:
             return f"{texts[0]}.({', '.join(texts[1:])})"
         return f"({', '.join(texts)})"
@@ -214,7 +218,7 @@ class Checker:
         """The common type of the elements of a literal: they must agree."""
         if previous is None or t.assign(self._mapping, previous, found):
             return found if previous is None or previous.kind == "null" else previous
-        expected, actual = (format_type(self._resolved(kind)) for kind in (previous, found))
+        expected, actual = (self._shown(kind) for kind in (previous, found))
         self._report(node, f"expected type '{expected}' but found '{actual}'")
         return previous
 
@@ -305,5 +309,5 @@ class Checker:
 
     def _must_be(self, node: Node, expected: Type, found: Type) -> None:
         if not t.assign(self._mapping, expected, found):
-            texts = (format_type(self._resolved(kind)) for kind in (expected, found))
+            texts = (self._shown(kind) for kind in (expected, found))
             self._report(node, "expected type '{}' but found '{}'".format(*texts))

@@ -343,8 +343,13 @@ def _list_walk(estimator: _Estimator, node: Call, _: str) -> _Found:
     return size.times(each), None
 
 
-def _url(estimator: _Estimator, node: Call, _: str) -> _Found:
-    return estimator.size(node.args[0]).scaled(0.1), None
+def _parsed(factor: float) -> _Rule:
+    """A text that is given to a function of this name is read once (or twice)."""
+
+    def rule(estimator: _Estimator, node: Call, _: str) -> _Found:
+        return (ONE, None) if node.target is not None else (estimator.size(node.args[0]).scaled(factor), None)
+
+    return rule
 
 
 def _text(estimator: _Estimator, node: Call, _: str) -> _Found:
@@ -422,7 +427,8 @@ def _sets(factor: int) -> _Rule:
 _RULES: dict[str, _Rule] = {
     "check": _fixed(350_000),
     **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _list_walk),
-    "url": _url,
+    **dict.fromkeys(("url", "ip", "cidr", "isIP", "isCIDR", "quantity", "isQuantity"), _parsed(0.1)),
+    "ip.isCanonical": _parsed(0.2),
     **dict.fromkeys(("lowerAscii", "upperAscii", "substring", "trim"), _text),
     "replace": _replace,
     "split": _split,

@@ -127,4 +127,7 @@ def _guard(declared: Type) -> Callable[[Any], bool]:
     if declared.kind == "list" and declared.elem.kind in _PYTHON_TYPES and declared.elem.kind != "list":
         of = _PYTHON_TYPES[declared.elem.kind]
         return lambda value: type(value) is list and (not value or type(value[0]) in of)
+    if len(accepted) == 1:
+        only = accepted[0]
+        return lambda value: type(value) is only
     return lambda value: type(value) in accepted

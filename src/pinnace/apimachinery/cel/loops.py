@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pinnace.apimachinery.cel.costs import LIST_COST, MAP_COST
+from pinnace.apimachinery.cel.costs import LIST_COST
 from pinnace.apimachinery.cel.errors import BudgetExceeded, EvaluationError
 from pinnace.apimachinery.cel.frame import Frame, Run
 from pinnace.apimachinery.cel.library.operators import map_insert
@@ -42,10 +42,13 @@ def _until(wanted: bool, per_element: int) -> Loop:
 
         def run(f: Frame) -> bool:
             error: EvaluationError | None = None
-            for _ in _walk(f, range_run(f), slots, per_element):
+            elements = _walk(f, range_run(f), slots, per_element)
+            for _ in elements:
                 try:
                     if _verdict(f, predicate) is wanted:
-                        f.cost += 1
+                        # a further element costs upstream one more look at the condition; else only the result counts
+                        if next(elements, elements) is not None:
+                            f.cost += 1
                         return wanted
                 except BudgetExceeded:
                     raise
@@ -66,9 +69,9 @@ def _exists_one(range_run: Run, slots: list[int], parts: list[Run]) -> Run:
 
     def run(f: Frame) -> bool:
         found = 0
-        for _ in _walk(f, range_run(f), slots, 1):
+        for _ in _walk(f, range_run(f), slots, 0):
             if _verdict(f, predicate):
-                f.cost += 1
+                f.charge(2)
                 found += 1
         f.cost += 2
         return found == 1
@@ -80,11 +83,10 @@ def _collect(range_run: Run, slots: list[int], parts: list[Run]) -> Run:
     one, guard = parts[0], parts[1] if len(parts) > 1 else None
 
     def run(f: Frame) -> list[Any]:
-        f.cost += LIST_COST
         found: list[Any] = []
-        for _ in _walk(f, range_run(f), slots, 1):
+        for _ in _walk(f, range_run(f), slots, 0):
             if guard is None or _verdict(f, guard):
-                f.charge(LIST_COST + 1)
+                f.charge(LIST_COST + 2)
                 found.append(one(f))
         f.cost += 1
         return found
@@ -99,12 +101,11 @@ def _insert(entries: bool) -> Loop:
         one, guard = parts[0], parts[1] if len(parts) > 1 else None
 
         def run(f: Frame) -> dict[Any, Any]:
-            f.cost += MAP_COST
             made: dict[Any, Any] = {}
-            for _ in _walk(f, range_run(f), slots, 1):
+            for _ in _walk(f, range_run(f), slots, 0):
                 if guard is not None and not _verdict(f, guard):
                     continue
-                f.charge(1 if entries else 2)
+                f.charge(2 if entries else 3)
                 added = one(f)
                 if not entries:
                     added = {f.slots[slots[0]]: added}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pinnace.apimachinery.cel import constants
 from pinnace.apimachinery.cel import types as t
 from pinnace.apimachinery.cel.ast import (
     Call,
@@ -15,6 +16,7 @@ from pinnace.apimachinery.cel.ast import (
     Select,
     StructNode,
 )
+from pinnace.apimachinery.cel.attributes import is_attribute
 from pinnace.apimachinery.cel.calls import plan_call
 from pinnace.apimachinery.cel.conversion import converter
 from pinnace.apimachinery.cel.costs import LIST_COST, MAP_COST, STRUCT_COST
@@ -39,6 +41,8 @@ class Planner:
             case Literal():
                 value = node.value
                 return lambda _: value
+            case _ if (constant := constants.value_of(node)) is not constants.VARIABLE:
+                return lambda _: constant
             case Ident():
                 return self._ident(node)
             case Select():
@@ -71,44 +75,45 @@ class Planner:
             return self._ident(node.qualified)
         if node.test_only or node.optional or t.is_optional(node.operand.type):
             return self._careful_select(node)
-        steps: list[tuple[str, Any]] = []
+        steps: list[Step] = []
         base: Node = node
         while (
             isinstance(base, Select)
             and not (base.test_only or base.optional or base.qualified)
             and not t.is_optional(base.operand.type)
         ):
-            convert = converter(base.type) if base.operand.type.kind in ("object", "map") else None
-            steps.append((base.key or base.name, convert))
+            holder = base.operand.type
+            convert = converter(base.type) if holder.kind in ("object", "map") else None
+            steps.append((base.key or base.name, convert, holder.null_is_absent))
             base = base.operand
         steps.reverse()
         operand = self.plan(base)
-        if any(convert for _, convert in steps):
-            return _converted_chain(operand, tuple(steps))
-        return _chain(operand, tuple(key for key, _ in steps))
+        extra = 0 if is_attribute(base) else 1
+        if any(convert or null_is_absent for _, convert, null_is_absent in steps):
+            return _converted_chain(operand, tuple(steps), extra)
+        return _chain(operand, tuple(key for key, _, _ in steps), extra)
 
     def _careful_select(self, node: Select) -> Run:
         operand, key = self.plan(node.operand), node.key or node.name
         if node.test_only:
+            if node.operand.type.null_is_absent:
+                return lambda f: has_field(value := operand(f), key) and field_of(value, key) is not None
             return lambda f: has_field(operand(f), key)
         found = node.type.elem if t.is_optional(node.type) else node.type
         convert = converter(found)
 
+        null_is_absent = node.operand.type.null_is_absent
+
         def run(f: Frame) -> Optional:
-            f.cost += 1
             selected = optional_field(operand(f), key)
+            if not selected.present or (null_is_absent and selected.value is None):
+                return NONE
+            f.cost += 1
             return Optional(convert(selected.value), True) if convert and selected.present else selected
 
         return run
 
     def _list(self, node: ListNode) -> Run:
-        if (
-            node.elements
-            and not node.optional
-            and all(isinstance(element, Literal) for element in node.elements)
-        ):
-            constant = [element.value for element in node.elements if isinstance(element, Literal)]
-            return lambda _: constant
         elements = [self.plan(element) for element in node.elements]
         if not node.optional:
 
@@ -190,7 +195,6 @@ class Planner:
         self._scopes.pop()
 
         def run(f: Frame) -> Any:
-            f.cost += LIST_COST
             f.slots[slot] = init(f)
             return inner(f)
 
@@ -221,8 +225,8 @@ def _global(name: str, convert: Callable[[Any], Any] | None) -> Run:
     return run
 
 
-def _chain(operand: Run, keys: tuple[str, ...]) -> Run:
-    cost = len(keys)
+def _chain(operand: Run, keys: tuple[str, ...], extra: int) -> Run:
+    cost = len(keys) + extra
 
     def run(f: Frame) -> Any:
         value = operand(f)
@@ -240,12 +244,19 @@ def _chain(operand: Run, keys: tuple[str, ...]) -> Run:
     return run
 
 
-def _converted_chain(operand: Run, steps: tuple[tuple[str, Any], ...]) -> Run:
+Step = tuple[str, Any, bool]  # the key, how its value is converted, whether null means absent
+
+
+def _converted_chain(operand: Run, steps: tuple[Step, ...], extra: int) -> Run:
+    cost = len(steps) + extra
+
     def run(f: Frame) -> Any:
         value = operand(f)
-        f.cost += len(steps)
-        for key, convert in steps:
+        f.cost += cost
+        for key, convert, null_is_absent in steps:
             value = field_of(value, key)
+            if value is None and null_is_absent:
+                raise EvaluationError(f"no such key: {key}")
             if convert:
                 value = convert(value)
         return value

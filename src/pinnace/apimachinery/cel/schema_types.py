@@ -73,8 +73,9 @@ def _object(schema: Raw, is_root: bool) -> Type | None:
     properties: dict[str, Raw] = dict(schema.get("properties") or {})
     if is_root:
         properties |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _OBJECT_META}
+    size = _least_size(schema, properties)
     return t.object_type(
-        "object", _StructFields(properties), min_json_size=_least_size(schema, properties), max_size=0
+        "object", _StructFields(properties), min_json_size=size, max_size=0, null_is_absent=True
     )  # upstream's estimate counts an object as nothing: `self == oldSelf` is cheap
 
 

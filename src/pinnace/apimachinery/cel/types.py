@@ -21,6 +21,7 @@ class Type:
     list_type: str = field(default="atomic", kw_only=True)  # atomic, set, map: how lists compare and add
     list_keys: tuple[str, ...] = field(default=(), kw_only=True)
     find_field: "Callable[[str], Field | None] | None" = field(default=None, kw_only=True)
+    null_is_absent: bool = field(default=False, kw_only=True)  # a field that is null does not exist
     creatable: bool = field(default=False, kw_only=True)  # may be made by `Name{...}`
 
     def __str__(self) -> str:

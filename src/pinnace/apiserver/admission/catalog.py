@@ -40,7 +40,9 @@ PLUGINS: dict[str, tuple[str, bool]] = {
     "DenyServiceExternalIPs": ("small_plugins:DenyServiceExternalIPs", False),
     "PodTopologyLabels": ("pod_topology_labels:PodTopologyLabels", True),
     # New ones above: policies, webhooks, quota and refusal come last, in this order.
+    "MutatingAdmissionPolicy": ("mutating_admission_policy:MutatingAdmissionPolicy", True),
     "MutatingAdmissionWebhook": ("mutating_admission_webhook:MutatingAdmissionWebhook", True),
+    "ValidatingAdmissionPolicy": ("validating_admission_policy:ValidatingAdmissionPolicy", True),
     "ValidatingAdmissionWebhook": ("validating_admission_webhook:ValidatingAdmissionWebhook", True),
     "ResourceQuota": ("resource_quota:ResourceQuota", True),
     "AlwaysDeny": ("small_plugins:AlwaysDeny", False),

@@ -16,7 +16,7 @@ from pinnace.apimachinery.patch import json_patch
 from pinnace.apiserver.admission.attributes import Admission
 from pinnace.apiserver.admission.chain import EVERY_OPERATION, BasePlugin
 from pinnace.apiserver.admission.webhooks import reviews
-from pinnace.apiserver.admission.webhooks.calls import FailedCall, call, in_version
+from pinnace.apiserver.admission.webhooks.calls import FailedCall, call, converted
 from pinnace.apiserver.admission.webhooks.configurations import Configurations, Hook
 from pinnace.apiserver.admission.webhooks.selection import Invocation, Selection, is_exempt
 from pinnace.apiserver.registry.catalog import Registries
@@ -77,7 +77,7 @@ class MutatingAdmissionWebhook(BasePlugin):
             if not verdict.allowed:
                 raise reviews.denial(hook, verdict.status)
             if verdict.patch:
-                changed = self._change(invocation, admission, verdict.patch)
+                changed = await self._change(invocation, admission, verdict.patch)
                 _annotate(admission, hook, f"{_PATCH}/{place}", patch=verdict.patch, patchType="JSONPatch")
         except FailedCall as error:
             if not hook.ignores_failure:
@@ -88,18 +88,18 @@ class MutatingAdmissionWebhook(BasePlugin):
             _annotate(admission, hook, f"{_MUTATION}/{place}", mutated=changed)
         return changed
 
-    def _change(self, invocation: Invocation, admission: Admission, patch: list[Object]) -> bool:
+    async def _change(self, invocation: Invocation, admission: Admission, patch: list[Object]) -> bool:
         """The object is changed in place: whoever holds it sees the change."""
         obj, row, wanted = admission.object, admission.resource, invocation.seen_as
         if obj is None:
             why = f'admission webhook "{invocation.hook.name}" attempted to modify the object, which is not supported for this operation'
             raise errors.InternalError(f"Internal error occurred: {why}")
-        seen = in_version(self._registries, obj, row, wanted)
+        seen = await converted(self._registries, obj, row, wanted)
         assert seen is not None
         before = _bytes(obj)
         try:
             new = json_patch.apply(seen, patch)
-            back = in_version(self._registries, new, wanted, row)
+            back = await converted(self._registries, new, wanted, row)
             assert back is not None
             admission.default(back)
         except errors.StatusError as error:

@@ -8,7 +8,6 @@ from typing import Any
 
 from pinnace.api import meta
 from pinnace.api import resources as r
-from pinnace.api.pod_security.evaluation import evaluate
 from pinnace.api.pod_security.levels import PREFIX, PRIVILEGED, LevelVersion, Policy, policy_of
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
@@ -92,6 +91,8 @@ class PodSecurity(BasePlugin):
         if spec.get("runtimeClassName") and spec["runtimeClassName"] in self._config.runtime_classes:
             admission.annotate(f"{PREFIX}exempt", "runtimeClass")
             return
+        from pinnace.api.pod_security.evaluation import evaluate
+
         results = {one: evaluate(one, metadata, spec) for one in {policy.audit, policy.warn, policy.enforce}}
         audited, warned, judged = results[policy.audit], results[policy.warn], results[policy.enforce]
         if not audited.allowed:
@@ -105,7 +106,7 @@ class PodSecurity(BasePlugin):
             admission.warn(f'would violate PodSecurity "{policy.warn}": {warned.details}')
 
     async def _policy_in(self, admission: Admission) -> Policy:
-        item = await self._registries.of(r.NAMESPACES).storage.get(admission.namespace)
+        item = await self._registries.of(r.NAMESPACES).storage.get(admission.namespace, resource_version="0")
         policy, found = policy_of(item.labels, self._config.defaults)
         if found:
             texts = ", ".join(f"{cause.field}: {cause.message}" for cause in found)
@@ -150,6 +151,8 @@ class PodSecurity(BasePlugin):
 
     async def _existing(self, namespace: str, enforce: LevelVersion) -> list[str]:
         """What pods that are already there would violate; each combination of reasons once."""
+        from pinnace.api.pod_security.evaluation import evaluate
+
         pods = await objects_in(self._registries, r.PODS, namespace)
         names: dict[str, list[str]] = {}
         for pod in pods[:MOST_PODS]:

@@ -18,6 +18,7 @@ class Priority(BasePlugin):
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
+        self._known: tuple[tuple[int, int], Object | None] | None = None  # the default, and of which classes
 
     async def admit(self, admission: Admission) -> None:
         pod = admission.object
@@ -55,9 +56,14 @@ class Priority(BasePlugin):
 
     async def _default(self) -> Object | None:
         """Several defaults can only come from a race: then the least important counts."""
-        classes = await objects_in(self._registries, r.PRIORITY_CLASSES)
-        marked = (one for one in classes if one.get("globalDefault"))
-        return min(marked, key=lambda one: one.get("value", 0), default=None)
+        cache = self._registries.of(r.PRIORITY_CLASSES).storage.cache
+        version = (cache.changed_at, len(cache.contents))
+        if self._known is None or self._known[0] != version or not cache.revision:
+            classes = await objects_in(self._registries, r.PRIORITY_CLASSES)
+            version = (cache.changed_at, len(cache.contents))
+            marked = (one for one in classes if one.get("globalDefault"))
+            self._known = (version, min(marked, key=lambda one: one.get("value", 0), default=None))
+        return self._known[1]
 
     async def validate(self, admission: Admission) -> None:
         new = admission.object

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pinnace.api import resources as r
-from pinnace.api.quota.evaluators import evaluator_for
 from pinnace.apimachinery import errors
 from pinnace.apiserver.admission.attributes import Admission
 from pinnace.apiserver.admission.chain import BasePlugin
-from pinnace.apiserver.admission.quota_decision import Limited, Refusal, charged, limited_from, uncovered
 from pinnace.apiserver.admission.refusal import refused
 from pinnace.apiserver.admission.stored import objects_in
 from pinnace.apiserver.registry.catalog import Registries
@@ -57,17 +55,19 @@ class ResourceQuota(BasePlugin):
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
-        self._limited: tuple[Limited, ...] = ()
+        self._limited: tuple[Any, ...] = ()
         self._desks: dict[str, _Desk] = {}
 
     def configure(self, configuration: Object) -> None:
+        from pinnace.apiserver.admission.quota_decision import limited_from
+
         self._limited = limited_from(configuration)
 
     async def validate(self, admission: Admission) -> None:
         if not _may_use_something(admission):
             return
         storage = self._registries.of(r.RESOURCE_QUOTAS).storage
-        if not self._limited and await storage.is_empty():
+        if (not self._limited and await storage.is_empty()) or not _is_counted(admission):
             return
         loop = asyncio.get_running_loop()
         opened = _Open(admission, loop.create_future())
@@ -106,6 +106,8 @@ class ResourceQuota(BasePlugin):
 
     def _without_refused(self, quotas: list[Object], batch: list[_Open]) -> list[_Open]:
         """Nothing is charged to one quota for a request that another refuses."""
+        from pinnace.apiserver.admission.quota_decision import Refusal, charged, uncovered
+
         standing, fitting = {quota["metadata"]["name"]: quota for quota in quotas}, []
         for one in batch:
             try:
@@ -124,6 +126,8 @@ class ResourceQuota(BasePlugin):
 
     async def _charge(self, metadata: Object, batch: Iterable[_Open]) -> list[_Open]:
         """Write the quota with these requests charged; those that fit no more, since it has changed, are refused."""
+        from pinnace.apiserver.admission.quota_decision import Refusal, charged
+
         fitting: list[_Open] = []
         late: list[tuple[_Open, Refusal]] = []
 
@@ -157,9 +161,17 @@ def _may_use_something(admission: Admission) -> bool:
         return False
     if admission.subresource:
         return admission.is_for("pods", subresource="resize") and admission.operation == "UPDATE"
-    if admission.operation == "CREATE":
+    return True
+
+
+def _is_counted(admission: Admission) -> bool:
+    """Of updates only those that may need more than before."""
+    if admission.operation == "CREATE" or admission.subresource:
         return True
-    return admission.operation == "UPDATE" and evaluator_for(gvr.resource, gvr.group).on_update
+    from pinnace.api.quota.evaluators import evaluator_for
+
+    gvr = admission.resource.gvr
+    return evaluator_for(gvr.resource, gvr.group).on_update
 
 
 def _broken(error: Exception) -> errors.InternalError:

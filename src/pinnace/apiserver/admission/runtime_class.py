@@ -1,8 +1,6 @@
 """RuntimeClass: a pod gets the overhead, node selector and tolerations of its class, and no others' overhead."""
 
 from pinnace.api import resources as r
-from pinnace.api.core.tolerations import merged
-from pinnace.api.quota.amounts import parsed
 from pinnace.apimachinery import errors
 from pinnace.apiserver.admission.attributes import Admission, Object
 from pinnace.apiserver.admission.chain import BasePlugin
@@ -27,7 +25,7 @@ class RuntimeClass(BasePlugin):
         if runtime_class is None:
             return
         if fixed := _overhead(runtime_class):
-            if spec.get("overhead") is not None and parsed(spec["overhead"]) != parsed(fixed):
+            if spec.get("overhead") is not None and not _same(spec["overhead"], fixed):
                 raise refused(admission, _DIFFERS)
             spec["overhead"] = dict(fixed)
         if scheduling := runtime_class.get("scheduling"):
@@ -40,7 +38,7 @@ class RuntimeClass(BasePlugin):
         runtime_class = await self._class_of(admission, spec)
         fixed = _overhead(runtime_class) if runtime_class is not None else None
         if fixed:
-            if parsed(spec.get("overhead")) != parsed(fixed):
+            if not _same(spec.get("overhead"), fixed):
                 raise refused(admission, _DIFFERS)
         elif spec.get("overhead"):
             raise refused(admission, _UNFOUNDED)
@@ -59,7 +57,15 @@ def _overhead(runtime_class: Object) -> dict[str, str] | None:
     return (runtime_class.get("overhead") or {}).get("podFixed")
 
 
+def _same(one: dict[str, str] | None, other: dict[str, str]) -> bool:
+    from pinnace.api.quota.amounts import parsed
+
+    return parsed(one) == parsed(other)
+
+
 def _place(admission: Admission, spec: Object, scheduling: Object) -> None:
+    from pinnace.api.core.tolerations import merged
+
     selector = dict(spec.get("nodeSelector") or {})
     for key, value in sorted((scheduling.get("nodeSelector") or {}).items()):
         if selector.get(key, value) != value:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pinnace.api.core import resource_names
 from pinnace.api.core.tolerations import merged
 from pinnace.apiserver.admission.attributes import Admission, Object
-from pinnace.apiserver.admission.chain import BasePlugin
+from pinnace.apiserver.admission.chain import EVERY_OPERATION, BasePlugin
 from pinnace.apiserver.admission.refusal import refused
 from pinnace.apiserver.registry.catalog import Registries
 
@@ -26,6 +26,7 @@ class AlwaysAdmit(_Stateless):
 
 class AlwaysDeny(_Stateless):
     name = "AlwaysDeny"
+    admits = validates = EVERY_OPERATION
 
     async def admit(self, admission: Admission) -> None:
         raise refused(admission, "admission control is denying all modifications")

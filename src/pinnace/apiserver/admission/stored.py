@@ -11,8 +11,10 @@ Object = dict[str, Any]
 
 
 async def objects_in(registries: Registries, gvr: GVR, namespace: str = "") -> list[Object]:
-    """Shared and read-only; all namespaces, or the only ones there are, with ""."""
+    """Shared and read-only, as the cache has them (upstream's plugins ask informers); "" means every namespace."""
     storage = registries.of(gvr).storage
     if await storage.is_empty():
         return []
-    return [item.obj for item in (await storage.list(ListOptions(Scope(namespace)))).items]
+    return [
+        item.obj for item in (await storage.list(ListOptions(Scope(namespace), resource_version="0"))).items
+    ]

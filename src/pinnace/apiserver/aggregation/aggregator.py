@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -14,14 +15,25 @@ import orjson
 from pinnace.api import resources as r
 from pinnace.api.apiregistration.apiservices import availability, with_availability
 from pinnace.apimachinery import errors
-from pinnace.apiserver.aggregation.registrations import Registered, Registrations, stamp
+from pinnace.apiserver.aggregation.registrations import (
+    Registered,
+    Registrations,
+    is_custom,
+    local_services,
+    stamp,
+)
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import AGGREGATED_VERSIONS, Answer, aggregated_version
 from pinnace.apiserver.registry.catalog import Registries
+from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.request import Answer as HttpAnswer
 from pinnace.apiserver.request import Request
+from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import Outcome
+from pinnace.apiserver.storage.scope import Scope
+from pinnace.apiserver.storage.watchers import ObjectWatch
+from pinnace.apiserver.webhooks.services import SERVICE_NAME
 from pinnace.component.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -33,27 +45,46 @@ _DISCOVERY = ",".join(
 )
 
 
+class _Listener(ObjectWatch):
+    """A watcher that is told of events where they happen; `told(event)` gets None when the stream of events was lost."""
+
+    def __init__(self, told: Callable[[StorageEvent | None], None]) -> None:
+        super().__init__(Scope(), bookmarks=False, on_close=lambda _: None)
+        self._told = told
+
+    def offer(self, event: StorageEvent) -> None:
+        self._told(event)
+
+    def end(self, error: errors.StatusError | None = None) -> None:
+        self._told(None)
+
+
 class Aggregator:
     def __init__(self, config: ApiServerConfig, registries: Registries, clock: Clock) -> None:
         self._config, self._registries, self._clock = config, registries, clock
         self.registrations = Registrations(registries)
         self._transport: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._is_dirty = False
         self._wake = asyncio.Event()
         self._fetched: dict[tuple[str, str], Any] = {}
         self._running = False
 
     async def start(self) -> None:
         await self.registrations.load()
+        self._registries.of(r.API_SERVICES).storage.cache.watchers.add(_Listener(self._api_service_changed))
         self._running = True
+        self.rows_changed()
         self._watch_over()
 
     async def stop(self) -> None:
         self._running = False
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        tasks = [task for task in (self._task, self._syncing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._syncing = None
         if self._transport is not None:
             await self._transport.close()
 
@@ -64,6 +95,35 @@ class Aggregator:
 
             self._transport = Transport(self._config, self._registries, self._clock)
         return self._transport
+
+    # -- APIServices of this server's own groups ------------------------------------------------------------
+    def rows_changed(self) -> None:
+        """Custom resources have come or gone: so do the APIServices of their groups and versions."""
+        self._is_dirty = True
+        if self._running and self._syncing is None:
+            self._syncing = asyncio.create_task(self._sync_local(), name="apiserver local APIServices")
+
+    async def _sync_local(self) -> None:
+        storage = self._registries.of(r.API_SERVICES).storage
+        try:
+            while self._is_dirty:
+                self._is_dirty = False
+                found = local_services(self._registries.rows, stamp(self._registries))
+                wanted = {obj["metadata"]["name"]: obj for obj in found if is_custom(obj)}
+                known = {one.name: one for one in self.registrations.all().values()}
+                for name in [
+                    name for name, one in known.items() if one.managed == "true" and name not in wanted
+                ]:
+                    with suppress(errors.NotFound):
+                        await storage.delete(name)
+                for obj in [obj for name, obj in wanted.items() if name not in known]:
+                    fill_on_create(obj, self._clock.now())
+                    with suppress(errors.AlreadyExists):
+                        await storage.create(obj)
+        except (errors.StatusError, OSError) as error:
+            log.warning("APIServices of custom resources: %s", error)
+        finally:
+            self._syncing = None
 
     # -- requests -------------------------------------------------------------------------------------------
     def delegate(self, request: Request) -> Registered | None:
@@ -86,10 +146,24 @@ class Aggregator:
         return await serve(self.transport, service, request)
 
     # -- availability ---------------------------------------------------------------------------------------
-    def announce(self) -> None:
-        """An APIService was written."""
+    def _api_service_changed(self, event: StorageEvent | None) -> None:
+        """Our own writes of a status need no second look."""
+        if event is not None and event.previous is not None and event.type == "MODIFIED":
+            before, after = event.previous.obj, event.item.obj
+            if before.get("spec") == after.get("spec"):
+                return
         self._wake.set()
-        self._watch_over()
+        asyncio.get_running_loop().call_soon(self._watch_over)  # the cache has the event by then
+
+    def _backend_changed(self, event: StorageEvent | None) -> None:
+        """A Service or EndpointSlice: of one of our extension servers?"""
+        if event is None:
+            self._wake.set()
+            return
+        item = event.item
+        name = item.labels.get(SERVICE_NAME, item.name)
+        if any(one.service[:2] == (item.namespace, name) for one in self.registrations.remote().values()):
+            self._wake.set()
 
     def _watch_over(self) -> None:
         if self._task is None and self._running and self.registrations.remote():
@@ -97,13 +171,25 @@ class Aggregator:
 
     async def _run(self) -> None:
         """Ends when no APIService names another server any more."""
+        caches = [self._registries.of(gvr).storage.cache for gvr in (r.SERVICES, r.ENDPOINT_SLICES)]
+        listener = _Listener(self._backend_changed)
+        for cache in caches:
+            await cache.load()
+            cache.watchers.add(listener)
+        try:
+            await self._look_after_all()
+        finally:
+            for cache in caches:
+                cache.watchers.remove(listener)
+            self._task = None
+
+    async def _look_after_all(self) -> None:
         while remote := self.registrations.remote():
             self._wake.clear()
             results = await asyncio.gather(*map(self._check, list(remote.values())))
             self._fetched = {key: value for key, value in self._fetched.items() if key in remote}
             wait = _SECONDS_AVAILABLE if all(results) else _SECONDS_UNAVAILABLE
             await self._pause(wait)
-        self._task = None
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -1,5 +1,6 @@
 """Requests passed on to an extension API server: plain ones, streams and upgrades; bytes go through as they are."""
 
+from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 import aiohttp
@@ -15,7 +16,7 @@ from pinnace.apiserver.aggregation.transport import (
     is_identity_header,
     url_of,
 )
-from pinnace.apiserver.request import Answer, Request, Response, UpgradeResponse
+from pinnace.apiserver.request import Answer, Request, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.webhooks.client import describe
 from pinnace.apiserver.webhooks.services import Unresolved
 from pinnace.net.upgrade import Address, forwarded_headers, proxy_upgrade
@@ -100,11 +101,13 @@ async def _pass_through(
 
 async def _buffered(
     transport: Transport, service: Registered, request: Request, address: Address, target: str, own: Headers
-) -> Response:
-    """For callers in this process, which read whole answers."""
+) -> Answer:
+    """For callers in this process, which read whole answers; watches are read as they come."""
     headers = [("Content-Type", request.headers.get("Content-Type", "application/json")), *own,
                ("Accept", request.headers.get("Accept", "application/json")), ("Host", host_header(service)),
                ("Accept-Encoding", "identity")]  # fmt: skip
+    if request.info.verb == "watch":
+        return await _followed(transport, address, target, headers)
     try:
         async with transport.session().request(
             request.method, URL(url_of(address, target), encoded=True), headers=headers,
@@ -114,6 +117,30 @@ async def _buffered(
             return Response(await answer.read(), answer.status, answer.content_type)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise _unreachable(error) from error
+
+
+async def _followed(transport: Transport, address: Address, target: str, headers: Headers) -> Answer:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+    try:
+        answer = await transport.session().get(
+            URL(url_of(address, target), encoded=True), headers=headers, allow_redirects=False, timeout=timeout,
+            ssl=address.tls or True, server_hostname=address.server_name,
+        )  # fmt: skip
+        if answer.status != 200:
+            return Response(await answer.read(), answer.status, answer.content_type)
+    except aiohttp.ClientError as error:
+        raise _unreachable(error) from error
+    return StreamingResponse(_chunks(answer), content_type=answer.content_type)
+
+
+async def _chunks(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in answer.content.iter_any():
+            yield chunk
+    except aiohttp.ClientError as error:
+        raise _unreachable(error) from error
+    finally:
+        answer.close()
 
 
 def _unreachable(error: Exception) -> errors.ServiceUnavailable:

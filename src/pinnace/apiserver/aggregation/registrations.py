@@ -41,6 +41,7 @@ _PRIORITIES: dict[str, tuple[int, int]] = {
     "flowcontrol.apiserver.k8s.io": (16100, 21),
     "metrics.k8s.io": (100, 100),  # as metrics-server registers itself
 }
+_OLDER_VERSIONS = {("autoscaling", "v1"): 15}
 
 
 def local_services(rows: Iterable[Resource], now: str) -> Iterator[Object]:
@@ -55,6 +56,7 @@ def local_services(rows: Iterable[Resource], now: str) -> Iterator[Object]:
 
 def local_service(group: str, version: str, now: str, *, is_custom: bool) -> Object:
     of_group, of_version = CUSTOM_PRIORITY if is_custom else _PRIORITIES.get(group, (16000, 15))
+    of_version = _OLDER_VERSIONS.get((group, version), of_version)
     labels = {MANAGED: "true" if is_custom else "onstart"}
     spec: Object = {"version": version, "groupPriorityMinimum": of_group, "versionPriority": of_version}
     if group:
@@ -78,6 +80,7 @@ class Registered:
     spec: Object
     is_local: bool
     is_available: bool
+    managed: str = ""  # "onstart" or "true" for those that this server keeps
 
     @property
     def service(self) -> tuple[str, str, int]:
@@ -129,8 +132,13 @@ class Registrations:
 def registered(obj: Object) -> Registered:
     spec = obj.get("spec") or {}
     return Registered(
-        obj["metadata"]["name"], spec.get("group") or "", spec.get("version") or "", spec, is_local(obj), is_available(obj)
+        obj["metadata"]["name"], spec.get("group") or "", spec.get("version") or "", spec, is_local(obj), is_available(obj),
+        (obj["metadata"].get("labels") or {}).get(MANAGED, ""),
     )  # fmt: skip
+
+
+def is_custom(obj: Object) -> bool:
+    return bool(obj["metadata"]["labels"][MANAGED] == "true")
 
 
 def stamp(registries: Registries) -> str:

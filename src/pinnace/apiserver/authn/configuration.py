@@ -105,6 +105,7 @@ def _anonymous(path: Path, body: Any) -> Anonymous | None:
 
 
 def _issuer(path: Path, where: str, entry: dict[str, Any]) -> Any:
+    from pinnace.apiserver.authn.claims import compile_rules
     from pinnace.apiserver.authn.jwk import ALGORITHMS
     from pinnace.apiserver.authn.oidc import ClaimMapping, Issuer
 
@@ -125,8 +126,8 @@ def _issuer(path: Path, where: str, entry: dict[str, Any]) -> Any:
     if len(audiences) > 1 and body.get("audienceMatchPolicy") != "MatchAny":
         raise ConfigFileError(path, f'{where}.issuer.audienceMatchPolicy: Invalid value: "{body.get("audienceMatchPolicy", "")}": audienceMatchPolicy must be MatchAny for multiple audiences')  # fmt: skip
     username = mappings.get("username") or {}
-    _refuse_expressions(path, where, entry, mappings)
-    if not username.get("claim"):
+    rules = compile_rules(path, where, entry)
+    if not username.get("claim") and not username.get("expression"):
         raise ConfigFileError(
             path, f"{where}.claimMappings.username: Required value: claim or expression is required"
         )
@@ -136,29 +137,13 @@ def _issuer(path: Path, where: str, entry: dict[str, Any]) -> Any:
             raise ConfigFileError(path, f"{where}.claimMappings.{name}.prefix: Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing")  # fmt: skip
     groups, required = mappings.get("groups") or {}, {}
     for rule in entry.get("claimValidationRules") or ():
+        if not rule.get("claim"):
+            continue
         required[str(rule.get("claim"))] = str(rule.get("requiredValue") or "")
     return Issuer(
-        url, audiences, ClaimMapping(username["claim"], username["prefix"]),
+        url, audiences, ClaimMapping(username.get("claim", ""), username.get("prefix") or ""),
         ClaimMapping(groups.get("claim", ""), groups.get("prefix") or ""),
         uid_claim=(mappings.get("uid") or {}).get("claim", ""), required_claims=required,
         discovery_url=str(body.get("discoveryURL") or ""), ca=str(body.get("certificateAuthority") or ""),
-        algorithms=ALGORITHMS,
+        algorithms=ALGORITHMS, rules=rules,
     )  # fmt: skip
-
-
-def _refuse_expressions(path: Path, where: str, entry: dict[str, Any], mappings: dict[str, Any]) -> None:
-    """CEL in claims is not evaluated here, and what is not evaluated must not be accepted."""
-    for name in ("username", "groups", "uid"):
-        if (mappings.get(name) or {}).get("expression"):
-            raise ConfigFileError(path, f"{where}.claimMappings.{name}.expression: CEL expressions are not supported here yet: use claim and prefix")  # fmt: skip
-    if mappings.get("extra"):
-        raise ConfigFileError(
-            path, f"{where}.claimMappings.extra: CEL expressions are not supported here yet"
-        )
-    if entry.get("userValidationRules"):
-        raise ConfigFileError(
-            path, f"{where}.userValidationRules: CEL expressions are not supported here yet"
-        )
-    for number, rule in enumerate(entry.get("claimValidationRules") or ()):
-        if rule.get("expression") or not rule.get("claim"):
-            raise ConfigFileError(path, f"{where}.claimValidationRules[{number}].expression: CEL expressions are not supported here yet: use claim and requiredValue")  # fmt: skip

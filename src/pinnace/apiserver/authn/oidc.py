@@ -19,6 +19,8 @@ from pinnace.component.clock import Clock
 if TYPE_CHECKING:
     import aiohttp
 
+    from pinnace.apiserver.authn.claims import ClaimRules
+
 log = logging.getLogger(__name__)
 Claims = Mapping[str, Any]
 _KEYS_AT_LEAST_SECONDS = 10.0  # between two fetches that unknown key ids ask for
@@ -50,6 +52,7 @@ class Issuer:
     discovery_url: str = ""
     ca: str = ""  # PEM; "" means the machine's authorities
     algorithms: tuple[str, ...] = ("RS256",)
+    rules: "ClaimRules | None" = None  # CEL expressions
 
 
 class OidcTokens:
@@ -182,6 +185,26 @@ class OidcTokens:
 
 def user_of(issuer: Issuer, claims: Claims) -> User:
     """Raises Refused."""
+    rules = issuer.rules
+    if rules is not None:
+        rules.check_claims(claims)
+    name = rules.name(claims) if rules and rules.username else issuer.username.prefix + _name(issuer, claims)
+    groups = rules.group_names(claims) if rules and rules.groups else _groups(issuer, claims)
+    uid = (
+        rules.uid_of(claims)
+        if rules and rules.uid
+        else str(claims.get(issuer.uid_claim, "") if issuer.uid_claim else "")
+    )
+    extra = rules.extra_of(claims) if rules else {}
+    if isinstance(claims.get("jti"), str):
+        extra["authentication.kubernetes.io/credential-id"] = (f"JTI={claims['jti']}",)
+    user = User(name, groups, uid, extra)
+    if rules is not None:
+        rules.check_user(user)
+    return user
+
+
+def _name(issuer: Issuer, claims: Claims) -> str:
     name = claims.get(issuer.username.claim)
     if not isinstance(name, str):
         raise Refused(f"oidc: parse username claims {issuer.username.claim!r}: claim not present or no text")
@@ -191,15 +214,14 @@ def user_of(issuer: Issuer, claims: Claims) -> User:
         and claims["email_verified"] is not True
     ):
         raise Refused("oidc: email not verified")
-    groups: tuple[str, ...] = ()
+    return name
+
+
+def _groups(issuer: Issuer, claims: Claims) -> tuple[str, ...]:
     given = claims.get(issuer.groups.claim) if issuer.groups.claim else None
-    if given is not None:
-        listed = [given] if isinstance(given, str) else given
-        if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
-            raise Refused(
-                f"oidc: parse groups claim {issuer.groups.claim!r}: neither text nor a list of texts"
-            )
-        groups = tuple(issuer.groups.prefix + entry for entry in listed)
-    uid = claims.get(issuer.uid_claim, "") if issuer.uid_claim else ""
-    extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)} if isinstance(claims.get("jti"), str) else {}  # fmt: skip
-    return User(issuer.username.prefix + name, groups, str(uid), extra)
+    if given is None:
+        return ()
+    listed = [given] if isinstance(given, str) else given
+    if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
+        raise Refused(f"oidc: parse groups claim {issuer.groups.claim!r}: neither text nor a list of texts")
+    return tuple(issuer.groups.prefix + entry for entry in listed)

@@ -120,9 +120,14 @@ def _webhook(path: Path, where: str, body: dict[str, Any], clock: Clock) -> Auth
         unauthorized_seconds=_ttl(body, "unauthorizedTTL", "cacheUnauthorizedRequests", "30s"),
         deny_on_failure=policy == "Deny",
     )  # fmt: skip
-    if body.get("matchConditions"):
-        raise ConfigFileError(path, f"{where}.matchConditions: CEL conditions are not supported here yet")
-    return made
+    conditions = body.get("matchConditions")
+    if not conditions:
+        return made
+    from pinnace.apiserver.authz.match_conditions import conditional
+
+    if body.get("matchConditionSubjectAccessReviewVersion") != "v1":
+        raise ConfigFileError(path, f'{where}.matchConditionSubjectAccessReviewVersion: Unsupported value: "{body.get("matchConditionSubjectAccessReviewVersion") or ""}": supported values: "v1"')  # fmt: skip
+    return conditional(path, f"{where}.matchConditions", conditions, made, deny_on_failure=policy == "Deny")
 
 
 def _ttl(body: dict[str, Any], field: str, switch: str, default: str) -> float:

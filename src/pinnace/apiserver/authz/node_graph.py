@@ -43,7 +43,7 @@ class NodeGraph:
         pods = [pod async for pod in self._pods(node, namespace)]
         if gvr == r.PODS:
             return any(pod["metadata"]["name"] == name for pod in pods)
-        if any(name in _named(pod, gvr) for pod in pods if _MIRROR not in _annotations(pod)):
+        if any(name in named(pod, gvr) for pod in pods if _MIRROR not in _annotations(pod)):
             return True
         return gvr == r.SECRETS and await self._volume_needs(node, namespace, name)
 
@@ -72,7 +72,7 @@ class NodeGraph:
         claim = ((pv or {}).get("spec") or {}).get("claimRef") or {}
         space = claim.get("namespace", "")
         async for pod in self._pods(node, space):
-            if space and claim.get("name") in _named(pod, r.PERSISTENT_VOLUME_CLAIMS):
+            if space and claim.get("name") in named(pod, r.PERSISTENT_VOLUME_CLAIMS):
                 return True
         return False
 
@@ -80,7 +80,7 @@ class NodeGraph:
         """A Secret that a PersistentVolume names, whose claim a pod of the node uses."""
         async for pod in self._pods(node):
             space = pod["metadata"].get("namespace", "")
-            for claim_name in _named(pod, r.PERSISTENT_VOLUME_CLAIMS):
+            for claim_name in named(pod, r.PERSISTENT_VOLUME_CLAIMS):
                 claim = await self._find(r.PERSISTENT_VOLUME_CLAIMS, claim_name, space)
                 volume = ((claim or {}).get("spec") or {}).get("volumeName")
                 pv = await self._find(r.PERSISTENT_VOLUMES, volume, "") if volume else None
@@ -93,7 +93,8 @@ def _annotations(pod: Object) -> Object:
     return pod["metadata"].get("annotations") or {}
 
 
-def _named(pod: Object, gvr: GVR) -> set[str]:
+def named(pod: Object, gvr: GVR) -> set[str]:
+    """The names of the objects of this resource, of the pod's namespace, that the pod refers to."""
     spec = pod.get("spec") or {}
     match gvr:
         case r.SERVICE_ACCOUNTS:

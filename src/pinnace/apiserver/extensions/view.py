@@ -83,6 +83,11 @@ class View:
                 del self._of[key], self._known[key]
         return made
 
+    async def shown(self, obj: Object) -> Object:
+        """An object of another version in this one: as admission webhooks want to see it."""
+        (found,) = await self._converter.convert([obj], self.gvk)
+        return found
+
     async def to_stored(self, obj: Object) -> Object:
         """The object as it is written."""
         (stored,) = await self._converter.convert([obj], self.stored)

@@ -1,6 +1,10 @@
 """Gives every short request a deadline: `?timeout=` or the server's default of 60 seconds."""
 
 import re
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from types import coroutine
+from typing import Any
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.request import Answer, Handler, Request
@@ -21,10 +25,45 @@ async def enforce_deadline(inner: Handler, request: Request) -> Answer:
     clock = request.services.clock
     seconds = min(parse_duration(request.param("timeout")) or DEFAULT_SECONDS, DEFAULT_SECONDS)
     request.deadline = clock.monotonic() + seconds
+    work = inner(request)
     try:
-        return await clock.wait_for(inner(request), seconds)
+        awaited = work.send(None)
+    except StopIteration as done:  # most reads never wait: they need no timer
+        answer: Answer = done.value
+        return answer
+    try:
+        return await clock.wait_for(_rest(work, awaited), seconds)
     except TimeoutError:
         raise errors.Timeout("request did not complete within the allotted timeout") from None
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, Answer], awaited: Any) -> Generator[Any, Any, Answer]:
+    """Go on with a coroutine that has been started and waits for `awaited`."""
+    while True:
+        try:
+            sent = yield awaited
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # a cancellation on its way in
+            awaited = _step(work.throw, error)
+        else:
+            awaited = _step(work.send, sent)
+        if isinstance(awaited, _Done):
+            return awaited.answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    answer: Answer
+
+
+def _step(proceed: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return proceed(value)
+    except StopIteration as done:
+        return _Done(done.value)
 
 
 def parse_duration(text: str) -> float:

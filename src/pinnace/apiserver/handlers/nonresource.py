@@ -125,6 +125,7 @@ async def _openapi(request: Request, path: str) -> Answer:
         definitions = services.registries.schemas.definitions
         custom = CustomDefinitions.of(services.custom_resources.kinds())
         services.openapi = OpenApi(services.registries.rows, version()["gitVersion"], definitions, custom)
+    openapi = services.openapi
     asked = {
         "accept": headers.get("Accept", ""),
         "accept_encoding": headers.get("Accept-Encoding", ""),
@@ -134,11 +135,9 @@ async def _openapi(request: Request, path: str) -> Answer:
     if services.aggregator.has_available:
         from pinnace.apiserver.aggregation.openapi_answers import merged
 
-        answer = await merged(services.aggregator, services.openapi, path, **asked)
+        answer = await merged(services.aggregator, openapi, path, **asked)
     if answer is None:
-        answer = await asyncio.to_thread(
-            services.openapi.answer, path, **asked, asked_hash=request.param("hash")
-        )
+        answer = await asyncio.to_thread(openapi.answer, path, **asked, asked_hash=request.param("hash"))
     if answer is None:
         return not_found()
     return Response(answer.body, answer.status, answer.headers.pop("Content-Type", TEXT), answer.headers)

@@ -49,4 +49,8 @@ async def list_response(
         return whole(body, accepted)
     if accepted.is_protobuf:
         return Response(await forms.list_protobuf(registry, result), content_type=accepted.media)
-    return whole(forms.list_body(registry, result), accepted)
+    answer = forms.list_answer(registry, result)
+    if accepted.is_yaml or request.in_process or request.audit is not None:
+        answer.join()
+        return whole(answer.body, accepted)
+    return answer

@@ -95,9 +95,11 @@ async def _stream(
     watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     with _open_for(watch, lasting, clock):
-        async with contextlib.aclosing(_batches(watch, form)) as batches:
-            async for messages in batches:
-                yield form.joined(messages)
+        try:
+            async for events in watch.batches():
+                yield form.joined(form.messages(events))
+        except errors.StatusError as error:
+            yield form.joined([form.error(error)])
 
 
 def _over_websocket(watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock) -> UpgradeResponse:

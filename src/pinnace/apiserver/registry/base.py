@@ -146,7 +146,7 @@ class RegistryBase:
 
         managed_fields.record_update(
             old, new, manager=ctx.manager, now=ctx.now, api_version=self.row.gvr.api_version, subresource=subresource,
-            schema=self.schema,
+            schema=self.schema, remembered=self.shared.creations,
         )  # fmt: skip
 
     def _prepare_update(self, new: Object, current: Object, subresource: str) -> None:

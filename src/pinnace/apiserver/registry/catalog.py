@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from pinnace.api import resources as r
 from pinnace.api.resources import Resource
 from pinnace.api.strategies import strategy_for
+from pinnace.apimachinery.apply.comparison import Comparison
 from pinnace.apimachinery.gvk import GVR
-from pinnace.apimachinery.schema import schemas
+from pinnace.apimachinery.remembered import Remembered
+from pinnace.apimachinery.schema import Schema, schemas
 from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer
 from pinnace.apiserver.config import ApiServerConfig
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from pinnace.apiserver.webhooks.client import WebhookClient
 
 _CLASSES: dict[GVR, str] = {
+    r.VALIDATING_ADMISSION_POLICIES: "policies:PolicyRegistry",
+    r.VALIDATING_ADMISSION_POLICY_BINDINGS: "policies:BindingRegistry",
+    r.MUTATING_ADMISSION_POLICIES: "policies:PolicyRegistry",
+    r.MUTATING_ADMISSION_POLICY_BINDINGS: "policies:BindingRegistry",
     r.PODS: "pods:PodRegistry",
     r.NAMESPACES: "namespaces:NamespaceRegistry",
     r.PERSISTENT_VOLUMES: "volumes:PersistentVolumeRegistry",
@@ -29,10 +35,11 @@ _CLASSES: dict[GVR, str] = {
     r.ROLES: "rbac:RoleRegistry",
     r.CLUSTER_ROLE_BINDINGS: "rbac:BindingRegistry",
     r.ROLE_BINDINGS: "rbac:BindingRegistry",
+    r.API_SERVICES: "api_services:APIServiceRegistry",
     r.CUSTOM_RESOURCE_DEFINITIONS: "definitions:DefinitionRegistry",
     r.RESOURCE_CLAIMS: "claims:ResourceClaimRegistry",
+    r.RESOURCE_SLICES: "claims:ResourceSliceRegistry",
     r.RESOURCE_CLAIM_TEMPLATES: "claims:ResourceClaimRegistry",
-    r.API_SERVICES: "api_services:APIServiceRegistry",
 }
 Make = Callable[[Resource], Registry]
 
@@ -47,12 +54,12 @@ class Registries:
         self.authorizer: Authorizer = AlwaysAllow()  # as `admission`
         self.admission = Chain()  # the assembly sets the real one: plugins read through these registries
         self.schemas = schemas
+        self.creations: Remembered[tuple[Schema | None, Comparison]] = Remembered()  # for managed fields
         self._rows = {row.gvr: row for row in rows}
         self._made: dict[GVR, Registry] = {}
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
-        self.announce_api_service: Callable[[], None] = lambda: None  # the assembly sets the aggregator's
 
     @property
     def webhooks(self) -> "WebhookClient":

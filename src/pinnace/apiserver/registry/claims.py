@@ -1,16 +1,25 @@
-"""ResourceClaims and their templates: administrators' access to devices only in namespaces that are marked for it."""
+"""ResourceClaims and their templates: administrators' access to devices only in namespaces that are marked for it.
+
+ResourceSlices: taints say since when they are there."""
 
 from typing import Any
 
 from pinnace.api import fields
 from pinnace.api import resources as r
 from pinnace.api.resource import claim_rules
+from pinnace.api.resource.slices import add_taint_times
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.times import format_time
 from pinnace.apiserver.registry.context import WriteContext
 from pinnace.apiserver.registry.generic import Registry
 
 Object = dict[str, Any]
 LABEL = "resource.kubernetes.io/admin-access"
+
+
+class ResourceSliceRegistry(Registry):
+    def stamp(self, new: Object, current: Object, ctx: WriteContext, subresource: str) -> None:
+        add_taint_times(new, format_time(ctx.now))
 
 
 class ResourceClaimRegistry(Registry):

@@ -16,7 +16,6 @@ from pinnace.apiserver.tables import Row, table
 
 Object = dict[str, Any]
 _STORE = "etcd-0"
-_DEPRECATED = "v1 ComponentStatus is deprecated in v1.19+"
 
 
 async def handle(request: Request, row: Resource) -> Answer:
@@ -25,7 +24,6 @@ async def handle(request: Request, row: Resource) -> Answer:
     if name not in ("", _STORE):
         raise errors.not_found(row.gvr.resource, name)
     accepted = accepted_form(request, row, frozenset((TABLE,)))
-    request.warnings.append(_DEPRECATED)
     item = await _store_status(request)
     if accepted.form == TABLE:
         now, form = request.services.clock.now(), table_form(request, accepted)

@@ -21,21 +21,19 @@ def check(
     """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict."""
     if schema is None:
         return
+    repeated = duplicates(obj, ctx, raw)
     problems = schema.prune(obj)
     wrong = [problem for problem in problems if problem.kind == "type"]
     if wrong:
         raise errors.BadRequest(
             f'{row.kind} in version "{row.gvr.version}" cannot be handled as a {row.kind}: {wrong[0].message}'
         )
-    report(row, problems, ctx, raw)
+    report(row, [*repeated, *problems], ctx)
 
 
-def report(row: Resource, problems: list[Problem], ctx: WriteContext, raw: bytes | None) -> None:
-    """Unknown fields that were found, and duplicate ones, as the client wants to be told."""
-    if ctx.field_validation == "Ignore":
-        return
-    found = [*_duplicates(raw), *problems]
-    if not found:
+def report(row: Resource, found: list[Problem], ctx: WriteContext) -> None:
+    """Duplicate fields and unknown ones, as the client wants to be told."""
+    if ctx.field_validation == "Ignore" or not found:
         return
     if ctx.field_validation == "Strict":
         texts = ", ".join(problem.message for problem in found)
@@ -47,9 +45,14 @@ def report(row: Resource, problems: list[Problem], ctx: WriteContext, raw: bytes
         ctx.warn(problem.message)
 
 
-def _duplicates(raw: bytes | None) -> list[Problem]:
-    if raw is None or raw.startswith(MAGIC):  # protobuf has no keys to repeat
+def duplicates(obj: Object, ctx: WriteContext, raw: bytes | None) -> list[Problem]:
+    """Keys that the text repeats; `obj` is what was decoded from it, before anything is taken out."""
+    if (
+        raw is None or ctx.field_validation == "Ignore" or raw.startswith(MAGIC)
+    ):  # protobuf has no keys to repeat
         return []
     from pinnace.apimachinery import schema_duplicates
 
-    return schema_duplicates.in_json(raw) if raw.lstrip()[:1] == b"{" else schema_duplicates.in_yaml(raw)
+    if raw.lstrip()[:1] != b"{":
+        return schema_duplicates.in_yaml(raw)
+    return schema_duplicates.in_json(raw) if schema_duplicates.may_hold_duplicates(raw, obj) else []

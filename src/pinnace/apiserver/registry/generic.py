@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from pinnace.api.fields import immutable
 from pinnace.apimachinery import errors
 from pinnace.apiserver.bodies import check_metadata_types
@@ -57,7 +59,7 @@ class Registry(RegistryBase):
         fill_on_create(obj, ctx.now)
         self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
-        for text in self.strategy.warnings(obj):
+        for text in (*self.strategy.create_warnings(obj), *self.strategy.warnings(obj)):
             ctx.warn(text)
         await self.admission.validate(admission)
         await self.check(obj, None, ctx)
@@ -107,10 +109,12 @@ class Registry(RegistryBase):
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
         self.strategy.default(obj)
+        sent, first = orjson.dumps(obj), [obj]  # nearly always the first attempt is the only one
 
         def produce(_: Object) -> Object:
-            self._require_version(obj)
-            return private_copy(obj)
+            wanted: Object = first.pop() if first else orjson.loads(sent)
+            self._require_version(wanted)
+            return wanted
 
         try:
             return await self.change(name, namespace, produce, ctx, subresource=subresource)
@@ -122,7 +126,7 @@ class Registry(RegistryBase):
             ):
                 raise
         await self._require_create(name, namespace, ctx)
-        return await self.create(obj, namespace, ctx)
+        return await self.create(orjson.loads(sent), namespace, ctx)
 
     async def patch(
         self, name: str, namespace: str, media: str, change: Any, ctx: WriteContext, *, subresource: str = ""

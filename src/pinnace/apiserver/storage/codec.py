@@ -23,6 +23,17 @@ def encode(obj: Mapping[str, Any]) -> bytes:
     return orjson.dumps({**head, **{field: value for field, value in obj.items() if field not in _HEAD}})
 
 
+def stamped(obj: Mapping[str, Any], revision: int) -> dict[str, Any]:
+    """An object that was encoded, as it reads when it is served under this version: the values are shared."""
+    metadata = {field: value for field, value in obj["metadata"].items() if field not in _NEVER_STORED}
+    served = {
+        "kind": obj["kind"],
+        "apiVersion": obj["apiVersion"],
+        "metadata": {"resourceVersion": str(revision), **metadata},
+    }
+    return {**served, **{field: value for field, value in obj.items() if field not in _HEAD}}
+
+
 def stamp(stored: bytes, revision: int) -> bytes:
     """Stored bytes -> served bytes."""
     before, _, after = stored.partition(_METADATA)

@@ -1,7 +1,8 @@
 """One revision of one object: its bytes as served, and what selectors need to know of it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -78,18 +79,37 @@ class ItemReader:
 
     def __init__(self, keys: KeySpace, field_labels: FieldLabels, sealing: Sealing | None = None) -> None:
         self._keys, self._field_labels, self._sealing = keys, field_labels, sealing
+        self._writes: dict[int, tuple[bytes, Object]] = {}  # by id of the bytes
 
     @property
     def opens_sealed(self) -> bool:
         return self._sealing is not None
 
+    @contextmanager
+    def expecting(self, stored: bytes, obj: Object) -> Iterator[None]:
+        """While `obj` is written: when the very bytes come back as an event they need not be decoded (sealed ones are opened).
+
+        The object becomes the cache's: its author must not change it any more.
+        """
+        self._writes[id(stored)] = stored, obj
+        try:
+            yield
+        finally:
+            self._writes.pop(id(stored), None)
+
     def __call__(self, kv: KeyValue) -> Item:
+        own = self._writes.pop(id(kv.value), None)
+        if own is not None and own[0] is kv.value and self._sealing is None:
+            served = codec.stamped(own[1], kv.mod_revision)
+            return self._item(kv.key, codec.stamp(kv.value, kv.mod_revision), kv.mod_revision, served)
         plain = kv.value if self._sealing is None else self._sealing.open(kv.key, kv.value)
         return self.from_plain(kv.key, plain, kv.mod_revision)
 
     def from_plain(self, key: str, stored: bytes, revision: int) -> Item:
         raw = codec.stamp(stored, revision)
-        obj = codec.decode(raw)
+        return self._item(key, raw, revision, codec.decode(raw))
+
+    def _item(self, key: str, raw: bytes, revision: int, obj: Object) -> Item:
         place = self._keys.split(key)
         return Item(
             key, raw, revision, namespace=place.namespace, name=place.name, labels=meta.labels(obj),

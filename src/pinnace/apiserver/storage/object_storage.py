@@ -69,8 +69,9 @@ class ObjectStorage:
 
     async def is_empty(self) -> bool:
         """Whether there is no object at all: what plugins ask before anything dearer."""
-        with api_errors(self.gvr):
-            await self.cache.load()
+        if not self.cache.revision:  # not loaded yet, or its subscription broke
+            with api_errors(self.gvr):
+                await self.cache.load()
         return not len(self.cache.contents)
 
     # writing
@@ -83,7 +84,9 @@ class ObjectStorage:
         with api_errors(self.gvr, name):
             await self.cache.load()
             stored = codec.encode(obj)
-            revision = await self._backend.create(key, self._sealed(key, stored))
+            sealed = self._sealed(key, stored)
+            with self._read_item.expecting(stored, obj):
+                revision = await self._backend.create(key, sealed)
         return self._written(key, stored, revision)
 
     async def update(
@@ -115,7 +118,10 @@ class ObjectStorage:
         if stored == codec.unstamp(item.raw) and not self._is_stale(item):
             return item
         sealed = self._sealed(item.key, stored)
-        revision = await self._guarded(item, partial(self._backend.update, item.key, sealed, item.revision))
+        with self._read_item.expecting(stored, wanted):
+            revision = await self._guarded(
+                item, partial(self._backend.update, item.key, sealed, item.revision)
+            )
         return self._written(item.key, stored, revision)
 
     def _sealed(self, key: str, stored: bytes) -> bytes:

@@ -8,6 +8,9 @@ from pinnace.apimachinery.errors import StatusError
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.scope import NAMESPACE, Scope
 
+WOKEN_AT_ONCE = (
+    16  # watchers; then requests get their turn, so that what they change shares the writes to the rest
+)
 BUFFER_LIMIT = 10_000  # events; they are shared among watchers, so this bounds how far one may lag behind
 INITIAL_BATCH = 500
 
@@ -29,6 +32,9 @@ class ObjectWatch:
         self._ended = False
         self._error: StatusError | None = None
         self._on_close = on_close
+        self.due: dict[ObjectWatch, None] | None = (
+            None  # of the watchers that it belongs to: where it waits for its turn
+        )
         self._selective = not scope.is_everything
 
     def begin_with(self, events: Iterable[StorageEvent]) -> None:
@@ -46,18 +52,21 @@ class ObjectWatch:
             self.end()
             return
         self._buffer.append(seen)
-        self._signal()
+        if self.due is None:
+            self.wake()
+        elif self._wake is not None:
+            self.due[self] = None
 
     def end(self, error: StatusError | None = None) -> None:
         """Give what is queued, then end, with the error if there is one."""
         self._ended, self._error = True, error
-        self._signal()
+        self.wake()
 
     def close(self) -> None:
         self.end()
         self._on_close(self)
 
-    def _signal(self) -> None:
+    def wake(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
@@ -78,6 +87,7 @@ class ObjectWatch:
                 raise StopAsyncIteration
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
+            self._wake = None
         batch, self._buffer = self._buffer, []
         return batch
 
@@ -87,6 +97,8 @@ class Watchers:
 
     def __init__(self) -> None:
         self._all: set[ObjectWatch] = set()
+        self._due: dict[ObjectWatch, None] = {}  # have events that their readers do not know of yet
+        self._waking = False
         self._general: dict[ObjectWatch, None] = {}
         self._triggered: dict[str, dict[str, dict[ObjectWatch, None]]] = {}
 
@@ -95,10 +107,12 @@ class Watchers:
 
     def add(self, watch: ObjectWatch) -> None:
         self._all.add(watch)
+        watch.due = self._due
         self._group_of(watch)[watch] = None
 
     def remove(self, watch: ObjectWatch) -> None:
         self._all.discard(watch)
+        self._due.pop(watch, None)
         self._group_of(watch).pop(watch, None)
         trigger = watch.scope.trigger
         if trigger is not None and not self._triggered[trigger[0]][trigger[1]]:
@@ -118,11 +132,24 @@ class Watchers:
                 for value in _values(event, path):
                     for watch in by_value.get(value, ()):
                         watch.offer(event)
+        if self._due and not self._waking:
+            self._wake_some()
+
+    def _wake_some(self) -> None:
+        """The first ones at once; the rest, while there are any, in later turns of the loop."""
+        for watch in list(itertools.islice(self._due, WOKEN_AT_ONCE)):
+            del self._due[watch]
+            watch.wake()
+        self._waking = bool(self._due)
+        if self._waking:
+            asyncio.get_running_loop().call_soon(self._wake_some)
 
     def bookmark(self, event: StorageEvent) -> None:
         for watch in self._all:
             if watch.bookmarks:
                 watch.offer(event)
+        if self._due and not self._waking:
+            self._wake_some()
 
     def end_all(self, error: StatusError | None = None) -> None:
         for watch in self._all:

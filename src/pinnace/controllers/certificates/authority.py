@@ -98,7 +98,8 @@ def _with_extensions(
     every = dict.fromkeys(_KEY_USAGES.values(), False) | dict.fromkeys(named, True)
     if only:
         every["key_agreement"] = True
-    builder = builder.add_extension(x509.KeyUsage(**every), critical=True)
+    if named:  # an extension without any bit would make the certificate invalid
+        builder = builder.add_extension(x509.KeyUsage(**every), critical=True)
     extended = list(dict.fromkeys(_EXTENDED[usage] for usage in sorted(usages) if usage in _EXTENDED))
     if extended:
         purposes = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in extended])

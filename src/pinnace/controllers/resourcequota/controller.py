@@ -7,7 +7,7 @@ from functools import partial
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
-from pinnace.api.quota.amounts import Amounts, parsed
+from pinnace.api.quota.amounts import Amounts, add, parsed
 from pinnace.api.quota.evaluators import evaluator_for, resources_of
 from pinnace.api.resources import RESOURCE_QUOTAS
 from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 SETTLE = 0.2  # seconds that a lower number must be seen before it is believed
 RECHECK = 5.0  # seconds after a charge until somebody looks whether its object has come
 DISCOVERY = 5.0  # seconds between two looks for a resource that the server does not have
+PIECE = 200  # objects counted in one go
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -121,8 +122,7 @@ class ResourceQuotaController:
         listers = await self._listers(wanted)
         if len(listers) < len(wanted):
             self._queue.add_after(key, DISCOVERY)
-        now = self._clock.now()
-        found = counted(quota, listers, lambda resource: listers[resource].select(key[0]), now)
+        found = await self._count(quota, listers)
         seen = self._seen.get(key)
         is_due = seen is not None and self._clock.monotonic() - seen.when >= SETTLE
         verdict = decide(quota, found, seen.used if seen is not None and is_due else None)
@@ -137,6 +137,21 @@ class ResourceQuotaController:
             used = (quota.get("status") or {}).get("used")
             self._seen[key] = _Seen(self._clock.monotonic(), parsed(used))
         self._queue.add_after(key, SETTLE)
+
+    async def _count(self, quota: Object, listers: dict[Resource, Lister]) -> Amounts:
+        """In pieces, between which others may run: a namespace can hold many thousand pods.
+
+        What changes meanwhile does no harm: a charge makes the write a conflict, and whatever goes away wakes the key again.
+        """
+        found: Amounts = {}
+        now = self._clock.now()
+        for resource, lister in listers.items():
+            objects = lister.select(meta.namespace(quota))
+            found = add(found, counted(quota, resource, objects[:PIECE], now))
+            for begin in range(PIECE, len(objects), PIECE):
+                await self._clock.sleep(0)
+                found = add(found, counted(quota, resource, objects[begin : begin + PIECE], now))
+        return found
 
     async def _listers(self, wanted: set[Resource]) -> dict[Resource, Lister]:
         """The informers' copies of these resources, without those that the server does not have (yet)."""

@@ -4,7 +4,7 @@ A charge of admission comes a moment before its object: counting in between woul
 number that goes down is believed only a little later, and whatever was charged since then stays on top of it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,6 @@ from pinnace.api.quota.amounts import ZERO, Amounts
 from pinnace.api.quota.evaluators import evaluator_for, total
 
 Resource = tuple[str, str]  # (resource, group)
-Find = Callable[[Resource], Iterable[Object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +24,10 @@ class Verdict:
     is_settled: bool
 
 
-def counted(quota: Object, resources: Iterable[Resource], find: Find, now: datetime) -> Amounts:
-    """What the objects of these resources use of what the quota limits."""
+def counted(quota: Object, resource: Resource, objects: Iterable[Object], now: datetime) -> Amounts:
+    """What these objects of one resource use of what the quota limits."""
     hard = (quota.get("spec") or {}).get("hard") or {}
-    found: Amounts = {}
-    for resource in resources:
-        found |= total(quota, hard, evaluator_for(*resource), find(resource), now)
-    return found
+    return dict(total(quota, hard, evaluator_for(*resource), objects, now))
 
 
 def decide(quota: Object, found: Amounts, charged_before: Amounts | None) -> Verdict:

@@ -115,6 +115,14 @@ CASES = [
     (r.SECRETS, {"type": "Opaque"}, ["x", "Opaque", 0, "60m"]),
     (r.SERVICE_ACCOUNTS, {}, ["x", 0, "60m"]),
     (r.NAMESPACES, {"status": {"phase": "Active"}}, ["x", "Active", "60m"]),
+    (r.LIMIT_RANGES, {}, ["x", "2026-01-01T00:00:00Z"]),
+    (
+        r.RESOURCE_QUOTAS,
+        {"status": {"hard": {"pods": "5", "cpu": "1", "limits.cpu": "2"}, "used": {"pods": "2", "cpu": "500m"}}},
+        ["x", "cpu: 500m/1, pods: 2/5", "limits.cpu: 0/2", "60m"],
+    ),
+    (r.PRIORITY_CLASSES, {"value": 7, "preemptionPolicy": "Never"}, ["x", 7, False, "60m", "Never"]),
+    (r.RUNTIME_CLASSES, {"handler": "runc"}, ["x", "runc", "60m"]),
     (r.LEASES, {"spec": {"holderIdentity": "me"}}, ["x", "me", "60m"]),
     (r.POD_DISRUPTION_BUDGETS, {"spec": {"minAvailable": "50%"}}, ["x", "50%", "N/A", 0, "60m"]),
     (

@@ -51,6 +51,14 @@ IN_CONTAINER = [
     ({"readinessProbe": {"httpGet": {"port": 0}}}, "readinessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive"),
     ({"lifecycle": {"preStop": {"exec": {}}}}, "lifecycle.preStop.exec.command: Required value"),
     ({"securityContext": {"runAsUser": -1}}, "securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive"),
+    ({"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "x"}]}, 'resizePolicy: Unsupported value: "x": supported values: "NotRequired", "RestartContainer"'),
+    ({"resizePolicy": [{"resourceName": "disk", "restartPolicy": "NotRequired"}]}, 'resizePolicy: Unsupported value: "disk": supported values: "cpu", "memory"'),
+    ({"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}] * 2}, 'resizePolicy[1]: Duplicate value: "cpu"'),
+    ({"restartPolicy": "x"}, 'restartPolicy: Unsupported value: "x": supported values: "Always", "Never", "OnFailure"'),
+    ({"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}]}, "restartPolicy: Required value: must specify restartPolicy when restart rules are used"),
+    ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]}, "restartPolicyRules[0].exitCodes: Required value: must be specified"),
+    ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "In", "values": [3]}}]}, 'restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart"'),
+    ({"resources": {"claims": [{"name": "gpu"}]}}, 'resources.claims[0]: Not found: "gpu": must be one of the names in pod.spec.resourceClaims which is empty'),
     ({"terminationMessagePolicy": "x"}, 'terminationMessagePolicy: Unsupported value: "x": supported values: "FallbackToLogsOnError", "File"'),
 ]  # fmt: skip
 
@@ -81,6 +89,74 @@ IN_SPEC = [
     ({"schedulingGates": [{"name": "a.b/c"}], "nodeName": "n"}, "nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"),
     ({"hostAliases": [{"ip": "x"}]}, 'hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'),
 ]  # fmt: skip
+
+
+SOURCES = [
+    ({"awsElasticBlockStore": {}}, "awsElasticBlockStore.volumeID: Required value"),
+    ({"gcePersistentDisk": {"pdName": "d", "partition": 300}}, "gcePersistentDisk.partition: Invalid value: 300: must be between 1 and 255, inclusive"),
+    ({"gitRepo": {"repository": "r", "directory": "../x"}}, "gitRepo.directory: Invalid value: \"../x\": must not contain '..'"),
+    ({"iscsi": {"targetPortal": "1.2.3.4", "iqn": "x"}}, 'iscsi.iqn: Invalid value: "x": must be valid format starting with iqn, eui, or naa'),
+    ({"fc": {"targetWWNs": ["a"]}}, "fc.lun: Required value: lun is required if targetWWNs is specified"),
+    ({"fc": {}}, "fc.targetWWNs: Required value: must specify either targetWWNs or wwids, but not both"),
+    ({"flocker": {}}, "flocker: Required value: one of datasetName and datasetUUID is required"),
+    ({"azureDisk": {"diskName": "d", "diskURI": "u", "kind": "x"}}, 'azureDisk.kind: Unsupported value: "x": supported values: "Dedicated", "Managed", "Shared"'),
+    ({"rbd": {"image": "i"}}, "rbd.monitors: Required value"),
+    ({"ephemeral": {}}, "ephemeral.volumeClaimTemplate: Required value"),
+    ({"ephemeral": {"volumeClaimTemplate": {"spec": {"resources": {"requests": {"storage": "1Gi"}}}}}}, "ephemeral.volumeClaimTemplate.spec.accessModes: Required value: at least 1 access mode is required"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "expected"), SOURCES)
+def test_sources_of_volumes(source, expected):
+    assert texts(STRATEGY.validate(pod(volumes=[{"name": "v", **source}]))) == [f"spec.volumes[0].{expected}"]
+
+
+def test_defaults_of_storage_systems():
+    (volume,) = pod(volumes=[{"name": "v", "rbd": {"monitors": ["m"], "image": "i"}}])["spec"]["volumes"]
+    assert volume["rbd"] == {
+        "monitors": ["m"], "image": "i", "pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring",
+    }  # fmt: skip
+
+
+CLAIMS = [
+    ([{"name": "a"}], 'spec.resourceClaims[0]: Invalid value: {"name":"a"}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`'),
+    ([{"name": "a", "resourceClaimName": "x"}, {"name": "a", "resourceClaimName": "y"}], 'spec.resourceClaims[1].name: Duplicate value: "a"'),
+    ([{"name": "a", "resourceClaimName": "x"}], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("claims", "expected"), CLAIMS)
+def test_claims_of_devices(claims, expected):
+    container = {"resources": {"claims": [{"name": "a"}]}}
+    assert texts(STRATEGY.validate(pod(container, resourceClaims=claims))) == ([expected] if expected else [])
+
+
+WHOLE = [
+    ({"requests": {"cpu": "1"}}, {"requests": {"cpu": "2"}}, 'spec.resources.requests[cpu]: Invalid value: "1": must be greater than or equal to aggregate container requests of 2'),
+    ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "2Gi"}, "requests": {"memory": "1Gi"}}, 'spec.containers[0].resources.limits[memory]: Invalid value: "2Gi": must be less than or equal to pod limits of 1Gi'),
+    ({"requests": {"ephemeral-storage": "1Gi"}}, {}, 'spec.resources.requests: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"'),
+    ({"requests": {"cpu": "2"}, "limits": {"cpu": "3"}}, {"requests": {"cpu": "2"}}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resources", "container", "expected"), WHOLE)
+def test_resources_of_the_pod_as_a_whole(resources, container, expected):
+    found = texts(STRATEGY.validate(pod({"resources": container}, resources=resources)))
+    assert found == ([expected] if expected else [])
+
+
+def test_what_an_ephemeral_container_may_not_have():
+    old = pod(volumes=[{"name": "v", "emptyDir": {}}])
+    new = meta.mutable_copy(old)
+    debug = {"name": "d", "image": "i", "resources": {"limits": {"cpu": "1"}}, "volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": "s"}]}  # fmt: skip
+    new["spec"]["ephemeralContainers"] = [debug]
+    STRATEGY.default(new)
+    STRATEGY.prepare_ephemeral_containers_update(new, old)
+    why = "Forbidden: cannot be set for an Ephemeral Container"
+    assert texts(STRATEGY.validate_ephemeral_containers_update(new, old)) == [
+        f"spec.ephemeralContainers[0].resources: {why}",
+        f"spec.ephemeralContainers[0].volumeMounts[0].subPath: {why}",
+    ]
 
 
 @pytest.mark.parametrize(("spec", "expected"), IN_SPEC)

@@ -218,6 +218,7 @@ STRUCTURAL: dict[str, Any] = {
                 "ratio": {"type": "number"},
                 "data": {"type": "string", "format": "byte"},
                 "wait": {"type": "string", "format": "duration"},
+                "nothing": {"type": "string", "nullable": True},
                 "port": {"x-kubernetes-int-or-string": True},
                 "a-b.c/d": {"type": "string"},
                 "namespace": {"type": "string"},
@@ -240,6 +241,7 @@ SELF: dict[str, Any] = {
         "ratio": 2,
         "data": "aGk=",
         "wait": "5m",
+        "nothing": None,
         "port": 80,
         "a-b.c/d": "escaped",
         "namespace": "reserved",
@@ -270,6 +272,7 @@ def crd_env() -> Environment:
         "oldSelf.spec.ports == self.spec.ports && self.spec.ports[0].port == 80",
         "self.spec.labels.k == 'v' && self.spec.labels['k'] == 'v'",
         "self.spec.?labels[?'none'].orValue('') == ''",
+        "!has(self.spec.nothing) && !self.spec.?nothing.hasValue()",
         "self == oldSelf",
     ],
 )

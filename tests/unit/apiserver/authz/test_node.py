@@ -8,7 +8,7 @@ from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.authz.attributes import Attributes, Decision
 from pinnace.apiserver.authz.bootstrap_policy import node_rules
 from pinnace.apiserver.authz.node import NodeAuthorizer
-from pinnace.apiserver.authz.node_graph import _named, _secrets_of_volume
+from pinnace.apiserver.authz.node_graph import _secrets_of_volume, named
 
 NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
 
@@ -118,11 +118,11 @@ POD: dict[str, Any] = {
 
 
 def test_what_a_pod_refers_to() -> None:
-    assert _named(POD, r.SECRETS) == {"pull", "key", "all", "volume", "part", "csi"}
-    assert _named(POD, r.CONFIG_MAPS) == {"value", "every", "files", "piece"}
-    assert _named(POD, r.PERSISTENT_VOLUME_CLAIMS) == {"claim", "p-e"}
-    assert _named(POD, r.RESOURCE_CLAIMS) == {"device", "made"}
-    assert _named(POD, r.SERVICE_ACCOUNTS) == {"web"}
+    assert named(POD, r.SECRETS) == {"pull", "key", "all", "volume", "part", "csi"}
+    assert named(POD, r.CONFIG_MAPS) == {"value", "every", "files", "piece"}
+    assert named(POD, r.PERSISTENT_VOLUME_CLAIMS) == {"claim", "p-e"}
+    assert named(POD, r.RESOURCE_CLAIMS) == {"device", "made"}
+    assert named(POD, r.SERVICE_ACCOUNTS) == {"web"}
 
 
 def test_secrets_of_a_volume() -> None:

@@ -27,6 +27,19 @@ def in_version(registries: Registries, obj: Object | None, row: Resource, wanted
     return registries.of(wanted.gvr).from_stored(stored)
 
 
+async def converted(
+    registries: Registries, obj: Object | None, row: Resource, wanted: Resource
+) -> Object | None:
+    """The same; custom objects through the conversion of their definition, which may ask a webhook."""
+    if obj is None or row is wanted or obj.get("kind") != row.kind or not wanted.stored_version:
+        return in_version(registries, obj, row, wanted)
+    from pinnace.apiserver.extensions.custom_registry import CustomRegistry
+
+    registry = registries.of(wanted.gvr)
+    assert isinstance(registry, CustomRegistry)
+    return await registry.view_storage.view.shown(private_copy(obj))
+
+
 async def call(
     registries: Registries, invocation: Invocation, admission: Admission, *, mutating: bool
 ) -> reviews.Verdict:
@@ -37,10 +50,9 @@ async def call(
     if not hook.review_version:
         raise FailedCall("webhook does not accept known AdmissionReview versions (v1, v1beta1)")
     row, wanted = admission.resource, invocation.seen_as
-    asked = reviews.question(
-        invocation, admission, in_version(registries, admission.object, row, wanted),
-        in_version(registries, admission.old, row, wanted),
-    )  # fmt: skip
+    obj = await converted(registries, admission.object, row, wanted)
+    old = await converted(registries, admission.old, row, wanted)
+    asked = reviews.question(invocation, admission, obj, old)
     try:
         answer = await registries.webhooks.post(hook.spec["clientConfig"], asked, seconds=hook.seconds)
     except CallFailed as error:

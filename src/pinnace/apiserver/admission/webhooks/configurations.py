@@ -6,11 +6,14 @@ While nothing is configured a request pays one comparison.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnace.apimachinery import selectors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.registry.catalog import Registries
+
+if TYPE_CHECKING:
+    from pinnace.apiserver.admission.policies.compiled import Expression
 
 Object = dict[str, Any]
 
@@ -52,6 +55,13 @@ class Hook:
         """The first that both sides know; "" when there is none."""
         versions = self.spec.get("admissionReviewVersions") or ()
         return next((version for version in versions if version in ("v1", "v1beta1")), "")
+
+    @cached_property
+    def conditions(self) -> "list[tuple[str, Expression]]":
+        """Compiled at the first request that gets so far."""
+        from pinnace.apiserver.admission.policies.compiled import compile_conditions
+
+        return compile_conditions(self.spec.get("matchConditions"))
 
     @cached_property
     def namespace_selector(self) -> selectors.Selector:

@@ -19,6 +19,10 @@ Object = dict[str, Any]
 _EXEMPT_GROUP = "admissionregistration.k8s.io"
 
 
+class FailedConditions(Exception):
+    """Match conditions that could not be evaluated: the webhook's failurePolicy decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """A webhook to call, and the resource as which it wants to see the object."""
@@ -44,13 +48,22 @@ class Selection:
         self._registries = registries
 
     async def of(self, hook: Hook, admission: Admission) -> Invocation | None:
-        """None when the webhook is not concerned. Raises NotFound when a selector asks for a namespace that is missing."""
+        """None when the webhook is not concerned. Raises NotFound when a selector asks for a namespace that is missing, Forbidden when match conditions cannot be
+        evaluated."""
         seen_as = self._seen_as(hook, admission)
         if seen_as is None or not _selects_object(hook, admission):
             return None
         if not await self._selects_namespace(hook, admission):
             return None
-        return Invocation(hook, seen_as)
+        invocation = Invocation(hook, seen_as)
+        if not hook.spec.get("matchConditions"):
+            return invocation
+        try:
+            return invocation if await conditions_hold(self._registries, invocation, admission) else None
+        except FailedConditions as error:
+            if hook.ignores_failure:
+                return None
+            raise refused(admission, error) from error
 
     def _seen_as(self, hook: Hook, admission: Admission) -> Resource | None:
         namespace, row = namespace_of(admission), admission.resource
@@ -59,18 +72,10 @@ class Selection:
         if hook.spec.get("matchPolicy") == "Exact":
             return None
         for rule in hook.rules:
-            for other in self._equivalents(row):
+            for other in equivalents(self._registries, row):
                 if rules.matches(rule, admission.operation, other.gvr, admission.subresource, namespace):
                     return other
         return None
-
-    def _equivalents(self, row: Resource) -> list[Resource]:
-        """Other resources that show the same stored objects."""
-        return [
-            other
-            for other in self._registries.rows
-            if other.storage and other.storage == row.storage and other.gvr != row.gvr
-        ]
 
     async def _selects_namespace(self, hook: Hook, admission: Admission) -> bool:
         namespace, is_namespace = namespace_of(admission), admission.resource.gvr == r.NAMESPACES
@@ -80,6 +85,19 @@ class Selection:
             return hook.namespace_selector.matches(_labels(admission.object))
         item = await self._registries.of(r.NAMESPACES).storage.get(namespace)
         return hook.namespace_selector.matches(_labels(item.obj))
+
+
+def equivalents(registries: Registries, row: Resource) -> list[Resource]:
+    """Other resources that show the same stored objects."""
+    own = _objects_of(row)
+    return [other for other in registries.rows if other.gvr != row.gvr and _objects_of(other) == own]
+
+
+def _objects_of(row: Resource) -> object:
+    """What tells the stored objects behind a resource: versions of one kind share them."""
+    if row.stored_version:
+        return row.storage
+    return row.view_of or row.gvr
 
 
 def _matches(hook: Hook, row: Resource, admission: Admission, namespace: str) -> bool:
@@ -104,6 +122,18 @@ def _selects_object(hook: Hook, admission: Admission) -> bool:
     )
 
 
-def forbidden_by_condition(admission: Admission, why: str) -> errors.Forbidden:
+async def conditions_hold(registries: Registries, invocation: Invocation, admission: Admission) -> bool:
+    """Raises FailedConditions in upstream's words when they cannot be evaluated and none is false."""
+    from pinnace.apiserver.admission.policies import evaluation
+
+    inputs = evaluation.Inputs(registries, admission)
+    values = await inputs.values(invocation.seen_as, None)
+    try:
+        return await evaluation.conditions_hold(inputs, invocation.hook.conditions, values)
+    except evaluation.Failed as error:
+        raise FailedConditions(str(error)) from error
+
+
+def refused(admission: Admission, why: FailedConditions) -> errors.Forbidden:
     gvr = admission.resource.gvr
-    return errors.forbidden(gvr.resource, admission.name, why, gvr.group)
+    return errors.forbidden(gvr.resource, admission.name, str(why), gvr.group)
