@@ -13,6 +13,7 @@ from typing import Any
 from e2e_support import IMAGE, Space, until
 
 IN_A_POD = 14
+LINE = r"\[pod/[^/\]]+/([^/\]]+)\] (.*?)(?=\n|$|\[pod/)"  # the last one of a container may have no end
 Fields = dict[str, Any]
 
 
@@ -36,11 +37,7 @@ class Run:
         ]
         body = {"name": name, "image": IMAGE, "volumeMounts": mounts, **self.container}
         if self.script:
-            body["command"] = [
-                "sh",
-                "-c",
-                f"trap echo EXIT; {self.script}",
-            ]  # its last line ends, whatever it is
+            body["command"] = ["sh", "-c", self.script]
         return _named(body, name)
 
     def pod_volumes(self, name: str) -> list[Fields]:
@@ -54,6 +51,7 @@ class Result:
     code: int
     lines: list[str]
     facts: dict[str, str]
+    message: str  # of the container's end
 
 
 def judge(run: Run, result: Result) -> None:
@@ -98,16 +96,16 @@ def _of_pod(space: Space, name: str, containers: int) -> Iterator[Result]:
 
     pod = until(ended, within=150, every=0.5)
     lines: dict[str, list[str]] = defaultdict(list)
-    for line in space.out("logs", name, "--all-containers", "--prefix").splitlines():
-        match = re.match(r"\[pod/[^/]+/([^\]]+)\] ?(.*)", line)
-        assert match, line
-        if match[2]:
-            lines[match[1]].append(match[2])
-    codes = {s["name"]: s["state"]["terminated"]["exitCode"] for s in pod["status"]["containerStatuses"]}
+    text = space.out("logs", name, "--all-containers", "--prefix")
+    for container, line in re.findall(LINE, text):
+        if line:
+            lines[container].append(line)
+    ends = {s["name"]: s["state"]["terminated"] for s in pod["status"]["containerStatuses"]}
     facts = _facts(space, pod)
     for number in range(containers):
         container = f"c{number}"
-        yield Result(codes[container], lines[container], {**facts, "container": container})
+        end = ends[container]
+        yield Result(end["exitCode"], lines[container], facts, end.get("message", ""))
 
 
 def _facts(space: Space, pod: Fields) -> dict[str, str]:
