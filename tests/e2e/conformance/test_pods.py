@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 from kubernetes import client, config, watch
 from kubernetes.stream import stream
 
@@ -577,6 +578,26 @@ def test_a_command_over_a_websocket(place: Space) -> None:
     command = {"command": ["echo", "remote execution test"], "stdout": True, "stderr": True, "stdin": False, "tty": False}  # fmt: skip
     said = stream(api(place).connect_get_namespaced_pod_exec, "remote", place.name, **command)
     assert said == "remote execution test\n"
+
+
+@pytest.mark.conformance(S + "Pods should support retrieving logs from the container over websockets" + N)
+def test_a_log_over_a_websocket(place: Space) -> None:
+    place.apply(quick("speaks", "echo container is alive; sleep 3600"))
+    place.until_ready("speaks")
+    data, server = place.cluster.data, place.cluster.status()["server"]
+    connection = websocket.create_connection(
+        f"{server.replace('https', 'wss')}/api/v1/namespaces/{place.name}/pods/speaks/log?container=main",
+        header=[f"Authorization: Bearer {(data / 'token').read_text().strip()}"],
+        subprotocols=["binary.k8s.io"],
+        sslopt={"ca_certs": str(data / "ca.crt")},
+        timeout=20,
+    )
+    text = b""
+    while b"alive" not in text:
+        frame = connection.recv()
+        text += frame if isinstance(frame, bytes) else frame.encode()
+    connection.close()
+    assert text == b"container is alive\n"
 
 
 def api(place: Space) -> client.CoreV1Api:
