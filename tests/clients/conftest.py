@@ -31,7 +31,8 @@ def space(simulated: TestCluster) -> Iterator[Space]:
     """A namespace that goes with the test."""
     name = f"t-{secrets.token_hex(3)}"
     simulated.kubectl("create", "namespace", name)
-    until(lambda: simulated.kubectl("get", "serviceaccount", "default", "-n", name))  # pods are refused before
+    # Pods are refused before their service account is there.
+    until(lambda: simulated.kubectl("get", "serviceaccount", "default", "-n", name))
     yield Space(simulated, name)
     simulated.kubectl("delete", "namespace", name, "--wait=false", check=False)
 
