@@ -196,3 +196,29 @@ async def test_replace(kubectl: Kubectl) -> None:
 async def test_version_and_cluster_info(kubectl: Kubectl) -> None:
     assert "v1.36.2+pinnace" in (await kubectl("version")).out
     assert "is running at" in (await kubectl("cluster-info")).out
+
+
+POLICY = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: few}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}]
+  validations: [{expression: "object.spec.replicas <= 1", message: too many}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: few}
+spec: {policyName: few, validationActions: [Deny]}
+"""
+
+
+async def test_policies_are_applied_listed_and_obeyed(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=POLICY)
+    listed = await kubectl("get", "validatingadmissionpolicies")
+    assert [line.split()[:3] for line in listed.out.splitlines()] == [
+        ["NAME", "VALIDATIONS", "PARAMKIND"], ["few", "1", "<unset>"]
+    ]  # fmt: skip
+    refused = await kubectl("apply", "-f", "-", stdin=DEPLOYMENT, code=1)
+    assert "ValidatingAdmissionPolicy 'few' with binding 'few' denied request: too many" in refused.err

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from custom_resources import definition
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.gvk import GVR
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client
 from pinnace.component.clock import RealClock
 from pinnace.controllers.catalog import ControllersConfig
@@ -129,3 +131,29 @@ async def test_kubectl_makes_and_describes_quotas_limits_and_classes(
         ["system-cluster-critical", "2000000000", "false"],
         ["system-node-critical", "2000001000", "false"],
     ]
+
+
+async def test_custom_resources_are_counted_as_soon_as_they_are_served(counting: Client) -> None:
+    """Upstream: "should create a ResourceQuota and capture the life of a custom resource"."""
+    widgets = GVR("example.com", "v1", "widgets")
+    await quota(counting, count__widgets_example_com="1")
+    await counting.create(r.CUSTOM_RESOURCE_DEFINITIONS, definition(plural="widgets", kind="Widget"))
+
+    async def is_counted() -> bool:
+        return await used(counting) == {"count/widgets.example.com": "0"}
+
+    await eventually(is_counted, within=20)
+
+    def widget(name: str) -> Object:
+        return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}}
+
+    await counting.create(widgets, widget("a"), "default")
+    with pytest.raises(errors.Forbidden) as refused:
+        await counting.create(widgets, widget("b"), "default")
+    count = "count/widgets.example.com"
+    assert refused.value.message == (
+        f'widgets.example.com "b" is forbidden: exceeded quota: q, requested: {count}=1, used: {count}=1, limited: {count}=1'
+    )
+    await counting.delete(widgets, "a", "default")
+    await eventually(is_counted)
+    await counting.create(widgets, widget("b"), "default")

@@ -29,6 +29,7 @@ from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.encryption import Encryption
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.apiserver.subresources.kubelets import Kubelets
+from pinnace.apiserver.webhooks import reports as webhook_reports
 from pinnace.component.clock import Clock
 from pinnace.store.backend import Backend, StoreError
 
@@ -72,6 +73,7 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         fairness=fairness,
     )
     registries.on_change.append(services.republish)
+    metrics.sources.append(partial(webhook_reports.metrics, registries, services.aggregator))
     return services
 
 

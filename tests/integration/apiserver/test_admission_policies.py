@@ -16,6 +16,7 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.config_security import AuditConfig
 from pinnace.client.rest import RestClient
 from pinnace.testing.api_server import MASTERS, ApiServerInProcess
+from pinnace.testing.wait import eventually
 
 Object = dict[str, Any]
 VALIDATING = "[sig-api-machinery] ValidatingAdmissionPolicy [Privileged:ClusterAdmin] "
@@ -630,3 +631,59 @@ async def events(client: RestClient, gvr: GVR, start: str) -> list[str]:
             if event.type == "DELETED":
                 break
     return seen
+
+
+# -- custom resources ---------------------------------------------------------------------------------------
+
+
+async def test_custom_resources_are_changed_and_judged(client: RestClient) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {
+                    "size": {"type": "integer"},
+                    "parts": {
+                        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+                        "items": {
+                            "type": "object", "required": ["name"],
+                            "properties": {"name": {"type": "string"}, "count": {"type": "integer"}},
+                        },
+                    },
+                },
+            }
+        },
+    }  # fmt: skip
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }  # fmt: skip
+    await client.create(r.CUSTOM_RESOURCE_DEFINITIONS, definition)
+
+    async def is_established() -> bool:
+        found = await client.get(r.CUSTOM_RESOURCE_DEFINITIONS, "things.example.com")
+        return any(
+            c["type"] == "Established" and c["status"] == "True" for c in found["status"]["conditions"]
+        )
+
+    await eventually(is_established)
+    match = {"resourceRules": [rule("things", "example.com")]}
+    grow = "Object{spec: Object.spec{size: object.spec.size + 1, parts: [Object.spec.parts{name: 'b', count: 2}]}}"
+    await change(client, applying(grow), matchConstraints=match)
+    await guard(client, "object.spec.size < 5", matchConstraints=match)
+    things = GVR("example.com", "v1", "things")
+
+    def thing(name: str, size: int) -> Object:
+        spec = {"size": size, "parts": [{"name": "a", "count": 1}]}
+        return {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": name}, "spec": spec}
+
+    made = await client.create(things, thing("small", 1), "default")
+    assert made["spec"] == {"size": 2, "parts": [{"name": "a", "count": 1}, {"name": "b", "count": 2}]}
+    with pytest.raises(
+        errors.StatusError, match=r"denied request: failed expression: object\.spec\.size < 5"
+    ):
+        await client.create(things, thing("large", 4), "default")

@@ -493,6 +493,16 @@ async def test_a_refusal_keeps_its_code(hook: Webhook, client: RestClient) -> No
         await client.create(r.CONFIG_MAPS, config_map("a"))
 
 
+async def test_calls_are_counted(hook: Webhook, api_server: ApiServerInProcess, client: RestClient) -> None:
+    await register(client, VALIDATING, spec(hook, "/teapot", rule("configmaps")))
+    with pytest.raises(errors.StatusError):
+        await client.create(r.CONFIG_MAPS, config_map("a"))
+    shown = api_server.server.services.metrics.exposition().decode()
+    labels = 'code="418",name="x.k8s.io",operation="CREATE",rejected="true",type="validating"'
+    assert f"apiserver_admission_webhook_request_total{{{labels}}} 1.0" in shown
+    assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0.0' in shown
+
+
 async def test_answers_that_do_not_fit(hook: Webhook, client: RestClient) -> None:
     await register(client, MUTATING, spec(hook, "/bad-patch", rule("configmaps")), name="bad")
     with pytest.raises(errors.InternalError, match=r"Internal error occurred: error in remove for path"):

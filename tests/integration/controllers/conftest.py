@@ -74,8 +74,8 @@ async def start(api_server: ApiServerInProcess) -> AsyncGenerator[Start, None]:
         settings = ControllersConfig(
             (*names, "serviceaccount") if names else ("*",),
             root_ca,
-            nodes_config or NodeLifecycleConfig(),
-            PodGCConfig(period=0.2, quarantine=0.5) if pod_gc_quick else PodGCConfig(),
+            nodes=nodes_config or NodeLifecycleConfig(),
+            pod_gc=PodGCConfig(period=0.2, quarantine=0.5) if pod_gc_quick else PodGCConfig(),
         )
         simulated = SimulatedNodes(admin, RealClock(), nodes, SimulatedNodesConfig(heartbeat_seconds=0.5))
         for part in (Controllers(manager, RealClock(), settings), simulated):

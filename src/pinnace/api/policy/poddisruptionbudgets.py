@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pinnace.api import fields, label_selectors
+from pinnace.api.condition_validation import validate_conditions
 from pinnace.api.meta import Object
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
@@ -32,6 +33,7 @@ class PodDisruptionBudgetStrategy(Strategy):
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
         found = super().validate_status_update(new, old)
         status = new.get("status") or {}
+        found += validate_conditions(status.get("conditions") or (), "status.conditions")
         for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
             found += fields.non_negative(f"status.{field}", status.get(field))
         return found

@@ -190,10 +190,9 @@ def _call(implementation: Callable[..., Any], charge: Any, operands: list[Run]) 
 
     def run(f: Frame) -> Any:
         values = [operand(f) for operand in operands]
-        f.charge(0)
         try:
+            f.charge(charge(values, None) if charge else 1)
             result = implementation(*values)
-            f.charge(charge(values, result) if charge else 1)
         except _PYTHON_ERRORS:
             raise no_such_overload() from None
         except RecursionError:
@@ -206,17 +205,15 @@ def _call(implementation: Callable[..., Any], charge: Any, operands: list[Run]) 
 def _call_of_two(implementation: Callable[..., Any], charge: Any, first: Run, second: Run) -> Run:
     def run(f: Frame) -> Any:
         a, b = first(f), second(f)
-        if f.cost > f.limit:
-            f.charge(0)
         try:
+            f.cost += charge((a, b), None) if charge else 1
+            if f.cost > f.limit:
+                f.charge(0)
             result = implementation(a, b)
-            f.cost += charge((a, b), result) if charge else 1
         except _PYTHON_ERRORS:
             raise no_such_overload() from None
         except RecursionError:
             raise EvaluationError("values are nested too deeply") from None
-        if f.cost > f.limit:
-            f.charge(0)
         return result
 
     return run

@@ -31,6 +31,7 @@ TYPE_NAMES: Mapping[str, Type] = {
     "optional_type": t.optional_of(t.DYN), "net.IP": t.opaque("net.IP"), "net.CIDR": t.opaque("net.CIDR"),
     **{f"kubernetes.{name}": t.opaque(f"kubernetes.{name}") for name in ("URL", "Quantity", "Semver", "NamedFormat")},
 }  # fmt: skip
+_KEYS = frozenset(["bool", "int", "uint", "string", "dyn", "param", "error"])
 FindType = Callable[[str], Type | None]
 
 
@@ -44,7 +45,7 @@ class Checker:
         self.issues: list[Issue] = []
         self._scopes: list[dict[str, Type]] = []
         self._mapping: t.Substitution = {}
-        self._nodes: list[Node] = []
+        self._nodes: dict[Node, None] = {}  # all that are checked: macros use some nodes twice
         self._fresh = count()
 
     def check_whole(self, node: Node) -> None:
@@ -53,8 +54,9 @@ class Checker:
             checked.type = t.substitute(checked.type, self._mapping, params_to_dyn=True)
 
     def check(self, node: Node) -> Type:
-        node.type = self._type_of(node)
-        self._nodes.append(node)
+        if node not in self._nodes:
+            node.type = self._type_of(node)
+            self._nodes[node] = None
         return node.type
 
     def _type_of(self, node: Node) -> Type:
@@ -248,6 +250,8 @@ class Checker:
         for key, value, optional in node.entries:
             key_type = self._join(key_type, key, self.check(key))
             value_type = self._join(value_type, value, self._entry(value, optional))
+        if key_type is not None and self._resolved(key_type).kind not in _KEYS:
+            key_type = t.DYN  # fails when it is evaluated; types stay small
         fresh = (t.param(f"{letter}%{next(self._fresh)}") for letter in "KV")
         return t.map_of(key_type or next(fresh), value_type or next(fresh))
 

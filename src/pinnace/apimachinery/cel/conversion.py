@@ -11,6 +11,7 @@ from pinnace.apimachinery.cel.values import (
     Duration,
     Optional,
     Timestamp,
+    Walk,
     parse_duration,
     parse_timestamp,
 )
@@ -66,20 +67,26 @@ _SCALARS: dict[str, Convert] = {
 
 def to_json(value: Any) -> Any:
     """The JSON of a result; raises EvaluationError for what has none."""
+    return _to_json(value, Walk())
+
+
+def _to_json(value: Any, walk: Walk) -> Any:
     if value is None or isinstance(value, str | bool | float):
         return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, list):
-        return [to_json(item) for item in value]
+        walk.step(len(value))
+        return [_to_json(item, walk) for item in value]
     if isinstance(value, dict):
-        return {_key(key): to_json(item) for key, item in value.items()}
+        walk.step(len(value))
+        return {_key(key): _to_json(item, walk) for key, item in value.items()}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Timestamp | Duration):
         return str(value)
     if isinstance(value, Optional):
-        return to_json(value.value) if value.present else None
+        return _to_json(value.value, walk) if value.present else None
     raise EvaluationError(f"cannot convert {type(value).__name__.lower()} to JSON")
 
 

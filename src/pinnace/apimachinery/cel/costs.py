@@ -9,6 +9,7 @@ from typing import Any
 from pinnace.apimachinery.cel.values import size_of, traversal_cost
 
 PER_CALL_LIMIT = 1_000_000
+_FREE_GROWTH = 1000
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
 Charge = Callable[[Sequence[Any], Any], int]
 
@@ -47,6 +48,25 @@ def _both(args: Sequence[Any], _: Any) -> int:
     return tenth(size_of(args[0]) + size_of(args[1]))
 
 
+def _join(args: Sequence[Any], _: Any) -> int:
+    """Of the result, before it is made."""
+    gaps = max(len(args[0]) - 1, 0) * (len(args[1]) if len(args) > 1 else 0)
+    return -(-(sum(map(size_of, args[0])) + gaps) * 2 // 10)
+
+
+def _replace(args: Sequence[Any], _: Any) -> int:
+    """As upstream of the text; what a result has grown beyond that is charged too, because it takes memory here."""
+    text, old, new = args[:3]
+    found = text.count(old)
+    grown = found * (len(new) - len(old)) - len(text) - _FREE_GROWTH
+    return -(-len(text) * 2 // 10) + max(0, grown) // 10
+
+
+def _add_lists(args: Sequence[Any], _: Any) -> int:
+    """Upstream does not copy lists: one unit. Here long ones cost what copying them takes."""
+    return 1 + (size_of(args[0]) + size_of(args[1])) // _FREE_GROWTH
+
+
 def _sets(factor: int) -> Charge:
     return lambda args, _: 1 + size_of(args[0]) * size_of(args[1]) * factor
 
@@ -60,8 +80,9 @@ _BY_FUNCTION: dict[str, Charge] = {
         ("url", "lowerAscii", "upperAscii", "substring", "trim", "cidr", "isIP", "isCIDR"), _first(1)
     ),
     **dict.fromkeys(("quantity", "isQuantity"), _first(1)),
-    **dict.fromkeys(("replace", "split", "ip.isCanonical"), _first(2)),
-    "join": lambda _, result: -(-size_of(result) * 2 // 10),
+    **dict.fromkeys(("split", "ip.isCanonical"), _first(2)),
+    "replace": _replace,
+    "join": _join,
     **dict.fromkeys(("find", "findAll"), _pattern),
     "ip": lambda args, _: tenth(size_of(args[0])) if isinstance(args[0], str) else 1,
     "containsIP": _contains_address,
@@ -79,6 +100,7 @@ _BY_OVERLOAD: dict[str, Charge] = {
     ),
     **dict.fromkeys(("equals", "not_equals"), _shorter),
     **dict.fromkeys(("add_string", "add_bytes"), _both),
+    "add_list": _add_lists,
     **dict.fromkeys(("matches_string", "matches"), _pattern),
     "contains_string": lambda args, _: tenth(size_of(args[0])) * tenth(size_of(args[1])),
 }  # fmt: skip

@@ -75,11 +75,17 @@ class _Estimator:
     def __init__(self, variables: Mapping[str, Type]) -> None:
         self.variables = variables
         self.scopes: dict[str, list[_Local]] = {}
+        self.costs: dict[Node, Estimate] = {}  # macros use some nodes twice
         self.sizes: dict[Node, Estimate] = {}
         self.entries: dict[Node, Entries] = {}
         self.declared: dict[Node, Type] = {}  # what the schema says of a place that a path of fields leads to
 
     def cost(self, node: Node) -> Estimate:
+        if node not in self.costs:
+            self.costs[node] = self._cost(node)
+        return self.costs[node]
+
+    def _cost(self, node: Node) -> Estimate:
         match node:
             case Ident():
                 return self._ident(node)

@@ -35,8 +35,14 @@ class Planner:
         self.variables = variables
         self.slots = 0
         self._scopes: list[dict[str, int]] = []
+        self._planned: dict[Node, Run] = {}  # macros use some nodes twice
 
     def plan(self, node: Node) -> Run:
+        if node not in self._planned:
+            self._planned[node] = self._plan(node)
+        return self._planned[node]
+
+    def _plan(self, node: Node) -> Run:
         match node:
             case Literal():
                 value = node.value

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from math import isnan
 from typing import Any, ClassVar
 
-from pinnace.apimachinery.cel.errors import EvaluationError
+from pinnace.apimachinery.cel.errors import BudgetExceeded, EvaluationError
 from pinnace.apimachinery.cel.types import Type, type_name
 
 INT_MIN, INT_MAX, UINT_MAX = -(2**63), 2**63 - 1, 2**64 - 1
@@ -146,21 +146,44 @@ def kind_of(value: Any) -> str:
 _NUMBERS = (int, UInt, float)
 
 
+_MOST_VALUES = 2_000_000  # that one comparison, or one conversion to JSON, looks at
+
+
+class Walk:
+    """Counts what is looked at: expressions can share parts until a small value is a huge tree."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _MOST_VALUES
+
+    def step(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise BudgetExceeded("operation cancelled: actual cost limit exceeded")
+
+
 def equals(left: Any, right: Any) -> bool:
+    return _equals(left, right, None)
+
+
+def _equals(left: Any, right: Any, walk: Walk | None) -> bool:
     kind, other = type(left), type(right)
     if kind is other:
-        if kind is list:
-            return len(left) == len(right) and all(map(equals, left, right))
-        if kind is dict:
-            return len(left) == len(right) and all(
-                key in right and equals(value, right[key]) for key, value in left.items()
-            )
+        if kind is list or kind is dict:
+            if len(left) != len(right):
+                return False
+            walk = walk or Walk()
+            walk.step(len(left))
+            if kind is list:
+                return all(_equals(a, b, walk) for a, b in zip(left, right, strict=True))
+            return all(key in right and _equals(value, right[key], walk) for key, value in left.items())
         if kind is Type:
             return type_name(left) == type_name(right)
         if kind is Struct:
-            return left.type_name == right.type_name and equals(dict(left), dict(right))
+            return left.type_name == right.type_name and _equals(dict(left), dict(right), walk)
         if kind is Optional:
-            return left.present == right.present and equals(left.value, right.value)
+            return left.present == right.present and _equals(left.value, right.value, walk)
         return bool(left == right)
     if kind in _NUMBERS and other in _NUMBERS:
         return bool(left == right)
@@ -194,17 +217,19 @@ def _extension_size(value: Any) -> int:
     return int(getattr(value, "cost_size", 1)) if isinstance(value, Extension) else 1
 
 
-def traversal_cost(value: Any) -> int:
+def traversal_cost(value: Any, walk: Walk | None = None) -> int:
     """The cost of looking at a whole tree."""
     kind = type(value)
     if kind is str:
         return int(len(value.encode(errors="replace")) * 0.1)
     if kind is bytes:
         return int(len(value) * 0.1)
-    if kind is list:
-        return sum(map(traversal_cost, value))
-    if kind is dict:
-        return sum(traversal_cost(k) + traversal_cost(v) for k, v in value.items())
+    if kind is list or kind is dict:
+        walk = walk or Walk()
+        walk.step(len(value))
+        if kind is list:
+            return sum(traversal_cost(item, walk) for item in value)
+        return sum(traversal_cost(k, walk) + traversal_cost(v, walk) for k, v in value.items())
     return 1
 
 

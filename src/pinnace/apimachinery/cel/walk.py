@@ -23,8 +23,10 @@ def children(node: Node) -> list[Node]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    waiting = [node]
+    waiting, seen = [node], set[Node]()
     while waiting:
         one = waiting.pop()
-        yield one
-        waiting.extend(children(one))
+        if one not in seen:
+            seen.add(one)
+            yield one
+            waiting.extend(children(one))

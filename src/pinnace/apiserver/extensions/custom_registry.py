@@ -1,6 +1,6 @@
 """The registry of one version of a custom resource: the generic one, with the schema of its definition."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,9 @@ class CustomRegistry(Registry):
     def table(self) -> TableDef:
         return table_of(self._version)
 
-    def check_fields(self, obj: Object, ctx: WriteContext, raw: bytes | None = None) -> None:
+    def check_fields(
+        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = ()
+    ) -> None:
         """Types are for the schema's validation to judge; here only unknown and repeated fields are told."""
         repeated = field_validation.duplicates(obj, ctx, raw)
         unknown = embedded.coerce(self.structural, obj, self._object_meta())

@@ -3,7 +3,7 @@
 `registry/generic.py` puts the writes together from these; a resource that differs overrides the hooks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -99,9 +99,11 @@ class RegistryBase:
         else:
             obj["metadata"]["namespace"] = namespace
 
-    def check_fields(self, obj: Object, ctx: WriteContext, raw: bytes | None = None) -> None:
+    def check_fields(
+        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = ()
+    ) -> None:
         """What the decoder says of a body: unknown fields go, wrong types are refused."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw)
+        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled)
 
     def settle(self, obj: Object) -> None:
         """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""

@@ -1,5 +1,6 @@
 """Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class Registries:
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
+        self.webhook_calls: Counter[tuple[str, ...]] = Counter()  # name, type, operation, code, rejected
 
     @property
     def webhooks(self) -> "WebhookClient":

@@ -3,6 +3,8 @@
 Unknown fields are dropped, as upstream's decoder drops them; a wrong type is an error whatever the client asked for.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pinnace.api.resources import Resource
@@ -16,13 +18,20 @@ _MOST_WARNINGS = 20
 
 
 def check(
-    row: Resource, schema: Schema | None, obj: Object, ctx: WriteContext, raw: bytes | None = None
+    row: Resource,
+    schema: Schema | None,
+    obj: Object,
+    ctx: WriteContext,
+    raw: bytes | None = None,
+    *,
+    settled: Collection[str] = (),
 ) -> None:
-    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict."""
+    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict. Fields that are `settled` are not looked into."""
     if schema is None:
         return
     repeated = duplicates(obj, ctx, raw)
-    problems = schema.prune(obj)
+    with set_aside(obj, settled):
+        problems = schema.prune(obj)
     wrong = [problem for problem in problems if problem.kind == "type"]
     if wrong:
         raise errors.BadRequest(
@@ -43,6 +52,17 @@ def report(row: Resource, found: list[Problem], ctx: WriteContext) -> None:
         )
     for problem in found[:_MOST_WARNINGS]:
         ctx.warn(problem.message)
+
+
+@contextmanager
+def set_aside(obj: Object, fields: Collection[str]) -> Iterator[None]:
+    """While these fields of an object are empty structures, at their places."""
+    held = {name: obj[name] for name in fields}
+    obj.update({name: {} for name in fields})
+    try:
+        yield
+    finally:
+        obj.update(held)
 
 
 def duplicates(obj: Object, ctx: WriteContext, raw: bytes | None) -> list[Problem]:

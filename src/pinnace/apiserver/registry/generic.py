@@ -13,7 +13,7 @@ import orjson
 from pinnace.api.fields import immutable
 from pinnace.apimachinery import errors
 from pinnace.apiserver.bodies import check_metadata_types
-from pinnace.apiserver.registry import deletion
+from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.base import Object, RegistryBase, private_copy, unstored
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import (
@@ -100,14 +100,16 @@ class Registry(RegistryBase):
         raw: bytes | None = None,
     ) -> Item:
         """Replace by what the client sent; its resourceVersion, if any, must be the current one."""
-        self.check_fields(obj, ctx, raw)
+        settled = self._settled(obj, self.storage.glimpse(name, namespace))
+        self.check_fields(obj, ctx, raw, settled=settled)
         self._place(obj, namespace)
         given = obj["metadata"].setdefault("name", name)
         if given != name:
             raise errors.BadRequest(
                 f"the name of the object ({given}) does not match the name on the URL ({name})"
             )
-        self.strategy.default(obj)
+        with field_validation.set_aside(obj, settled):
+            self.strategy.default(obj)
         sent, first = orjson.dumps(obj), [obj]  # nearly always the first attempt is the only one
 
         def produce(_: Object) -> Object:
@@ -143,12 +145,24 @@ class Registry(RegistryBase):
             ):  # the URL's name must not stand in for one that was patched away
                 row = self.row
                 raise errors.invalid(row.kind, name, immutable("metadata.name", "", name), row.gvr.group)
-            self.check_fields(new, ctx)
+            settled = self._settled(new, current)
+            self.check_fields(new, ctx, settled=settled)
             self._place(new, namespace)
-            self.strategy.default(new)
+            with field_validation.set_aside(new, settled):
+                self.strategy.default(new)
             return new
 
         return await self.change(name, namespace, produce, ctx, subresource=subresource)
+
+    def _settled(self, obj: Object, stored: Object | None) -> list[str]:
+        """The fields that read exactly as a stored object's, which has been through checks and defaults before."""
+        if stored is None or self.converts:
+            return []
+        return [
+            name
+            for name in self.strategy.independent_fields
+            if name in obj and name in stored and orjson.dumps(obj[name]) == orjson.dumps(stored[name])
+        ]
 
     async def apply(
         self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = ""

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinnace.apimachinery import cel
-from pinnace.apimachinery.cel import CompileError, Environment, EvaluationError
+from pinnace.apimachinery.cel import Budget, CompileError, Environment, EvaluationError
 
 ENV = Environment(
     {
@@ -108,11 +108,11 @@ WORDS = st.sampled_from(
 )
 
 
-def outcome(source: str) -> None:
+def outcome(source: str, budget: int = 1_000_000) -> None:
     try:
         program = ENV.compile(source)
         assert program.estimated_cost.min >= 0
-        program.evaluate(VALUES)
+        program.evaluate(VALUES, Budget(budget))
     except (CompileError, EvaluationError):
         pass
 
@@ -194,3 +194,29 @@ def test_deep_nesting_is_refused() -> None:
 def test_patterns_take_linear_time() -> None:
     env = Environment({"s": cel.STRING})
     assert env.compile("s.matches('^(a+)+$')").evaluate({"s": "a" * 5000 + "b"}) is False
+
+
+BOMBS = (
+    "optional.of(1)" + ".optMap(v, v + 1)" * 60,
+    "optional.of([1])" + ".optMap(v, [v, v])" * 40,
+    "optional.of([1])" + ".optMap(v, v + v)" * 60,
+    "optional.of('a')" + ".optMap(v, v + v)" * 60,
+    "optional.of(1)" + ".optMap(v, {v: v})" * 40,
+    "optional.of('aa')" + ".optMap(v, v.replace('a', v))" * 40,
+    "optional.of('aa')" + ".optMap(v, '%s%s'.format([v, v]))" * 40,
+    "optional.of('aa')" + ".optMap(v, [v, v, v, v].join(v))" * 40,
+)
+
+
+def test_small_expressions_cannot_make_huge_values() -> None:
+    for bomb in BOMBS:
+        outcome(bomb, 50_000)
+        for use in (
+            "{0}.value() == {0}.value()",
+            "dyn({}.value()).indexOf([1])",
+            "'%s'.format([{}.value()])",
+        ):
+            outcome(use.format(bomb), 50_000)
+    grown = "[[1, 2]]" + ".map(v, [v, v])" * 25
+    outcome(f"{grown} == {grown}")
+    outcome("[1, 2, 3, 4].map(a, items.map(b, 'x'.replace('x', [s, s, s].join(s))))")

@@ -6,16 +6,17 @@ from typing import Any
 
 from pinnace.apimachinery.cel.errors import EvaluationError
 from pinnace.apimachinery.cel.types import Type, type_name
-from pinnace.apimachinery.cel.values import Duration, Timestamp, UInt, format_double, kind_of
+from pinnace.apimachinery.cel.values import Duration, Timestamp, UInt, Walk, format_double, kind_of
 
+_LONGEST = 4 * 1024 * 1024
 _VERB = re.compile(r"%(?:(%)|(?:\.(\d{1,4}))?(.))?", re.DOTALL)
 
 
 def format_string(template: str, values: list[Any]) -> str:
-    used = 0
+    used, written = 0, 0
 
     def one(match: re.Match[str]) -> str:
-        nonlocal used
+        nonlocal used, written
         percent, precision, verb = match.groups()
         if percent:
             return "%"
@@ -29,7 +30,11 @@ def format_string(template: str, values: list[Any]) -> str:
         if used >= len(values):
             raise EvaluationError(f"index {used} out of range")
         used += 1
-        return write(values[used - 1], int(precision) if precision else None)
+        text = write(values[used - 1], int(precision) if precision else None)
+        written += len(text)
+        if written > _LONGEST:
+            raise EvaluationError("the result of format() is too long")
+        return text
 
     return _VERB.sub(one, template)
 
@@ -44,7 +49,7 @@ def _string(value: Any, _: int | None) -> str:
     return text_of(value)
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Any, walk: Walk | None = None) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -57,10 +62,13 @@ def text_of(value: Any) -> str:
         return {"+Inf": "Infinity", "-Inf": "-Infinity"}.get(text := format_double(value), text)
     if isinstance(value, int):
         return str(int(value))
+    if isinstance(value, list | dict):
+        walk = walk or Walk()
+        walk.step(len(value) + 1)
     if isinstance(value, list):
-        return f"[{', '.join(map(text_of, value))}]"
+        return f"[{', '.join(text_of(item, walk) for item in value)}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(sorted(f"{text_of(k)}: {text_of(v)}" for k, v in value.items())) + "}"
+        return "{" + ", ".join(sorted(f"{text_of(k)}: {text_of(v, walk)}" for k, v in value.items())) + "}"
     if isinstance(value, Type):
         return type_name(value)
     if isinstance(value, Timestamp | Duration):

@@ -44,6 +44,24 @@ async def call(
     registries: Registries, invocation: Invocation, admission: Admission, *, mutating: bool
 ) -> reviews.Verdict:
     """Raises FailedCall, or a StatusError when the webhook has side effects and this is a dry run."""
+    hook, kind = invocation.hook, "admit" if mutating else "validating"
+    try:
+        verdict = await _call(registries, invocation, admission, mutating=mutating)
+    except FailedCall:
+        registries.webhook_calls[
+            hook.name, kind, admission.operation, "503", str(not hook.ignores_failure).lower()
+        ] += 1
+        raise
+    code = "200" if verdict.allowed else str(reviews.denial(hook, verdict.status).code)
+    registries.webhook_calls[
+        hook.name, kind, admission.operation, code, str(not verdict.allowed).lower()
+    ] += 1
+    return verdict
+
+
+async def _call(
+    registries: Registries, invocation: Invocation, admission: Admission, *, mutating: bool
+) -> reviews.Verdict:
     hook = invocation.hook
     if admission.dry_run and hook.has_side_effects:
         raise reviews.no_dry_run(hook)
