@@ -283,7 +283,7 @@ def test_pods_labels_and_taints(run: Run) -> None:
     assert run("label", "pod", "p", "c=d") == "pod/p labeled\n"
     assert run("label", "pod", "p", "c=e", "--overwrite") == "pod/p labeled\n"
     assert run("label", "pod", "p", "c-") == "pod/p unlabeled\n"
-    assert run("annotate", "pod", "p", "n=1") == "pod/p annotated\n"
+    assert run("annotate", "pod", "p", "n=1") in ("pod/p annotated\n", "pod/p annotate\n")  # 1.27's word
     assert run("get", "pod", "p", "-L", "a", "--no-headers").split()[-1] == "b"
     assert run("taint", "node", "sim-1", "k=v:NoSchedule") == "node/sim-1 tainted\n"
     assert run("taint", "node", "sim-1", "k-") == "node/sim-1 untainted\n"

@@ -125,7 +125,7 @@ def sound(row: Resource) -> dict[str, Any]:
             reporter = {"reportingController": "a.b/c", "reportingInstance": "i"}
             reporter |= {"reportingComponent": "a.b/c"} if row.gvr.group == "" else {}
             obj |= {**reporter, "action": "A", "reason": "R", "type": "Normal"}
-            obj.pop("source"), obj.pop("series")  # noqa: B018
+            del obj["source"], obj["series"]
             if row.gvr.group:
                 obj["regarding"] = obj.pop("involvedObject")
             else:
