@@ -53,18 +53,30 @@ async def pair(kept: Any, tmp_path: Path) -> AsyncGenerator[tuple[Client, Client
 
 def catch_all(kind: str) -> Object:
     """Wants everything, answers nothing, and must be asked."""
-    rules = [{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "operations": ["*"], "scope": "*"}]
+    rules = [
+        {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "operations": ["*"], "scope": "*"}
+    ]
     hook = {
         "name": "all.example.com", "rules": rules, "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 1,
         "admissionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:1/"},
     }  # fmt: skip
-    return {"kind": kind, "apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "all"}, "webhooks": [hook]}
+    return {
+        "kind": kind,
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "metadata": {"name": "all"},
+        "webhooks": [hook],
+    }
 
 
 def extension(name: str, group: str) -> Object:
     spec = {"group": group, "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100, "insecureSkipTLSVerify": True,
             "service": {"namespace": "default", "name": "nowhere", "port": 443}}  # fmt: skip
-    return {"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1", "metadata": {"name": name}, "spec": spec}
+    return {
+        "kind": "APIService",
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
 
 
 async def test_a_server_starts_whatever_webhooks_and_extension_servers_are_down(
@@ -112,12 +124,13 @@ async def test_racing_services_of_two_servers_get_addresses_and_ports_of_their_o
         try:
             await pair[number % 2].create(r.SERVICES, body, "default")
         except errors.Invalid as error:
-            assert "provided port is already allocated" in error.message
-            return "refused"
+            return error.message
         return "made"
 
     results = await asyncio.gather(*(take(number) for number in range(8)))
-    assert results.count("made") <= 1
+    others = [text for text in results if text != "made"]
+    assert len(others) >= 7
+    assert all("provided port is already allocated" in text for text in others)
 
 
 async def test_a_schema_that_one_server_got_is_the_others_too_while_objects_are_written(
@@ -126,7 +139,15 @@ async def test_a_schema_that_one_server_got_is_the_others_too_while_objects_are_
     """Writes go on while the definition changes: each is judged by the old schema or the new one, and none is lost."""
     one, two = pair
     await establish(one, definition())
-    strict = version("v1", {"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer", "maximum": 5}}}}})
+    strict = version(
+        "v1",
+        {
+            "type": "object",
+            "properties": {
+                "spec": {"type": "object", "properties": {"n": {"type": "integer", "maximum": 5}}}
+            },
+        },
+    )
     written: list[str] = []
 
     async def write(client: Client, number: int) -> None:

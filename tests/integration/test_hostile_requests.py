@@ -57,7 +57,12 @@ async def test_bodies_nested_too_deeply_are_refused_wherever_they_come(
         ("POST", foos, foo.replace(b'"f"', b'"g"') % value, "application/json"),
         ("PUT", f"{foos}/f", foo % value, "application/json"),
         ("PATCH", f"{foos}/f", b'{"x":%b}' % value, "application/merge-patch+json"),
-        ("PATCH", f"{foos}/f", b'[{"op":"add","path":"/x","value":%b}]' % value, "application/json-patch+json"),
+        (
+            "PATCH",
+            f"{foos}/f",
+            b'[{"op":"add","path":"/x","value":%b}]' % value,
+            "application/json-patch+json",
+        ),
         ("PATCH", f"{foos}/f?fieldManager=m", foo % value, "application/apply-patch+yaml"),
         ("POST", CONFIG_MAPS, fields % value, "application/json"),
         ("POST", CONFIG_MAPS, b'{"metadata":{"name":"y"},"data":%b}' % (b"[" * levels), "application/yaml"),

@@ -53,7 +53,9 @@ def test_rewriting_twice_changes_nothing_more(page: str) -> None:
     assert rewrite_page(once, PREFIX, BACKEND) == once
 
 
-@pytest.mark.parametrize("piece", ["<!--", "<script ", "<style", "<a ", "<a href=", '<a href="', "<script>", "<a href='"])
+@pytest.mark.parametrize(
+    "piece", ["<!--", "<script ", "<style", "<a ", "<a href=", '<a href="', "<script>", "<a href='"]
+)
 def test_a_page_made_to_be_slow_is_read_in_one_pass(piece: str) -> None:
     """A pod chooses what it answers: half-open pieces by the hundred thousand must not hold up the server."""
     begin = time.perf_counter()
