@@ -86,3 +86,27 @@ async def test_numbers_and_selectors_that_nobody_can_mean_are_refused(
 ) -> None:
     status, answer = await send(session, "GET", f"{CONFIG_MAPS}?{query}")
     assert status == 400, answer
+
+
+async def test_an_object_does_not_grow_without_bound_by_patches(
+    api: ApiServerInProcess, session: aiohttp.ClientSession
+) -> None:
+    await establish(api.local_client(), definition())
+    path = FOOS.path("default")
+    body = b'{"apiVersion":"example.com/v1","kind":"Foo","metadata":{"name":"f"}}'
+    assert (await send(session, "POST", path, body))[0] == 201
+    piece = b"x" * 1_000_000
+    answers = [
+        (
+            await send(
+                session, "PATCH", f"{path}/f", b'{"x%d":"%b"}' % (n, piece), "application/merge-patch+json"
+            )
+        )[0]
+        for n in range(2)
+    ]
+    assert answers == [200, 413]
+    bomb = ",".join(f'{{"op":"copy","from":"/x0","path":"/y{number}"}}' for number in range(5000))
+    status, answer = await send(
+        session, "PATCH", f"{path}/f", f"[{bomb}]".encode(), "application/json-patch+json"
+    )
+    assert (status, answer["reason"]) == (422, "Invalid")
