@@ -16,24 +16,15 @@ SCRIPT = Path(__file__).resolve().parents[1] / "clients" / "everything.mjs"
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which npm has installed `@kubernetes/client-node`: of version 1 for a node that is too old for version 2."""
+    """A folder in which npm has installed `@kubernetes/client-node`: of version 1.3 for a node that is too old for version 2."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed")
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    package = f"@kubernetes/client-node@{2 if int(node[1:].split('.')[0]) >= 22 else 1}"
+    package = f"@kubernetes/client-node@{'2' if int(node[1:].split('.')[0]) >= 22 else '1.3'}"
     folder = tmp_path_factory.mktemp("javascript")
     done = subprocess.run(
-        [
-            npm,
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--silent",
-            "--prefix",
-            str(folder),
-            "@kubernetes/client-node",
-        ],
+        [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), package],
         capture_output=True,
         text=True,
         check=False,
