@@ -6,13 +6,25 @@ from pinnace.apiserver.request import Answer, Handler, Request
 
 
 async def authenticate(inner: Handler, request: Request) -> Answer:
-    user = await request.services.authenticator.authenticate(request)
-    if user is None:
-        if _carries_credentials(request) or not request.services.authenticator.anonymous.allows(request.path):
-            raise errors.Unauthorized("Unauthorized")
-        request.user = ANONYMOUS
-    else:
-        request.user = with_group(user, AUTHENTICATED)
+    services = request.services
+    begun = services.clock.monotonic()
+    result = "error"
+    try:
+        user = await services.authenticator.authenticate(request)
+        if user is None:
+            if _carries_credentials(request) or not services.authenticator.anonymous.allows(request.path):
+                result = "failure"
+                raise errors.Unauthorized("Unauthorized")
+            user = request.user = ANONYMOUS
+        else:
+            request.user = with_group(user, AUTHENTICATED)
+        result = "success"
+    finally:
+        services.metrics.authentication[result].observe(services.clock.monotonic() - begun)
+    services.metrics.authenticated(user.name)
+    certificate = request.certificate
+    if certificate is not None and certificate.expires and certificate.common_name == user.name:
+        services.metrics.certificates.observe(certificate.expires - begun - services.metrics.wall_offset)
     return await inner(request)
 
 
