@@ -12,8 +12,14 @@ import pytest_asyncio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from pinnace.api import meta
+from pinnace.api import resources as r
+from pinnace.component.clock import RealClock
+from pinnace.controllers.controllers import Controllers
+from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 from pinnace.store.sqlite import SqliteBackend
 from pinnace.testing.api_server import ApiServerInProcess
+from pinnace.testing.wait import eventually
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -227,3 +233,69 @@ async def test_a_scrape_answers_head(http: aiohttp.ClientSession) -> None:
     async with http.head("/metrics") as answer:
         assert answer.status == 200
         assert int(answer.headers["Content-Length"]) > 1000
+
+
+NODE = {
+    "metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "n1"}},
+    "status": {"allocatable": {"cpu": "2", "memory": "4Gi", "pods": "110"}, "conditions": [{"type": "Ready", "status": "True"}]},
+}  # fmt: skip
+POD = {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}]}
+
+
+@pytest_asyncio.fixture
+async def control_plane(api_server: ApiServerInProcess) -> AsyncIterator[None]:
+    """Controllers and scheduler in the server's process, as a cluster has them."""
+    parts, clock = api_server.server.services.metrics.parts, RealClock()
+    scheduler = Scheduler(api_server.local_client("system:kube-scheduler", ()), clock, SchedulerConfig())
+    controllers = Controllers(api_server.local_client(), clock)
+    parts["scheduler"], parts["controllers"] = scheduler.metrics.families, controllers.metrics
+    tasks = [asyncio.create_task(part.run()) for part in (scheduler, controllers)]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("control_plane")
+async def test_scheduler_and_controllers(api_server: ApiServerInProcess, http: aiohttp.ClientSession) -> None:
+    client = api_server.local_client()
+    node = meta.mutable_copy(await client.create(r.NODES, {"kind": "Node", "apiVersion": "v1", **NODE}))
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": POD}
+    spec = {"replicas": 3, "selector": {"matchLabels": labels}, "template": template}
+    body = {"kind": "ReplicaSet", "apiVersion": "apps/v1", "metadata": {"name": "web"}, "spec": spec}
+    await client.create(r.REPLICA_SETS, body, "default")
+
+    async def untainted() -> bool:
+        current = meta.mutable_copy(await client.get(r.NODES, meta.name(node)))
+        if not current["spec"].pop("taints", None):
+            return True
+        await client.update(r.NODES, current)
+        return False
+
+    await eventually(untainted)
+    samples: Samples = {}
+
+    async def settled() -> bool:
+        nonlocal samples
+        samples = await scraped(http)
+        return value(samples, "scheduler_pending_pods", queue="unschedulable") == 1 and two_are_bound()
+
+    def two_are_bound() -> bool:
+        return value(samples, "scheduler_schedule_attempts_total", result="scheduled") == 2
+
+    await eventually(settled, every=0.1)  # two processors, three pods that want one each
+    profile = {"profile": "default-scheduler"}
+    assert value(samples, "scheduler_schedule_attempts_total", result="unschedulable", **profile) >= 1
+    attempt = "scheduler_scheduling_attempt_duration_seconds_count"
+    assert value(samples, attempt, result="scheduled", **profile) == 2
+    assert value(samples, "scheduler_pod_scheduling_sli_duration_seconds_count") == 2
+    assert value(samples, "scheduler_cache_size", type="nodes") == 1
+    queue = {"name": "replicaset"}
+    assert value(samples, "workqueue_adds_total", **queue) >= 1
+    assert value(samples, "workqueue_work_duration_seconds_count", **queue) >= 1
+    assert value(samples, "workqueue_queue_duration_seconds_count", **queue) >= 1
+    page = PAGE.read_text()
+    for title, _ in samples:
+        if title.startswith(("scheduler_", "workqueue_")):
+            assert f"| `{re.sub('_(bucket|sum|count|created)$', '', title)}` |" in page, title
