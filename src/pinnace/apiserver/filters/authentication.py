@@ -1,6 +1,9 @@
 """Finds out who is asking; an unknown or missing identity is anonymous, wrong credentials are 401."""
 
+import math
+
 from pinnace.apimachinery import errors
+from pinnace.apiserver.authn.authenticator import bearer_token, has_expired_certificate
 from pinnace.apiserver.authn.user import ANONYMOUS, AUTHENTICATED, with_group
 from pinnace.apiserver.request import Answer, Handler, Request
 
@@ -23,11 +26,13 @@ async def authenticate(inner: Handler, request: Request) -> Answer:
         services.metrics.authentication[result].observe(services.clock.monotonic() - begun)
     services.metrics.authenticated(user.name)
     certificate = request.certificate
-    if certificate is not None and certificate.expires and certificate.common_name == user.name:
-        services.metrics.certificates.observe(certificate.expires - begun - services.metrics.wall_offset)
+    if certificate is not None and certificate.common_name == user.name and certificate.not_after < math.inf:
+        services.metrics.certificates.observe(certificate.not_after - begun - services.metrics.wall_offset)
     return await inner(request)
 
 
 def _carries_credentials(request: Request) -> bool:
-    """A bearer token that nobody knows must not fall back to anonymous."""
+    """A bearer token that nobody knows, and a certificate that has expired, must not fall back to anonymous."""
+    if bearer_token(request) or has_expired_certificate(request):
+        return True
     return request.headers.get("Authorization", "").lower().startswith("bearer ")
