@@ -105,7 +105,7 @@ CONTAINERS = [
                  marks=pytest.mark.conformance(S + "Containers should be able to override the image's default command (container entrypoint)" + N)),
     pytest.param(Run("", "override both", container={"image": ENTRY, "command": ["printf", "%s %s\\n"], "args": ["override", "both"]}),
                  marks=pytest.mark.conformance(S + "Containers should be able to override the image's default command and arguments" + N)),
-    pytest.param(Run("echo 'Hello World'; echo and errors >&2", "Hello World\nand errors"),
+    pytest.param(Run("echo 'Hello World'; sleep 0.5; echo and errors >&2", "Hello World\nand errors"),
                  marks=pytest.mark.conformance(S + "Kubelet when scheduling a busybox command in a pod should print the output to logs" + N)),
     pytest.param(Run("echo test > /file; ls /file", "sh: can't create /file: Read-only file system\nls: /file: No such file or directory",
                      container=security(readOnlyRootFilesystem=True), ends=1),
@@ -129,6 +129,15 @@ CONTAINERS = [
                  marks=pytest.mark.conformance(S + "Sysctls [LinuxOnly] [NodeConformance] should support sysctls [Environment:NotInUserNS]" + C)),
     pytest.param(Run("grep 123.45 /etc/hosts", "123.45.67.89\tfoo\tbar", pod={"hostAliases": [{"ip": "123.45.67.89", "hostnames": ["foo", "bar"]}]}),
                  marks=pytest.mark.conformance(S + "Kubelet when scheduling an agnhost Pod with hostAliases should write entries to /etc/hosts" + N)),
+]
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600, "audience": "somebody"}}
+TOKENS = [
+    pytest.param(Run(f"cat {ACCOUNT}/namespace; echo; head -n 1 {ACCOUNT}/ca.crt; tr -cd . < {ACCOUNT}/token", "{namespace}\n-----BEGIN CERTIFICATE-----\n.."),
+                 marks=pytest.mark.conformance("[sig-auth] ServiceAccounts should mount an API token into pods" + C)),
+    pytest.param(Run("tr -cd . < /v/token; echo; cut -d. -f2 /v/token | tr _- /+ | base64 -d 2>/dev/null | grep -o '\"aud\":\\[\"somebody\"\\]'", '..\n"aud":["somebody"]',
+                     {"v": {"projected": {"sources": [TOKEN]}}}),
+                 marks=pytest.mark.conformance("[sig-auth] ServiceAccounts should mount projected service account token" + C)),
 ]
 R = S + "Container Runtime blackbox test on terminated container should report termination message "
 FALLBACK = {"terminationMessagePolicy": "FallbackToLogsOnError"}
@@ -163,7 +172,7 @@ def furnished(place: Space, cluster: TestCluster) -> Space:
     return place
 
 
-@pytest.mark.parametrize("run", [*VARIABLES, *CONTAINERS])
+@pytest.mark.parametrize("run", [*VARIABLES, *CONTAINERS, *TOKENS])
 def test_containers_start_as_asked(run: Run, printed: dict[Run, Result]) -> None:
     judge(run, printed[run])
 

@@ -203,16 +203,29 @@ def test_the_life_of_a_deployment(place: Space) -> None:
     until(lambda: not place.pods("app=life"))
 
 
-@pytest.mark.conformance(A + "ReplicaSet should serve a basic image on each replica with a public image" + C)
-def test_each_replica_answers(place: Space) -> None:
-    body = workload("ReplicaSet", "serves", 2)
+SERVE = "should serve a basic image on each replica with a public image"
+SERVERS = [
+    pytest.param("ReplicaSet", marks=pytest.mark.conformance(A + "ReplicaSet " + SERVE + C)),
+    pytest.param(
+        "ReplicationController", marks=pytest.mark.conformance(A + "ReplicationController " + SERVE + C)
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_each_replica_answers(place: Space, kind: str) -> None:
+    name = f"serves-{kind.lower()}"
+    body = workload(kind, name, 2)
+    if kind == "ReplicationController":
+        body |= {"apiVersion": "v1"}
+        body["spec"]["selector"] = {"app": name}
     body["spec"]["template"]["spec"]["containers"] = [
         {"name": "main", "image": IMAGE}
     ]  # its own command: a web server
     place.apply(body, quick("asks"))
-    until(lambda: status(place, "replicaset", "serves").get("readyReplicas") == 2)
+    until(lambda: status(place, kind, name).get("readyReplicas") == 2)
     place.until_ready("asks")
-    for one in place.pods("app=serves"):
+    for one in place.pods(f"app={name}"):
         url = f"http://{one['status']['podIP']}:8080/"
         until(lambda url=url: "Hello" in place.out("exec", "asks", "--", "wget", "-q", "-O-", url))
 
