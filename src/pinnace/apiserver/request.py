@@ -86,6 +86,7 @@ class Response:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     pieces: Pieces | None = None
+    warnings: tuple[str, ...] = ()  # values of Warning headers: one line each
 
     def join(self) -> None:
         """Make one body of the pieces, for who needs it whole."""
@@ -101,6 +102,7 @@ class StreamingResponse:
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

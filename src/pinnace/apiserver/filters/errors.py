@@ -1,14 +1,18 @@
-"""Turns every exception into the `Status` body that upstream would send, and adds Warning headers."""
+"""Turns every exception into the `Status` body that upstream would send, and adds the headers Warning and Audit-Id."""
 
 import asyncio
 import logging
+from collections.abc import Iterable
 
 from pinnace.apimachinery import errors
+from pinnace.apiserver.audit.identity import audit_id
 from pinnace.apiserver.documents import document
 from pinnace.apiserver.negotiation import EVERY, PLAIN, Accepted, negotiate
 from pinnace.apiserver.request import Answer, Handler, Request, Response, UpgradeResponse
 
 log = logging.getLogger(__name__)
+
+MOST_CHARACTERS, CUT_CHARACTERS = 4096, 256
 
 
 async def answer_errors(inner: Handler, request: Request) -> Answer:
@@ -26,10 +30,12 @@ async def answer_errors(inner: Handler, request: Request) -> Answer:
         answer = error_response(
             errors.InternalError(f"Internal error occurred: {type(error).__name__}", code=500), accept
         )
-    if request.warnings and not isinstance(answer, UpgradeResponse):
-        answer.headers["Warning"] = ", ".join(_warning(text) for text in dict.fromkeys(request.warnings))
-    if request.audit is not None and not isinstance(answer, UpgradeResponse):
-        answer.headers["Audit-Id"] = request.audit.id
+    if request.in_process or isinstance(answer, UpgradeResponse):
+        return answer
+    if request.warnings:
+        answer.warnings = warning_values(request.warnings)
+    audit = request.audit
+    answer.headers["Audit-Id"] = audit_id(request.headers) if audit is None else audit.id
     return answer
 
 
@@ -48,6 +54,21 @@ def _accepted(accept: str) -> Accepted:
         return negotiate(accept, offered=EVERY)
     except errors.NotAcceptable:
         return PLAIN
+
+
+def warning_values(texts: Iterable[str]) -> tuple[str, ...]:
+    """One value for each text, each text once. All are cut to 256 characters when together they pass 4,096, and what is still
+    too much is left out."""
+    distinct = list(dict.fromkeys(text for text in texts if text))
+    if sum(map(len, distinct)) > MOST_CHARACTERS:
+        cut = [text[:CUT_CHARACTERS] for text in distinct]
+        distinct, total = [], 0
+        for text in cut:
+            if total >= MOST_CHARACTERS:
+                break
+            distinct.append(text)
+            total += len(text)
+    return tuple(map(_warning, distinct))
 
 
 def _warning(text: str) -> str:
