@@ -1,6 +1,6 @@
 """What the API server does over HTTPS: durable writes, GET, LIST, watch fan-out, memory and start-up with many objects.
 
-    ./dev bench api [--quick] [--only writes,reads,lists,watch,size] [--seconds 4] [--connections 1,16,64]
+    ./dev bench api [--quick] [--only writes,reads,idle,lists,watch,size] [--seconds 4] [--connections 1,16,64]
                     [--lists 500,5000,20000] [--watchers 1,100,500] [--objects 50000] [--store sqlite|memory]
 
 A control plane of its own (no nodes). `--quick` takes under two minutes. bench/README.md says how to read the figures.
@@ -14,12 +14,13 @@ from support import load
 from support.client import Api
 from support.cluster import TemporaryCluster
 from support.fanout import fan_out
+from support.idle import idle_connections
 from support.processes import cpu_seconds, pss_mib
 from support.report import report
 
 NAMESPACE = "/api/v1/namespaces/default"
 MERGE = "application/merge-patch+json"
-PARTS = ("writes", "reads", "lists", "watch", "size")
+PARTS = ("writes", "reads", "idle", "lists", "watch", "size")
 QUICK = {
     "seconds": 2,
     "connections": "1,64",
@@ -27,6 +28,7 @@ QUICK = {
     "watchers": "1,100",
     "objects": 10_000,
     "count": 300,
+    "idle": 500,
 }
 
 
@@ -168,6 +170,7 @@ def parsed():
     parser.add_argument("--lists", default="500,5000,20000")
     parser.add_argument("--watchers", default="1,100,500")
     parser.add_argument("--count", type=int, default=1000, help="creations under watch")
+    parser.add_argument("--idle", type=int, default=5_000, help="connections that say nothing")
     parser.add_argument("--objects", type=int, default=50_000)
     first, _ = parser.parse_known_args()
     if first.quick:
@@ -188,6 +191,8 @@ def main():
             for kind in filter(None, given.kinds.split(",")):
                 for connections in numbers(given.connections):
                     writes(rows, kind, connections, reads="reads" in wanted)
+        if "idle" in wanted:
+            rows.rows["idle connections"] = idle_connections(cluster, given.idle)
         if "watch" in wanted:
             for watchers in numbers(given.watchers):
                 rows.rows[f"watchers {watchers}"] = fan_out(cluster, configmap, watchers, given.count)

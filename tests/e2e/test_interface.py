@@ -184,7 +184,7 @@ def test_the_foreground_ends_cleanly_when_interrupted(fresh: TestCluster) -> Non
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        ("--enable-admission-plugins=Nope", "admission plugin 'Nope' is not there; there are DefaultIngressClass,"),
+        ("--enable-admission-plugins=Nope", "admission plugin 'Nope' is not there; there are AlwaysAdmit,"),
         ("--controllers=*,-nope", '"nope" is not in the list of known controllers'),
         ("--feature-gates=Nope=true", "unrecognized feature gate: Nope"),
         ("--bind-address=192.0.2.99", "is not an address of this machine"),

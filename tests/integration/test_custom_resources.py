@@ -343,6 +343,17 @@ async def test_definitions_travel_in_protobuf(
     assert (await rest_client.get(CRDS, "foos.example.com"))["spec"]["versions"] == body["spec"]["versions"]
 
 
+async def test_unknown_fields_of_a_definition_are_found_wherever_they_are(kubectl: Kubectl) -> None:
+    inner = {
+        "type": "array",
+        "items": {"type": "object", "additionalProperties": {"type": "string", "typo": 1}},
+    }
+    body = definition(version(schema={"type": "object", "properties": {"a": inner}}))
+    refused = await kubectl("create", "-f", "-", stdin=yaml.safe_dump(body), code=1)
+    path = "spec.versions[0].schema.openAPIV3Schema.properties.a.items.additionalProperties.typo"
+    assert f'unknown field "{path}"' in refused.err
+
+
 async def test_lists_come_in_pages_also_with_field_selectors(rest_client: RestClient) -> None:
     schema = {"type": "object", "properties": {"color": {"type": "string"}}}
     await establish(

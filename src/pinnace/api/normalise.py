@@ -14,6 +14,8 @@ _TEXT_MAPS = frozenset(
     ("labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "binaryData", "stringData")
 )
 
+_WRITTEN_ANEW = "managedFields"  # read and written again by whoever keeps these books; a tree of empty maps
+
 
 def drop_absent(value: Any) -> None:
     """Remove from maps, in place and at every depth, what upstream does not keep: nulls, empty lists, empty text maps."""
@@ -21,7 +23,7 @@ def drop_absent(value: Any) -> None:
         gone = []
         for key, entry in value.items():
             if entry:
-                if entry.__class__ is dict or entry.__class__ is list:
+                if (entry.__class__ is dict or entry.__class__ is list) and key != _WRITTEN_ANEW:
                     drop_absent(entry)
             elif entry is None or _is_left_out(key, entry):
                 gone.append(key)

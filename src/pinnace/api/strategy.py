@@ -22,6 +22,9 @@ class Strategy:
     allows_create_on_update: ClassVar[bool] = False
     allows_unconditional_update: ClassVar[bool] = True
     selectable_fields: ClassVar[frozenset[str]] = frozenset(("metadata.name", "metadata.namespace"))
+    independent_fields: ClassVar[
+        tuple[str, ...]
+    ] = ()  # whose defaults look at nothing else, so that a stored value needs none
     default_grace_period_seconds: ClassVar[int | None] = None  # None: deletion is immediate
     orphans_by_default: ClassVar[bool] = False  # a delete without a policy leaves the dependents alone
     orphaning_warning: ClassVar[str] = ""  # what to say then

@@ -20,7 +20,7 @@ __all__ = ["Kind", "Problem", "Schema", "SchemaSet", "Struct", "compile_schema",
 
 Kind = Literal[
     "struct", "map", "list", "string", "integer", "number", "boolean", "bytes", "time", "quantity",
-    "int-or-string", "any",
+    "int-or-string", "any", "perhaps-struct",
 ]  # fmt: skip
 Resolve = Callable[[str], "Schema"]
 
@@ -29,6 +29,11 @@ _KEY_DEFAULTS = {
     ("io.k8s.api.core.v1.ContainerPort", "protocol"): "TCP",
     ("io.k8s.api.core.v1.ServicePort", "protocol"): "TCP",
 }
+
+
+# Types whose JSON is that of another one or of a simpler shape, which the definitions do not say.
+_SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_PERHAPS = {f"{_SCHEMA_PROPS}Or{other}": _SCHEMA_PROPS for other in ("Array", "Bool", "StringArray")}
 
 
 class Struct:
@@ -177,6 +182,8 @@ class SchemaSet:
         return node
 
     def _compile(self, name: str) -> Schema:
+        if name in _PERHAPS:
+            return Schema("perhaps-struct", struct=self.by_name(_PERHAPS[name]).struct)
         raw = self.definitions.get(name)
         node = compile_schema(raw, self.by_name, name)
         if node.struct:  # forget the decoded definition: its fields are read again if they are ever asked for

@@ -89,7 +89,9 @@ def _visit(node: "Schema", value: Any, pruning: bool) -> list[_Finding] | None:
         return _visit_struct(node, value, pruning)
     if kind in ("map", "list"):
         return _visit_elements(node, value, pruning)
-    return None if kind == "any" else _visit_scalar(node, value)
+    if kind == "perhaps-struct" and type(value) is dict:
+        return _visit_struct(node, value, pruning)
+    return None if kind in ("any", "perhaps-struct") else _visit_scalar(node, value)
 
 
 # What needs no visit, since most values are such: the one type of these kinds, and integers that fit everywhere.

@@ -683,5 +683,7 @@ async def test_custom_resources_are_changed_and_judged(client: RestClient) -> No
 
     made = await client.create(things, thing("small", 1), "default")
     assert made["spec"] == {"size": 2, "parts": [{"name": "a", "count": 1}, {"name": "b", "count": 2}]}
-    with pytest.raises(errors.StatusError, match=r"denied request: failed expression: object\.spec\.size < 5"):
+    with pytest.raises(
+        errors.StatusError, match=r"denied request: failed expression: object\.spec\.size < 5"
+    ):
         await client.create(things, thing("large", 4), "default")

@@ -1,5 +1,6 @@
 from typing import Any
 
+import orjson
 import pytest
 
 from pinnace.apimachinery import schema_duplicates
@@ -165,6 +166,21 @@ def test_compiles_structural_schemas_of_custom_resources() -> None:
     assert schema.check({"port": "http", "extra": {"b": 1}}) == []
     assert schema.fields["keep"].default == 3
     assert messages(schema, {"nope": 1}) == ['unknown field "nope"']
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        (b'{"a": 1, "b": "x\\"y", "c": ["", {}]}\n', False),
+        (b'{"a": 1, "a": 1}', True),
+        (b'{"a": {"b": "", "b": ""}}', True),
+        (b'{"a": "\\u0022", "a": "\\u0022", "b": ""}', True),
+        (b'{"\\u0061": 1, "a": 2}', True),
+        (b'{"a":' * 300 + b"1" + b"}" * 300, True),
+    ],
+)
+def test_quotes_tell_when_there_are_no_duplicates(text: bytes, may: bool) -> None:
+    assert schema_duplicates.may_hold_duplicates(text, orjson.loads(text)) is may
 
 
 def test_duplicates_in_json() -> None:

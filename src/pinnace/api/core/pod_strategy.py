@@ -26,6 +26,7 @@ _STATUS_LABELS = ("phase", "podIP", "nominatedNodeName")
 
 class PodStrategy(Strategy):
     tracks_generation = True
+    independent_fields = ("spec",)
     default_grace_period_seconds = 30
     selectable_fields = frozenset(
         (

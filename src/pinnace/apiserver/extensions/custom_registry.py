@@ -1,6 +1,6 @@
 """The registry of one version of a custom resource: the generic one, with the schema of its definition."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,13 @@ class CustomRegistry(Registry):
         return table_of(self._version)
 
     def check_fields(
-        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, slips: Sequence[Problem] = ()
+        self,
+        obj: Object,
+        ctx: WriteContext,
+        raw: bytes | None = None,
+        *,
+        settled: Collection[str] = (),
+        slips: Sequence[Problem] = (),
     ) -> None:
         """Types are for the schema's validation to judge; here only unknown and repeated fields are told."""
         repeated = field_validation.duplicates(obj, ctx, raw)

@@ -3,7 +3,7 @@
 `registry/generic.py` puts the writes together from these; a resource that differs overrides the hooks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -120,10 +120,11 @@ class RegistryBase:
             obj["metadata"]["namespace"] = namespace
 
     def check_fields(
-        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, slips: Sequence[Problem] = ()
-    ) -> None:
+        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = (),
+        slips: Sequence[Problem] = (),
+    ) -> None:  # fmt: skip
         """What the decoder says of a body: unknown fields go, wrong types are refused; `slips` are known already."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw, slips)
+        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled, slips=slips)
 
     def settle(self, obj: Object) -> None:
         """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""

@@ -3,7 +3,8 @@
 Unknown fields are dropped, as upstream's decoder drops them; a wrong type is an error whatever the client asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +37,21 @@ def undecodable(row: Resource, why: str) -> Undecodable:
 
 
 def check(
-    row: Resource, schema: Schema | None, obj: Object, ctx: WriteContext, raw: bytes | None = None,
+    row: Resource,
+    schema: Schema | None,
+    obj: Object,
+    ctx: WriteContext,
+    raw: bytes | None = None,
+    *,
+    settled: Collection[str] = (),
     slips: Sequence[Problem] = (),
-) -> None:  # fmt: skip
-    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict."""
+) -> None:
+    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict. Fields that are `settled` are not looked into."""
     if schema is None:
         return
     repeated = duplicates(obj, ctx, raw)
-    problems = schema.prune(obj)
+    with set_aside(obj, settled):
+        problems = schema.prune(obj)
     wrong = [problem for problem in problems if problem.kind == "type"]
     if wrong:
         raise undecodable(row, wrong[0].message)
@@ -59,6 +67,17 @@ def report(row: Resource, found: list[Problem], ctx: WriteContext) -> None:
         raise undecodable(row, f"strict decoding error: {texts}")
     for problem in found[:_MOST_WARNINGS]:
         ctx.warn(problem.message)
+
+
+@contextmanager
+def set_aside(obj: Object, fields: Collection[str]) -> Iterator[None]:
+    """While these fields of an object are empty structures, at their places."""
+    held = {name: obj[name] for name in fields}
+    obj.update({name: {} for name in fields})
+    try:
+        yield
+    finally:
+        obj.update(held)
 
 
 def duplicates(obj: Object, ctx: WriteContext, raw: bytes | None) -> list[Problem]:

@@ -106,10 +106,12 @@ class Registry(RegistryBase):
         raw: bytes | None = None,
     ) -> Item:
         """Replace by what the client sent; its resourceVersion, if any, must be the current one."""
-        self.check_fields(obj, ctx, raw)
+        settled = self._settled(obj, self.storage.glimpse(name, namespace))
+        self.check_fields(obj, ctx, raw, settled=settled)
         self._place(obj, namespace)
         check_name(obj, name)
-        self.strategy.default(obj)
+        with field_validation.set_aside(obj, settled):
+            self.strategy.default(obj)
         sent, first = orjson.dumps(obj), [obj]  # nearly always the first attempt is the only one
 
         def produce(current: Object) -> Object:
@@ -143,16 +145,28 @@ class Registry(RegistryBase):
             if not isinstance(new, dict):
                 raise errors.BadRequest("the patch does not result in an object")
             check_metadata_types(new)
+            settled = self._settled(new, current)
             try:
-                self.check_fields(new, ctx, slips=slips)
+                self.check_fields(new, ctx, settled=settled, slips=slips)
             except field_validation.Undecodable as error:
                 raise field_validation.of_patch(error, media, change, apply(current)) from error
             self._place(new, namespace)
             check_name(new, name)
-            self.strategy.default(new)
+            with field_validation.set_aside(new, settled):
+                self.strategy.default(new)
             return new
 
         return await self.change(name, namespace, produce, ctx, subresource=subresource)
+
+    def _settled(self, obj: Object, stored: Object | None) -> list[str]:
+        """The fields that read exactly as a stored object's, which has been through checks and defaults before."""
+        if stored is None or self.converts:
+            return []
+        return [
+            name
+            for name in self.strategy.independent_fields
+            if name in obj and name in stored and orjson.dumps(obj[name]) == orjson.dumps(stored[name])
+        ]
 
     async def apply(
         self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = "",

@@ -77,6 +77,16 @@ class ObjectStorage:
                 await self.cache.load()
         return not len(self.cache.contents)
 
+    def glimpse(self, name: str, namespace: str = "") -> Object | None:
+        """What the cache holds just now, perhaps nothing: shared, read-only and no more than a hint."""
+        item = self.cache.contents.get(self._keys.key(name, namespace))
+        return None if item is None else item.obj
+
+    @property
+    def changed_at(self) -> int:
+        """The newest revision that changed anything here, as far as the cache has seen: what was derived at it holds until it moves."""
+        return self.cache.changed_at
+
     # writing
 
     async def create(self, obj: Object) -> Item:
