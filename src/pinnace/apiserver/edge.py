@@ -116,7 +116,7 @@ async def _read_body(http: web.BaseRequest) -> bytes:
     try:
         return await http.read()
     except HTTPRequestEntityTooLarge:
-        raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}") from None
+        raise errors.RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}") from None
 
 
 async def _whole(http: web.BaseRequest, answer: Response) -> web.Response:

@@ -59,7 +59,7 @@ async def test_operations_are_counted(wire: Wire) -> None:
     operations = [{"op": "test", "path": "/kind", "value": "ConfigMap"}] * 10_001
     refused = await wire("PATCH", f"{CONFIG_MAPS}/a", operations, "json")
     assert refused.message == (
-        "413 RequestEntityTooLarge: The allowed maximum operations in a JSON patch is 10000, got 10001"
+        "413 RequestEntityTooLarge: Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
     )
     assert (await wire("PATCH", f"{CONFIG_MAPS}/a", operations[1:], "json")).status == 200
 

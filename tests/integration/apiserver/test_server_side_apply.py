@@ -116,7 +116,9 @@ async def test_creation_needs_a_name_and_no_uid(wire: Wire) -> None:
 
 async def test_clients_can_clear_the_books(wire: Wire) -> None:
     await apply(wire, f"{CONFIG_MAPS}/a", config_map(data={"k": "v"}))
-    kept = await wire("PUT", f"{CONFIG_MAPS}/a", config_map(metadata={"name": "a", "managedFields": []}, data={"k": "w"}))
+    kept = await wire(
+        "PUT", f"{CONFIG_MAPS}/a", config_map(metadata={"name": "a", "managedFields": []}, data={"k": "w"})
+    )
     assert len(kept.body["metadata"]["managedFields"]) == 1  # a client that knows nothing of them
     cleared = await wire("PATCH", f"{CONFIG_MAPS}/a", {"metadata": {"managedFields": [{}]}}, "merge")
     assert "managedFields" not in cleared.body["metadata"]
