@@ -4,6 +4,7 @@ The edge (`edge.py`) makes a `Request` of what came off the wire and writes the 
 `deadline`); later stations only read them.
 """
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,12 +26,16 @@ Query = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """What the TLS layer verified about the client: the subject's common name and organizations, and its issuer's name."""
+    """What the TLS layer verified about the client: the subject's common name and organizations, and its issuer's name.
+
+    It was not expired then; a connection may last longer.
+    """
 
     common_name: str
     organizations: tuple[str, ...] = ()
     issuer: tuple[Any, ...] = ()  # as `ssl` gives it
     uid: str = ""
+    not_after: float = math.inf  # seconds since the epoch
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Finds out who is asking; an unknown or missing identity is anonymous, wrong credentials are 401."""
 
 from pinnace.apimachinery import errors
+from pinnace.apiserver.authn.authenticator import bearer_token, has_expired_certificate
 from pinnace.apiserver.authn.user import ANONYMOUS, AUTHENTICATED, with_group
 from pinnace.apiserver.request import Answer, Handler, Request
 
@@ -17,5 +18,7 @@ async def authenticate(inner: Handler, request: Request) -> Answer:
 
 
 def _carries_credentials(request: Request) -> bool:
-    """A bearer token that nobody knows must not fall back to anonymous."""
+    """A bearer token that nobody knows, and a certificate that has expired, must not fall back to anonymous."""
+    if bearer_token(request) or has_expired_certificate(request):
+        return True
     return request.headers.get("Authorization", "").lower().startswith("bearer ")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.audit.identity import audit_id
@@ -11,8 +11,7 @@ from pinnace.apiserver.negotiation import EVERY, PLAIN, Accepted, negotiate
 from pinnace.apiserver.request import Answer, Handler, Request, Response, UpgradeResponse
 
 log = logging.getLogger(__name__)
-
-MOST_CHARACTERS, CUT_CHARACTERS = 4096, 256
+MOST_WARNED, LONGEST_WARNING = 4096, 256  # characters
 
 
 async def answer_errors(inner: Handler, request: Request) -> Answer:
@@ -23,20 +22,44 @@ async def answer_errors(inner: Handler, request: Request) -> Answer:
         raise
     except errors.StatusError as error:
         answer = error_response(error, accept)
-    except RecursionError:
-        answer = error_response(errors.BadRequest("the object is nested too deeply"), accept)
     except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
-        answer = error_response(
-            errors.InternalError(f"Internal error occurred: {type(error).__name__}", code=500), accept
-        )
+        answer = error_response(_unforeseen(error, request), accept)
     if request.in_process or isinstance(answer, UpgradeResponse):
         return answer
     if request.warnings:
-        answer.warnings = warning_values(request.warnings)
+        answer.warnings = tuple(map(_warning, shortened(dict.fromkeys(request.warnings))))
     audit = request.audit
     answer.headers["Audit-Id"] = audit_id(request.headers) if audit is None else audit.id
     return answer
+
+
+def _unforeseen(error: Exception, request: Request) -> errors.StatusError:
+    if _is_too_deep(error):
+        return errors.BadRequest("the object is nested too deeply")
+    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return errors.InternalError(f"Internal error occurred: {type(error).__name__}", code=500)
+
+
+def _is_too_deep(error: Exception) -> bool:
+    """More levels than can be walked, or than the encoder writes (254)."""
+    return isinstance(error, RecursionError) or (
+        isinstance(error, TypeError) and str(error) == "Recursion limit reached"
+    )
+
+
+def shortened(warnings: Iterable[str]) -> Iterator[str]:
+    """Clients refuse long heads: when all are too much, each is cut and the last ones go, as upstream does it."""
+    texts = list(warnings)
+    if sum(map(len, texts)) <= MOST_WARNED:
+        yield from texts
+        return
+    room = MOST_WARNED
+    for text in texts:
+        cut = text[:LONGEST_WARNING]
+        room -= len(cut)
+        if room < 0:
+            return
+        yield cut
 
 
 def error_response(error: errors.StatusError, accept: str = "") -> Response:
@@ -54,21 +77,6 @@ def _accepted(accept: str) -> Accepted:
         return negotiate(accept, offered=EVERY)
     except errors.NotAcceptable:
         return PLAIN
-
-
-def warning_values(texts: Iterable[str]) -> tuple[str, ...]:
-    """One value for each text, each text once. All are cut to 256 characters when together they pass 4,096, and what is still
-    too much is left out."""
-    distinct = list(dict.fromkeys(text for text in texts if text))
-    if sum(map(len, distinct)) > MOST_CHARACTERS:
-        cut = [text[:CUT_CHARACTERS] for text in distinct]
-        distinct, total = [], 0
-        for text in cut:
-            if total >= MOST_CHARACTERS:
-                break
-            distinct.append(text)
-            total += len(text)
-    return tuple(map(_warning, distinct))
 
 
 def _warning(text: str) -> str:

@@ -61,6 +61,7 @@ class Registry(RegistryBase):
         admission = self._admission("CREATE", ctx, namespace, obj=obj, name=obj["metadata"].get("name", ""))
         await self.admission.admit(admission)
         self.strategy.prepare_create(obj)
+        generated = not obj["metadata"].get("name")
         fill_on_create(obj, ctx.now)
         self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
@@ -68,12 +69,10 @@ class Registry(RegistryBase):
             ctx.warn(text)
         await self.admission.validate(admission)
         await self.check(obj, None, ctx)
-        return await self._store_new(self.to_stored(obj), ctx)
+        return await self._store_new(self.to_stored(obj), ctx, generated=generated)
 
-    async def _store_new(self, obj: Object, ctx: WriteContext) -> Item:
+    async def _store_new(self, obj: Object, ctx: WriteContext, *, generated: bool) -> Item:
         """A generated name that is taken is drawn again; a name that the user chose is not."""
-        base = obj["metadata"].get("generateName", "")
-        generated = bool(base) and obj["metadata"]["name"].startswith(base)
         for attempt in range(_NAME_ATTEMPTS):
             self.strategy.canonicalize(obj)
             try:
@@ -82,7 +81,7 @@ class Registry(RegistryBase):
             except errors.AlreadyExists:
                 if not generated or attempt == _NAME_ATTEMPTS - 1:
                     raise
-                obj["metadata"]["name"] = generate_name(base)
+                obj["metadata"]["name"] = generate_name(obj["metadata"]["generateName"])
         raise AssertionError("unreachable")
 
     async def _rehearse(self, obj: Object) -> Item:

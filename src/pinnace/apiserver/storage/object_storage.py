@@ -26,6 +26,7 @@ from pinnace.store.backend import Backend, RevisionMismatch, prefix_end
 Change = Callable[[Item], Awaitable[Object | Outcome]]
 Check = Callable[[Item], Awaitable[None]]
 
+MAX_STORED = 3 * 512 * 1024  # bytes of one object, as etcd's limit of a request
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -96,7 +97,7 @@ class ObjectStorage:
         key = self._keys.key(name, metadata.get("namespace", ""))
         with api_errors(self.gvr, name):
             await self.cache.load()
-            stored = codec.encode(obj)
+            stored = _encoded(obj)
             sealed = self._sealed(key, stored)
             with self._read_item.expecting(stored, obj):
                 revision = await self._backend.create(key, sealed)
@@ -127,7 +128,7 @@ class ObjectStorage:
 
     async def _replace(self, item: Item, wanted: Object | Outcome) -> Item:
         assert isinstance(wanted, dict)
-        stored = codec.encode(wanted)
+        stored = _encoded(wanted)
         if stored == codec.unstamp(item.raw) and not self._is_stale(item):
             return item
         sealed = self._sealed(item.key, stored)
@@ -272,3 +273,11 @@ class ObjectStorage:
         """Tell the watchers that asked for it how far they have seen; `Storages.run` calls this once a minute."""
         if len(self.cache.watchers):
             self.cache.watchers.bookmark(self.bookmark(self.cache.revision))
+
+
+def _encoded(obj: Object) -> bytes:
+    """Many small patches must not make what no list, watch or other store could take."""
+    stored = codec.encode(obj)
+    if len(stored) > MAX_STORED:
+        raise errors.RequestEntityTooLarge(f"etcdserver: request is too large: limit is {MAX_STORED}")
+    return stored

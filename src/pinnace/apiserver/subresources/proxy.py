@@ -116,6 +116,7 @@ async def handle_node(request: Request, row: Resource) -> Answer:
     address = await request.services.kubelets.address(name)
     if _port_number(port) in (0, address.port):
         return _forward(request, "https", address.host, address.port, to_kubelet=True)
+    _check_address(address.host)
     return _forward(request, scheme, address.host, _port_number(port))
 
 
