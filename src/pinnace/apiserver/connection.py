@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(
             answer_head(answer.status, answer.content_type, answer.headers, date, None, answer.warnings)
         )
-        with self._listener.streaming(self._task):
+        with self._listener.streaming(self._task, answer):
             async with aclosing(answer.chunks) as chunks:
                 try:
                     async for chunk in chunks:

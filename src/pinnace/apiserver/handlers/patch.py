@@ -49,6 +49,7 @@ async def handle(request: Request, row: Resource) -> Answer:
     ctx = write_context(request, "PatchOptions")
     body = await request.read_body()
     check_options(request, media)
+    request.services.metrics.body_read(request.info, len(body))
     if media in APPLY_TYPES:
         item, created = await registry.apply(
             info.name, info.namespace, decode_configuration(body), ctx, subresource=info.subresource, raw=body
