@@ -63,7 +63,7 @@ def _finished(answer: Answer, record: Record) -> Answer:
     record.stage("ResponseStarted")
     return StreamingResponse(
         _streaming(answer.chunks, record), answer.status, answer.content_type, answer.headers,
-        answer.warnings,
+        warnings=answer.warnings,
     )  # fmt: skip
 
 
