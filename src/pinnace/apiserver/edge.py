@@ -37,10 +37,10 @@ class Edge:
         self._handler, self._services = handler, services
         self._streams: set[asyncio.Task[object]] = set()
         self._changes: set[asyncio.Future[Answer]] = set()
-        self._given: dict[object, Answer] = {}  # by transport
+        self._given: dict[asyncio.Transport, Answer] = {}
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        ready = self._given.pop(http.transport, None)
+        ready = self._given.pop(http.transport, None) if http.transport is not None else None
         if ready is not None:
             return await self._write(http, ready)
         request = self._request(http)
@@ -57,8 +57,13 @@ class Edge:
         work.add_done_callback(self._changes.discard)
         return await asyncio.shield(work)
 
-    def give(self, transport: object, answer: Answer) -> None:
-        """What the next request on this connection is answered with: it has been through the pipeline already."""
+    def give(self, transport: asyncio.Transport, answer: Answer) -> None:
+        """What the next request on this connection is answered with: it has been through the pipeline already.
+
+        aiohttp refuses some heads that `connection` reads, such as very long ones, and closes: those answers are never taken.
+        """
+        for ended in [other for other in self._given if other.is_closing()]:
+            del self._given[ended]
         self._given[transport] = answer
 
     @contextmanager
