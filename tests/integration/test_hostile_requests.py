@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from custom_resources import FOOS, definition, establish
+from pinnace.api.resources import ENDPOINTS, SERVICES
 from pinnace.testing.api_server import ApiServerInProcess
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -110,3 +111,24 @@ async def test_an_object_does_not_grow_without_bound_by_patches(
         session, "PATCH", f"{path}/f", f"[{bomb}]".encode(), "application/json-patch+json"
     )
     assert (status, answer["reason"]) == (422, "Invalid")
+
+
+async def test_heads_that_are_refused_late_leave_nothing_behind(
+    api: ApiServerInProcess, session: aiohttp.ClientSession
+) -> None:
+    """They have been through the pipeline, and wait for the part of the server that speaks with backends."""
+    body = {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": "s"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    await api.local_client().create(SERVICES, body, "default")
+    endpoints = {"kind": "Endpoints", "apiVersion": "v1", "metadata": {"name": "s"},
+                 "subsets": [{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]}  # fmt: skip
+    await api.local_client().create(ENDPOINTS, endpoints, "default")
+    for _ in range(5):
+        path = "/api/v1/namespaces/default/services/s/proxy/"
+        async with session.get(path, headers={"X-Long": "x" * 100_000}) as answer:
+            assert answer.status == 400
+    assert len(api.server._edge._given) <= 1

@@ -174,6 +174,30 @@ async def test_a_node_does_not_become_another_by_a_generated_name(
         await kubelet.create(gvr, body)
 
 
+async def test_a_node_does_not_reach_claims_by_what_it_writes_into_the_status_of_its_pods(
+    api: ApiServerInProcess,
+) -> None:
+    admin, kubelet = api.local_client(), api.rest_client("system:node:n1", ("system:nodes",))
+    account = {
+        "kind": "ServiceAccount",
+        "apiVersion": "v1",
+        "metadata": {"name": "default", "namespace": "default"},
+    }
+    await admin.create(r.SERVICE_ACCOUNTS, account)
+    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}],
+            "resourceClaims": [{"name": "a", "resourceClaimTemplateName": "t"}]}  # fmt: skip
+    await admin.create(
+        r.PODS, {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "spec": spec}, "default"
+    )
+    taken = {"status": {"resourceClaimStatuses": [{"name": "a", "resourceClaimName": "somebodys"}]}}
+    with pytest.raises(errors.Forbidden, match="cannot update resource claim statuses"):
+        await kubelet.patch(r.PODS, "p", taken, "default", subresource="status")
+    with pytest.raises(errors.Forbidden, match="no relationship found"):
+        await kubelet.get(r.RESOURCE_CLAIMS, "somebodys", "default")
+    running = {"status": {"phase": "Running"}}
+    await kubelet.patch(r.PODS, "p", running, "default", subresource="status")
+
+
 # -- certificates
 
 

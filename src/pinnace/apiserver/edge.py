@@ -37,10 +37,10 @@ class Edge:
         self._handler, self._services = handler, services
         self._streams: set[asyncio.Task[object]] = set()
         self._changes: set[asyncio.Future[Answer]] = set()
-        self._given: dict[object, Answer] = {}  # by transport
+        self._given: dict[asyncio.Transport, Answer] = {}
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        ready = self._given.pop(http.transport, None)
+        ready = self._given.pop(http.transport, None) if http.transport is not None else None
         if ready is not None:
             return await self._write(http, ready)
         request = self._request(http)
@@ -57,19 +57,29 @@ class Edge:
         work.add_done_callback(self._changes.discard)
         return await asyncio.shield(work)
 
-    def give(self, transport: object, answer: Answer) -> None:
-        """What the next request on this connection is answered with: it has been through the pipeline already."""
+    def give(self, transport: asyncio.Transport, answer: Answer) -> None:
+        """What the next request on this connection is answered with: it has been through the pipeline already.
+
+        aiohttp refuses some heads that `connection` reads, such as very long ones, and closes: those answers are never taken.
+        """
+        for ended in [other for other in self._given if other.is_closing()]:
+            del self._given[ended]
         self._given[transport] = answer
 
     @contextmanager
-    def streaming(self, task: "asyncio.Task[Any] | None") -> Iterator[None]:
-        """While this task may last as long as the server does."""
+    def streaming(
+        self, task: "asyncio.Task[Any] | None", answer: StreamingResponse | UpgradeResponse
+    ) -> Iterator[None]:
+        """While this task may last as long as the server does; then who waits for the end of the answer is told."""
         assert task is not None
         self._streams.add(task)
         try:
             yield
         finally:
             self._streams.discard(task)
+            code = answer.status if isinstance(answer, StreamingResponse) else answer.code
+            for ended in answer.on_end:
+                ended(code)
 
     def end_streams(self) -> None:
         """Stop every watch and upgraded connection: part of a graceful shutdown."""
@@ -94,10 +104,12 @@ class Edge:
     async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Response):
             return await _whole(http, answer)
-        with self.streaming(asyncio.current_task()):
+        with self.streaming(asyncio.current_task(), answer):
             if isinstance(answer, StreamingResponse):
                 return await _stream(http, answer)
-            return await self._upgrade(http, answer)
+            response = await self._upgrade(http, answer)
+            answer.code = response.status
+            return response
 
     async def _upgrade(self, http: web.BaseRequest, answer: UpgradeResponse) -> web.StreamResponse:
         accept = http.headers.get("Accept", "")

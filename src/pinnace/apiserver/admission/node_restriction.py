@@ -76,6 +76,8 @@ class NodeRestriction(BasePlugin):
             new = admission.object or {}
             if (new["metadata"].get("labels") or {}) != (pod["metadata"].get("labels") or {}):
                 raise _refused(admission, f'node "{node}" cannot update labels through pod status')
+            if _claim_statuses(new) != _claim_statuses(pod):  # by them it would be allowed to read the claims
+                raise _refused(admission, f'node "{node}" cannot update resource claim statuses')
         if pod is not None and (pod.get("spec") or {}).get("nodeName") != node:
             verb = "delete" if admission.operation == "DELETE" else "update"
             raise _refused(admission, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
@@ -117,6 +119,10 @@ class NodeRestriction(BasePlugin):
             admission.name,
         )  # fmt: skip
         return (await self._registries.authorizer.authorize(asked)).allowed
+
+
+def _claim_statuses(pod: Object) -> list[Object]:
+    return (pod.get("status") or {}).get("resourceClaimStatuses") or []
 
 
 def _audiences(pod: Object) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pinnace.apiserver.request import Request, Response
 
 Event = dict[str, Any]
 _MAX_ID = 64
+_CONTENT = "patch.webhook.admission.k8s.io/"
 
 
 class Record:
@@ -78,9 +79,15 @@ class Record:
         if self._response is not None:
             event["responseObject"] = self._trimmed(self._response)
         event["requestReceivedTimestamp"], event["stageTimestamp"] = self._received, _moment(request)
-        if self.annotations:
-            event["annotations"] = dict(self.annotations)
+        if annotations := self._shown_annotations():
+            event["annotations"] = annotations
         return event
+
+    def _shown_annotations(self) -> dict[str, str]:
+        """The patch of a webhook is content, as the object is: it may hold what makes a Secret one."""
+        if self.verdict.at_least("Request"):
+            return dict(self.annotations)
+        return {key: value for key, value in self.annotations.items() if not key.startswith(_CONTENT)}
 
     def _request_object(self) -> Any:
         return _decoded(self._body, self._request.headers.get("Content-Type", "")) if self._body else None

@@ -1,6 +1,5 @@
 """Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
+from pinnace.apiserver.webhooks.counts import WebhookCounts
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Registries:
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
-        self.webhook_calls: Counter[tuple[str, ...]] = Counter()  # name, type, operation, code, rejected
+        self.webhook_calls = WebhookCounts()
 
     @property
     def webhooks(self) -> "WebhookClient":
