@@ -254,7 +254,7 @@ class Connection(asyncio.Protocol):
         """An error in the middle of a stream of JSON becomes an ERROR event; other streams just end."""
         date = self._listener.date()
         self._transport.write(answer_head(answer.status, answer.content_type, answer.headers, date, None))
-        with self._listener.streaming(self._task):
+        with self._listener.streaming(self._task, answer):
             async with aclosing(answer.chunks) as chunks:
                 try:
                     async for chunk in chunks:

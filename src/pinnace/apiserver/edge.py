@@ -67,14 +67,19 @@ class Edge:
         self._given[transport] = answer
 
     @contextmanager
-    def streaming(self, task: "asyncio.Task[Any] | None") -> Iterator[None]:
-        """While this task may last as long as the server does."""
+    def streaming(
+        self, task: "asyncio.Task[Any] | None", answer: StreamingResponse | UpgradeResponse
+    ) -> Iterator[None]:
+        """While this task may last as long as the server does; then who waits for the end of the answer is told."""
         assert task is not None
         self._streams.add(task)
         try:
             yield
         finally:
             self._streams.discard(task)
+            code = answer.status if isinstance(answer, StreamingResponse) else answer.code
+            for ended in answer.on_end:
+                ended(code)
 
     def end_streams(self) -> None:
         """Stop every watch and upgraded connection: part of a graceful shutdown."""
@@ -99,10 +104,12 @@ class Edge:
     async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Response):
             return await _whole(http, answer)
-        with self.streaming(asyncio.current_task()):
+        with self.streaming(asyncio.current_task(), answer):
             if isinstance(answer, StreamingResponse):
                 return await _stream(http, answer)
-            return await self._upgrade(http, answer)
+            response = await self._upgrade(http, answer)
+            answer.code = response.status
+            return response
 
     async def _upgrade(self, http: web.BaseRequest, answer: UpgradeResponse) -> web.StreamResponse:
         accept = http.headers.get("Accept", "")

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pinnace.apiserver.connection import MAX_BODY, Connection
 from pinnace.apiserver.edge import Edge, compress
-from pinnace.apiserver.request import Answer, Handler, Response
+from pinnace.apiserver.request import Answer, Handler, Response, StreamingResponse
 from pinnace.apiserver.services import Services
 
 HEAD_SECONDS = 32.0
@@ -91,8 +91,10 @@ class Listener:
         if not self._connections and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def streaming(self, task: "asyncio.Task[None] | None") -> contextlib.AbstractContextManager[None]:
-        return self._edge.streaming(task)
+    def streaming(
+        self, task: "asyncio.Task[None] | None", answer: StreamingResponse
+    ) -> contextlib.AbstractContextManager[None]:
+        return self._edge.streaming(task, answer)
 
     async def compress(self, answer: Response) -> None:
         await compress(answer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from pinnace.apiserver.audit.record import Record
+    from pinnace.apiserver.flowcontrol.flows import FlowCounts
     from pinnace.apiserver.services import Services
 
 JSON = "application/json"
@@ -56,6 +57,8 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     audit: "Record | None" = None  # None: the request is not audited
     audit_annotations: dict[str, str] = field(default_factory=dict)
+    flow: "FlowCounts | None" = None  # what priority and fairness counts it under
+    queued_seconds: float = 0.0
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -106,6 +109,7 @@ class StreamingResponse:
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    on_end: tuple[Callable[[int], None], ...] = ()  # called with the status when nothing more is sent
 
 
 @dataclass(slots=True)
@@ -113,6 +117,8 @@ class UpgradeResponse:
     """Let `serve` speak on the client's connection: an upgrade, or an answer passed on as it comes from a backend."""
 
     serve: Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
+    on_end: tuple[Callable[[int], None], ...] = ()  # called with the status when the connection is over
+    code: int = 101  # of what was answered, known when it was
 
 
 Answer = Response | StreamingResponse | UpgradeResponse

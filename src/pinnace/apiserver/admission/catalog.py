@@ -63,7 +63,8 @@ def build_chain(config: ApiServerConfig, registries: Registries) -> Chain:
                 f"admission-control plugin {name!r} is unknown; known: {', '.join(sorted(PLUGINS))}"
             )
     chosen = [name for name, (_, default) in PLUGINS.items() if (default or name in on) and name not in off]
-    return Chain(_configured(name, _make(PLUGINS[name][0], registries), told) for name in chosen)
+    plugins = [_configured(name, _make(PLUGINS[name][0], registries), told) for name in chosen]
+    return Chain(plugins, registries.clock)
 
 
 def _configured(name: str, plugin: BasePlugin, told: Mapping[str, Document]) -> BasePlugin:

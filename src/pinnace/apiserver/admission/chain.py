@@ -1,9 +1,12 @@
 """The chain of admission plugins: first all that change, later all that judge."""
 
-from collections.abc import Iterable
-from typing import ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import ClassVar, NamedTuple, Protocol
 
+from pinnace.apimachinery.errors import StatusError
 from pinnace.apiserver.admission.attributes import Admission, Object, Operation
+from pinnace.apiserver.admission.timings import Timing
+from pinnace.component.clock import Clock
 
 
 class Plugin(Protocol):
@@ -43,29 +46,73 @@ class BasePlugin:
 EVERY_OPERATION: tuple[Operation, ...] = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 
 
-class Chain:
-    """Plugins that do not override a phase, or do not want an operation, cost nothing in it."""
+class Step(NamedTuple):
+    act: Callable[[Admission], Awaitable[None]]
+    timing: Timing
 
-    def __init__(self, plugins: Iterable[BasePlugin] = ()) -> None:
+
+class Phase:
+    """The plugins that take part in one phase of one operation, each timed."""
+
+    def __init__(
+        self, kind: str, operation: Operation, plugins: Iterable[BasePlugin], now: Callable[[], float]
+    ) -> None:
+        act = "admit" if kind == "admit" else "validate"
+        self.steps = tuple(Step(getattr(p, act), Timing(p.name, operation, kind)) for p in plugins)
+        self.timing, self._now = Timing("", operation, kind), now
+
+    async def run(self, admission: Admission) -> None:
+        now = self._now
+        begun = since = now()
+        timing = self.timing
+        try:
+            for act, timing in self.steps:
+                await act(admission)
+                then = now()
+                timing.accepted.observe(then - since)
+                since = then
+        except StatusError:
+            then = now()
+            timing.refused.observe(then - since)
+            self.timing.refused.observe(then - begun)
+            raise
+        self.timing.accepted.observe(since - begun)
+
+
+class Chain:
+    """Plugins that do not override a phase, or do not want an operation, cost nothing in it. Without a clock nothing is timed."""
+
+    def __init__(self, plugins: Iterable[BasePlugin] = (), clock: Clock | None = None) -> None:
         self.plugins = tuple(plugins)
+        now = clock.monotonic if clock is not None else lambda: 0.0
         mutating = [p for p in self.plugins if type(p).admit is not BasePlugin.admit]
         validating = [p for p in self.plugins if type(p).validate is not BasePlugin.validate]
-        self._mutating = {op: tuple(p for p in mutating if op in p.admits) for op in EVERY_OPERATION}
-        self._validating = {op: tuple(p for p in validating if op in p.validates) for op in EVERY_OPERATION}
+        self._mutating = {
+            op: Phase("admit", op, [p for p in mutating if op in p.admits], now) for op in EVERY_OPERATION
+        }
+        self._validating = {
+            op: Phase("validate", op, [p for p in validating if op in p.validates], now)
+            for op in EVERY_OPERATION
+        }
+
+    @property
+    def timings(self) -> list[Timing]:
+        phases = (*self._mutating.values(), *self._validating.values())
+        return [
+            timing for phase in phases for timing in (phase.timing, *(step.timing for step in phase.steps))
+        ]
 
     async def admit(self, admission: Admission) -> None:
         """Once through all that change; once more when one of them asked for it, having changed what others had seen."""
-        for plugin in self._mutating[admission.operation]:
-            await plugin.admit(admission)
+        phase = self._mutating[admission.operation]
+        await phase.run(admission)
         again = admission.reinvocation
         if again is not None and again.requested:
             again.running = True
-            for plugin in self._mutating[admission.operation]:
-                await plugin.admit(admission)
+            await phase.run(admission)
 
     async def validate(self, admission: Admission) -> None:
-        for plugin in self._validating[admission.operation]:
-            await plugin.validate(admission)
+        await self._validating[admission.operation].run(admission)
 
     async def review(self, admission: Admission) -> None:
         """Both phases, for what has nothing between them: deletes, connections, bodies that are not stored."""

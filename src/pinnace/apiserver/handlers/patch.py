@@ -17,6 +17,7 @@ async def handle(request: Request, row: Resource) -> Answer:
     media = require_body_type(request.headers.get("Content-Type", ""), registry.patch_types)
     ctx = write_context(request, "PatchOptions")
     body = await request.read_body()
+    request.services.metrics.body_read(request.info, len(body))
     if media in APPLY_TYPES:
         if not request.param("fieldManager"):
             cause = errors.Cause(

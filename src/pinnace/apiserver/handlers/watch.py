@@ -14,6 +14,7 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apiserver.handlers.event_forms import EventForm, event_form
 from pinnace.apiserver.handlers.options import integer, scope_of, watch_options
+from pinnace.apiserver.metrics import WatchEvents
 from pinnace.apiserver.negotiation import YAML, Accepted, media_of, negotiate
 from pinnace.apiserver.representations import WATCH_FORMS
 from pinnace.apiserver.request import Answer, Request, StreamingResponse, UpgradeResponse
@@ -38,10 +39,11 @@ async def handle(request: Request, row: Resource) -> Answer:
         watch = await registry.storage.watch(options)
     except errors.Expired as error:  # told inside the stream, as upstream's watch cache does
         watch = _failed(error)
+    sent = request.services.metrics.events_of(*row.gvr)
     if asks_for_websocket(request.headers):
-        return _over_websocket(watch, form, lasting, request.services.clock)
+        return _over_websocket(watch, form, lasting, request.services.clock, sent)
     return StreamingResponse(
-        _stream(watch, form, lasting, request.services.clock), content_type=form.content_type
+        _stream(watch, form, lasting, request.services.clock, sent), content_type=form.content_type
     )
 
 
@@ -92,24 +94,28 @@ async def _batches(watch: ObjectWatch, form: EventForm) -> AsyncGenerator[list[b
 
 
 async def _stream(
-    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock
+    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock, sent: WatchEvents
 ) -> AsyncGenerator[bytes, None]:
     with _open_for(watch, lasting, clock):
         try:
             async for events in watch.batches():
-                yield form.joined(form.messages(events))
+                messages = form.messages(events)
+                sent.sent(messages)
+                yield form.joined(messages)
         except errors.StatusError as error:
             yield form.joined([form.error(error)])
 
 
-def _over_websocket(watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock) -> UpgradeResponse:
+def _over_websocket(
+    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock, sent: WatchEvents
+) -> UpgradeResponse:
     async def serve(http: web.BaseRequest) -> web.StreamResponse:
         with _open_for(watch, lasting, clock):
             offered = [name for name in offered_protocols(http) if not name.startswith(_TOKEN_PROTOCOL)]
             socket = await accept_websocket(http, offered[0] if offered else "")
             reader = asyncio.create_task(_until_closed(socket, watch), name="close of a watch")
             try:
-                await _send(socket, watch, form)
+                await _send(socket, watch, form, sent)
             finally:
                 reader.cancel()
             await socket.close()
@@ -125,10 +131,13 @@ async def _until_closed(socket: web.WebSocketResponse, watch: ObjectWatch) -> No
     watch.end()
 
 
-async def _send(socket: web.WebSocketResponse, watch: ObjectWatch, form: EventForm) -> None:
+async def _send(
+    socket: web.WebSocketResponse, watch: ObjectWatch, form: EventForm, sent: WatchEvents
+) -> None:
     with contextlib.suppress(ConnectionError):
         async with contextlib.aclosing(_batches(watch, form)) as batches:
             async for messages in batches:
+                sent.sent(messages)
                 for message in messages:
                     if form.is_text:
                         await socket.send_str(message.decode())

@@ -15,6 +15,7 @@ from pinnace.apiserver.storage.encryption import Sealing
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import FieldLabels, Item, ItemReader, Object
 from pinnace.apiserver.storage.keys import KeySpace
+from pinnace.apiserver.storage.measured import MeasuredBackend
 from pinnace.apiserver.storage.options import ListOptions, ListResult, Outcome, Preconditions, WatchOptions
 from pinnace.apiserver.storage.reading import Reading, parse_revision
 from pinnace.apiserver.storage.translation import api_errors
@@ -38,12 +39,12 @@ class ObjectStorage:
         storage_name: str = "", sealing: Sealing | None = None,
     ) -> None:  # fmt: skip
         self.gvr, self.gvk = gvr, GVK(gvr.group, gvr.version, kind)
-        self._backend = backend
+        backend = self._backend = self.calls = MeasuredBackend(backend, clock)
         self._keys = KeySpace.of(storage_name or gvr.qualified, namespaced=namespaced)
         self._sealing = sealing
         self._read_item = ItemReader(self._keys, field_labels, sealing)
         self.cache = WatchCache(backend, self._keys.prefix, self._read_item, clock)
-        self._reading = Reading(backend, self._keys, self.cache, self._read_item, clock)
+        self.reading = self._reading = Reading(backend, self._keys, self.cache, self._read_item, clock)
 
     # reading
 

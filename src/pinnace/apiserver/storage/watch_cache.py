@@ -49,6 +49,7 @@ class WatchCache:
         self.history = History(clock)
         self.watchers = Watchers()
         self.changed_at = 0
+        self.received = self.loads = self.loaded_items = 0  # events; loads of the cache; what they brought
         self.keeps_objects = (
             False  # set once somebody in this process reads decoded objects: they are then shared
         )
@@ -67,6 +68,8 @@ class WatchCache:
                 self.contents.reset(map(self._read_released, now.kvs))
                 self.changed_at = max((kv.mod_revision for kv in now.kvs), default=0)
                 self.history.reset(now.revision)
+                self.loads += 1
+                self.loaded_items += len(now.kvs)
                 try:
                     self._subscription = await self._backend.subscribe(self._prefix, now.revision, self)
                 except Compacted:
@@ -130,6 +133,7 @@ class WatchCache:
         if not changes:
             return
         self.changed_at = changes[-1].revision
+        self.received += len(changes)
         self.history.append(changes)
         self.watchers.dispatch(changes)
         for change in changes:
