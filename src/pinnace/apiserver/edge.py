@@ -98,7 +98,7 @@ class Edge:
             headers=http.headers,
             services=self._services,
             read_body=lambda: _read_body(http),
-            raw_target=http.raw_path,
+            raw_target=http.raw_path if http.raw_path.startswith("/") else http.rel_url.raw_path_qs,
             remote=http.remote or "",
             certificate=peer_certificate(transport.get_extra_info("peercert")) if transport else None,
         )

@@ -9,6 +9,7 @@ from pinnace.apiserver.audit.identity import audit_id
 from pinnace.apiserver.documents import document
 from pinnace.apiserver.negotiation import EVERY, PLAIN, Accepted, negotiate
 from pinnace.apiserver.request import Answer, Handler, Request, Response, UpgradeResponse
+from pinnace.component.logs import fields
 
 log = logging.getLogger(__name__)
 MOST_WARNED, LONGEST_WARNING = 4096, 256  # characters
@@ -36,7 +37,8 @@ async def answer_errors(inner: Handler, request: Request) -> Answer:
 def _unforeseen(error: Exception, request: Request) -> errors.StatusError:
     if _is_too_deep(error):
         return errors.BadRequest("the object is nested too deeply")
-    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    context = fields(user=request.user.name, srcIP=request.remote, userAgent=request.user_agent)
+    log.exception("%s %s failed", request.method, request.path, exc_info=error, extra=context)
     return errors.InternalError(f"Internal error occurred: {type(error).__name__}", code=500)
 
 
