@@ -75,7 +75,7 @@ class ControllerLoop:
 
     def _follow(self, gvr: GVR, keys_of: KeysOf) -> None:
         def changed(old: Object | None, new: Object | None) -> None:
-            for key in keys_of(old, new, World(self._listers, self._clock.now())):
+            for key in keys_of(old, new, self.world()):
                 self._add(key, coalesce=True)
 
         self._informers[gvr].add_handler(changed)
