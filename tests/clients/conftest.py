@@ -11,7 +11,11 @@ import pytest
 from e2e_support import KUBECTLS, Space, TestCluster, until
 
 ONLY_SOME = os.environ.get("PINNACE_TEST_KUBECTLS", "").split(",")  # "1.27,1.33": a developer's shorter run
-VERSIONS = [v for v in sorted(KUBECTLS) if ONLY_SOME == [""] or v in ONLY_SOME]
+VERSIONS = [
+    v
+    for v in sorted(KUBECTLS, key=lambda v: tuple(map(int, v.split("."))))
+    if ONLY_SOME == [""] or v in ONLY_SOME
+]
 Run = Callable[..., str]
 
 
@@ -37,8 +41,14 @@ def space(simulated: TestCluster) -> Iterator[Space]:
     simulated.kubectl("delete", "namespace", name, "--wait=false", check=False)
 
 
+def _parameter(version: str) -> Any:
+    """The oldest and the newest kubectl run always, those between them only in `./dev test --all`."""
+    return pytest.param(version, marks=() if version in (VERSIONS[0], VERSIONS[-1]) else pytest.mark.full)
+
+
 @pytest.fixture(
-    params=VERSIONS or [pytest.param("", marks=pytest.mark.skip(reason="kubectl is not installed"))]
+    params=[_parameter(version) for version in VERSIONS]
+    or [pytest.param("", marks=pytest.mark.skip(reason="kubectl is not installed"))]
 )
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)

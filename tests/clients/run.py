@@ -8,6 +8,7 @@ import argparse
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -203,6 +204,7 @@ def _name(case: ET.Element) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev clients", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="*", choices=[*SUITES, []], help="default: all")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the cluster is purged on the way out
     wanted = parser.parse_args().names or list(SUITES)
     wrong = 0
     with (

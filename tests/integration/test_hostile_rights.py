@@ -13,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from yarl import URL
 
-from custom_resources import definition, version
+from custom_resources import definition, establish, version
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.client.interface import APPLY_PATCH
@@ -152,6 +153,57 @@ async def test_a_definition_does_not_open_a_second_door_to_resources_of_the_serv
     body["metadata"]["annotations"] = {"api-approved.kubernetes.io": approved}
     with pytest.raises(errors.Invalid, match="is served by the API server itself"):
         await client.create(r.CUSTOM_RESOURCE_DEFINITIONS, body)
+
+
+async def test_who_may_do_everything_in_one_namespace_reaches_nothing_outside_of_it(
+    api: ApiServerInProcess,
+) -> None:
+    """Every way to write the path of something cluster-wide, or in another namespace, below one's own namespace."""
+    admin = api.local_client()
+    for name in ("mine", "other"):
+        await admin.create(
+            r.NAMESPACES, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}
+        )
+    every = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    metadata = {"name": "all", "namespace": "mine"}
+    await admin.create(
+        r.ROLES, {"kind": "Role", "apiVersion": f"{RBAC}/v1", "metadata": metadata, "rules": [every]}
+    )
+    await admin.create(r.ROLE_BINDINGS, {
+        "kind": "RoleBinding", "apiVersion": f"{RBAC}/v1", "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "all"},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": MALLORY}],
+    })  # fmt: skip
+    await establish(admin, definition(plural="widgets", kind="Widget", scope="Cluster"))
+    tls = api.tls(api.authority.client(MALLORY, ()))
+    own = "/api/v1/namespaces/mine"
+    paths = (
+        "/api/v1/namespaces", f"{own}/namespaces", f"{own}/namespaces/other", f"{own}/namespaces/other/status",
+        f"{own}/namespaces/other/finalize", f"{own}/nodes", f"{own}/persistentvolumes", f"{own}/persistentvolumes/x",
+        f"{own}/../other/secrets", f"{own}/%2e%2e/other/secrets", f"{own}%2f..%2fother/secrets", f"{own}/../../secrets",
+        "/api/v1/watch/namespaces/mine/namespaces", "/api/v1/watch/namespaces/mine/nodes",
+        f"/apis/{RBAC}/v1/namespaces/mine/clusterroles", f"/apis/{RBAC}/v1/namespaces/mine/clusterroles/cluster-admin",
+        "/apis/example.com/v1/namespaces/mine/widgets", "/apis/example.com/v1/widgets",
+        "/apis/apiextensions.k8s.io/v1/namespaces/mine/customresourcedefinitions",
+        "/apis/admissionregistration.k8s.io/v1/namespaces/mine/validatingwebhookconfigurations",
+        "/apis/certificates.k8s.io/v1/namespaces/mine/certificatesigningrequests",
+        "/apis/authentication.k8s.io/v1/namespaces/mine/tokenreviews",
+    )  # fmt: skip
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
+        for path in paths:
+            url = URL(api.url + path, encoded=True)
+            for method in ("GET", "PUT", "PATCH", "DELETE", "POST"):
+                headers = {
+                    "Content-Type": "application/merge-patch+json"
+                    if method == "PATCH"
+                    else "application/json"
+                }
+                async with session.request(method, url, data=b"{}", headers=headers) as answer:
+                    assert answer.status in (403, 404, 405), (method, path, await answer.text())
+        async with session.get(f"{api.url}{own}") as answer:
+            assert answer.status == 200
+    left = {item["metadata"]["name"] for item in (await admin.list(r.NAMESPACES))["items"]}
+    assert {"mine", "other"} <= left
 
 
 # -- nodes

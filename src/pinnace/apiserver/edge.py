@@ -15,11 +15,13 @@ from urllib.parse import parse_qs
 import orjson
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
+from multidict import CIMultiDict
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.x509 import peer_certificate
 from pinnace.apiserver.connection import MAX_BODY
 from pinnace.apiserver.filters.errors import error_response
+from pinnace.apiserver.http_head import NOT_CACHED
 from pinnace.apiserver.request import Answer, Handler, Request, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.services import Services
 
@@ -96,7 +98,7 @@ class Edge:
             headers=http.headers,
             services=self._services,
             read_body=lambda: _read_body(http),
-            raw_target=http.raw_path,
+            raw_target=http.raw_path if http.raw_path.startswith("/") else http.rel_url.raw_path_qs,
             remote=http.remote or "",
             certificate=peer_certificate(transport.get_extra_info("peercert")) if transport else None,
         )
@@ -126,15 +128,22 @@ async def _read_body(http: web.BaseRequest) -> bytes:
     try:
         return await http.read()
     except HTTPRequestEntityTooLarge:
-        raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}") from None
+        raise errors.RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}") from None
 
 
 async def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
     if "gzip" in http.headers.get("Accept-Encoding", ""):
         await compress(answer)
     answer.join()
-    answer.headers["Content-Type"] = answer.content_type
-    return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+    return web.Response(body=answer.body, status=answer.status, headers=_headers(answer))
+
+
+def _headers(answer: Response | StreamingResponse) -> CIMultiDict[str]:
+    headers = CIMultiDict(
+        {"Cache-Control": NOT_CACHED, **answer.headers, "Content-Type": answer.content_type}
+    )
+    headers.extend([("Warning", value) for value in answer.warnings])
+    return headers
 
 
 async def compress(answer: Response) -> None:
@@ -153,8 +162,7 @@ def _gzip(body: bytes) -> bytes:
 
 async def _stream(http: web.BaseRequest, answer: StreamingResponse) -> web.StreamResponse:
     """An error in the middle of a stream of JSON becomes an ERROR event; other streams just end."""
-    answer.headers["Content-Type"] = answer.content_type
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
     response.enable_chunked_encoding()
     async with aclosing(answer.chunks) as chunks:
         await response.prepare(http)

@@ -15,6 +15,10 @@ def families(services: Services) -> Iterator[Family]:
     yield from storage.metrics(registries.storages)
     yield from timings.families(registries.admission.timings)
     yield from webhooks.metrics(registries, services.aggregator)
+    text = "Validation admission policy check total, by policy, binding, enforcement action and error type; what held is not counted."
+    labels = ("policy", "policy_binding", "enforcement_action", "error_type")
+    yield Family("apiserver_validating_admission_policy_check_total", text, "counter", labels,
+                 list(registries.policy_checks.items()))  # fmt: skip
     yield from authorization.metrics(services.authorizer)
     if services.fairness is not None:
         from pinnace.apiserver.flowcontrol import reports as flowcontrol

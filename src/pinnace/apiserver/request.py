@@ -94,6 +94,7 @@ class Response:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     pieces: Pieces | None = None
+    warnings: tuple[str, ...] = ()  # values of Warning headers: one line each
 
     def join(self) -> None:
         """Make one body of the pieces, for who needs it whole."""
@@ -110,6 +111,7 @@ class StreamingResponse:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     on_end: tuple[Callable[[int], None], ...] = ()  # called with the status when nothing more is sent
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

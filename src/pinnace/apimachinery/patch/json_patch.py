@@ -55,7 +55,8 @@ def _checked(operations: Any) -> list[dict[str, Any]]:
         raise errors.BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
         raise errors.RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, "
+            f"got {len(operations)}"
         )
     for operation in operations:
         if operation.get("op") not in _NAMES:

@@ -1,5 +1,6 @@
 """Which registry serves which resource: the generic one, or the class named here for a resource that differs."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -62,6 +63,9 @@ class Registries:
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
         self.webhook_calls = WebhookCounts()
+        self.policy_checks: Counter[tuple[str, str, str, str]] = (
+            Counter()
+        )  # policy, binding, action, error type
 
     @property
     def webhooks(self) -> "WebhookClient":

@@ -46,6 +46,9 @@ class ObjectStorage:
         self.cache = WatchCache(backend, self._keys.prefix, self._read_item, clock)
         self.reading = self._reading = Reading(backend, self._keys, self.cache, self._read_item, clock)
 
+    def key_of(self, name: str, namespace: str) -> str:
+        return self._keys.key(name, namespace)
+
     # reading
 
     async def get(self, name: str, namespace: str = "", *, resource_version: str = "") -> Item:

@@ -20,6 +20,8 @@ def metrics(registries: Registries, aggregator: Aggregator) -> Iterator[Family]:
                  one[:2], list(counts.failed_open.items()))  # fmt: skip
     yield Family(_PREFIX + "admission_duration_seconds", f"Admission webhook latency histogram in seconds, {_BY}",
                  "histogram", (*one, "rejected"), list(counts.durations.items()))  # fmt: skip
+    yield Family("apiserver_crd_conversion_webhook_duration_seconds", "CRD webhook conversion duration in seconds", "histogram",
+                 ("crd_name", "from_version", "to_version", "succeeded"), list(counts.conversions.items()))  # fmt: skip
     services = [
         ((each.name,), float(not each.is_available)) for each in aggregator.registrations.all().values()
     ]
