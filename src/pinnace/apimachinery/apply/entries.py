@@ -1,7 +1,7 @@
 """The entries of `metadata.managedFields`: reading, writing, their order, and how many are kept."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pinnace.apimachinery.apply import fields
@@ -92,10 +92,12 @@ class Entries:
         """Fields that all (other) owners lose."""
         for entry in self:
             if lost and (but_from is None or entry.owner.identity != but_from.identity):
-                self.put(replace(entry, fields=fields.difference(entry.fields, lost)))
+                self.put(Entry(entry.owner, fields.difference(entry.fields, lost), entry.time))
 
     def cap(self) -> None:
         """Merge the oldest updaters of one version into a common entry when there are too many."""
+        if len(self) <= MAX_UPDATERS:
+            return
         updaters = sorted(
             (entry for entry in self if entry.owner.operation == "Update"),
             key=lambda entry: (entry.time, entry.owner.manager),
