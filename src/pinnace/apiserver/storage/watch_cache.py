@@ -16,6 +16,7 @@ from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.history import History
 from pinnace.apiserver.storage.item import CacheMutated, Item, ItemReader, detects_mutation
 from pinnace.apiserver.storage.scope import Scope
+from pinnace.apiserver.storage.sharing import Sharing
 from pinnace.apiserver.storage.watchers import Watchers
 from pinnace.component.clock import Clock
 from pinnace.store.backend import (
@@ -33,6 +34,7 @@ from pinnace.store.backend import (
 log = logging.getLogger(__name__)
 
 FRESHNESS_TIMEOUT = 3.0  # seconds; upstream's blockTimeout: how long a read waits for what the store has
+MANY = 5_000  # items of a cache whose loading leaves memory behind
 READ_AT_ONCE = 500  # items of a cache that is loaded, 10 ms at most
 BACKFILL = 1_000  # revisions of the store replayed into the history when a cache is loaded
 
@@ -66,6 +68,10 @@ class WatchCache:
             while self._subscription is None:
                 now = await self._snapshot()
                 items = await self._read_all(now.kvs)
+                if len(items) >= MANY:
+                    from pinnace.component import memory  # few caches are that large
+
+                    await asyncio.to_thread(memory.give_back)
                 self.contents.reset(items)
                 self.changed_at = max((item.revision for item in items), default=0)
                 self.history.reset(now.revision)
@@ -93,11 +99,13 @@ class WatchCache:
 
         Others have their turn in between.
         """
-        items = []
+        items, sharing = [], Sharing()
         kvs.reverse()
         while kvs:
             item = self._read_item(kvs.pop())
-            if not self.keeps_objects:
+            if self.keeps_objects:
+                sharing.share(item.obj)
+            else:
                 item.release()
             items.append(item)
             if not len(items) % READ_AT_ONCE:
