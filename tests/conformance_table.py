@@ -2,7 +2,7 @@
 
 A row of `suite.tsv` names the file of upstream's suite, the behaviour, and a note. Its state follows from the tests:
 
-- pass: a test carries `@pytest.mark.conformance("the behaviour")`, and the note is empty;
+- pass: a test carries `@pytest.mark.conformance("the behaviour")`, or a row of its table does, and the note is empty;
 - partial: such a test exists, and the note says what of the behaviour it does not show;
 - missing: no test carries it; the note says why (empty: nobody has looked at it yet).
 
@@ -57,6 +57,7 @@ def markers() -> dict[str, list[str]]:
 
 
 def _marked_functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Markers stand on functions, or inside the tables that a function's `parametrize` names."""
     constants = {
         target.id: node.value
         for node in tree.body
@@ -67,11 +68,21 @@ def _marked_functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
-                if (
-                    isinstance(decorator, ast.Call)
-                    and ast.unparse(decorator.func) == "pytest.mark.conformance"
-                ):
-                    yield from ((node.name, _text(argument, constants)) for argument in decorator.args)
+                places = [decorator, *_tables(decorator, constants)]
+                for behaviour in (text for place in places for text in _markers_in(place, constants)):
+                    yield node.name, behaviour
+
+
+def _tables(decorator: ast.expr, constants: dict[str, ast.expr]) -> list[ast.expr]:
+    if not (isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.parametrize"):
+        return []
+    return [constants[n.id] for n in ast.walk(decorator) if isinstance(n, ast.Name) and n.id in constants]
+
+
+def _markers_in(place: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
+    for node in ast.walk(place):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.conformance":
+            yield from (_text(argument, constants) for argument in node.args)
 
 
 def _text(node: ast.AST, constants: dict[str, ast.expr]) -> str:

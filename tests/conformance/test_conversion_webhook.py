@@ -73,6 +73,9 @@ async def test_an_object_is_read_in_another_version(hook: Hook, rest_client: Res
     review = hook.seen[0]
     assert (review["kind"], review["apiVersion"]) == ("ConversionReview", "apiextensions.k8s.io/v1")
     assert review["request"]["desiredAPIVersion"] == f"{GROUP}/v2"
+    labels = 'crd_name="foos.example.com",from_version="v1",succeeded="true",to_version="v2"'
+    shown = await rest_client.raw("GET", "/metrics")
+    assert f"apiserver_crd_conversion_webhook_duration_seconds_count{{{labels}}}" in shown
 
 
 @pytest.mark.conformance(

@@ -174,7 +174,8 @@ async def test_answers_name_schema_and_level_and_metrics_count(api_server: ApiSe
             metrics = await answer.text()
         async with http.get("/debug/api_priority_and_fairness/dump_priority_levels") as answer:
             dump = await answer.text()
-    assert 'apiserver_flowcontrol_dispatched_requests_total{priority_level="tests"} 2.0' in metrics
+    labels = 'flow_schema="tests",priority_level="tests"'
+    assert f"apiserver_flowcontrol_dispatched_requests_total{{{labels}}} 2\n" in metrics
     assert dump.splitlines()[0].startswith("PriorityLevelName, ")
     assert any(line.split(",")[0].strip() == "tests" for line in dump.splitlines())
 

@@ -1,7 +1,7 @@
 """Validation of the metadata that every object has, on create and on update.
 
 Upstream: https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/objectmeta.go
-Left out: the format of managedFields (server-side apply owns it).
+Of managedFields only the names: server-side apply owns their format.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,8 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
 ANNOTATIONS_LIMIT = 256 * 1024
+FIELD_MANAGER_LIMIT, SUBRESOURCE_LIMIT = 128, 256
+SHORT = FIELD_MANAGER_LIMIT // 4  # characters that fit whatever they are
 IMMUTABLE_FIELDS = (
     "name",
     "namespace",
@@ -42,6 +44,8 @@ def validate(obj: Object, *, namespaced: bool, name_rule: NameRule, path: str = 
     found += _validate_maps(metadata, path)
     if "finalizers" in metadata:
         found += validate_finalizers(metadata["finalizers"] or (), f"{path}.finalizers")
+    if "managedFields" in metadata:
+        found += _validate_managed_fields(metadata["managedFields"] or (), f"{path}.managedFields")
     return found
 
 
@@ -126,6 +130,31 @@ def validate_finalizers(finalizers: Sequence[str], path: str) -> list[Cause]:
     return found
 
 
+def _validate_managed_fields(entries: Sequence[Mapping[str, Any]], path: str) -> list[Cause]:
+    """The names in them; entries that cannot be read have been passed over before."""
+    found: list[Cause] = []
+    for place, entry in enumerate(entries):
+        manager, subresource = entry.get("manager") or "", entry.get("subresource") or ""
+        if len(manager) > SHORT or not manager.isprintable():
+            found += validate_field_manager(manager, f"{path}[{place}].manager")
+        if len(subresource.encode()) > SUBRESOURCE_LIMIT:
+            found.append(fields.too_long(f"{path}[{place}].subresource", SUBRESOURCE_LIMIT))
+    return found
+
+
+def validate_field_manager(manager: str, path: str) -> list[Cause]:
+    found = []
+    if len(manager.encode()) > FIELD_MANAGER_LIMIT:
+        found.append(fields.too_long(path, FIELD_MANAGER_LIMIT))
+    position = 0
+    for char in manager:
+        if not char.isprintable():
+            why = f"invalid character U+{ord(char):04X} (at position {position})"
+            found.append(fields.invalid(path, manager, why))
+        position += len(char.encode())
+    return found
+
+
 def validate_update(new: Object, old: Object, path: str = "metadata") -> list[Cause]:
     """What an update may not do to metadata; format checks of what may change are included."""
     after, before = new["metadata"], old["metadata"]
@@ -144,6 +173,8 @@ def validate_update(new: Object, old: Object, path: str = "metadata") -> list[Ca
     found += _validate_maps(after, path)
     if after.get("finalizers") != before.get("finalizers"):
         found += validate_finalizers(after.get("finalizers") or (), f"{path}.finalizers")
+    if "managedFields" in after:
+        found += _validate_managed_fields(after["managedFields"] or (), f"{path}.managedFields")
     return found
 
 

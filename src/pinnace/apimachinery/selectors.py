@@ -1,6 +1,6 @@
 """Label and field selectors: parsed once into tuples of requirements, then matched against plain dicts.
 
-Grammar of the text form: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+The text form of label selectors is read by `pinnace.api.selector_text`, whose messages need the formats of names.
 """
 
 import re
@@ -11,7 +11,6 @@ from typing import Any
 
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?\Z")
 _PREFIX = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
-_TOKEN = re.compile(r"\s*(,|\(|\)|!=|==|=|!|>|<|[^\s,()!=<>]+)")
 
 
 class SelectorError(ValueError):
@@ -79,72 +78,6 @@ def validate_value(value: str) -> None:
         raise SelectorError(f"invalid label value {value!r}")
 
 
-@lru_cache(maxsize=1024)
-def parse(text: str) -> Selector:
-    """Read `a=b,c!=d,e in (f,g),h,!i,j>1`; raises SelectorError."""
-    tokens = _TOKEN.findall(text)
-    if "".join(tokens) != re.sub(r"\s+", "", text):
-        raise SelectorError(f"unable to parse requirement: {text!r}")
-    requirements: list[Requirement] = []
-    position = 0
-
-    def take() -> str:
-        nonlocal position
-        position += 1
-        return tokens[position - 1] if position <= len(tokens) else ""
-
-    while position < len(tokens):
-        key = take()
-        if key == "!":
-            key = take()
-            validate_key(key)
-            requirements.append(Requirement(key, "DoesNotExist"))
-        else:
-            validate_key(key)
-            operator = tokens[position] if position < len(tokens) else ""
-            if operator in ("", ","):
-                requirements.append(Requirement(key, "Exists"))
-            else:
-                take()
-                requirements.append(
-                    _binary(key, operator, take, lambda: tokens[position] if position < len(tokens) else "")
-                )
-        if position < len(tokens):
-            comma = take()
-            if comma != "," or position == len(tokens):
-                raise SelectorError(f"found {comma!r}, expected: ',' or 'end of string'")
-    return Selector(tuple(requirements))
-
-
-def _binary(key: str, operator: str, take: Any, peek: Any) -> Requirement:
-    if operator in ("=", "==", "!=", ">", "<"):
-        value = "" if peek() in ("", ",") else take()
-        if operator in (">", "<"):
-            if not re.fullmatch(r"-?\d+", value):
-                raise SelectorError("for 'Gt', 'Lt' operators, the value must be an integer")
-            return Requirement(key, "Gt" if operator == ">" else "Lt", frozenset((value,)))
-        validate_value(value)
-        return Requirement(key, "NotIn" if operator == "!=" else "In", frozenset((value,)))
-    if operator not in ("in", "notin"):
-        raise SelectorError(f"found {operator!r}, expected: in, notin, =, ==, !=, gt, lt")
-    if take() != "(":
-        raise SelectorError("expected '('")
-    values: set[str] = set()
-    while True:
-        token = take()
-        if token == ")":
-            break
-        if token == "":
-            raise SelectorError("expected ')'")
-        if token == ",":
-            if peek() in (",", ")"):
-                values.add("")
-            continue
-        validate_value(token)
-        values.add(token)
-    return Requirement(key, "In" if operator == "in" else "NotIn", frozenset(values or {""}))
-
-
 def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
     """A metav1.LabelSelector: null matches nothing, `{}` matches everything; raises SelectorError."""
     if selector is None:
@@ -203,12 +136,26 @@ class FieldRequirement:
 def parse_fields(text: str) -> tuple[FieldRequirement, ...]:
     """Read a field selector, with backslash escapes of `,`, `=` and `\\`; raises SelectorError."""
     found: list[FieldRequirement] = []
-    for term in re.split(r"(?<!\\),", text):
+    for term in _TERMS.findall(text):
         if not term:
             continue
-        match = re.match(r"^([^=!]+)(==|=|!=)(.*)$", term)
+        match = re.match(r"([^=!]*+(?:!(?!=)[^=!]*+)*)(==|=|!=)(.*)\Z", term, re.DOTALL)
         if not match:
-            raise SelectorError(f"invalid selector: {text!r}; can't understand {term!r}")
-        value = re.sub(r"\\([,=\\])", r"\1", match[3])
-        found.append(FieldRequirement(match[1].strip(), value, match[2] == "!="))
+            raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
+        found.append(FieldRequirement(match[1].strip(), _unescaped(match[3]), match[2] == "!="))
     return tuple(found)
+
+
+_TERMS = re.compile(r"((?:[^\\,]|\\.)+\\?|\\\Z)(?:,|\Z)", re.DOTALL)
+_SPECIAL = re.compile(r"\\(.?)|[,=]", re.DOTALL)
+
+
+def _unescaped(value: str) -> str:
+    def plain(found: re.Match[str]) -> str:
+        if not found[0].startswith("\\"):
+            raise SelectorError(f"invalid field selector: unescaped character in value: {found[0]}")
+        if found[1] not in ("\\", ",", "="):
+            raise SelectorError(f"invalid field selector: invalid escape sequence: {found[0]}")
+        return found[1]
+
+    return _SPECIAL.sub(plain, value) if "\\" in value or "=" in value or "," in value else value

@@ -1,9 +1,10 @@
 """Builds the parts of one server from its configuration: the only module that knows them all."""
 
+from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
+from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.catalog import build_chain
@@ -18,23 +19,27 @@ from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.discovery import Discovery
 from pinnace.apiserver.extensions.custom_resources import CustomResources
 from pinnace.apiserver.filters.in_flight import InFlight
-from pinnace.apiserver.flowcontrol import reports
 from pinnace.apiserver.flowcontrol.dangling import Dangling
 from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
 from pinnace.apiserver.flowcontrol.source import StoredConfiguration
-from pinnace.apiserver.health import Health
+from pinnace.apiserver.health import STEPS, Health
 from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.registry.catalog import Registries
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.encryption import Encryption
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.apiserver.subresources.kubelets import Kubelets
-from pinnace.apiserver.webhooks import reports as webhook_reports
 from pinnace.component.clock import Clock
+from pinnace.component.metrics import Family
 from pinnace.store.backend import Backend, StoreError
 
 if TYPE_CHECKING:
     from pinnace.apiserver.audit.auditor import Auditor
+
+STORE_CHECK_SECONDS = 2.0
+JUDGED_BY = (
+    r.CUSTOM_RESOURCE_DEFINITIONS, r.CLUSTER_ROLES, r.ROLES, r.CLUSTER_ROLE_BINDINGS, r.ROLE_BINDINGS,
+)  # fmt: skip
 
 
 def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> Services:
@@ -50,9 +55,6 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
     )  # fmt: skip
     reviewers, anonymous = build_reviewers(config, clock, lookup)
     static = StaticTokens.load(config.token_auth_file) if config.token_auth_file else None
-    fairness, metrics = _fairness(config, registries, clock), Metrics()
-    if fairness is not None:
-        metrics.sources.append(partial(reports.metrics, fairness))
     authenticator = Authenticator(static, (tokens, *reviewers), anonymous)
     authenticator.front_proxy = front_proxy(config)
     services = Services(
@@ -63,18 +65,30 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         authenticator=authenticator,
         authorizer=registries.authorizer,
         in_flight=InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight),
-        metrics=metrics,
-        health=_health(backend),
+        metrics=Metrics(),
+        health=_health(backend, registries, clock, fair=config.enable_priority_and_fairness),
         discovery=Discovery(registries.rows),
         kubelets=Kubelets(config, registries),
         audit=_auditor(config, clock),
         aggregator=_aggregator(config, registries, clock),
         custom_resources=CustomResources(registries, clock),
-        fairness=fairness,
+        fairness=_fairness(config, registries, clock),
     )
     registries.on_change.append(services.republish)
-    metrics.sources.append(partial(webhook_reports.metrics, registries, services.aggregator))
+    _tell_metrics(services)
     return services
+
+
+def _tell_metrics(services: Services) -> None:
+    """Asked at a scrape, which is also when the modules that only describe are imported."""
+
+    def describe() -> Iterator[Family]:
+        from pinnace.apiserver.reports import families
+
+        yield from families(services)
+
+    services.metrics.sources.append(describe)
+    services.metrics.wall_offset = services.clock.now().timestamp() - services.clock.monotonic()
 
 
 def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> Dispatcher | None:
@@ -85,17 +99,31 @@ def _fairness(config: ApiServerConfig, registries: Registries, clock: Clock) -> 
     return Dispatcher(StoredConfiguration(registries), clock, total=total, on_change=dangling.look_soon)
 
 
-def _health(backend: Backend) -> Health:
+def _health(backend: Backend, registries: Registries, clock: Clock, *, fair: bool) -> Health:
     async def store() -> str:
         try:
-            await backend.revision()
+            await clock.wait_for(backend.revision(), STORE_CHECK_SECONDS)
+        except TimeoutError:
+            return f"no answer within {STORE_CHECK_SECONDS:.0f} s"
         except StoreError as error:
             return str(error)
+        return ""
+
+    async def informers() -> str:
+        """The caches by which every request is judged follow the store."""
+        try:
+            for gvr in JUDGED_BY:
+                await registries.of(gvr).storage.cache.load()
+        except StoreError as error:
+            return f"{gvr.qualified} not started yet: {error}"
         return ""
 
     health = Health()
     for checks in (health.live, health.ready):
         checks["etcd"] = store  # the name under which monitoring knows the store
+    health.ready["etcd-readiness"], health.ready["informer-sync"] = store, informers
+    health.expect(*(step for step in STEPS if fair or not step.endswith("config-consumer")))
+    health.complete()
     return health
 
 

@@ -22,6 +22,7 @@ from pinnace.apiserver.aggregation.registrations import local_services
 from pinnace.apiserver.authn import extension_authentication
 from pinnace.apiserver.authz import bootstrap_policy, reconciliation
 from pinnace.apiserver.authz.policy_source import StoredPolicy
+from pinnace.apiserver.health import HOOK
 from pinnace.apiserver.registry.metadata import fill_on_create
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.item import Item
@@ -39,19 +40,27 @@ class Bootstrap:
 
     async def run(self) -> None:
         await StoredPolicy(self._registries).load()
+        done = self._services.health.done
         if self._services.fairness is not None:
             await self._services.fairness.source.load()
+            done(HOOK + "priority-and-fairness-config-consumer")
         await self._services.custom_resources.load()
+        done(HOOK + "start-apiextensions-informers", HOOK + "crd-informer-synced")
         now = self._services.clock.now()
         await asyncio.gather(
             self._ensure(r.NAMESPACES, map(_namespace, SYSTEM_NAMESPACES)),
             self._ensure(r.PRIORITY_CLASSES, system_classes()),
         )
+        done(HOOK + "scheduling/bootstrap-system-priority-classes")
         await asyncio.gather(
             *(self._keep(gvr, objects) for gvr, objects in bootstrap_policy.objects()),
             *(self._ensure(gvr, objects) for gvr, objects in bootstrap_flow_control.objects(now)),
             self._ensure(r.API_SERVICES, local_services(r.TABLE, format_time(now))),
         )
+        done(
+            HOOK + "rbac/bootstrap-roles", HOOK + "priority-and-fairness-config-producer",
+            HOOK + "kube-apiserver-autoregistration", "autoregister-completion",
+        )  # fmt: skip
         await self._publish_authentication()
 
     async def _publish_authentication(self) -> None:
@@ -87,6 +96,9 @@ class Bootstrap:
                 return {**item.obj, **wanted}
 
             await storage.update(own["name"], own["namespace"], current)
+        self._services.health.done(
+            HOOK + "start-kubernetes-service-cidr-controller", HOOK + "bootstrap-controller"
+        )
 
     async def _follow_service_cidrs(self, cidrs: tuple[str, ...]) -> None:
         """A cluster that becomes dual stack gets the second range; any other change of the flag is refused by the API's rules."""

@@ -224,7 +224,9 @@ class Connection(asyncio.Protocol):
         if headers.takes_gzip:
             await self._listener.compress(answer)
         length = len(answer.body) if answer.pieces is None else answer.pieces.length
-        head = answer_head(answer.status, answer.content_type, answer.headers, self._listener.date(), length)
+        head = answer_head(
+            answer.status, answer.content_type, answer.headers, self._listener.date(), length, answer.warnings
+        )
         transport = self._transport
         if answer.pieces is not None:
             transport.write(head)
@@ -252,8 +254,10 @@ class Connection(asyncio.Protocol):
     async def _stream(self, answer: StreamingResponse, target: str) -> None:
         """An error in the middle of a stream of JSON becomes an ERROR event; other streams just end."""
         date = self._listener.date()
-        self._transport.write(answer_head(answer.status, answer.content_type, answer.headers, date, None))
-        with self._listener.streaming(self._task):
+        self._transport.write(
+            answer_head(answer.status, answer.content_type, answer.headers, date, None, answer.warnings)
+        )
+        with self._listener.streaming(self._task, answer):
             async with aclosing(answer.chunks) as chunks:
                 try:
                     async for chunk in chunks:

@@ -14,12 +14,14 @@ from urllib.parse import parse_qs
 import orjson
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
+from multidict import CIMultiDict
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.x509 import peer_certificate
 from pinnace.apiserver.compression import compress
 from pinnace.apiserver.connection import MAX_BODY
 from pinnace.apiserver.filters.errors import error_response
+from pinnace.apiserver.http_head import NOT_CACHED
 from pinnace.apiserver.request import Answer, Handler, Request, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.services import Services
 
@@ -27,7 +29,9 @@ log = logging.getLogger(__name__)
 
 _READING = frozenset(("GET", "HEAD"))
 _LONGEST_FIELD = 64 * 1024
-Streaming = Callable[["asyncio.Task[Any] | None"], AbstractContextManager[None]]
+Streaming = Callable[
+    ["asyncio.Task[Any] | None", StreamingResponse | UpgradeResponse], AbstractContextManager[None]
+]
 
 
 class Edge:
@@ -38,7 +42,7 @@ class Edge:
     ) -> None:
         self._handler, self._services, self._streaming = handler, services, streaming
         self._changes: set[asyncio.Future[Answer]] = set()
-        self._given: dict[object, Answer] = {}  # by transport
+        self._given: dict[asyncio.Transport, Answer] = {}  # by transport
         self._web = web.Server(
             self.handle, request_factory=_make_request, handler_cancellation=True, keepalive_timeout=idle_seconds,
             access_log=None, max_line_size=_LONGEST_FIELD, max_field_size=_LONGEST_FIELD,
@@ -46,11 +50,16 @@ class Edge:
 
     def take(self, transport: asyncio.Transport, data: bytes, answer: Answer | None) -> None:
         """Serve this connection from now on; `answer` is for the request that `data` begins with, which has been
-        through the pipeline already."""
+        through the pipeline already.
+
+        aiohttp refuses some heads that `connection` reads, such as very long ones, and closes: those answers are never taken.
+        """
         protocol = self._web()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if answer is not None:
+            for ended in [other for other in self._given if other.is_closing()]:
+                del self._given[ended]
             self._given[transport] = answer
         protocol.data_received(data)
 
@@ -58,7 +67,7 @@ class Edge:
         await self._web.shutdown(grace_seconds)
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        ready = self._given.pop(http.transport, None)
+        ready = self._given.pop(http.transport, None) if http.transport is not None else None
         if ready is not None:
             return await self._write(http, ready)
         request = self._request(http)
@@ -85,7 +94,7 @@ class Edge:
             headers=http.headers,
             services=self._services,
             read_body=lambda: _read_body(http),
-            raw_target=http.raw_path,
+            raw_target=http.raw_path if http.raw_path.startswith("/") else http.rel_url.raw_path_qs,
             remote=http.remote or "",
             certificate=peer_certificate(transport.get_extra_info("peercert")) if transport else None,
         )
@@ -93,10 +102,12 @@ class Edge:
     async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Response):
             return await _whole(http, answer)
-        with self._streaming(asyncio.current_task()):
+        with self._streaming(asyncio.current_task(), answer):
             if isinstance(answer, StreamingResponse):
                 return await _stream(http, answer)
-            return await self._upgrade(http, answer)
+            response = await self._upgrade(http, answer)
+            answer.code = response.status
+            return response
 
     async def _upgrade(self, http: web.BaseRequest, answer: UpgradeResponse) -> web.StreamResponse:
         accept = http.headers.get("Accept", "")
@@ -119,21 +130,27 @@ async def _read_body(http: web.BaseRequest) -> bytes:
     try:
         return await http.read()
     except HTTPRequestEntityTooLarge:
-        raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}") from None
+        raise errors.RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}") from None
 
 
 async def _whole(http: web.BaseRequest, answer: Response) -> web.Response:
     if "gzip" in http.headers.get("Accept-Encoding", ""):
         await compress(answer)
     answer.join()
-    answer.headers["Content-Type"] = answer.content_type
-    return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+    return web.Response(body=answer.body, status=answer.status, headers=_headers(answer))
+
+
+def _headers(answer: Response | StreamingResponse) -> CIMultiDict[str]:
+    headers = CIMultiDict(
+        {"Cache-Control": NOT_CACHED, **answer.headers, "Content-Type": answer.content_type}
+    )
+    headers.extend([("Warning", value) for value in answer.warnings])
+    return headers
 
 
 async def _stream(http: web.BaseRequest, answer: StreamingResponse) -> web.StreamResponse:
     """An error in the middle of a stream of JSON becomes an ERROR event; other streams just end."""
-    answer.headers["Content-Type"] = answer.content_type
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
     response.enable_chunked_encoding()
     async with aclosing(answer.chunks) as chunks:
         await response.prepare(http)

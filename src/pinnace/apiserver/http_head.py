@@ -5,7 +5,7 @@ reads as None, and the connection is left to aiohttp, which knows all of HTTP.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -14,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 _LINE = re.compile(rb'(GET|POST|PUT|PATCH|DELETE) (/[!"$-~]*+) HTTP/1\.1')
 _BLOCK = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~]*+\r\n)*+")
 _NOT_PLAIN = ("Transfer-Encoding", "Upgrade", "Expect", "Sec-WebSocket-Key", "HTTP2-Settings")
+NOT_CACHED = "no-cache, private"  # unless an answer says otherwise, as upstream
 _LONGEST_LENGTH = 12  # digits
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
@@ -50,12 +51,18 @@ def read_headers(block: bytes) -> Headers | None:
 
 
 def answer_head(
-    status: int, content_type: str, headers: Mapping[str, str], date: str, length: int | None
-) -> bytes:
+    status: int, content_type: str, headers: Mapping[str, str], date: str, length: int | None,
+    warnings: Sequence[str] = (),
+) -> bytes:  # fmt: skip
     """With the empty line; `length` None means chunks. Raises ValueError for a line break inside a header."""
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     more = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if more.count("\n") != len(headers) or more.count("\r") != len(headers):
+    lines = len(headers) + len(warnings)
+    if warnings:
+        more += "".join([f"Warning: {value}\r\n" for value in warnings])
+    if "Cache-Control" not in headers:
+        more, lines = f"{more}Cache-Control: {NOT_CACHED}\r\n", lines + 1
+    if more.count("\n") != lines or more.count("\r") != lines:
         raise ValueError("a header of the answer holds a line break")
     reason = _REASONS.get(status, "")
     return (

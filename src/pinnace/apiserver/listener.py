@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinnace.apiserver.compression import compress
 from pinnace.apiserver.connection import Connection
-from pinnace.apiserver.request import Answer, Handler, Response
+from pinnace.apiserver.request import Answer, Handler, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.services import Services
 
 if TYPE_CHECKING:
@@ -96,14 +96,19 @@ class Listener:
             self._emptied.set_result(None)
 
     @contextlib.contextmanager
-    def streaming(self, task: "asyncio.Task[Any] | None") -> Iterator[None]:
-        """While this task may last as long as the server does."""
+    def streaming(
+        self, task: "asyncio.Task[Any] | None", answer: StreamingResponse | UpgradeResponse
+    ) -> Iterator[None]:
+        """While this task may last as long as the server does; then who waits for the end of the answer is told."""
         assert task is not None
         self._streams.add(task)
         try:
             yield
         finally:
             self._streams.discard(task)
+            code = answer.status if isinstance(answer, StreamingResponse) else answer.code
+            for ended in answer.on_end:
+                ended(code)
 
     async def compress(self, answer: Response) -> None:
         await compress(answer)

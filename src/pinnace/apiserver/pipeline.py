@@ -35,14 +35,19 @@ FILTERS: tuple[Filter, ...] = (
 )
 
 
-def filters_for(*, audited: bool) -> tuple[Filter, ...]:
-    """The stations of auditing are there only where it is on."""
-    if not audited:
-        return FILTERS
-    from pinnace.apiserver.filters.audit import audit, audit_unauthenticated
+def filters_for(*, audited: bool, logged: bool = False) -> tuple[Filter, ...]:
+    """The stations of auditing and of the request log are there only where it is on."""
+    filters = FILTERS
+    if audited:
+        from pinnace.apiserver.filters.audit import audit, audit_unauthenticated
 
-    before = FILTERS.index(authenticate)
-    return (*FILTERS[:before], audit_unauthenticated, authenticate, audit, *FILTERS[before + 1 :])
+        before = filters.index(authenticate)
+        filters = (*filters[:before], audit_unauthenticated, authenticate, audit, *filters[before + 1 :])
+    if logged:
+        from pinnace.apiserver.filters.httplog import log_request
+
+        filters = (filters[0], log_request, *filters[1:])
+    return filters
 
 
 def compose(handler: Handler, filters: tuple[Filter, ...] = FILTERS) -> Handler:

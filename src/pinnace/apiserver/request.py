@@ -4,6 +4,7 @@ The edge (`edge.py`) makes a `Request` of what came off the wire and writes the 
 `deadline`); later stations only read them.
 """
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from pinnace.apiserver.audit.record import Record
+    from pinnace.apiserver.flowcontrol.flows import FlowCounts
     from pinnace.apiserver.services import Services
 
 JSON = "application/json"
@@ -25,12 +27,16 @@ Query = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """What the TLS layer verified about the client: the subject's common name and organizations, and its issuer's name."""
+    """What the TLS layer verified about the client: the subject's common name and organizations, and its issuer's name.
+
+    It was not expired then; a connection may last longer.
+    """
 
     common_name: str
     organizations: tuple[str, ...] = ()
     issuer: tuple[Any, ...] = ()  # as `ssl` gives it
     uid: str = ""
+    not_after: float = math.inf  # seconds since the epoch
 
 
 @dataclass(slots=True)
@@ -51,6 +57,8 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     audit: "Record | None" = None  # None: the request is not audited
     audit_annotations: dict[str, str] = field(default_factory=dict)
+    flow: "FlowCounts | None" = None  # what priority and fairness counts it under
+    queued_seconds: float = 0.0
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -86,6 +94,7 @@ class Response:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     pieces: Pieces | None = None
+    warnings: tuple[str, ...] = ()  # values of Warning headers: one line each
 
     def join(self) -> None:
         """Make one body of the pieces, for who needs it whole."""
@@ -101,6 +110,8 @@ class StreamingResponse:
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    on_end: tuple[Callable[[int], None], ...] = ()  # called with the status when nothing more is sent
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -108,6 +119,8 @@ class UpgradeResponse:
     """Let `serve` speak on the client's connection: an upgrade, or an answer passed on as it comes from a backend."""
 
     serve: Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
+    on_end: tuple[Callable[[int], None], ...] = ()  # called with the status when the connection is over
+    code: int = 101  # of what was answered, known when it was
 
 
 Answer = Response | StreamingResponse | UpgradeResponse

@@ -19,7 +19,6 @@ _VERBS = {
 }
 _NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
 _SELECTING = frozenset(("list", "watch", "deletecollection"))
-_TRUE = frozenset(("", "1", "t", "T", "true", "True", "TRUE"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def resolve(method: str, path: str, query: Mapping[str, list[str]]) -> RequestIn
     verb = "watch" if watch_prefix else _VERBS.get(method, "")  # any other method has no verb, as upstream
     named = bool(name)
     if not name and verb == "get":
-        verb = "watch" if _is_true(query, "watch") else "list"
+        verb = "watch" if is_true(query, "watch") else "list"
     if not name and verb == "delete":
         verb = "deletecollection"
     fields = labels = ""
@@ -98,9 +97,10 @@ def _locate(segments: list[str]) -> tuple[str, str, list[str], bool] | None:
     return group, version, parts, False
 
 
-def _is_true(query: Mapping[str, list[str]], name: str) -> bool:
+def is_true(query: Mapping[str, list[str]], name: str) -> bool:
+    """A parameter that is there is true, whatever its value, unless that is `false` or `0`: so upstream reads it."""
     values = query.get(name)
-    return bool(values) and values is not None and values[0] in _TRUE
+    return bool(values) and values is not None and values[0] != "0" and values[0].lower() != "false"
 
 
 def name_in_selector(text: str) -> str:

@@ -11,9 +11,11 @@ from pinnace.apiserver.assembly import build_services
 from pinnace.apiserver.bootstrap import Bootstrap
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.handlers.dispatch import Dispatcher
+from pinnace.apiserver.health import HOOK
 from pinnace.apiserver.listener import Listener
 from pinnace.apiserver.pipeline import compose, filters_for
 from pinnace.component.clock import Clock
+from pinnace.component.logs import logs_requests
 from pinnace.store.backend import Backend
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, backend: Backend, clock: Clock) -> None:
         self._config, self._backend, self._clock = config, backend, clock
         self.services = build_services(config, backend, clock)
-        handler = compose(Dispatcher(), filters_for(audited=self.services.audit is not None))
+        handler = compose(
+            Dispatcher(), filters_for(audited=self.services.audit is not None, logged=logs_requests())
+        )
         self._listener = Listener(handler, self.services)
         self._background: asyncio.Task[None] | None = None
         self.port = config.port
@@ -44,6 +48,8 @@ class ApiServer:
             self.services.port = self.port
             await bootstrap.publish(self.port)
             await self.services.aggregator.start()
+            aggregation = ("start-kube-aggregator-informers", "apiservice-status-remote-available-controller")
+            self.services.health.done(*(HOOK + name for name in aggregation))
         except BaseException:
             await self.stop()
             raise

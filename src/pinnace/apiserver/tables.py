@@ -30,10 +30,9 @@ class TableForm:
     def of_query(cls, version: str, include_object: str) -> "TableForm":
         """Raises BadRequest for an unknown `?includeObject=`; empty means Metadata."""
         if include_object and include_object not in INCLUDE_POLICIES:
-            supported = ", ".join(f'"{policy}"' for policy in INCLUDE_POLICIES)
             raise errors.BadRequest(
-                f"Unable to convert to Table as requested: includeObject: Unsupported value: "
-                f'"{include_object}": supported values: {supported}'
+                "Unable to convert to Table as requested: includeObject: Invalid value: "
+                f"\"{include_object}\": must be 'Metadata', 'Object', 'None', or empty"
             )
         return cls(version, include_object or "Metadata")
 

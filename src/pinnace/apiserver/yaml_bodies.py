@@ -3,6 +3,7 @@
 One pass over the parser's events, which needs no stack, measures depth and expanded size before anything is built.
 """
 
+import math
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ def decode(body: bytes) -> Any:
     try:
         _measure(body)
         value = yaml.load(body, Loader=_Loader)  # noqa: S506 - a safe loader, in C where there is one
+        _check_numbers(value)
         return orjson.loads(orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise _refused(f"yaml: {' '.join(str(error).split())}") from error
@@ -60,6 +62,15 @@ def _measure(body: bytes) -> None:
             open_nodes[-1] += 1
         if open_nodes[-1] > MAX_NODES:
             raise _refused("the document is too large once its aliases are written out")
+
+
+def _check_numbers(value: Any) -> None:
+    """JSON has no infinity; aliases were measured before, so that this ends."""
+    if isinstance(value, float) and not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+        raise ValueError(f"json: unsupported value: {name}")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_numbers(item)
 
 
 def _plain(value: Any) -> Any:

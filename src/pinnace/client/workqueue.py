@@ -5,7 +5,7 @@ After client-go's workqueue: a key added while it is being worked on is queued a
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from pinnace.component.clock import Clock
@@ -25,6 +25,8 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._wake = asyncio.Event()
         self._delayed: dict[K, tuple[float, asyncio.Task[None]]] = {}
+        self.on_get: Callable[[float], None] | None = None  # told how long each key was ready
+        self._since: dict[K, float] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -34,8 +36,13 @@ class WorkQueue(Generic[K]):
             return
         self._dirty.add(key)
         if key not in self._active:
-            self._ready.append(key)
-            self._wake.set()
+            self._make_ready(key)
+
+    def _make_ready(self, key: K) -> None:
+        self._ready.append(key)
+        if self.on_get is not None:
+            self._since[key] = self._clock.monotonic()
+        self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
         """Add later; of several waiting times for one key the earliest counts."""
@@ -77,13 +84,14 @@ class WorkQueue(Generic[K]):
         key = self._ready.popleft()
         self._dirty.discard(key)
         self._active.add(key)
+        if self.on_get is not None and key in self._since:
+            self.on_get(self._clock.monotonic() - self._since.pop(key))
         return key
 
     def done(self, key: K) -> None:
         self._active.discard(key)
         if key in self._dirty:
-            self._ready.append(key)
-            self._wake.set()
+            self._make_ready(key)
 
     def close(self) -> None:
         """Cancel every delayed key; the queue must not be used afterwards."""

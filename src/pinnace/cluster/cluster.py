@@ -119,6 +119,8 @@ class Cluster:
 
     def _start_control_plane(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock
+        assert self._server is not None
+        metrics = self._server.services.metrics.parts
 
         async def controllers() -> None:
             from pinnace.controllers.catalog import ControllersConfig
@@ -133,14 +135,17 @@ class Cluster:
                 issue_account_token=self._issue_account_token,
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
             )
-            await Controllers(
-                self._client("system:kube-controller-manager", (MASTERS,)), clock, settings
-            ).run()
+            client = self._client("system:kube-controller-manager", (MASTERS,))
+            made = Controllers(client, clock, settings)
+            metrics["controllers"] = made.metrics
+            await made.run()
 
         async def scheduler() -> None:
             from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 
-            await Scheduler(self._client("system:kube-scheduler", ()), clock, SchedulerConfig()).run()
+            made = Scheduler(self._client("system:kube-scheduler", ()), clock, SchedulerConfig())
+            metrics["scheduler"] = made.metrics.families
+            await made.run()
 
         tasks.create_task(keep_running("controllers", controllers, clock), name="controllers")
         if not config.disable_scheduler:

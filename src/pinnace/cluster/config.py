@@ -106,6 +106,7 @@ class ClusterConfig(SecurityFlags):
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""
     verbosity: int = 0
+    logging_format: str = "text"  # text | json
     remembered_port: int = 0  # of an earlier start: `--port 0` keeps it while it is free
 
     @property
@@ -137,6 +138,8 @@ class ClusterConfig(SecurityFlags):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
         self._check_gates()
+        if self.logging_format not in ("text", "json"):
+            raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
 
     def check_name(self) -> None:
         """First of all: the name may become part of a path."""

@@ -78,4 +78,5 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="seconds without heartbeat until a node is Unknown (default 50)",
     )
     add("--feature-gates", help="NAME=true|false,...: upstream's gates; what this version has is fixed")
-    add("-v", "--verbosity", type=int, help="0 (default) to 4")
+    add("-v", "--verbosity", type=int, help="0 (default) to 4; from 3 on a line per request")
+    add("--logging-format", help="text (default) or json: one object per line")

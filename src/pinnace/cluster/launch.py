@@ -92,6 +92,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
         "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
         "feature-gates": config.feature_gates, "verbosity": config.verbosity,
+        "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (
         "admission-control-config-file", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",

@@ -1,4 +1,4 @@
-"""kube-apiserver's flags about identity, access, audit and encryption, under their own names: one table row each.
+"""kube-apiserver's flags about identity, access, audit, encryption and the load that it takes, under their own names: one table row each.
 
 `SecurityFlags` are fields of the cluster's configuration; `flags`, `config` and `launch` read the table. What they mean to
 the API server is said at the end of this file.
@@ -73,6 +73,13 @@ ROWS = (
     Row("service-account-max-token-expiration", "duration", "the longest life of a token"),
     Row("service-account-extend-token-expiration", "switch", "mounted tokens last a year (default true)"),
     Row("api-audiences", "list", "audiences of this API (default: the issuers)"),
+    Row("enable-priority-and-fairness", "switch", "FlowSchemas decide who waits (default true)"),
+    Row(
+        "max-requests-inflight",
+        "number",
+        "requests at once; with priority and fairness the sum of both counts",
+    ),
+    Row("max-mutating-requests-inflight", "number", "changing requests at once (default 200)"),
 )
 
 
@@ -117,6 +124,9 @@ class SecurityFlags:
     service_account_max_token_expiration: str = ""
     service_account_extend_token_expiration: bool = True
     api_audiences: str = ""
+    enable_priority_and_fairness: bool = True
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
 
 
 class _Joined(argparse.Action):
@@ -202,6 +212,10 @@ def check(flags: SecurityFlags, authorization_mode: str) -> None:
     webhook = "Webhook" in authorization_mode.split(",")
     if webhook and not flags.authorization_webhook_config_file and not flags.authorization_config:
         raise UsageError("--authorization-mode Webhook needs --authorization-webhook-config-file")
+    if flags.max_requests_inflight + flags.max_mutating_requests_inflight < 1:
+        raise UsageError(
+            "--max-requests-inflight and --max-mutating-requests-inflight: their sum must be at least 1"
+        )
     if bool(flags.oidc_issuer_url) != bool(flags.oidc_client_id):
         raise UsageError("--oidc-issuer-url and --oidc-client-id belong together")
     if flags.oidc_issuer_url and flags.authentication_config:
@@ -234,6 +248,9 @@ def api_server_settings(flags: SecurityFlags, issuer: str, signing_key: Path) ->
     issuers = _parts(flags.service_account_issuer) or (issuer,)
     return {
         "anonymous_auth": flags.anonymous_auth,
+        "enable_priority_and_fairness": flags.enable_priority_and_fairness,
+        "max_requests_inflight": flags.max_requests_inflight,
+        "max_mutating_requests_inflight": flags.max_mutating_requests_inflight,
         "authentication": AuthenticationConfig(
             _path(flags.authentication_config), flags.enable_bootstrap_token_auth, _oidc(flags),
             _path(flags.authentication_token_webhook_config_file), flags.authentication_token_webhook_version or "v1",

@@ -20,13 +20,13 @@ from pinnace.cluster.launch import ALREADY_RUNNING
 from pinnace.cluster.network import NetworkError
 from pinnace.cluster.progress import Progress, show
 from pinnace.cluster.state import RunState
+from pinnace.component import logs
 from pinnace.component.blocking_clock import BlockingClock
 from pinnace.component.clock import RealClock
 from pinnace.store.backend import UnusableData
 
 log = logging.getLogger("pinnace")
 TOLD = (UsageError, NetworkError, UnusableData, OSError, RuntimeError)  # their text says all: no traceback
-LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def serve(config: ClusterConfig, *, in_foreground: bool) -> int:
@@ -34,10 +34,7 @@ def serve(config: ClusterConfig, *, in_foreground: bool) -> int:
     # nothing here forks without exec: spares gRPC's handlers
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/local/sbin:/usr/sbin:/sbin"
-    level = LEVELS[min(config.verbosity, len(LEVELS) - 1)]
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname).1s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logs.configure(config.verbosity, config.logging_format)
     state = RunState(config.directory)
     try:
         if not state.acquire():

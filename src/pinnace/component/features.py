@@ -5,20 +5,25 @@ asking for what is there is fine, asking for anything else is refused in upstrea
 """
 
 LOCKED = {
-    "AggregatedDiscoveryEndpoint": True,
     "APIServerTracing": False,
-    "CustomResourceFieldSelectors": False,
+    "AggregatedDiscoveryEndpoint": True,
+    "CRDValidationRatcheting": True,
+    "CustomResourceFieldSelectors": True,
+    "CustomResourceValidationExpressions": True,
     "DynamicResourceAllocation": False,
     "ImageVolume": False,
     "InPlacePodVerticalScaling": False,
-    "MutatingAdmissionPolicy": False,
+    "MultiCIDRServiceAllocator": True,
+    "MutatingAdmissionPolicy": True,
     "OpenAPIV3": True,
     "PodLifecycleSleepAction": True,
     "PodSchedulingReadiness": True,
     "ServerSideApply": True,
     "ServerSideFieldValidation": True,
+    "StructuredAuthenticationConfiguration": True,
+    "StructuredAuthorizationConfiguration": True,
     "UserNamespacesSupport": False,
-    "ValidatingAdmissionPolicy": False,
+    "ValidatingAdmissionPolicy": True,
     "WatchList": True,
 }
 

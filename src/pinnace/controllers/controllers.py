@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.metrics import Family
 from pinnace.component.tasks import keep_running
 from pinnace.controllers.catalog import CATALOG, ControllersConfig, Parts, Runnable, select
 from pinnace.controllers.runtime.directory import Directory
-from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.metrics import LoopMetrics, families
 
 
 class Controllers:
@@ -46,10 +47,7 @@ class Controllers:
                     name=f"controller {name}",
                 )
 
-    def metrics(self) -> Iterator[tuple[str, str, float]]:
-        """(metric, controller, value) of every controller that counts its passes."""
-        for name, controller in self.running.items():
-            counted = getattr(controller, "metrics", None)
-            if isinstance(counted, LoopMetrics):
-                for metric, value in counted.samples():
-                    yield metric, name, value
+    def metrics(self) -> Iterator[Family]:
+        """Of every controller that counts its passes."""
+        counted = (getattr(controller, "metrics", None) for controller in self.running.values())
+        yield from families(each for each in counted if isinstance(each, LoopMetrics))

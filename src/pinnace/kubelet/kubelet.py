@@ -176,7 +176,15 @@ class Kubelet:
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
 
-    def _admit(self, pod: Object) -> Refusal | None:
+    async def _admit(self, pod: Object) -> Refusal | None:
+        """What is known of the node may be minutes old: a pod that does not fit its labels is judged by fresh ones."""
+        refused = self._refusal(pod)
+        if refused is not None and refused[0] == "NodeAffinity":
+            await self.node_agent.refresh()
+            refused = self._refusal(pod)
+        return refused
+
+    def _refusal(self, pod: Object) -> Refusal | None:
         if self._refuses is not None and (refused := self._refuses(pod)) is not None:
             return refused
         node = self.node_agent.node or {

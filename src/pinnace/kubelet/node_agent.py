@@ -155,6 +155,11 @@ class NodeAgent:
         self._tell_transitions(self._posted, status)
         self._posted, self._posted_at = status, now
 
+    async def refresh(self) -> None:
+        """Read the node again; what is known stays when that fails."""
+        with contextlib.suppress(StatusError, ConnectionError, TimeoutError):
+            self.node = await self._client.get(NODES, self._config.node_name)
+
     async def _register(self, status: Object) -> None:
         name = self._config.node_name
         try:

@@ -1,6 +1,6 @@
 """Puts together what works on pods: starting, ending, reporting, tidying, all on the same few shared things."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pinnace.api import meta
@@ -48,7 +48,7 @@ class Shared:
     probes: ProbeManager | None
     http_hooks: LifecycleHooks | None
     services: Callable[[], Iterable[Object]]
-    admit: Callable[[Object], Refusal | None]
+    admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
 
 

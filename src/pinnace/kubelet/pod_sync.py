@@ -4,7 +4,7 @@ Decisions are pure and elsewhere (`pod_actions`, `pod_status`); here they are ca
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pinnace.api.core import pods
@@ -62,7 +62,7 @@ class PodSyncer:
         paths: PodPaths,
         probes: ProbeManager | None,
         recorder: EventRecorder,
-        admit: Callable[[Object], Refusal | None],
+        admit: Callable[[Object], Awaitable[Refusal | None]],
         network_problem: Callable[[], str],
     ) -> None:
         self._clock, self._config, self._runtime = clock, config, runtime
@@ -73,7 +73,7 @@ class PodSyncer:
 
     async def sync(self, record: PodRecord) -> None:
         pod, runtime = record.pod, self._pleg.get(record.uid)
-        if runtime.is_empty and record.status is None and self._is_refused(record):
+        if runtime.is_empty and record.status is None and await self._is_refused(record):
             return
         self._reporter.report(record, runtime)
         if self._is_past_deadline(record) or record.wants_end():
@@ -92,10 +92,10 @@ class PodSyncer:
             self._probes.add_pod(pod, lambda: record.status)
         await self._run_actions(record, volumes)
 
-    def _is_refused(self, record: PodRecord) -> bool:
+    async def _is_refused(self, record: PodRecord) -> bool:
         if (record.pod.get("status") or {}).get("startTime"):
             return False  # admitted before
-        refused = self._admit(record.pod)
+        refused = await self._admit(record.pod)
         if refused is None:
             return False
         reason, message = refused

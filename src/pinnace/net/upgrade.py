@@ -22,6 +22,7 @@ Headers = Sequence[tuple[str, str]]
 REAL_CLOCK = RealClock()
 CONNECT_SECONDS = 30.0
 MAX_HEAD = 64 * 1024
+TOKEN_PROTOCOL = "base64url.bearer.authorization."  # how browsers send a bearer token
 MAX_BODY = 1024 * 1024
 HOP_BY_HOP = {
     "host",
@@ -206,9 +207,30 @@ async def accept_upgrade(request: web.BaseRequest, headers: Iterable[tuple[str, 
 
 
 def forwarded_headers(request: web.BaseRequest, *, without: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """The client's headers for the backend: hop-by-hop ones dropped, Connection and Upgrade kept."""
-    dropped = HOP_BY_HOP | {name.lower() for name in without}
-    return [(name, value) for name, value in request.headers.items() if name.lower() not in dropped]
+    """The client's headers for the backend: hop-by-hop ones dropped, also those that Connection names; an Upgrade is kept.
+
+    A name of `without` that ends in `-` is a prefix. A bearer token among WebSocket subprotocols is for us alone.
+    """
+    named = {name.strip().lower() for name in request.headers.get("Connection", "").split(",")} - {"upgrade"}
+    dropped = HOP_BY_HOP | named | {name.lower() for name in without}
+    prefixes = tuple(name for name in dropped if name.endswith("-"))
+    found = []
+    for name, value in request.headers.items():
+        lower = name.lower()
+        if lower in dropped or (prefixes and lower.startswith(prefixes)):
+            continue
+        if lower == "connection":
+            value = "Upgrade" if "upgrade" in value.lower() else "keep-alive"
+        elif lower == "sec-websocket-protocol":
+            value = _without_token(value)
+        if value or lower != "sec-websocket-protocol":
+            found.append((name, value))
+    return found
+
+
+def _without_token(protocols: str) -> str:
+    offered = (protocol.strip() for protocol in protocols.split(","))
+    return ", ".join(protocol for protocol in offered if not protocol.startswith(TOKEN_PROTOCOL))
 
 
 async def proxy_upgrade(

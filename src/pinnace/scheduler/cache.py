@@ -22,6 +22,9 @@ class SchedulerCache:
         ] = {}  # node -> uid -> pod; also for nodes that are not known (yet)
         self._assumed: set[str] = set()
 
+    def sizes(self) -> dict[str, int]:
+        return {"nodes": len(self.nodes), "pods": len(self._node_of), "assumed_pods": len(self._assumed)}
+
     def set_node(self, node: Object) -> tuple[str, ...]:
         """Returns the events that this means for waiting pods."""
         name = meta.name(node)

@@ -19,6 +19,7 @@ from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
 from pinnace.scheduler.profiles import Profile, default_profile
@@ -60,6 +61,7 @@ class Scheduler:
         self._cycle = Cycle(self._profile, random.Random(config.seed))
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
         self._reports: set[asyncio.Task[None]] = set()
+        self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
 
     def explain(self, namespace: str, name: str) -> Decision | None:
@@ -160,20 +162,27 @@ class Scheduler:
             await self._clock.sleep(0)
 
     async def _schedule_one(self, entry: QueuedPod) -> None:
+        begun = self._clock.monotonic()
         try:
             decision = self._cycle.decide(entry.pod, self._cache.nodes)
         except Exception as error:  # a pod that a plugin chokes on must not stop the others
             log.exception("scheduling %s/%s failed", *entry.pod.key)
+            self._count("error", entry)
             self._queue.failed(entry)
             self._report(entry.pod, SCHEDULER_ERROR, str(error))
             return
+        self.metrics.algorithm.observe(self._clock.monotonic() - begun)
         self.decisions.add(decision)
         if not decision.node:
+            self._count("unschedulable", entry)
             self._queue.refused(entry, decision.plugins)
             self._report(entry.pod, UNSCHEDULABLE, decision.message)
             return
         self._cache.assume(entry.pod, decision.node)
         await self._binder.start(entry, decision.node)
+
+    def _count(self, result: str, entry: QueuedPod) -> None:
+        self.metrics.attempts[result].observe(self._clock.monotonic() - entry.tried_at)
 
     def _report(self, pod: PodInfo, reason: str, message: str) -> None:
         task = asyncio.create_task(self._reporter.failed(pod, reason, message))
@@ -181,6 +190,8 @@ class Scheduler:
         task.add_done_callback(self._reports.discard)
 
     def _bound(self, entry: QueuedPod, node: str) -> None:
+        self._count("scheduled", entry)
+        self.metrics.bound(entry.attempts, self._clock.monotonic() - entry.queued_at)
         self._queue.done(entry)
         self._reporter.scheduled(entry.pod, node)
 
@@ -190,6 +201,7 @@ class Scheduler:
         if isinstance(error, NotFound):
             self._queue.remove(entry.pod.uid)
             return
+        self._count("error", entry)
         self._queue.failed(entry)
         self._report(entry.pod, SCHEDULER_ERROR, f'running Bind plugin "DefaultBinder": {error}')
 

@@ -67,6 +67,9 @@ class SchedulingQueue:
     def unschedulable(self) -> int:
         return len(self._waiting)
 
+    def sizes(self) -> dict[str, int]:
+        return {"active": self.active, "backoff": self.backing_off, "unschedulable": self.unschedulable}
+
     def add(self, pod: PodInfo) -> None:
         """A pod to schedule: new, or changed so that it may fit now."""
         entry = self._take(pod.uid)

@@ -42,6 +42,11 @@ class SqliteBackend:
         self._broadcaster = Broadcaster()
         self._is_open = False
 
+    def size_bytes(self) -> int:
+        """Of the file and what waits beside it to be written into it."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     async def open(self) -> None:
         """Raises UnusableData for a file that is corrupt, foreign, in use, or of a newer version."""
         self._loop = asyncio.get_running_loop()

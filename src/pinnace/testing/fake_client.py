@@ -9,7 +9,7 @@ import itertools
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any
 
-from pinnace.api import meta
+from pinnace.api import meta, selector_text
 from pinnace.api.resources import BY_GVK, BY_GVR
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.gvk import GVR
@@ -62,7 +62,7 @@ class FakeClient:
     def _matches(self, gvr: GVR, obj: Object, namespace: str | None, labels: str, fields: str) -> bool:
         if namespace is not None and meta.namespace(obj) != namespace:
             return False
-        if not selectors.parse(labels).matches(meta.labels(obj)):
+        if not selector_text.parse(labels).matches(meta.labels(obj)):
             return False
         for requirement in selectors.parse_fields(fields):
             value: Any = obj

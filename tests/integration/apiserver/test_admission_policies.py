@@ -147,6 +147,9 @@ async def test_a_deployment_is_judged_by_an_expression(client: RestClient) -> No
     assert error.message == f'deployments.apps "bad" is forbidden: {why}'
     assert (error.code, error.reason) == (422, "Invalid")
     assert [cause.message for cause in error.causes] == [why]
+    labels = 'enforcement_action="deny",error_type="no_error",policy="replicas",policy_binding="b"'
+    shown = await client.raw("GET", "/metrics")
+    assert f"apiserver_validating_admission_policy_check_total{{{labels}}} 1\n" in shown
 
 
 @pytest.mark.conformance(VALIDATING + "should allow expressions to refer variables. [Conformance]")

@@ -497,10 +497,16 @@ async def test_calls_are_counted(hook: Webhook, api_server: ApiServerInProcess, 
     await register(client, VALIDATING, spec(hook, "/teapot", rule("configmaps")))
     with pytest.raises(errors.StatusError):
         await client.create(r.CONFIG_MAPS, config_map("a"))
-    shown = api_server.server.services.metrics.exposition().decode()
+    shown = await client.raw("GET", "/metrics")
     labels = 'code="418",name="x.k8s.io",operation="CREATE",rejected="true",type="validating"'
-    assert f"apiserver_admission_webhook_request_total{{{labels}}} 1.0" in shown
-    assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0.0' in shown
+    assert f"apiserver_admission_webhook_request_total{{{labels}}} 1\n" in shown
+    assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0\n' in shown
+    rejected = (
+        'error_type="no_error",name="x.k8s.io",operation="CREATE",rejection_code="418",type="validating"'
+    )
+    assert f"apiserver_admission_webhook_rejection_count{{{rejected}}} 1\n" in shown
+    took = 'name="x.k8s.io",operation="CREATE",rejected="true",type="validating"'
+    assert f"apiserver_admission_webhook_admission_duration_seconds_count{{{took}}} 1\n" in shown
 
 
 async def test_answers_that_do_not_fit(hook: Webhook, client: RestClient) -> None:

@@ -50,7 +50,7 @@ def test_include_object(policy: str, expected: Any) -> None:
 
 def test_an_unknown_policy_is_refused() -> None:
     assert TableForm.of_query("v1", "").include_object == "Metadata"
-    with pytest.raises(errors.BadRequest, match='Unsupported value: "All"'):
+    with pytest.raises(errors.BadRequest, match='Invalid value: "All": must be'):
         TableForm.of_query("v1", "All")
 
 

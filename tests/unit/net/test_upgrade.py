@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from pinnace.net.upgrade import Address, accept_upgrade, forwarded_headers, proxy_upgrade, request_upgrade
 
@@ -129,3 +131,22 @@ async def test_the_proxy_hands_a_refusal_on(proxy: Address) -> None:
 async def test_no_server_is_an_oserror() -> None:
     with pytest.raises(OSError, match="Connect call failed"):
         await request_upgrade(Address("127.0.0.1", 1), "GET", "/", UPGRADE)
+
+
+def test_what_is_passed_on_has_no_credentials_and_nothing_that_connection_names() -> None:
+    """Who names a header in Connection has the next hop drop it; a token among subprotocols is for the API server alone."""
+    given = [
+        ("Host", "api"), ("Connection", "Upgrade, X-Remote-User"), ("Upgrade", "websocket"), ("X-Remote-User", "me"),
+        ("Authorization", "Bearer x"), ("Impersonate-Extra-Scopes", "all"), ("X-Empty", ""),
+        ("Sec-WebSocket-Protocol", "base64url.bearer.authorization.k8s.io.c2VjcmV0, v5.channel.k8s.io"),
+    ]  # fmt: skip
+    request = make_mocked_request("GET", "/", headers=CIMultiDict(given))
+    assert forwarded_headers(request, without=("Authorization", "Impersonate-")) == [
+        ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("X-Empty", ""),
+        ("Sec-WebSocket-Protocol", "v5.channel.k8s.io"),
+    ]  # fmt: skip
+
+
+def test_a_token_alone_leaves_no_subprotocol() -> None:
+    headers = {"Sec-WebSocket-Protocol": "base64url.bearer.authorization.k8s.io.c2VjcmV0"}
+    assert forwarded_headers(make_mocked_request("GET", "/", headers=headers)) == []

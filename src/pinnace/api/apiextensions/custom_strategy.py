@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pinnace.api import fields
+from pinnace.api import fields, selector_text
 from pinnace.api.apiextensions import embedded, rules, values
 from pinnace.api.apiextensions.paths import read_path
 from pinnace.api.apiextensions.rules import Rules
@@ -130,7 +130,7 @@ class CustomResourceStrategy(Strategy):
         selector = read_path(obj, path) if path else None
         if path and isinstance(selector, str):
             try:
-                selectors.parse(selector)
+                selector_text.parse(selector)
             except selectors.SelectorError as error:
                 found.append(fields.invalid(path, selector, str(error)))
         return found

@@ -74,6 +74,7 @@ class CustomResourceDefinitionStrategy(Strategy):
 
         found = metadata.validate(obj, namespaced=False, name_rule=lambda name: _name(name, obj))
         found += spec_validation.validate(obj["spec"], "spec")
+        found += spec_validation.validate_is_free(obj["spec"], "spec")
         found += spec_validation.validate_names(_accepted(obj), "status.acceptedNames")
         found += spec_validation.validate_stored_versions(obj, "status.storedVersions")
         found += approval.validate(obj)

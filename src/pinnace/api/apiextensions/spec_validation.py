@@ -14,6 +14,7 @@ from pinnace.api.admissionregistration import client_configs
 from pinnace.api.apiextensions import schema_validation
 from pinnace.api.apiextensions.paths import steps
 from pinnace.api.meta import Object
+from pinnace.api.resources import BY_GVR
 from pinnace.apimachinery.errors import Cause
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
@@ -53,6 +54,14 @@ def _group(spec: Object, path: str) -> Iterator[Cause]:
         yield fields.invalid(f"{path}.group", group, ",".join(messages))
     elif "." not in group:
         yield fields.invalid(f"{path}.group", group, "should be a domain with at least one dot")
+
+
+def validate_is_free(spec: Object, path: str) -> Iterator[Cause]:
+    """A resource of the API server itself cannot be defined once more, in whatever version: its objects are judged by other rules."""
+    plural, group = (spec.get("names") or {}).get("plural") or "", spec.get("group") or ""
+    if any(gvr.resource == plural and gvr.group == group for gvr in BY_GVR):
+        why = f"{plural}.{group} is served by the API server itself"
+        yield fields.invalid(f"{path}.names.plural", plural, why)
 
 
 def validate_names(own: Object, path: str) -> list[Cause]:

@@ -87,7 +87,9 @@ def _wanted(parsed: x509.CertificateSigningRequest) -> Wanted:
         return () if names is None else tuple(str(one) for one in names.get_values_for_type(kind))
 
     return Wanted(
-        common_name=next(iter(subject(NameOID.COMMON_NAME)), ""),
+        common_name=next(
+            reversed(subject(NameOID.COMMON_NAME)), ""
+        ),  # of several the last: so reads who authenticates
         organizations=subject(NameOID.ORGANIZATION_NAME),
         dns_names=alternative(x509.DNSName),
         ip_addresses=alternative(x509.IPAddress),

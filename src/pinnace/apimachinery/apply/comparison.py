@@ -9,10 +9,11 @@ from pinnace.apimachinery.schema import Schema
 
 Object = dict[str, Any]
 
-# Structs and lists that upstream's Go types always hold, so that adding to them does not mean to own them.
+# Structs and lists that upstream's Go types always hold, so that adding to them does not mean to own them. Custom objects have no Go
+# types: of theirs only the metadata is nobody's.
 _ALWAYS_THERE = frozenset(
-    ("metadata", "spec", "status", "template", "strategy", "updateStrategy", "loadBalancer", "nodeInfo",
-     "daemonEndpoints", "kubeletEndpoint", "containers")
+    ("metadata", "spec", "status", "template", "jobTemplate", "strategy", "updateStrategy", "loadBalancer", "nodeInfo",
+     "daemonEndpoints", "kubeletEndpoint", "containers", "resources", "source")
 )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def fields_of(value: Any, schema: Schema | None) -> Fields:
 
 def _owned(value: Any, schema: Schema | None, is_declared: bool) -> Fields | None:
     """A declared field with content is owned through its content alone; a map entry and a leaf by themselves."""
-    if value in (None, {}, []) or shapes.shape_of(schema, value) == "leaf":
+    if value in (None, {}) or shapes.shape_of(schema, value) == "leaf":
         return {}
     return fields.node(not is_declared, fields_of(value, schema))
 
@@ -103,7 +104,7 @@ def compare(old: Object, new: Object, schema: Schema | None) -> Comparison:
         element, child = fields.field_element(name), shapes.child_of(schema, name)
         before = old.get(name)
         if before is None and name not in old:
-            before = _initial(name, item)
+            before = _initial(name, item, schema)
         if before is None and name not in old:
             result.added[element] = _everything(item, child)
         elif before != item:
@@ -113,10 +114,14 @@ def compare(old: Object, new: Object, schema: Schema | None) -> Comparison:
     return result
 
 
-def _initial(name: str, value: Any) -> Any:
-    if name in _ALWAYS_THERE and value:
+def _initial(name: str, value: Any, schema: Schema | None) -> Any:
+    if value and (name == "metadata" or (name in _ALWAYS_THERE and _is_go_type(schema))):
         return {} if isinstance(value, dict) else [] if isinstance(value, list) else None
     return None
+
+
+def _is_go_type(schema: Schema | None) -> bool:
+    return schema is None or (schema.struct is not None and schema.struct.name.startswith("io.k8s."))
 
 
 def _compare_values(result: Comparison, element: str, old: Any, new: Any, schema: Schema | None) -> None:

@@ -11,6 +11,7 @@ Operation = Literal["Apply", "Update"]
 
 MAX_UPDATERS = 10
 ANCIENT = "ancient-changes"
+_ELEMENTS = frozenset(("f:", "k:", "v:", "i:"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +133,18 @@ def _entry(body: dict[str, Any]) -> Entry:
     operation = body["operation"]
     if operation not in ("Apply", "Update"):
         raise ValueError(f"invalid operation {operation!r}")
+    if body["fieldsType"] != "FieldsV1" or not body["apiVersion"]:
+        raise ValueError("an entry without apiVersion, or of another type of fields")
     owned = body.get("fieldsV1") or {}
-    if not isinstance(owned, dict):
-        raise TypeError("fieldsV1 is not an object")
-    owner = Owner(
-        body.get("manager", ""), operation, body.get("apiVersion", ""), body.get("subresource") or ""
-    )
+    if not isinstance(owned, dict) or not _is_tree(owned):
+        raise TypeError("fieldsV1 is not a tree of path elements")
+    owner = Owner(body.get("manager", ""), operation, body["apiVersion"], body.get("subresource") or "")
     return Entry(owner, owned, body.get("time") or "")
+
+
+def _is_tree(owned: Any) -> bool:
+    """Objects all the way down, whose keys are path elements."""
+    return isinstance(owned, dict) and all(
+        (name == fields.SELF or name[:2] in _ELEMENTS) and (not below or _is_tree(below))
+        for name, below in owned.items()
+    )

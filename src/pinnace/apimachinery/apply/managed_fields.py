@@ -39,7 +39,8 @@ def record_update(
     """Set `new.metadata.managedFields` for a write by `manager` that turned `old` (None: a create) into `new`.
 
     `ignored` names the top-level fields that this write does not change whatever it says; by default `status`, or
-    all but `status` for the status subresource. `remembered` keeps what creations from one template have in common. Sending `managedFields: []` or `[{}]` clears the bookkeeping for good.
+    all but `status` for the status subresource. `remembered` keeps what creations from one template have in common. Sending `managedFields: [{}]`
+    clears the bookkeeping for good; `[]` does not, so that clients which know nothing of it do not.
     """
     entries = _starting_point(old, new, subresource)
     if entries is None:
@@ -94,7 +95,7 @@ def _starting_point(old: Object | None, new: Object, subresource: str) -> Entrie
     sent = (new.get("metadata") or {}).get("managedFields")
     if subresource:
         sent = None
-    if sent is not None and (not sent or sent == [{}]):
+    if sent == [{}]:
         return None
     entries = Entries.of(sent)
     if not len(entries):

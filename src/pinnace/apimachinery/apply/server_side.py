@@ -97,7 +97,7 @@ class _Attempt:
             return Entries()
         entries = Entries.of(self._live.get("metadata", {}).get("managedFields"))
         if not len(entries):  # nobody kept books: what is there belongs to one before us all
-            owner = Owner(BEFORE_FIRST_APPLY, "Update", self._owner.api_version)
+            owner = Owner(BEFORE_FIRST_APPLY, "Update", self._owner.api_version, self._owner.subresource)
             known = compare({}, ownable(self._live, self._ignored), self._schema)
             entries.put(Entry(owner, known.added))
         return entries

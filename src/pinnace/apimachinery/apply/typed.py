@@ -25,7 +25,7 @@ def check_typed(applied: Object, schema: Schema | None) -> None:
     gvk = GVK(*parse_api_version(str(applied.get("apiVersion"))), str(applied.get("kind")))
     text = found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
     raise errors.BadRequest(
-        f"failed to create typed patch object ({place}; {gvk.api_version}, Kind={gvk.kind}): {text}"
+        f"failed to create typed patch object ({place}; {gvk.group}/{gvk.version}, Kind={gvk.kind}): {text}"
     )
 
 

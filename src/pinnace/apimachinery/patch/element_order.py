@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.patch.go_text import go_text
 
 
 def _identity(item: Any, merge_key: str) -> Any:
@@ -52,5 +53,5 @@ def check_patch_follows(patch: Sequence[Any], order: Sequence[Any], merge_key: s
     known = [place for place in found if place is not None]
     if len(known) != len(found) or known != sorted(known):
         raise errors.BadRequest(
-            f"The order in patch list:\n{list(patch)}\n doesn't match $setElementOrder list:\n{list(order)}\n"
+            f"The order in patch list:\n{go_text(list(patch))}\n doesn't match $setElementOrder list:\n{go_text(list(order))}\n"
         )

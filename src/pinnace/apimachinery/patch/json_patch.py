@@ -6,10 +6,14 @@ Upstream answers an operation that does not apply with 422 and one fixed sentenc
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.copies import deep_copy, same
 
 MAX_OPERATIONS = 10_000
+MAX_COPIED = 3 * 1024 * 1024  # bytes of all copy operations of a patch, as upstream
+_LONGEST_INDEX = 10  # digits
 
 REJECTED = "the server rejected our request due to an error in our request"
 
@@ -20,15 +24,30 @@ class _Inapplicable(Exception):
 
 def apply(document: dict[str, Any], operations: Any) -> dict[str, Any]:
     """The patched document; raises BadRequest for what is no patch, Invalid for an operation that does not apply."""
+    patched: Any = deep_copy(document)  # the operations change it in place; what they put in is a copy too
+    copied = 0
     for operation in _checked(operations):
         try:
-            document = _OPERATIONS[operation["op"]](document, operation)
+            if operation["op"] == "copy":
+                value = orjson.dumps(_find(patched, operation["from"], "copy"))
+                copied += len(value)
+                _check_copied(copied)
+                patched = _put(patched, operation, orjson.loads(value))
+            else:
+                patched = _OPERATIONS[operation["op"]](patched, operation)
         except _Inapplicable as error:
             raise errors.Invalid(f"{REJECTED}: {error}") from error
-    patched = deep_copy(document)
     if not isinstance(patched, dict):
         raise errors.BadRequest("the patched document is not an object")
     return patched
+
+
+def _check_copied(size: int) -> None:
+    """Otherwise thirty operations that each double the document would fill all memory."""
+    if size > MAX_COPIED:
+        raise _Inapplicable(
+            f"Unable to complete the copy, the accumulated size increase of copy is {size}, exceeding the limit {MAX_COPIED}"
+        )
 
 
 def _checked(operations: Any) -> list[dict[str, Any]]:
@@ -36,10 +55,11 @@ def _checked(operations: Any) -> list[dict[str, Any]]:
         raise errors.BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
         raise errors.RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, "
+            f"got {len(operations)}"
         )
     for operation in operations:
-        if operation.get("op") not in _OPERATIONS:
+        if operation.get("op") not in _NAMES:
             raise errors.Invalid(f"{REJECTED}: Unexpected kind: {operation.get('op')}")
         needed = ("path", "from") if operation["op"] in ("move", "copy") else ("path",)
         for name in needed:
@@ -62,7 +82,8 @@ def _tokens(pointer: str) -> list[str]:
 
 def _index(token: str, length: int) -> int:
     """The position in a list that a token names, at most `length`."""
-    if not token.isdecimal() or (len(token) > 1 and token.startswith("0")):
+    plain = token.isascii() and token.isdecimal() and len(token) <= _LONGEST_INDEX
+    if not plain or (len(token) > 1 and token.startswith("0")):
         raise _Inapplicable(f'invalid array index: "{token}"')
     if int(token) > length:
         raise _Inapplicable(f"Unable to access invalid index: {token}: invalid index referenced")
@@ -82,22 +103,22 @@ def _find(node: Any, pointer: str, operation: str) -> Any:
     return node
 
 
-def _change(node: Any, tokens: list[str], operation: dict[str, Any], edit: Callable[[Any, str], None]) -> Any:
-    """A copy of `node`, copied along the path only, whose container at the path's end went through `edit`."""
+def _change(
+    document: Any, tokens: list[str], operation: dict[str, Any], edit: Callable[[Any, str], None]
+) -> Any:
+    """The document, whose container at the path's end went through `edit`."""
+    node = document
+    for token in tokens[:-1]:
+        if isinstance(node, dict) and token in node:
+            node = node[token]
+        elif isinstance(node, list):
+            node = node[_index(token, len(node) - 1)]
+        else:
+            raise _missing(operation)
     if not isinstance(node, dict | list):
         raise _missing(operation)
-    changed: Any = node.copy()
-    if len(tokens) == 1:
-        edit(changed, tokens[0])
-        return changed
-    if isinstance(changed, dict):
-        if tokens[0] not in changed:
-            raise _missing(operation)
-        changed[tokens[0]] = _change(changed[tokens[0]], tokens[1:], operation, edit)
-    else:
-        index = _index(tokens[0], len(changed) - 1)
-        changed[index] = _change(changed[index], tokens[1:], operation, edit)
-    return changed
+    edit(node, tokens[-1])
+    return document
 
 
 def _missing(operation: dict[str, Any]) -> _Inapplicable:
@@ -117,7 +138,7 @@ def _put(document: Any, operation: dict[str, Any], value: Any) -> Any:
 
 
 def _add(document: Any, operation: dict[str, Any]) -> Any:
-    return _put(document, operation, operation["value"])
+    return _put(document, operation, deep_copy(operation["value"]))
 
 
 def _take(document: Any, operation: dict[str, Any], path: str) -> Any:
@@ -146,6 +167,8 @@ def _remove(document: Any, operation: dict[str, Any]) -> Any:
 
 
 def _replace(document: Any, operation: dict[str, Any]) -> Any:
+    value = deep_copy(operation["value"])
+
     def edit(container: Any, token: str) -> None:
         if isinstance(container, dict):
             if token not in container:
@@ -153,15 +176,15 @@ def _replace(document: Any, operation: dict[str, Any]) -> Any:
                 raise _Inapplicable(
                     f"replace operation does not apply: doc is missing key: {path}: missing value"
                 )
-            container[token] = operation["value"]
+            container[token] = value
         else:
             index = _index(token, len(container))
             if index == len(container):
                 raise _missing(operation)
-            container[index] = operation["value"]
+            container[index] = value
 
     tokens = _tokens(operation["path"])
-    return _change(document, tokens, operation, edit) if tokens else operation["value"]
+    return _change(document, tokens, operation, edit) if tokens else value
 
 
 def _move(document: Any, operation: dict[str, Any]) -> Any:
@@ -172,10 +195,6 @@ def _move(document: Any, operation: dict[str, Any]) -> Any:
     if path.startswith(f"{source}/"):
         raise _Inapplicable(f"move operation does not apply: {path} lies inside {source}")
     return _put(_take(document, operation, source), operation, value)
-
-
-def _copy(document: Any, operation: dict[str, Any]) -> Any:
-    return _put(document, operation, _find(document, operation["from"], "copy"))
 
 
 def _test(document: Any, operation: dict[str, Any]) -> Any:
@@ -196,6 +215,6 @@ _OPERATIONS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "remove": _remove,
     "replace": _replace,
     "move": _move,
-    "copy": _copy,
     "test": _test,
 }
+_NAMES = frozenset((*_OPERATIONS, "copy"))

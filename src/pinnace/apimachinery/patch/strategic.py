@@ -10,6 +10,7 @@ from typing import Any
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.copies import deep_copy
 from pinnace.apimachinery.patch import element_order
+from pinnace.apimachinery.patch.go_text import go_text
 from pinnace.apimachinery.schema import Schema
 
 Object = dict[str, Any]
@@ -29,13 +30,12 @@ def apply(document: Object, patch: Any, schema: Schema | None) -> Object:
 
 def _merge_object(original: Object, patch: Object, schema: Schema | None) -> Object:
     """Merge into `original`; both are private to this patch and may be changed."""
-    directive = patch.pop(PATCH, None)
-    if directive == "replace":
-        return patch
-    if directive == "delete":
-        return {}
-    if directive not in (None, "merge"):
-        raise errors.BadRequest(f"unknown patch type '{directive}' in map: {patch}")
+    directive = patch.get(PATCH)
+    if directive not in (None, "merge", "replace", "delete"):
+        raise errors.BadRequest(f"unknown patch type: {go_text(directive)} in map: {go_text(patch)}")
+    patch.pop(PATCH, None)
+    if directive in ("replace", "delete"):
+        return patch if directive == "replace" else {}
     _retain_keys(original, patch)
     for name in [name for name in patch if name.startswith(SET_ORDER)]:
         _merge_ordered(original, patch, name, schema)
@@ -95,10 +95,12 @@ def _merge_list(original: list[Any], patch: list[Any], schema: Schema) -> list[A
 
 def _identity(item: Any, merge_key: str) -> Any:
     if not isinstance(item, dict) or item.get(merge_key) is None:
-        raise errors.BadRequest(f"map: {item} does not contain declared merge key: {merge_key}")
+        raise errors.BadRequest(f"map: {go_text(item)} does not contain declared merge key: {merge_key}")
     identity = item[merge_key]
     if isinstance(identity, dict | list):
-        raise errors.BadRequest(f"map: {item} has no plain value at the declared merge key: {merge_key}")
+        raise errors.BadRequest(
+            f"map: {go_text(item)} has no plain value at the declared merge key: {merge_key}"
+        )
     return identity
 
 
@@ -117,7 +119,7 @@ def _apply_element_directives(
         elif directive in (None, "merge"):
             plain.append(item)
         else:
-            raise errors.BadRequest(f"unknown patch type '{directive}' in map: {item}")
+            raise errors.BadRequest(f"unknown patch type: {go_text(directive)} in map: {go_text(item)}")
     return ([_without_directives(item) for item in plain], []) if replaces else (original, plain)
 
 

@@ -84,7 +84,8 @@ def build_chain(config: ApiServerConfig, registries: Registries) -> Chain:
     chosen = [
         name for name, (_, default, _) in PLUGINS.items() if (default or name in on) and name not in off
     ]
-    return Chain(_plugin(name, registries, told, at_once=name in on | set(told)) for name in chosen)
+    plugins = [_plugin(name, registries, told, at_once=name in on | set(told)) for name in chosen]
+    return Chain(plugins, registries.clock)
 
 
 def _plugin(

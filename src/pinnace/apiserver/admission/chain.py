@@ -1,11 +1,14 @@
 """The chain of admission plugins: first all that change, later all that judge."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
+from pinnace.apimachinery.errors import StatusError
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.attributes import Admission, Object, Operation
+from pinnace.apiserver.admission.timings import Timing
+from pinnace.component.clock import Clock
 
 
 class Plugin(Protocol):
@@ -57,53 +60,96 @@ class Late:
     made: BasePlugin | None = None
 
 
-class Chain:
-    """Plugins that do not override a phase, or do not want an operation or a resource, cost nothing in it."""
+class Step(NamedTuple):
+    act: Callable[[Admission], Awaitable[None]]
+    timing: Timing
 
-    def __init__(self, plugins: Iterable[BasePlugin | Late] = ()) -> None:
+
+class Phase:
+    """The plugins that take part in one phase of one operation on one resource, each timed."""
+
+    def __init__(self, steps: tuple[Step, ...], timing: Timing, now: Callable[[], float]) -> None:
+        self.steps, self.timing, self._now = steps, timing, now
+
+    async def run(self, admission: Admission) -> None:
+        now = self._now
+        begun = since = now()
+        timing = self.timing
+        try:
+            for act, timing in self.steps:
+                await act(admission)
+                then = now()
+                timing.accepted.observe(then - since)
+                since = then
+        except StatusError:
+            then = now()
+            timing.refused.observe(then - since)
+            self.timing.refused.observe(then - begun)
+            raise
+        self.timing.accepted.observe(since - begun)
+
+
+Kind = Literal["admit", "validate"]
+
+
+class Chain:
+    """Plugins that do not override a phase, or do not want an operation or a resource, cost nothing in it.
+
+    Without a clock nothing is timed.
+    """
+
+    def __init__(self, plugins: Iterable[BasePlugin | Late] = (), clock: Clock | None = None) -> None:
         self._plugins = tuple(plugins)
-        self._mutating: dict[tuple[Operation, GVR], tuple[BasePlugin, ...]] = {}
-        self._validating: dict[tuple[Operation, GVR], tuple[BasePlugin, ...]] = {}
+        self._now = clock.monotonic if clock is not None else lambda: 0.0
+        self._phases: dict[tuple[Kind, Operation, GVR], Phase] = {}
+        self._timings: dict[tuple[str, Operation, Kind], Timing] = {}  # by plugin: resources share them
+
+    @property
+    def timings(self) -> list[Timing]:
+        return list(self._timings.values())
 
     async def admit(self, admission: Admission) -> None:
         """Once through all that change; once more when one of them asked for it, having changed what others had seen."""
-        plugins = self._mutating.get((admission.operation, admission.resource.gvr))
-        if plugins is None:
-            plugins = self._select(admission)[0]
-        for plugin in plugins:
-            await plugin.admit(admission)
+        phase = self._phase("admit", admission)
+        await phase.run(admission)
         again = admission.reinvocation
         if again is not None and again.requested:
             again.running = True
-            for plugin in plugins:
-                await plugin.admit(admission)
+            await phase.run(admission)
 
     async def validate(self, admission: Admission) -> None:
-        plugins = self._validating.get((admission.operation, admission.resource.gvr))
-        if plugins is None:
-            plugins = self._select(admission)[1]
-        for plugin in plugins:
-            await plugin.validate(admission)
+        await self._phase("validate", admission).run(admission)
 
-    def _select(self, admission: Admission) -> tuple[tuple[BasePlugin, ...], tuple[BasePlugin, ...]]:
-        """Those that this operation on this resource concerns, by phase; remembered."""
+    def _phase(self, kind: Kind, admission: Admission) -> Phase:
+        """Of those that this operation on this resource concerns; remembered."""
         operation, gvr = admission.operation, admission.resource.gvr
-        fitting = [made for plugin in self._plugins if (made := _made(plugin, gvr)) is not None]
-        if len(self._mutating) > _REMEMBERED:  # custom resources come and go
-            self._mutating.clear()
-            self._validating.clear()
-        mutating = self._mutating[operation, gvr] = tuple(
-            p for p in fitting if type(p).admit is not BasePlugin.admit and operation in p.admits
-        )
-        validating = self._validating[operation, gvr] = tuple(
-            p for p in fitting if type(p).validate is not BasePlugin.validate and operation in p.validates
-        )
-        return mutating, validating
+        found = self._phases.get((kind, operation, gvr))
+        if found is None:
+            if len(self._phases) > _REMEMBERED:  # custom resources come and go
+                self._phases.clear()
+            fitting = [made for plugin in self._plugins if (made := _made(plugin, gvr)) is not None]
+            steps = tuple(
+                Step(getattr(plugin, kind), self._timing(plugin.name, operation, kind))
+                for plugin in fitting
+                if _takes_part(plugin, kind, operation)
+            )
+            found = Phase(steps, self._timing("", operation, kind), self._now)
+            self._phases[kind, operation, gvr] = found
+        return found
+
+    def _timing(self, name: str, operation: Operation, kind: Kind) -> Timing:
+        key = name, operation, kind
+        return self._timings.get(key) or self._timings.setdefault(key, Timing(*key))
 
     async def review(self, admission: Admission) -> None:
         """Both phases, for what has nothing between them: deletes, connections, bodies that are not stored."""
         await self.admit(admission)
         await self.validate(admission)
+
+
+def _takes_part(plugin: BasePlugin, kind: Kind, operation: Operation) -> bool:
+    wanted = plugin.admits if kind == "admit" else plugin.validates
+    return operation in wanted and getattr(type(plugin), kind) is not getattr(BasePlugin, kind)
 
 
 def _made(plugin: BasePlugin | Late, gvr: GVR) -> BasePlugin | None:

@@ -53,7 +53,7 @@ class NodeRestriction(BasePlugin):
             case r.SERVICE_ACCOUNTS:
                 await self._check_token(admission, node)
             case r.CSI_NODES:
-                if admission.name and admission.name != node:
+                if _named(admission) not in ("", node):
                     raise _refused(
                         admission, "can only access CSINode with the same name as the requesting node"
                     )
@@ -76,6 +76,8 @@ class NodeRestriction(BasePlugin):
             new = admission.object or {}
             if (new["metadata"].get("labels") or {}) != (pod["metadata"].get("labels") or {}):
                 raise _refused(admission, f'node "{node}" cannot update labels through pod status')
+            if _claim_statuses(new) != _claim_statuses(pod):  # by them it would be allowed to read the claims
+                raise _refused(admission, f'node "{node}" cannot update resource claim statuses')
         if pod is not None and (pod.get("spec") or {}).get("nodeName") != node:
             verb = "delete" if admission.operation == "DELETE" else "update"
             raise _refused(admission, f'node "{node}" can only {verb} pods with spec.nodeName set to itself')
@@ -119,6 +121,10 @@ class NodeRestriction(BasePlugin):
         return (await self._registries.authorizer.authorize(asked)).allowed
 
 
+def _claim_statuses(pod: Object) -> list[Object]:
+    return (pod.get("status") or {}).get("resourceClaimStatuses") or []
+
+
 def _audiences(pod: Object) -> Iterator[str]:
     for volume in (pod.get("spec") or {}).get("volumes") or ():
         for source in (volume.get("projected") or {}).get("sources") or ():
@@ -154,6 +160,11 @@ def _check_mirror_pod(admission: Admission, node: str) -> None:
             raise _refused(admission, f'node "{node}" can not create pods that reference {gvr.resource}')
 
 
+def _named(admission: Admission) -> str:
+    """A generated name is known to the object alone; "" for a collection."""
+    return admission.name or ((admission.object or {}).get("metadata") or {}).get("name", "")
+
+
 def _check_slice(admission: Admission, node: str) -> None:
     slice_ = admission.old if admission.operation == "DELETE" else admission.object
     if slice_ is not None and (slice_.get("spec") or {}).get("nodeName") != node:
@@ -184,8 +195,8 @@ def _is_forbidden(label: str) -> bool:
 
 
 def _check_node(admission: Admission, node: str) -> None:
-    if admission.name and admission.name != node:
-        raise _refused(admission, f'node "{node}" is not allowed to modify node "{admission.name}"')
+    if (name := _named(admission)) not in ("", node):
+        raise _refused(admission, f'node "{node}" is not allowed to modify node "{name}"')
     if admission.operation in ("CREATE", "UPDATE"):
         if labels := _forbidden_labels(admission.object, admission.old):
             what = "set the following labels" if admission.operation == "CREATE" else "modify labels"
@@ -207,7 +218,7 @@ def _check_node(admission: Admission, node: str) -> None:
 def _check_lease(admission: Admission, node: str) -> None:
     if admission.namespace != _LEASES:
         raise _refused(admission, f'can only access leases in the "{_LEASES}" system namespace')
-    if admission.name and admission.name != node:
+    if _named(admission) not in ("", node):
         raise _refused(admission, "can only access node lease with the same name as the requesting node")
 
 

@@ -87,13 +87,19 @@ class ValidatingAdmissionPolicy(BasePlugin):
         for key, values in notes.items():
             admission.annotate(f"{policy.name}/{key}", ", ".join(values))
 
-    @staticmethod
     def _act(
-        policy: Policy, binding: Binding, verdict: "Verdict", admission: Admission, denials: list[Denial]
+        self,
+        policy: Policy,
+        binding: Binding,
+        verdict: "Verdict",
+        admission: Admission,
+        denials: list[Denial],
     ) -> None:
         actions = binding.spec.get("validationActions") or ()
         for finding in verdict.findings:
+            failed = "no_error" if finding.reason else "invalid_error"
             for action in actions:
+                self._registries.policy_checks[policy.name, binding.name, action.lower(), failed] += 1
                 if action == "Deny":
                     denials.append(Denial(policy, binding, finding.message, finding.reason))
                 elif action == "Warn":

@@ -23,6 +23,7 @@ REMOTE_HEADERS = ("x-remote-user", "x-remote-uid", "x-remote-group")
 EXTRA_PREFIX = "x-remote-extra-"
 MAX_DOCUMENT = 32 * 1024 * 1024
 _SECONDS = 5.0
+_LINE_BREAKS = str.maketrans("\r\n\0", "   ")
 _TOKEN = frozenset("!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -33,7 +34,12 @@ def identity_headers(user: User) -> list[tuple[str, str]]:
     headers += [("X-Remote-Group", group) for group in user.groups]
     for key, values in user.extra.items():
         headers += [(f"X-Remote-Extra-{_escaped(key)}", value) for value in values]
-    return headers
+    return [(name, _on_one_line(value)) for name, value in headers]
+
+
+def _on_one_line(value: str) -> str:
+    """A name with a line break in it must not become a header of its own."""
+    return value.translate(_LINE_BREAKS)
 
 
 def _escaped(key: str) -> str:

@@ -11,13 +11,17 @@ from pinnace.component.clock import Clock
 class Auditor:
     def __init__(self, policy: Policy, sinks: tuple[Sink, ...]) -> None:
         self._policy, self._sinks = policy, sinks
+        self.events = 0
+        self.levels: dict[str, int] = {}
 
     def begin(self, request: Request) -> Record | None:
         """None when the policy wants nothing of this request."""
         verdict = self._policy.verdict(request.user, request.info)
+        self.levels[verdict.level] = self.levels.get(verdict.level, 0) + 1
         return Record(request, verdict, self._emit) if verdict.level != "None" else None
 
     def _emit(self, event: Event) -> None:
+        self.events += 1
         for sink in self._sinks:
             sink.write(event)
 

@@ -1,19 +1,19 @@
 """What an audit event says of one request, stage by stage."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 
 from pinnace.apimachinery import errors
+from pinnace.apiserver.audit.identity import audit_id
 from pinnace.apiserver.audit.policy import Verdict
 from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.bodies import decode
 from pinnace.apiserver.request import Request, Response
 
 Event = dict[str, Any]
-_MAX_ID = 64
+_CONTENT = "patch.webhook.admission.k8s.io/"
 
 
 class Record:
@@ -22,7 +22,7 @@ class Record:
     def __init__(self, request: Request, verdict: Verdict, emit: Callable[[Event], None]) -> None:
         self._request, self.verdict, self._emit = request, verdict, emit
         self.user: User = request.user
-        self.id = request.headers.get("Audit-ID", "")[:_MAX_ID] or str(uuid.uuid4())
+        self.id = audit_id(request.headers)
         self.annotations = request.audit_annotations  # admission and authorization add theirs
         self._received = _moment(request)
         self._body: bytes | None = None
@@ -78,9 +78,15 @@ class Record:
         if self._response is not None:
             event["responseObject"] = self._trimmed(self._response)
         event["requestReceivedTimestamp"], event["stageTimestamp"] = self._received, _moment(request)
-        if self.annotations:
-            event["annotations"] = dict(self.annotations)
+        if annotations := self._shown_annotations():
+            event["annotations"] = annotations
         return event
+
+    def _shown_annotations(self) -> dict[str, str]:
+        """The patch of a webhook is content, as the object is: it may hold what makes a Secret one."""
+        if self.verdict.at_least("Request"):
+            return dict(self.annotations)
+        return {key: value for key, value in self.annotations.items() if not key.startswith(_CONTENT)}
 
     def _request_object(self) -> Any:
         return _decoded(self._body, self._request.headers.get("Content-Type", "")) if self._body else None

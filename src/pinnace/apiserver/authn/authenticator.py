@@ -47,9 +47,10 @@ class Authenticator:
 
     async def authenticate(self, request: Request) -> User | None:
         """None when the request proves nothing."""
-        user = self._vouched_for(request) or await self._certified(request)
-        if user is not None:
-            return user
+        if not has_expired_certificate(request):
+            user = self._vouched_for(request) or await self._certified(request)
+            if user is not None:
+                return user
         token = bearer_token(request)
         if not token:
             return None
@@ -76,6 +77,12 @@ class Authenticator:
             if found is not None:
                 return found
         return None
+
+
+def has_expired_certificate(request: Request) -> bool:
+    """Connections last, certificates end."""
+    certificate = request.certificate
+    return certificate is not None and certificate.not_after < request.services.clock.now().timestamp()
 
 
 def bearer_token(request: Request) -> str:

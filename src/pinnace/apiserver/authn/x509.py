@@ -1,5 +1,7 @@
 """Client certificates: the common name is the user, each organization a group, one attribute the uid. The TLS layer has verified the chain."""
 
+import math
+import ssl
 from typing import Any
 
 from pinnace.apiserver.authn.user import User
@@ -23,7 +25,8 @@ def peer_certificate(fields: Any) -> PeerCertificate | None:
                 uid = value
     if not common_name:
         return None
-    return PeerCertificate(common_name, tuple(organizations), fields.get("issuer", ()), uid)
+    end = ssl.cert_time_to_seconds(fields["notAfter"]) if "notAfter" in fields else math.inf
+    return PeerCertificate(common_name, tuple(organizations), fields.get("issuer", ()), uid, end)
 
 
 async def authenticate_certificate(request: Request) -> User | None:

@@ -72,6 +72,7 @@ class RbacAuthorizer:
         self._version: object = object()
         self._grants: dict[tuple[str, str, str], list[Grant]] = {}
         self._decisions: dict[Attributes, Decision] = {}
+        self.allowed = 0  # questions that it answered with yes
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
@@ -82,6 +83,7 @@ class RbacAuthorizer:
             if len(self._decisions) >= _REMEMBERED:
                 self._decisions.clear()
             found = self._decisions[attributes] = self._decide(attributes)
+        self.allowed += found.allowed
         return found
 
     async def rules_of(self, user: User, namespace: str) -> list[Rule]:

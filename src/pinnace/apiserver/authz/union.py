@@ -1,5 +1,6 @@
 """Several authorizers, asked in the order of `--authorization-mode`: the first that allows or denies decides."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pinnace.apiserver.authn.user import MASTERS, User
@@ -15,6 +16,7 @@ class Union:
 
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
         self._authorizers = tuple(authorizers)
+        self.decisions: Counter[tuple[str, str]] = Counter()  # kind of the authorizer that decided, decision
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
@@ -23,6 +25,7 @@ class Union:
         for authorizer in self._authorizers:
             decision = await authorizer.authorize(attributes)
             if decision.allowed or decision.denied:
+                self.decisions[type(authorizer).__name__, "allowed" if decision.allowed else "denied"] += 1
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)

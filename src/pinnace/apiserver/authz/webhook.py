@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from pinnace.api import selector_text
 from pinnace.apimachinery import selectors
 from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.authz.attributes import Attributes, Decision
@@ -107,7 +108,7 @@ def field_requirements(text: str) -> list[Object]:
 
 def label_requirements(text: str) -> list[Object]:
     try:
-        terms = selectors.parse(text).requirements if text else ()
+        terms = selector_text.parse(text).requirements if text else ()
     except selectors.SelectorError:
         return []
     shown = ((t.key, t.operator, sorted(t.values)) for t in terms if t.operator in _LABEL_OPERATORS)

@@ -38,7 +38,9 @@ class ByName:
 class ByWebhook:
     """One call for all objects that need it. A failure is an InternalError in upstream's words."""
 
-    def __init__(self, client: "WebhookClient", webhook: Object) -> None:
+    def __init__(self, client: "WebhookClient", webhook: Object, name: str = "") -> None:
+        """`name` is that of the definition."""
+        self._name = name
         self._client, self._config = client, webhook["clientConfig"]
         known = [name for name in webhook.get("conversionReviewVersions") or () if name in _VERSIONS]
         self._version = known[0] if known else "v1"
@@ -48,7 +50,9 @@ class ByWebhook:
         foreign = [obj for obj in objects if obj.get("apiVersion") != wanted]
         if not foreign:
             return list(objects)
-        converted = iter(await self._ask(foreign, to))
+        source = foreign[0]["apiVersion"].rpartition("/")[2]
+        with self._client.conversion(self._name, source, to.version):
+            converted = iter(await self._ask(foreign, to))
         return [obj if obj.get("apiVersion") == wanted else next(converted) for obj in objects]
 
     async def _ask(self, objects: list[Object], to: GVK) -> list[Object]:

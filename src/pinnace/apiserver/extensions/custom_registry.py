@@ -1,6 +1,6 @@
 """The registry of one version of a custom resource: the generic one, with the schema of its definition."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -49,14 +49,20 @@ class CustomRegistry(Registry):
         return table_of(self._version)
 
     def check_fields(
-        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = ()
+        self,
+        obj: Object,
+        ctx: WriteContext,
+        raw: bytes | None = None,
+        *,
+        settled: Collection[str] = (),
+        slips: Sequence[Problem] = (),
     ) -> None:
         """Types are for the schema's validation to judge; here only unknown and repeated fields are told."""
         repeated = field_validation.duplicates(obj, ctx, raw)
         unknown = embedded.coerce(self.structural, obj, self._object_meta())
         unknown += pruning.prune(self.structural, obj)
         problems = [Problem("unknown", path, f'unknown field "{path}"') for path in unknown]
-        field_validation.report(self.row, [*repeated, *problems], ctx)
+        field_validation.report(self.row, [*slips, *repeated, *problems], ctx)
 
     def _place(self, obj: Object, namespace: str) -> None:
         if not obj.get("kind") or not obj.get("apiVersion"):

@@ -105,7 +105,8 @@ class Definition:
 
         conversion = self.obj["spec"].get("conversion") or {}
         if conversion.get("strategy") == "Webhook":
-            return ByWebhook(self._registries.webhooks, conversion["webhook"])
+            name = self.obj["metadata"]["name"]
+            return ByWebhook(self._registries.webhooks, conversion["webhook"], name)
         return ByName()
 
     def registry(self, row: Resource) -> "CustomRegistry":

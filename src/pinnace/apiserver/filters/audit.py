@@ -62,8 +62,9 @@ def _finished(answer: Answer, record: Record) -> Answer:
     record.began(answer.status)
     record.stage("ResponseStarted")
     return StreamingResponse(
-        _streaming(answer.chunks, record), answer.status, answer.content_type, answer.headers
-    )
+        _streaming(answer.chunks, record), answer.status, answer.content_type, answer.headers,
+        warnings=answer.warnings,
+    )  # fmt: skip
 
 
 async def _streaming(chunks: AsyncGenerator[bytes, None], record: Record) -> AsyncGenerator[bytes, None]:

@@ -7,7 +7,13 @@ from pinnace.apiserver.request import Answer, Handler, Request
 
 async def authorize(inner: Handler, request: Request) -> Answer:
     attributes = Attributes.of(request.user, request.info)
-    decision = await request.services.authorizer.authorize(attributes)
+    clock, results = request.services.clock, request.services.metrics.authorization
+    begun, result = clock.monotonic(), "error"
+    try:
+        decision = await request.services.authorizer.authorize(attributes)
+        result = "allowed" if decision.allowed else "denied" if decision.denied else "no-opinion"
+    finally:
+        results[result].observe(clock.monotonic() - begun)
     if request.audit is not None:
         annotations = request.audit_annotations
         annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"

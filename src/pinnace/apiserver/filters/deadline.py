@@ -34,6 +34,7 @@ async def enforce_deadline(inner: Handler, request: Request) -> Answer:
     try:
         return await clock.wait_for(_rest(work, awaited), seconds)
     except TimeoutError:
+        request.services.metrics.terminated(request, 504)
         raise errors.Timeout("request did not complete within the allotted timeout") from None
 
 

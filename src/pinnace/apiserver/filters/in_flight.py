@@ -35,6 +35,7 @@ async def limit_in_flight(inner: Handler, request: Request) -> Answer:
     limits = request.services.in_flight
     if request.info.verb in _READING:
         if limits.reading >= limits.reading_limit:
+            request.services.metrics.terminated(request, 429)
             raise _too_many()
         limits.reading += 1
         try:
@@ -42,6 +43,7 @@ async def limit_in_flight(inner: Handler, request: Request) -> Answer:
         finally:
             limits.reading -= 1
     if limits.mutating >= limits.mutating_limit:
+        request.services.metrics.terminated(request, 429)
         raise _too_many()
     limits.mutating += 1
     try:
@@ -55,10 +57,22 @@ async def _run_fairly(inner: Handler, request: Request, fairness: Dispatcher) ->
     if request.info.subresource and is_long_running(request):
         return await inner(request)
     found = fairness.classify(request.user, request.info)
+    counts = request.flow = found.counts
     if found.level.exempt:
-        answer = await inner(request)
+        counts.dispatched += 1
+        counts.executing += 1
+        try:
+            answer = await inner(request)
+        finally:
+            counts.executing -= 1
     else:
-        seat = await fairness.enter(found, seats_of(request))
+        try:
+            seat = await fairness.enter(found, seats_of(request))
+        except errors.TooManyRequests:
+            request.flow = None  # it was not executed
+            request.services.metrics.terminated(request, 429)
+            raise
+        request.queued_seconds = seat.waited_seconds
         try:
             answer = await inner(request)
         finally:

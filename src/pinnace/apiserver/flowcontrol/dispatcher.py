@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.user import User
+from pinnace.apiserver.flowcontrol.flows import FlowCounts
 from pinnace.apiserver.flowcontrol.levels import CATCH_ALL, EXEMPT, Level, configure
 from pinnace.apiserver.flowcontrol.matching import Schema, in_order
 from pinnace.apiserver.flowcontrol.queues import Queues, Waiting
@@ -76,15 +77,22 @@ class Class(NamedTuple):
     schema: Schema
     level: Level
     flow: str
+    counts: FlowCounts
 
 
 class Seat:
     """Taken seats of one running request."""
 
-    __slots__ = ("begun", "level", "seats", "waited")
+    __slots__ = ("begun", "counts", "level", "seats", "waited")
 
-    def __init__(self, level: Level, seats: int, begun: float, waited: Waiting | None) -> None:
-        self.level, self.seats, self.begun, self.waited = level, seats, begun, waited
+    def __init__(
+        self, level: Level, seats: int, begun: float, waited: Waiting | None, counts: FlowCounts
+    ) -> None:
+        self.level, self.seats, self.begun, self.waited, self.counts = level, seats, begun, waited, counts
+
+    @property
+    def waited_seconds(self) -> float:
+        return self.begun - self.waited.since if self.waited is not None else 0.0
 
 
 class Dispatcher:
@@ -105,6 +113,7 @@ class Dispatcher:
         self._schemas: list[Schema] = []
         self.levels: dict[str, Level] = {}
         self._classes: dict[tuple[Any, ...], Class] = {}
+        self.flows: dict[tuple[str, str], FlowCounts] = {}  # by level and schema
         self._reserved = 0  # sum over the levels of max(in use, guaranteed)
         self._waiting: dict[str, Level] = {}  # levels in which somebody waits
 
@@ -127,9 +136,16 @@ class Dispatcher:
         for schema in self._schemas:
             level = self.levels.get(schema.level)
             if level is not None and schema.matches(user, info):
-                return Class(schema, level, f"{schema.name}/{schema.flow(user, info)}")
+                return self._class(schema, level, schema.flow(user, info))
         last = self._schemas[-1]  # a user in neither group: as upstream, the catch-all takes all that is left
-        return Class(last, self.levels[CATCH_ALL], f"{last.name}/{user.name}")
+        return self._class(last, self.levels[CATCH_ALL], user.name)
+
+    def _class(self, schema: Schema, level: Level, flow: str) -> Class:
+        key = level.name, schema.name
+        counts = self.flows.get(key)
+        if counts is None:
+            counts = self.flows[key] = FlowCounts(*key)
+        return Class(schema, level, f"{schema.name}/{flow}", counts)
 
     def _configure(self, version: object) -> None:
         self._version = version
@@ -160,30 +176,37 @@ class Dispatcher:
     async def enter(self, found: Class, seats: int) -> Seat:
         """Wait for seats. Raises TooManyRequests when there is no room to wait, or it took too long."""
         level = found.level
+        counts = found.counts
         if level.exempt or (not level.waiting and self._has_room(level, seats)):
-            return self._sit(level, seats, None)
+            return self._sit(level, seats, None, counts)
         if level.queues is None:
-            raise self._reject(level, "concurrency-limit")
+            raise self._reject(found, "concurrency-limit")
         future: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(future, seats, found.flow)
+        waiting = Waiting(future, seats, found.flow, self._clock.monotonic(), counts)
         if not level.queues.add(waiting):
-            raise self._reject(level, "queue-full")
+            raise self._reject(found, "queue-full")
+        counts.waiting += 1
         self._waiting[level.name] = level
         timer = asyncio.create_task(self._give_up(future), name="patience of a queued request")
         try:
-            return await future
+            seat = await future
+            counts.waited.observe(seat.waited_seconds)
+            return seat
         except TimeoutError:
             self._forget(waiting)
             level.timed_out += 1
-            raise self._reject(level, "time-out") from None
+            counts.waited_in_vain.observe(self._clock.monotonic() - waiting.since)
+            raise self._reject(found, "time-out") from None
         except asyncio.CancelledError:
             level.cancelled += 1
+            counts.rejected["cancelled"] = counts.rejected.get("cancelled", 0) + 1
             if future.done() and not future.cancelled() and future.exception() is None:
                 self.leave(future.result())  # it got its seat in the same moment
             else:
                 self._forget(waiting)
             raise
         finally:
+            counts.waiting -= 1
             timer.cancel()
 
     def _forget(self, waiting: Waiting) -> None:
@@ -202,6 +225,8 @@ class Dispatcher:
             seat.waited.settle(seconds - level.expected_seconds)
         level.expected_seconds += _SMOOTHING * (seconds - level.expected_seconds)
         level.executing -= 1
+        seat.counts.executing -= 1
+        seat.counts.seats -= seat.seats
         self._use(level, -seat.seats)
         if self._waiting:
             self._admit()
@@ -215,11 +240,14 @@ class Dispatcher:
         others = self._reserved - max(level.in_use, level.guaranteed)
         return level.in_use + seats <= max(level.guaranteed, self._total - others)
 
-    def _sit(self, level: Level, seats: int, waited: Waiting | None) -> Seat:
+    def _sit(self, level: Level, seats: int, waited: Waiting | None, counts: FlowCounts) -> Seat:
         level.executing += 1
         level.dispatched += 1
+        counts.executing += 1
+        counts.dispatched += 1
+        counts.seats += seats
         self._use(level, seats)
-        return Seat(level, seats, self._clock.monotonic(), waited)
+        return Seat(level, seats, self._clock.monotonic(), waited, counts)
 
     def _use(self, level: Level, seats: int) -> None:
         before = max(level.in_use, level.guaranteed)
@@ -239,12 +267,13 @@ class Dispatcher:
                 if not self._has_room(level, head.seats):
                     break
                 head.begin(level.expected_seconds)
-                future.set_result(self._sit(level, head.seats, head))
+                future.set_result(self._sit(level, head.seats, head, head.counts))
             if not level.waiting:
                 del self._waiting[name]
 
-    def _reject(self, level: Level, reason: str) -> errors.TooManyRequests:
-        level.rejected[reason] = level.rejected.get(reason, 0) + 1
+    def _reject(self, found: Class, reason: str) -> errors.TooManyRequests:
+        for rejected in (found.level.rejected, found.counts.rejected):
+            rejected[reason] = rejected.get(reason, 0) + 1
         return errors.TooManyRequests(
             "Too many requests, please try again later.", retry_after_seconds=RETRY_AFTER_SECONDS
         )

@@ -8,6 +8,7 @@ the level of those that were not, so that idling earns no credit.
 from collections import deque
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -23,6 +24,8 @@ class Waiting:
     ticket: object
     seats: int
     flow: str
+    since: float = 0.0
+    counts: Any = None  # its owner's, as the ticket
     home: "Queues | None" = None
     queue: _Queue | None = None
 

@@ -3,48 +3,50 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
+from pinnace.apiserver.flowcontrol.flows import FlowCounts
 from pinnace.apiserver.flowcontrol.levels import Level
-from pinnace.apiserver.metrics import Family
+from pinnace.component.metrics import Family
 
 _PREFIX = "apiserver_flowcontrol_"
-_GAUGES: tuple[tuple[str, str, Callable[[Level], float]], ...] = (
-    (
-        "nominal_limit_seats",
-        "Nominal number of execution seats of each priority level.",
-        lambda it: it.nominal,
-    ),
-    ("lower_limit_seats", "Configured lower bound on number of execution seats.", lambda it: it.guaranteed),
-    ("upper_limit_seats", "Configured upper bound on number of execution seats.", lambda it: it.maximum),
-    (
-        "current_inqueue_requests",
-        "Requests that wait in the queues of each priority level.",
-        lambda it: it.waiting,
-    ),
-    ("current_executing_requests", "Requests that are being executed.", lambda it: it.executing),
-    ("current_executing_seats", "Seats of the requests that are being executed.", lambda it: it.in_use),
-)
+_BOTH = ("priority_level", "flow_schema")
+_OF_LEVELS: tuple[tuple[str, str, Callable[[Level], float]], ...] = (
+    ("nominal_limit_seats", "Nominal number of execution seats configured for each priority level", lambda it: it.nominal),
+    ("lower_limit_seats", "Configured lower bound on number of execution seats available to each priority level",
+     lambda it: it.guaranteed),
+    ("upper_limit_seats", "Configured upper bound on number of execution seats available to each priority level",
+     lambda it: it.maximum),
+)  # fmt: skip
+_OF_FLOWS: tuple[tuple[str, str, str, Callable[[FlowCounts], float]], ...] = (
+    ("current_inqueue_requests", "Number of requests currently pending in queues", "gauge", lambda it: it.waiting),
+    ("current_executing_requests", "Number of requests that are being executed", "gauge", lambda it: it.executing),
+    ("current_executing_seats", "Number of seats occupied by the requests that are being executed", "gauge", lambda it: it.seats),
+    ("dispatched_requests_total", "Number of requests that began to execute", "counter", lambda it: it.dispatched),
+)  # fmt: skip
 
 
 def metrics(dispatcher: Dispatcher) -> Iterator[Family]:
-    levels = dispatcher.levels.values()
-    for name, text, value in _GAUGES:
-        yield _PREFIX + name, text, "gauge", ("priority_level",), [((it.name,), value(it)) for it in levels]
-    dispatched = [((it.name,), float(it.dispatched)) for it in levels]
-    yield (
-        _PREFIX + "dispatched_requests",
-        "Requests that began to execute.",
-        "counter",
-        ("priority_level",),
-        dispatched,
-    )
-    rejected = [((it.name, reason), float(n)) for it in levels for reason, n in it.rejected.items()]
-    yield (
-        _PREFIX + "rejected_requests",
-        "Requests that were rejected.",
-        "counter",
-        ("priority_level", "reason"),
-        rejected,
-    )
+    levels, flows = list(dispatcher.levels.values()), list(dispatcher.flows.values())
+    for name, text, value in _OF_LEVELS:
+        yield Family(_PREFIX + name, text, "gauge", _BOTH[:1], [((it.name,), value(it)) for it in levels])
+    for name, text, kind, number in _OF_FLOWS:
+        yield Family(_PREFIX + name, text, kind, _BOTH, [((it.level, it.schema), number(it)) for it in flows])
+    yield Family(
+        _PREFIX + "rejected_requests_total", "Number of requests rejected, by reason", "counter", (*_BOTH, "reason"),
+        [((it.level, it.schema, reason), n) for it in flows for reason, n in it.rejected.items()],
+    )  # fmt: skip
+    yield Family(
+        _PREFIX + "request_execution_seconds", "Duration of request execution, without its time in a queue", "histogram",
+        (*_BOTH, "type"), [((it.level, it.schema, "regular"), it.executed) for it in flows if it.executed.count],
+    )  # fmt: skip
+    waits = [
+        (it, executed, wait)
+        for it in flows
+        for executed, wait in (("true", it.waited), ("false", it.waited_in_vain))
+    ]
+    yield Family(
+        _PREFIX + "request_wait_duration_seconds", "Length of time a request spent waiting in its queue", "histogram",
+        (*_BOTH, "execute"), [((it.level, it.schema, executed), wait) for it, executed, wait in waits if wait.count],
+    )  # fmt: skip
 
 
 def dump_priority_levels(dispatcher: Dispatcher) -> str:

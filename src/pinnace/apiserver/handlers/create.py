@@ -15,5 +15,6 @@ async def handle(request: Request, row: Resource) -> Answer:
     media = require_body_type(request.headers.get("Content-Type", ""), registry.body_types)
     ctx = write_context(request, "CreateOptions")
     body = await request.read_body()
+    request.services.metrics.body_read(request.info, len(body))
     item = await registry.create(decode_object(body, media), request.info.namespace, ctx, raw=body)
     return item_response(request, registry, item, accepted, 201)

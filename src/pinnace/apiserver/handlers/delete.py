@@ -21,6 +21,7 @@ _RETURNS_OBJECT = frozenset(
 async def read_options(request: Request) -> tuple[DeleteOptions, bool]:
     """Delete options from body or query, and whether the body asks for a dry run."""
     body = await request.read_body()
+    request.services.metrics.body_read(request.info, len(body))
     decoded: Any = None
     if body:
         decoded = decode(body, require_body_type(request.headers.get("Content-Type", ""), OBJECT_TYPES))

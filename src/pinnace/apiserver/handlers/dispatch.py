@@ -60,11 +60,14 @@ def not_allowed() -> errors.MethodNotSupported:
 
 
 def _check_place(row: Resource, info: RequestInfo) -> None:
-    """A namespaced resource lives under a namespace, any other does not."""
+    """A namespaced resource lives under a namespace, any other does not; a Namespace is under itself alone.
+
+    Authorization has judged by the namespace of the path: what is elsewhere must not be reached through it.
+    """
     if row.namespaced:
         if not info.namespace and info.verb not in ("list", "watch"):
             raise no_such_resource() if info.name_in_path else not_allowed()
-    elif info.namespace and row.gvr.resource != "namespaces":
+    elif info.namespace and (row.gvr.resource != "namespaces" or info.name != info.namespace):
         raise no_such_resource()
 
 

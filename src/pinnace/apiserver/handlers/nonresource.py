@@ -8,12 +8,12 @@ import orjson
 from pinnace import __version__
 from pinnace.apimachinery import errors
 from pinnace.apiserver import kubernetes_service
-from pinnace.apiserver.handlers.options import boolean
 from pinnace.apiserver.request import Answer, Request, Response
 
 KUBERNETES_VERSION = ("1", "36", "2")
 TEXT = "text/plain; charset=utf-8"
 _READING = ("GET", "HEAD")
+_NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 _FLOW_DUMPS = "/debug/api_priority_and_fairness/"
 
 
@@ -27,9 +27,9 @@ async def serve(request: Request) -> Answer:
     if path == "/version":
         return Response(orjson.dumps(version(), option=orjson.OPT_INDENT_2))
     if path == "/metrics":
-        return Response(
-            request.services.metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+        return _metrics(request)
+    if path == "/metrics/slis":
+        return _metrics(request, only_health=True)
     if first in ("api", "apis"):
         return _discovery(request, path)
     if first in ("openapi", "openid", ".well-known"):
@@ -81,8 +81,29 @@ def paths(request: Request) -> list[str]:
     versions = {f"/apis/{gvr.group}/{gvr.version}" for gvr in groups if gvr.group}
     names = {f"/apis/{gvr.group}" for gvr in groups if gvr.group}
     others = {"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
-              "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"}  # fmt: skip
-    return sorted(versions | names | others)
+              "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"}  # fmt: skip
+    health = request.services.health
+    checks = {f"/{root}/{name}" for root in ("healthz", "livez", "readyz") for name in health.checks(root)}
+    return sorted(versions | names | others | checks)
+
+
+def _metrics(request: Request, *, only_health: bool = False) -> Response:
+    from pinnace.component.metrics import media_type, render
+
+    services = request.services
+    media = media_type(request.headers.get("Accept", ""))
+    if only_health:
+        return Response(render(services.health.families(), media), content_type=media)
+    clock = services.clock
+    services.metrics.wall_offset = clock.now().timestamp() - clock.monotonic()
+    told = {
+        "major": "major", "minor": "minor", "git_version": "gitVersion", "git_commit": "gitCommit",
+        "git_tree_state": "gitTreeState", "build_date": "buildDate", "go_version": "goVersion", "compiler": "compiler",
+        "platform": "platform",
+    }  # fmt: skip
+    own = version()
+    body = services.metrics.exposition(media, constant={label: own[key] for label, key in told.items()})
+    return Response(body, content_type=media)
 
 
 async def _health(request: Request, path: str) -> Answer:
@@ -92,10 +113,10 @@ async def _health(request: Request, path: str) -> Answer:
         one = await health.one(name, "/".join(rest))
         if one is None:
             return not_found()
-        return Response(one[1].encode(), one[0], TEXT)
+        return Response(one[1].encode(), one[0], TEXT, dict(_NO_SNIFFING))
     exclude = frozenset(request.query.get("exclude", ()))
-    code, text = await health.report(name, verbose=boolean(request, "verbose"), exclude=exclude)
-    return Response(text.encode(), code, TEXT)
+    code, text = await health.report(name, verbose="verbose" in request.query, exclude=exclude)
+    return Response(text.encode(), code, TEXT, dict(_NO_SNIFFING))
 
 
 def _discovery(request: Request, path: str) -> Answer:

@@ -3,19 +3,22 @@
 Combinations: https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/internalversion/validation/validation.go
 """
 
+import re
 from typing import Any, Protocol
 
+from pinnace.api import fields, selector_text
+from pinnace.api.metadata import validate_field_manager
 from pinnace.apimachinery import errors, selectors
 from pinnace.apimachinery.errors import Cause
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.managed_fields import manager_of
 from pinnace.apiserver.request import Request
+from pinnace.apiserver.request_info import is_true
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
 from pinnace.apiserver.storage.scope import Scope
 
-_TRUE = frozenset(("1", "t", "T", "true", "True", "TRUE"))
-_FALSE = frozenset(("", "0", "f", "F", "false", "False", "FALSE"))
-_MATCHES = ("Exact", "NotOlderThan", "")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}\Z")
+_MATCHES = ("Exact", "NotOlderThan")
 _VALIDATIONS = ("", "Ignore", "Warn", "Strict")
 
 
@@ -26,25 +29,17 @@ class FieldCheck(Protocol):
 
 
 def boolean(request: Request, name: str) -> bool:
-    """A query parameter that is present without a value counts as true, as upstream reads it."""
-    values = request.query.get(name)
-    if not values:
-        return False
-    if values[0] in _TRUE or values[0] == "":
-        return True
-    if values[0] in _FALSE:
-        return False
-    raise errors.BadRequest(f'strconv.ParseBool: parsing "{values[0]}": invalid syntax')
+    return is_true(request.query, name)
 
 
 def integer(request: Request, name: str) -> int | None:
     text = request.param(name)
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if _INTEGER.match(text) and -(1 << 63) <= (value := int(text)) < 1 << 63:
+        return value
+    why = "value out of range" if text.lstrip("+-").isdigit() and text.isascii() else "invalid syntax"
+    raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": {why}')
 
 
 def scope_of(request: Request, namespace: str, supported: FieldCheck) -> Scope:
@@ -52,10 +47,10 @@ def scope_of(request: Request, namespace: str, supported: FieldCheck) -> Scope:
     return parse_scope(namespace, request.param("labelSelector"), request.param("fieldSelector"), supported)
 
 
-def parse_scope(namespace: str, labels: str, fields: str, supported: FieldCheck) -> Scope:
+def parse_scope(namespace: str, labels: str, selected: str, supported: FieldCheck) -> Scope:
     try:
-        label_selector = selectors.parse(labels)
-        field_selector = selectors.parse_fields(fields) if fields else ()
+        label_selector = selector_text.parse(labels)
+        field_selector = selectors.parse_fields(selected) if selected else ()
     except selectors.SelectorError as error:
         raise errors.BadRequest(f"{error}") from error
     for requirement in field_selector:
@@ -68,75 +63,72 @@ def parse_scope(namespace: str, labels: str, fields: str, supported: FieldCheck)
 def list_options(request: Request, scope: Scope) -> ListOptions:
     limit, continue_token = integer(request, "limit") or 0, request.param("continue")
     version, match = request.param("resourceVersion"), request.param("resourceVersionMatch")
-    if "sendInitialEvents" in request.query:
-        raise _invalid("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list")
-    if match:
-        _check_list_match(match, version, continue_token)
+    if match or "sendInitialEvents" in request.query:
+        _check_list(request, match, version, continue_token)
     return ListOptions(scope, max(limit, 0), continue_token, version, match)  # type: ignore[arg-type]  # checked above
 
 
-def _check_list_match(match: str, version: str, continue_token: str) -> None:
-    field = "resourceVersionMatch"
-    if not version:
-        raise _invalid(field, f"Forbidden: {field} is forbidden unless resourceVersion is provided")
-    if continue_token:
-        raise _invalid(field, f"Forbidden: {field} is forbidden when continue is provided")
-    if match not in _MATCHES:
-        raise _unsupported(field, match, '"Exact", "NotOlderThan", ""')
+def _check_list(request: Request, match: str, version: str, continue_token: str) -> None:
+    field, found = "resourceVersionMatch", []
+    if match and not version:
+        found.append(fields.forbidden(field, f"{field} is forbidden unless resourceVersion is provided"))
+    if match and continue_token:
+        found.append(fields.forbidden(field, f"{field} is forbidden when continue is provided"))
+    if match and match not in _MATCHES:
+        found.append(fields.not_supported(field, match, (*_MATCHES, "")))
     if match == "Exact" and version == "0":
-        raise _invalid(field, f'Forbidden: {field} "exact" is forbidden for resourceVersion "0"')
+        found.append(fields.forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
+    if "sendInitialEvents" in request.query:
+        found.append(fields.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    _refuse("ListOptions", found)
 
 
 def watch_options(request: Request, scope: Scope) -> WatchOptions:
+    """A `limit` or `continue` means nothing to a watch."""
     initial = boolean(request, "sendInitialEvents") if "sendInitialEvents" in request.query else None
     match = request.param("resourceVersionMatch")
-    field = "resourceVersionMatch"
-    if match and initial is None:
-        raise _invalid(
-            field, f"Forbidden: {field} is forbidden for watch unless sendInitialEvents is provided"
-        )
-    if initial is not None and not match:
-        raise _invalid(field, f"Forbidden: sendInitialEvents requires setting {field} to NotOlderThan")
-    if match and match != "NotOlderThan":
-        raise _unsupported(field, match, '"NotOlderThan"')
-    if request.param("continue"):
-        raise _invalid("continue", "Forbidden: continue is forbidden for watch")
+    if match or initial is not None:
+        _check_watch(match, initial, request.param("continue"))
     bookmarks = boolean(request, "allowWatchBookmarks")
     return WatchOptions(scope, request.param("resourceVersion"), bookmarks, initial)
 
 
-def _invalid(field: str, message: str) -> errors.Invalid:
-    cause = Cause("FieldValueForbidden", message, field)
-    return errors.invalid("ListOptions", "", [cause], "meta.k8s.io")
+def _check_watch(match: str, initial: bool | None, continue_token: str) -> None:
+    field, found = "resourceVersionMatch", []
+    if initial is not None and match != "NotOlderThan":
+        found.append(fields.forbidden(field, f"sendInitialEvents requires setting {field} to NotOlderThan"))
+    if match and initial is None:
+        why = f"{field} is forbidden for watch unless sendInitialEvents is provided"
+        found.append(fields.forbidden(field, why))
+    if match and match != "NotOlderThan":
+        found.append(fields.not_supported(field, match, ("NotOlderThan",)))
+    if match and continue_token:
+        found.append(fields.forbidden(field, f"{field} is forbidden when continue is provided"))
+    _refuse("ListOptions", found)
 
 
-def _unsupported(field: str, value: str, supported: str) -> errors.Invalid:
-    cause = Cause(
-        "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {supported}', field
-    )
-    return errors.invalid("ListOptions", "", [cause], "meta.k8s.io")
+def _refuse(kind: str, found: list[Cause]) -> None:
+    if found:
+        raise errors.invalid(kind, "", found, "meta.k8s.io")
+
+
+def dry_run_causes(given: list[str]) -> list[Cause]:
+    if all(value == "All" for value in given):
+        return []
+    shown = ", ".join(map(fields.text, given))  # as Go prints a list of strings
+    message = f'Unsupported value: []string{{{shown}}}: supported values: "All"'
+    return [Cause("FieldValueNotSupported", message, "dryRun")]
 
 
 def write_context(request: Request, kind: str = "CreateOptions") -> WriteContext:
     """`dryRun`, `fieldManager`, `fieldValidation`, `force` of a changing request."""
     dry_run, validation = request.query.get("dryRun", []), request.param("fieldValidation")
-    causes = [
-        Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: "All"', "dryRun")
-        for value in dry_run
-        if value != "All"
-    ]
-    if validation not in _VALIDATIONS:
-        message = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
-        causes.append(Cause("FieldValueNotSupported", message, "fieldValidation"))
     manager = request.param("fieldManager")
-    if len(manager.encode()) > 128:
-        causes.append(Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"))
-    if manager and not manager.isprintable():
-        causes.append(
-            Cause("FieldValueInvalid", f'Invalid value: "{manager}": should only contain printable characters', "fieldManager")
-        )  # fmt: skip
-    if causes:
-        raise errors.invalid(kind, "", causes, "meta.k8s.io")
+    if manager or dry_run or validation not in _VALIDATIONS:
+        found = [*validate_field_manager(manager, "fieldManager"), *dry_run_causes(dry_run)]
+        if validation not in _VALIDATIONS:
+            found.append(fields.not_supported("fieldValidation", validation, sorted(_VALIDATIONS)))
+        _refuse(kind, found)
     return WriteContext(
         user=request.user,
         now=request.services.clock.now(),
@@ -187,11 +179,5 @@ def is_dry_run(body: Any) -> bool:
         return False
     if not isinstance(given, list):
         raise errors.BadRequest("json: cannot unmarshal the fields of DeleteOptions: wrong type")
-    causes = [
-        Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: "All"', "dryRun")
-        for value in given
-        if value != "All"
-    ]
-    if causes:
-        raise errors.invalid("DeleteOptions", "", causes, "meta.k8s.io")
+    _refuse("DeleteOptions", dry_run_causes([str(value) for value in given]))
     return True

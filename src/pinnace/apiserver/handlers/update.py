@@ -15,6 +15,7 @@ async def handle(request: Request, row: Resource) -> Answer:
     media = require_body_type(request.headers.get("Content-Type", ""), registry.body_types)
     ctx = write_context(request, "UpdateOptions")
     body = await request.read_body()
+    request.services.metrics.body_read(request.info, len(body))
     obj = decode_object(body, media)
     item = await registry.update(info.name, info.namespace, obj, ctx, subresource=info.subresource, raw=body)
     return item_response(request, registry, item, accepted)

@@ -12,6 +12,7 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apiserver.handlers.event_forms import EventForm, event_form
 from pinnace.apiserver.handlers.options import integer, scope_of, watch_options
+from pinnace.apiserver.metrics import WatchEvents
 from pinnace.apiserver.negotiation import YAML, Accepted, media_of, negotiate
 from pinnace.apiserver.representations import WATCH_FORMS
 from pinnace.apiserver.request import Answer, Request, StreamingResponse
@@ -34,12 +35,13 @@ async def handle(request: Request, row: Resource) -> Answer:
         watch = await registry.storage.watch(options)
     except errors.Expired as error:  # told inside the stream, as upstream's watch cache does
         watch = _failed(error)
+    sent = request.services.metrics.events_of(*row.gvr)
     if asks_for_websocket(request.headers):
         from pinnace.apiserver.handlers.watch_socket import over_websocket  # few clients ask for it
 
-        return over_websocket(watch, form, open_for(watch, lasting, request.services.clock))
+        return over_websocket(watch, form, open_for(watch, lasting, request.services.clock), sent)
     return StreamingResponse(
-        _stream(watch, form, lasting, request.services.clock), content_type=form.content_type
+        _stream(watch, form, lasting, request.services.clock, sent), content_type=form.content_type
     )
 
 
@@ -81,11 +83,13 @@ def open_for(watch: ObjectWatch, seconds: float, clock: Clock) -> Iterator[None]
 
 
 async def _stream(
-    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock
+    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock, sent: WatchEvents
 ) -> AsyncGenerator[bytes, None]:
     with open_for(watch, lasting, clock):
         try:
             async for events in watch.batches():
-                yield form.joined(form.messages(events))
+                messages = form.messages(events)
+                sent.sent(messages)
+                yield form.joined(messages)
         except errors.StatusError as error:
             yield form.joined([form.error(error)])

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.handlers.event_forms import EventForm
+from pinnace.apiserver.metrics import WatchEvents
 from pinnace.apiserver.request import UpgradeResponse
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.net.websocket import accept_websocket, offered_protocols
@@ -17,7 +18,7 @@ _TOKEN_PROTOCOL = "base64url.bearer.authorization."  # no subprotocol: how brows
 
 
 def over_websocket(
-    watch: ObjectWatch, form: EventForm, is_open: AbstractContextManager[None]
+    watch: ObjectWatch, form: EventForm, is_open: AbstractContextManager[None], sent: WatchEvents
 ) -> UpgradeResponse:
     async def serve(http: web.BaseRequest) -> web.StreamResponse:
         with is_open:
@@ -25,7 +26,7 @@ def over_websocket(
             socket = await accept_websocket(http, offered[0] if offered else "")
             reader = asyncio.create_task(_until_closed(socket, watch), name="close of a watch")
             try:
-                await _send(socket, watch, form)
+                await _send(socket, watch, form, sent)
             finally:
                 reader.cancel()
             await socket.close()
@@ -41,10 +42,13 @@ async def _until_closed(socket: web.WebSocketResponse, watch: ObjectWatch) -> No
     watch.end()
 
 
-async def _send(socket: web.WebSocketResponse, watch: ObjectWatch, form: EventForm) -> None:
+async def _send(
+    socket: web.WebSocketResponse, watch: ObjectWatch, form: EventForm, sent: WatchEvents
+) -> None:
     with contextlib.suppress(ConnectionError):
         async with contextlib.aclosing(_batches(watch, form)) as batches:
             async for messages in batches:
+                sent.sent(messages)
                 for message in messages:
                     if form.is_text:
                         await socket.send_str(message.decode())

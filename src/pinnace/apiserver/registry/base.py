@@ -3,7 +3,7 @@
 `registry/generic.py` puts the writes together from these; a resource that differs overrides the hooks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -15,8 +15,9 @@ from pinnace.api.columns import TableDef, table_for
 from pinnace.api.resources import Resource
 from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.gvk import GVK, parse_api_version
 from pinnace.apimachinery.protobuf.codec import encode_message
-from pinnace.apimachinery.schema import Schema
+from pinnace.apimachinery.schema import Problem, Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.authn.user import ANONYMOUS
@@ -25,7 +26,6 @@ from pinnace.apiserver.authz.refusal import refusal
 from pinnace.apiserver.bodies import OBJECT_TYPES, check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
-from pinnace.apiserver.registry.metadata import check_preconditions
 from pinnace.apiserver.registry.patching import PATCH_TYPES
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.object_storage import ObjectStorage
@@ -40,6 +40,26 @@ def private_copy(obj: Object) -> Object:
     """Decoding what was encoded is several times faster than `copy.deepcopy` for JSON values."""
     copied: Object = orjson.loads(orjson.dumps(obj))
     return copied
+
+
+def check_name(obj: Object, name: str) -> None:
+    """The name in the object must be there and that of the URL. Raises BadRequest."""
+    given = obj["metadata"].get("name")
+    if not given:
+        raise errors.BadRequest(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if given != name:
+        raise errors.BadRequest(
+            f"the name of the object ({given}) does not match the name on the URL ({name})"
+        )
+
+
+def check_applied_kind(applied: Object, gvk: GVK) -> None:
+    """An applied configuration must be of the very kind and version that is asked for."""
+    given = GVK(*parse_api_version(applied.get("apiVersion") or ""), applied.get("kind") or "")
+    if given != gvk:
+        raise errors.BadRequest(f"invalid object type: {given.group}/{given.version}, Kind={given.kind}")
 
 
 def unstored(obj: Object, revision: int = 0) -> Item:
@@ -100,10 +120,11 @@ class RegistryBase:
             obj["metadata"]["namespace"] = namespace
 
     def check_fields(
-        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = ()
-    ) -> None:
-        """What the decoder says of a body: unknown fields go, wrong types are refused."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled)
+        self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = (),
+        slips: Sequence[Problem] = (),
+    ) -> None:  # fmt: skip
+        """What the decoder says of a body: unknown fields go, wrong types are refused; `slips` are known already."""
+        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled, slips=slips)
 
     def settle(self, obj: Object) -> None:
         """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""
@@ -121,10 +142,17 @@ class RegistryBase:
         version = metadata.get("resourceVersion")
         if version not in (None, "", "0", stored["resourceVersion"]):
             raise errors.conflict(row.gvr.resource, stored["name"], errors.OBJECT_MODIFIED, row.gvr.group)
-        check_preconditions(
-            current, uid=metadata.get("uid", ""), resource_version="", resource=row.gvr.resource,
-            group=row.gvr.group,
-        )  # fmt: skip
+
+    def _check_uid(self, sent: Object, current: Object) -> None:
+        """The uid in an update is a precondition; upstream tells it with the words of its storage."""
+        given, stored = sent["metadata"].get("uid"), current["metadata"]
+        if given and given != stored["uid"]:
+            key = self.storage.key_of(stored["name"], stored.get("namespace", ""))
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {given}, UID in object meta: {stored['uid']}"
+            )
+            raise errors.conflict(self.row.gvr.resource, stored["name"], why, self.row.gvr.group)
 
     def _require_version(self, obj: Object) -> None:
         """Some kinds are updated only by those who say which version they have seen."""

@@ -17,6 +17,7 @@ from pinnace.apiserver.authz.rbac import AlwaysAllow, Authorizer
 from pinnace.apiserver.config import ApiServerConfig
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.storage.storages import Storages
+from pinnace.apiserver.webhooks.counts import WebhookCounts
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ class Registries:
         self._makers: dict[GVR, Make] = {}  # of rows that were added at run time
         self.on_change: list[Callable[[], None]] = []  # called when rows have come or gone
         self._webhooks: WebhookClient | None = None
-        self.webhook_calls: Counter[tuple[str, ...]] = Counter()  # name, type, operation, code, rejected
+        self.webhook_calls = WebhookCounts()
+        self.policy_checks: Counter[tuple[str, str, str, str]] = (
+            Counter()
+        )  # policy, binding, action, error type
 
     @property
     def webhooks(self) -> "WebhookClient":

@@ -7,30 +7,45 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from pinnace.api import fields
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time, parse_time
 from pinnace.apiserver.registry.context import DeleteOptions
 
 Object = dict[str, Any]
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
-_POLICIES = ("Orphan", "Background", "Foreground")
+_POLICIES = ("Foreground", "Background", "Orphan")
 GraceOf = Callable[[Object, int | None], int]
 
 
 def check_options(options: DeleteOptions) -> None:
-    if options.orphan_dependents is not None and options.propagation_policy:
-        raise _invalid(
-            "orphanDependents and deletionPropagation cannot be both set", "propagationPolicy",
-            options.propagation_policy,
-        )  # fmt: skip
-    if options.propagation_policy and options.propagation_policy not in _POLICIES:
-        message = 'exactly one of "Foreground", "Background", "Orphan" or nil'
-        raise _invalid(f"must be {message}", "propagationPolicy", options.propagation_policy)
+    policy, field, found = options.propagation_policy, "propagationPolicy", []
+    if options.orphan_dependents is not None and policy:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        found.append(fields.invalid(field, policy, why))
+    if policy and policy not in _POLICIES:
+        found.append(fields.not_supported(field, policy, (*_POLICIES, "nil")))
+    if found:
+        raise errors.invalid("DeleteOptions", "", found, "meta.k8s.io")
 
 
-def _invalid(why: str, field: str, value: str) -> errors.Invalid:
-    cause = errors.Cause("FieldValueInvalid", f'Invalid value: "{value}": {why}', field)
-    return errors.invalid("DeleteOptions", "", [cause])
+def check_preconditions(current: Object, options: DeleteOptions, kind: str, group: str) -> None:
+    """Raises Conflict, which names the kind where other conflicts name the resource."""
+    metadata = current["metadata"]
+    uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")
+    why = ""
+    if options.uid and options.uid != uid:
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated"
+        )
+    elif options.resource_version and options.resource_version != version:
+        why = (
+            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
+            f"ResourceVersion in record ({version}). The object might have been modified"
+        )
+    if why:
+        raise errors.conflict(kind, metadata.get("name", ""), why, group)
 
 
 def no_grace(_: Object, __: int | None) -> int:

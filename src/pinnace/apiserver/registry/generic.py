@@ -10,15 +10,20 @@ from typing import Any
 
 import orjson
 
-from pinnace.api.fields import immutable
 from pinnace.apimachinery import errors
 from pinnace.apiserver.bodies import check_metadata_types
 from pinnace.apiserver.registry import deletion, field_validation
-from pinnace.apiserver.registry.base import Object, RegistryBase, private_copy, unstored
+from pinnace.apiserver.registry.base import (
+    Object,
+    RegistryBase,
+    check_applied_kind,
+    check_name,
+    private_copy,
+    unstored,
+)  # fmt: skip
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.metadata import (
     carry_over,
-    check_preconditions,
     fill_on_create,
     generate_name,
     same_but_for_bookkeeping,
@@ -56,6 +61,7 @@ class Registry(RegistryBase):
         admission = self._admission("CREATE", ctx, namespace, obj=obj, name=obj["metadata"].get("name", ""))
         await self.admission.admit(admission)
         self.strategy.prepare_create(obj)
+        generated = not obj["metadata"].get("name")
         fill_on_create(obj, ctx.now)
         self.strategy.canonicalize(obj)
         self._judge(self.strategy.validate(obj), obj)
@@ -63,12 +69,10 @@ class Registry(RegistryBase):
             ctx.warn(text)
         await self.admission.validate(admission)
         await self.check(obj, None, ctx)
-        return await self._store_new(self.to_stored(obj), ctx)
+        return await self._store_new(self.to_stored(obj), ctx, generated=generated)
 
-    async def _store_new(self, obj: Object, ctx: WriteContext) -> Item:
+    async def _store_new(self, obj: Object, ctx: WriteContext, *, generated: bool) -> Item:
         """A generated name that is taken is drawn again; a name that the user chose is not."""
-        base = obj["metadata"].get("generateName", "")
-        generated = bool(base) and obj["metadata"]["name"].startswith(base)
         for attempt in range(_NAME_ATTEMPTS):
             self.strategy.canonicalize(obj)
             try:
@@ -77,7 +81,7 @@ class Registry(RegistryBase):
             except errors.AlreadyExists:
                 if not generated or attempt == _NAME_ATTEMPTS - 1:
                     raise
-                obj["metadata"]["name"] = generate_name(base)
+                obj["metadata"]["name"] = generate_name(obj["metadata"]["generateName"])
         raise AssertionError("unreachable")
 
     async def _rehearse(self, obj: Object) -> Item:
@@ -104,18 +108,15 @@ class Registry(RegistryBase):
         settled = self._settled(obj, self.storage.glimpse(name, namespace))
         self.check_fields(obj, ctx, raw, settled=settled)
         self._place(obj, namespace)
-        given = obj["metadata"].setdefault("name", name)
-        if given != name:
-            raise errors.BadRequest(
-                f"the name of the object ({given}) does not match the name on the URL ({name})"
-            )
+        check_name(obj, name)
         with field_validation.set_aside(obj, settled):
             self.strategy.default(obj)
         sent, first = orjson.dumps(obj), [obj]  # nearly always the first attempt is the only one
 
-        def produce(_: Object) -> Object:
+        def produce(current: Object) -> Object:
             wanted: Object = first.pop() if first else orjson.loads(sent)
             self._require_version(wanted)
+            self._check_uid(wanted, current)
             return wanted
 
         try:
@@ -131,24 +132,25 @@ class Registry(RegistryBase):
         return await self.create(orjson.loads(sent), namespace, ctx)
 
     async def patch(
-        self, name: str, namespace: str, media: str, change: Any, ctx: WriteContext, *, subresource: str = ""
-    ) -> Item:
-        """A JSON, merge or strategic merge patch of whatever is current."""
+        self, name: str, namespace: str, media: str, change: Any, ctx: WriteContext, *, subresource: str = "",
+        raw: bytes | None = None,
+    ) -> Item:  # fmt: skip
+        """A JSON, merge or strategic merge patch of whatever is current; `raw` is the text of the patch."""
         apply = patcher(self.schema, media, change)
+        slips = field_validation.slips_of_patch(media, change, ctx, raw)
 
         def produce(current: Object) -> Object:
             new = apply(current)
             if not isinstance(new, dict):
                 raise errors.BadRequest("the patch does not result in an object")
             check_metadata_types(new)
-            if not new["metadata"].get(
-                "name"
-            ):  # the URL's name must not stand in for one that was patched away
-                row = self.row
-                raise errors.invalid(row.kind, name, immutable("metadata.name", "", name), row.gvr.group)
             settled = self._settled(new, current)
-            self.check_fields(new, ctx, settled=settled)
+            try:
+                self.check_fields(new, ctx, settled=settled, slips=slips)
+            except field_validation.Undecodable as error:
+                raise field_validation.of_patch(error, media, change, apply(current)) from error
             self._place(new, namespace)
+            check_name(new, name)
             with field_validation.set_aside(new, settled):
                 self.strategy.default(new)
             return new
@@ -166,17 +168,17 @@ class Registry(RegistryBase):
         ]
 
     async def apply(
-        self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = ""
-    ) -> tuple[Item, bool]:
-        """Server-side apply: the item, and whether it is new."""
+        self, name: str, namespace: str, applied: Object, ctx: WriteContext, *, subresource: str = "",
+        raw: bytes | None = None,
+    ) -> tuple[Item, bool]:  # fmt: skip
+        """Server-side apply: the item, and whether it is new; `raw` is the text of the configuration."""
         from pinnace.apimachinery.apply.typed import check_typed
 
+        check_applied_kind(applied, self.row.gvk)
+        field_validation.check_configuration(applied, ctx, raw)
         self._place(applied, namespace)
-        if applied["metadata"].setdefault("name", name) != name:
-            given = applied["metadata"]["name"]
-            raise errors.BadRequest(
-                f"the name of the object ({given}) does not match the name on the URL ({name})"
-            )
+        if applied["metadata"].get("name"):
+            check_name(applied, name)
         check_typed(applied, self.schema)
         self.check_fields(private_copy(applied), ctx)
 
@@ -194,6 +196,12 @@ class Registry(RegistryBase):
                 if subresource:
                     raise
             await self._require_create(name, namespace, ctx)
+            if uid := applied["metadata"].get("uid"):
+                why = (
+                    f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                )
+                raise errors.conflict(self.row.gvr.resource, name, why, self.row.gvr.group)
+            check_name(applied, name)
             try:
                 new = self._merged(None, applied, ctx, "")
                 return await self.create(new, namespace, ctx, applied=True), True
@@ -295,10 +303,7 @@ class Registry(RegistryBase):
         async def transform(item: Item) -> Object | Outcome:
             nonlocal gone
             current = item.obj
-            check_preconditions(
-                current, uid=options.uid, resource_version=options.resource_version,
-                resource=self.row.gvr.resource, group=self.row.gvr.group,
-            )  # fmt: skip
+            deletion.check_preconditions(current, options, self.row.kind, self.row.gvr.group)
             if not admitted:
                 shown = self.from_stored(current)
                 await self.admission.review(

@@ -54,24 +54,6 @@ def carry_over(new: Object, current: Object) -> None:
         metadata["namespace"] = stored["namespace"]
 
 
-def check_preconditions(
-    current: Object, *, uid: str, resource_version: str, resource: str, group: str
-) -> None:
-    metadata = current["metadata"]
-    name = metadata.get("name", "")
-    if uid and uid != metadata.get("uid"):
-        raise errors.conflict(
-            resource, name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata.get('uid', '')}", group,
-        )  # fmt: skip
-    if resource_version and resource_version != metadata.get("resourceVersion"):
-        raise errors.conflict(
-            resource, name,
-            f"Precondition failed: ResourceVersion in precondition: {resource_version}, "
-            f"ResourceVersion in object meta: {metadata.get('resourceVersion', '')}", group,
-        )  # fmt: skip
-
-
 def same_but_for_bookkeeping(new: Object, current: Object) -> bool:
     """Nothing to write: equal except for the times in managedFields and the resource version."""
     if new.keys() != current.keys():

@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.schema import Schema
+from pinnace.apiserver.bodies import json_type
 from pinnace.client.interface import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 
 Object = dict[str, Any]
@@ -16,12 +17,13 @@ def patcher(schema: Schema | None, media: str, change: Any) -> Callable[[Object]
     """Raises BadRequest for a patch that has not the shape of its type."""
     if media == JSON_PATCH:
         if not isinstance(change, list):
-            raise errors.BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+            raise errors.BadRequest(f"error decoding patch: {_no_value(change, '[]handlers.jsonPatchOp')}")
         from pinnace.apimachinery.patch import json_patch
 
         return lambda document: json_patch.apply(document, change)
     if not isinstance(change, dict):
-        raise errors.BadRequest("error decoding patch: the patch must be a JSON object")
+        prefix = "error decoding patch: " if media == MERGE_PATCH else ""
+        raise errors.BadRequest(f"{prefix}{_no_value(change, 'map[string]interface {}')}")
     if media == MERGE_PATCH:
         from pinnace.apimachinery.patch import merge_patch
 
@@ -29,3 +31,7 @@ def patcher(schema: Schema | None, media: str, change: Any) -> Callable[[Object]
     from pinnace.apimachinery.patch import strategic
 
     return lambda document: strategic.apply(document, change, schema)
+
+
+def _no_value(change: Any, wanted: str) -> str:
+    return f"json: cannot unmarshal {json_type(change)} into Go value of type {wanted}"

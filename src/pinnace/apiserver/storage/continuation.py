@@ -5,12 +5,14 @@ https://github.com/kubernetes/apiserver/blob/master/pkg/storage/continue.go
 
 import base64
 import binascii
+import re
 from typing import NamedTuple
 
 import orjson
 
 from pinnace.apimachinery.errors import BadRequest, Expired
 
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*")
 _VERSION = "meta.k8s.io/v1"
 ANY_REVISION = -1  # go on with what is there now: an inconsistent list, which the client chose
 
@@ -37,9 +39,16 @@ class Continuation(NamedTuple):
 def decode(token: str) -> Continuation:
     """Raises BadRequest."""
     try:
-        fields = orjson.loads(base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True))
+        text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        good = _BASE64.match(token)
+        place = good.end() if good else 0
+        why = f"illegal base64 data at input byte {place if place < len(token) else len(token) // 4 * 4}"
+        raise BadRequest(f"continue key is not valid: {why}") from None
+    try:
+        fields = orjson.loads(text)
         version, revision, start = fields["v"], fields["rv"], fields["start"]
-    except (ValueError, binascii.Error, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadRequest(f"continue key is not valid: {error}") from error
     if version != _VERSION:
         raise BadRequest(

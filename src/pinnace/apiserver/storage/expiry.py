@@ -30,7 +30,7 @@ class Expiry:
         for item in items:
             entry = known.get(item.key)
             if entry is None or entry[0] != item.revision:
-                entry = (item.revision, last_happened(item.decode()))
+                entry = (item.revision, last_happened(item.decode(), now + self._lifetime))
             self._happened[item.key] = entry
             if entry[1] is not None and entry[1] + self._lifetime <= now:
                 await self._remove(item)
@@ -45,9 +45,10 @@ class Expiry:
             log.info("%s is not expired now: %s", item.key, error)
 
 
-def last_happened(obj: Object) -> datetime | None:
-    """The newest of an Event's timestamps; None when it has none that can be read."""
-    return max(_timestamps(obj), default=None)
+def last_happened(obj: Object, latest: datetime) -> datetime | None:
+    """The newest of an Event's timestamps; None when it has none that can be read. What lies beyond `latest` does not count:
+    whoever writes events would keep them for ever."""
+    return max((when for when in _timestamps(obj) if when <= latest), default=None)
 
 
 def _timestamps(obj: Object) -> Iterator[datetime]:

@@ -15,6 +15,7 @@ from pinnace.apiserver.storage.encryption import Sealing
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import FieldLabels, Item, ItemReader, Object
 from pinnace.apiserver.storage.keys import KeySpace
+from pinnace.apiserver.storage.measured import MeasuredBackend
 from pinnace.apiserver.storage.options import ListOptions, ListResult, Outcome, Preconditions, WatchOptions
 from pinnace.apiserver.storage.reading import Reading, parse_revision
 from pinnace.apiserver.storage.translation import api_errors
@@ -26,6 +27,7 @@ from pinnace.store.backend import Backend, RevisionMismatch, prefix_end
 Change = Callable[[Item], Awaitable[Object | Outcome]]
 Check = Callable[[Item], Awaitable[None]]
 
+MAX_STORED = 3 * 512 * 1024  # bytes of one object, as etcd's limit of a request
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -37,12 +39,15 @@ class ObjectStorage:
         storage_name: str = "", sealing: Sealing | None = None,
     ) -> None:  # fmt: skip
         self.gvr, self.gvk = gvr, GVK(gvr.group, gvr.version, kind)
-        self._backend = backend
+        backend = self._backend = self.calls = MeasuredBackend(backend, clock)
         self._keys = KeySpace.of(storage_name or gvr.qualified, namespaced=namespaced)
         self._sealing = sealing
         self._read_item = ItemReader(self._keys, field_labels, sealing)
         self.cache = WatchCache(backend, self._keys.prefix, self._read_item, clock)
-        self._reading = Reading(backend, self._keys, self.cache, self._read_item, clock)
+        self.reading = self._reading = Reading(backend, self._keys, self.cache, self._read_item, clock)
+
+    def key_of(self, name: str, namespace: str) -> str:
+        return self._keys.key(name, namespace)
 
     # reading
 
@@ -92,7 +97,7 @@ class ObjectStorage:
         key = self._keys.key(name, metadata.get("namespace", ""))
         with api_errors(self.gvr, name):
             await self.cache.load()
-            stored = codec.encode(obj)
+            stored = _encoded(obj)
             sealed = self._sealed(key, stored)
             with self._read_item.expecting(stored, obj):
                 revision = await self._backend.create(key, sealed)
@@ -123,7 +128,7 @@ class ObjectStorage:
 
     async def _replace(self, item: Item, wanted: Object | Outcome) -> Item:
         assert isinstance(wanted, dict)
-        stored = codec.encode(wanted)
+        stored = _encoded(wanted)
         if stored == codec.unstamp(item.raw) and not self._is_stale(item):
             return item
         sealed = self._sealed(item.key, stored)
@@ -268,3 +273,11 @@ class ObjectStorage:
         """Tell the watchers that asked for it how far they have seen; `Storages.run` calls this once a minute."""
         if len(self.cache.watchers):
             self.cache.watchers.bookmark(self.bookmark(self.cache.revision))
+
+
+def _encoded(obj: Object) -> bytes:
+    """Many small patches must not make what no list, watch or other store could take."""
+    stored = codec.encode(obj)
+    if len(stored) > MAX_STORED:
+        raise errors.RequestEntityTooLarge(f"etcdserver: request is too large: limit is {MAX_STORED}")
+    return stored

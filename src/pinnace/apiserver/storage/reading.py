@@ -35,6 +35,20 @@ def too_large(requested: int, current: int) -> Timeout:
     )
 
 
+class ListCounts:
+    """Lists, the objects that were looked at for them, and those that were returned."""
+
+    __slots__ = ("evaluated", "lists", "returned")
+
+    def __init__(self) -> None:
+        self.lists = self.evaluated = self.returned = 0
+
+    def count(self, evaluated: int, returned: int) -> None:
+        self.lists += 1
+        self.evaluated += evaluated
+        self.returned += returned
+
+
 class Reading:
     """The read side of one resource's storage. Raises API errors and StoreErrors, which the caller translates."""
 
@@ -43,6 +57,7 @@ class Reading:
     ) -> None:
         self._backend, self._keys, self._cache, self._read_item = backend, keys, cache, read_item
         self._clock = clock
+        self.cache_lists, self.store_lists = ListCounts(), ListCounts()
 
     async def not_older_than(self, resource_version: str) -> None:
         """Bring the cache to what a read at this version may see: "" the newest, "0" anything, else at least that."""
@@ -107,23 +122,28 @@ class Reading:
             found = select([item] if item is not None and item.key >= first else [], scope)
         else:
             found = self._cache.contents.find(*self._bounds(scope, start), scope)
-        return self._page(found, revision, options)
+        page = self._page(found, revision, options)
+        self.cache_lists.count(len(found), len(page.items))
+        return page
 
     async def _from_store(self, revision: int, start: str, options: ListOptions) -> ListResult:
         scope = options.scope
         first, end = self._bounds(scope, start)
         found: list[Item] = []
+        evaluated = 0
         wanted = options.limit + 1 if options.limit else 0
         page = PAGE_AT_REVISION if scope.has_selectors else wanted
         while True:
             answer = await self._backend.range(first, end, limit=page, revision=revision)
+            evaluated += len(answer.kvs)
             found += select(map(self._read_item, answer.kvs), scope)
             if not answer.more or (wanted and len(found) >= wanted):
                 break
             first = answer.kvs[-1].key + "\0"
-        return self._page(
-            found, revision, options, left=0 if scope.has_selectors else answer.total - len(answer.kvs)
-        )
+        left = 0 if scope.has_selectors else answer.total - len(answer.kvs)
+        listed = self._page(found, revision, options, left=left)
+        self.store_lists.count(evaluated, len(listed.items))
+        return listed
 
     def _page(self, found: list[Item], revision: int, options: ListOptions, *, left: int = 0) -> ListResult:
         """`left` more items than `found` are known to match."""

@@ -46,6 +46,10 @@ class Storages:
             )  # fmt: skip
         return self._by_name[name]
 
+    @property
+    def all(self) -> list[ObjectStorage]:
+        return list(self._by_name.values())
+
     def forget(self, name: str) -> None:
         """The resource is no more: watches of it end, and the next one of this name begins anew."""
         storage = self._by_name.pop(name, None)

@@ -52,6 +52,7 @@ class WatchCache:
         self.history = History(clock)
         self.watchers = Watchers()
         self.changed_at = 0
+        self.received = self.loads = self.loaded_items = 0  # events; loads of the cache; what they brought
         self.keeps_objects = (
             False  # set once somebody in this process reads decoded objects: they are then shared
         )
@@ -75,6 +76,8 @@ class WatchCache:
                 self.contents.reset(items)
                 self.changed_at = max((item.revision for item in items), default=0)
                 self.history.reset(now.revision)
+                self.loads += 1
+                self.loaded_items += len(now.kvs)
                 try:
                     self._subscription = await self._backend.subscribe(self._prefix, now.revision, self)
                 except Compacted:
@@ -151,6 +154,7 @@ class WatchCache:
         if not changes:
             return
         self.changed_at = changes[-1].revision
+        self.received += len(changes)
         self.history.append(changes)
         self.watchers.dispatch(changes)
         for change in changes:

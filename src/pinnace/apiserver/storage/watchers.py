@@ -32,6 +32,7 @@ class ObjectWatch:
         self._ended = False
         self._error: StatusError | None = None
         self._on_close = on_close
+        self.on_too_slow: Callable[[], None] = lambda: None
         self.due: dict[ObjectWatch, None] | None = (
             None  # of the watchers that it belongs to: where it waits for its turn
         )
@@ -48,6 +49,7 @@ class ObjectWatch:
             return
         if len(self._buffer) >= BUFFER_LIMIT:
             self.is_too_slow = True
+            self.on_too_slow()
             self._buffer = []
             self.end()
             return
@@ -97,6 +99,7 @@ class Watchers:
 
     def __init__(self) -> None:
         self._all: set[ObjectWatch] = set()
+        self.too_slow = 0  # watchers that were closed because they did not read
         self._due: dict[ObjectWatch, None] = {}  # have events that their readers do not know of yet
         self._waking = False
         self._general: dict[ObjectWatch, None] = {}
@@ -107,8 +110,11 @@ class Watchers:
 
     def add(self, watch: ObjectWatch) -> None:
         self._all.add(watch)
-        watch.due = self._due
+        watch.due, watch.on_too_slow = self._due, self._one_too_slow
         self._group_of(watch)[watch] = None
+
+    def _one_too_slow(self) -> None:
+        self.too_slow += 1
 
     def remove(self, watch: ObjectWatch) -> None:
         self._all.discard(watch)

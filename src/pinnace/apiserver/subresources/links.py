@@ -13,8 +13,8 @@ _LINKING = (
     "profile", "src",
 )  # fmt: skip
 _TAG = re.compile(
-    r"<!--.*?-->"  # comments, and the text of scripts and styles, are left alone
-    r"|(?P<raw><(?:script|style)\b[^>]*>)(?P<text>.*?)(?=</(?:script|style)\b|\Z)"
+    r"<!--.*?(?:-->|\Z)"  # comments, and the text of scripts and styles, are left alone
+    r"|(?P<raw><(?:script|style)\b[^<>]*>)(?P<text>.*?)(?=</(?:script|style)\b|\Z)"
     r"|(?P<tag><[A-Za-z][^<>]*>)",
     re.DOTALL | re.IGNORECASE,
 )

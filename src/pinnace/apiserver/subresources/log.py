@@ -1,5 +1,8 @@
-"""`pods/NAME/log`: the kubelet's stream, passed on as it comes."""
+"""`pods/NAME/log`: the kubelet's stream, passed on as it comes, in the answer's body or as messages of a WebSocket."""
 
+import asyncio
+import base64
+import contextlib
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +11,18 @@ from pinnace.apimachinery import errors
 from pinnace.apimachinery.errors import Cause
 from pinnace.apimachinery.times import parse_time
 from pinnace.apiserver.handlers.options import boolean, integer
-from pinnace.apiserver.request import Answer, Request, Response, StreamingResponse
+from pinnace.apiserver.request import Answer, Request, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.subresources import containers
+from pinnace.net.upgrade_headers import asks_for_websocket
+from pinnace.net.websocket import accept_websocket, offered_protocols
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     import aiohttp
+    from aiohttp import web
 
+BINARY, BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 TEXT = "text/plain"
 _FLAGS = ("follow", "previous", "timestamps")
 _MOST_ERROR_BYTES = 64 * 1024
@@ -36,7 +43,41 @@ async def handle(request: Request, row: Resource) -> Answer:
         text = (await response.content.read(_MOST_ERROR_BYTES)).decode(errors="replace").strip()
         await opened.__aexit__(None, None, None)
         raise kubelet_error(response.status, text)
+    if asks_for_websocket(request.headers):
+        return _over_websocket(_chunks(opened, response))
     return StreamingResponse(_chunks(opened, response), content_type=TEXT)
+
+
+def _over_websocket(chunks: AsyncGenerator[bytes, None]) -> UpgradeResponse:
+    """Binary messages, or text in base64 if the client offers only that; the first message is empty, as upstream's."""
+
+    async def serve(http: "web.BaseRequest") -> "web.StreamResponse":
+        protocol = next((name for name in offered_protocols(http) if name in (BINARY, BASE64)), "")
+        async with contextlib.aclosing(chunks):
+            socket = await accept_websocket(http, protocol)
+            sender = asyncio.create_task(_send(socket, chunks, protocol), name="log over a websocket")
+            try:
+                async for (
+                    _
+                ) in socket:  # the client has nothing to say, but only reading shows that it has gone
+                    pass
+            finally:
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+            return socket
+
+    return UpgradeResponse(serve)
+
+
+async def _send(socket: "web.WebSocketResponse", chunks: AsyncGenerator[bytes, None], protocol: str) -> None:
+    with contextlib.suppress(ConnectionError):
+        await (socket.send_str("") if protocol == BASE64 else socket.send_bytes(b""))
+        async for chunk in chunks:
+            if protocol == BASE64:
+                await socket.send_str(base64.b64encode(chunk).decode())
+            else:
+                await socket.send_bytes(chunk)
+        await socket.close()
 
 
 async def _chunks(

@@ -47,7 +47,7 @@ async def handle_pod(request: Request, row: Resource) -> Answer:
     scheme, name, port = split_name(request.info.name)
     pod = (await request.services.registries.of(r.PODS).storage.get(name, request.info.namespace)).obj
     address: str = (pod.get("status") or {}).get("podIP") or ""
-    _check_address(address)
+    check_address(address)
     return _forward(request, scheme, address, int(_port_number(port) or _first_port(pod)))
 
 
@@ -86,11 +86,11 @@ async def handle_service(request: Request, row: Resource) -> Answer:
     if not choices:
         raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
     host, number = random.choice(choices)
-    _check_address(host)
+    check_address(host)
     return _forward(request, scheme, host, number)
 
 
-def _check_address(text: str) -> None:
+def check_address(text: str) -> None:
     """Only what is on the network: never what listens on the server's own loopback or link-local addresses.
 
     https://github.com/kubernetes/apimachinery/blob/master/pkg/util/proxy (IsProxyableIP)
@@ -99,6 +99,8 @@ def _check_address(text: str) -> None:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise errors.BadRequest("address not allowed") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         raise errors.BadRequest("address not allowed")
 
@@ -116,6 +118,7 @@ async def handle_node(request: Request, row: Resource) -> Answer:
     address = await request.services.kubelets.address(name)
     if _port_number(port) in (0, address.port):
         return _forward(request, "https", address.host, address.port, to_kubelet=True)
+    check_address(address.host)
     return _forward(request, scheme, address.host, _port_number(port))
 
 

@@ -19,9 +19,7 @@ from pinnace.net.upgrade import forwarded_headers, proxy_upgrade
 Object = dict[str, Any]
 PRIVATE_HEADERS = (
     "Authorization",
-    "Impersonate-User",
-    "Impersonate-Group",
-    "Impersonate-Uid",
+    "Impersonate-",
     "X-Forwarded-For",
 )
 _STREAMS = (

@@ -9,7 +9,9 @@ only put their own sentence before it (`failed calling webhook "x": failed to ca
 import asyncio
 import base64
 import binascii
+import contextlib
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -53,6 +55,17 @@ class WebhookClient:
         self._registries, self._clock = registries, clock
         self._contexts: dict[tuple[str, str], ssl.SSLContext] = {}
         self._open_session: aiohttp.ClientSession | None = None
+
+    @contextlib.contextmanager
+    def conversion(self, name: str, source: str, target: str) -> Iterator[None]:
+        """Times what a conversion webhook of this definition takes for these versions."""
+        begun, succeeded = self._clock.monotonic(), "false"
+        try:
+            yield
+            succeeded = "true"
+        finally:
+            seconds = self._clock.monotonic() - begun
+            self._registries.webhook_calls.converted((name, source, target, succeeded), seconds)
 
     async def post(self, config: Object, body: Object, *, seconds: float = 0) -> Object:
         """The decoded answer, a JSON object. Raises CallFailed. `seconds` 0 leaves the limit to the request's own."""

@@ -69,7 +69,11 @@ def _since(taint: Object, node: Object, world: World) -> datetime:
     """Since when the taint is there: as it says, else since this controller first saw it."""
     if taint.get("timeAdded"):
         return parse_time(taint["timeAdded"])
-    return world.unchanged_since(("taint", meta.uid(node), taint["key"], taint.get("value")))
+    return world.unchanged_since(_fact(node, taint))
+
+
+def _fact(node: Object, taint: Object) -> tuple[str, ...]:
+    return "taint", meta.uid(node), taint["key"], taint.get("value") or ""
 
 
 def farewell(pod: Object, world: World) -> Object:
@@ -83,11 +87,16 @@ def farewell(pod: Object, world: World) -> Object:
 
 
 def pods_of_node(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:
-    """A change of a node's NoExecute taints concerns every pod on it."""
+    """A change of a node's NoExecute taints concerns every pod on it; a taint that went and comes again starts anew."""
 
     def strict(node: Object | None) -> list[Object]:
         return [t for t in nodes.taints(node) if t["effect"] == "NoExecute"] if node else []
 
+    if old is not None:
+        kept = {_fact(old, taint) for taint in strict(new)}
+        for taint in strict(old):
+            if _fact(old, taint) not in kept:
+                world.forget(_fact(old, taint))
     if strict(old) != strict(new) and new is not None:
         for pod in world.pods_on(meta.name(new)):
             yield meta.key(pod)

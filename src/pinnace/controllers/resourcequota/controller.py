@@ -50,7 +50,8 @@ class ResourceQuotaController:
         self._workers = workers
         self._followed: dict[Resource, GVR] = {}
         self._seen: dict[Key, _Seen] = {}
-        self.metrics = LoopMetrics(self.name)
+        self.metrics = LoopMetrics(self.name, self._queue)
+        self._queue.on_get = self.metrics.waits.observe
 
     async def run(self) -> None:
         await self._quotas.wait_synced()
@@ -91,7 +92,6 @@ class ResourceQuotaController:
     def _add(self, key: Key) -> None:
         self.metrics.adds += 1
         self._queue.add(key)
-        self.metrics.depth = len(self._queue)
 
     # -- a pass ---------------------------------------------------------------------------------------------
     async def _work(self) -> None:

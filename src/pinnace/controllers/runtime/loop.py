@@ -43,7 +43,8 @@ class ControllerLoop:
         self._failures: dict[Key, StatusError] = {}
         self._memory: Memory = {}
         self._last_pass: dict[Key, float] = {}
-        self.metrics = LoopMetrics(controller.name)
+        self.metrics = LoopMetrics(controller.name, self._queue)
+        self._queue.on_get = self.metrics.waits.observe
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -74,7 +75,7 @@ class ControllerLoop:
 
     def _follow(self, gvr: GVR, keys_of: KeysOf) -> None:
         def changed(old: Object | None, new: Object | None) -> None:
-            for key in keys_of(old, new, World(self._listers, self._clock.now())):
+            for key in keys_of(old, new, self.world()):
                 self._add(key, coalesce=True)
 
         self._informers[gvr].add_handler(changed)
@@ -87,7 +88,6 @@ class ControllerLoop:
             self._queue.add_after(key, wait)
         else:
             self._queue.add(key)
-        self.metrics.depth = len(self._queue)
 
     async def _work(self) -> None:
         while True:
@@ -99,7 +99,6 @@ class ControllerLoop:
                 self._come_back(key, InternalError("the controller failed; see its log"))
             finally:
                 self._queue.done(key)
-                self.metrics.depth = len(self._queue)
 
     async def _pass(self, key: Key) -> None:
         begun = self._clock.monotonic()

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -133,3 +134,35 @@ def test_move_there_and_back(document: dict[str, Any], data: st.DataObject) -> N
         document, [op("move", "/elsewhere", from_=path), op("move", path, from_="/elsewhere")]
     )
     assert back == document
+
+
+def test_copies_of_copies_do_not_fill_the_memory() -> None:
+    """Each doubles the document: thirty-two short operations would make gigabytes."""
+    doubling = [op("copy", f"/x/{number}", from_="/x") for number in range(32)]
+    with pytest.raises(errors.Invalid, match="accumulated size increase of copy is"):
+        json_patch.apply({"x": {"y": "z" * 100}}, doubling)
+    assert json_patch.apply({"x": {"y": 1}}, doubling[:2]) == {
+        "x": {"y": 1, "0": {"y": 1}, "1": {"y": 1, "0": {"y": 1}}}
+    }
+
+
+def test_what_was_copied_or_added_is_no_longer_what_it_came_from() -> None:
+    added: dict[str, Any] = {"k": 1}
+    operations = [
+        op("add", "/x", value=added), op("copy", "/y", from_="/x"), op("replace", "/x/k", value=2),
+        op("add", "/z", value=added), op("add", "/z/k", value=3),
+    ]  # fmt: skip
+    assert json_patch.apply({}, operations) == {"x": {"k": 2}, "y": {"k": 1}, "z": {"k": 3}}
+    assert added == {"k": 1}
+
+
+def test_ten_thousand_operations_on_a_long_list_take_no_copy_of_it_each() -> None:
+    begin = time.perf_counter()
+    json_patch.apply({"x": [0] * 500_000}, [op("replace", "/x/7", value=1)] * 10_000)
+    assert time.perf_counter() - begin < 3
+
+
+@pytest.mark.parametrize("index", ["²", "٣", "9" * 5000])
+def test_odd_numbers_are_no_index(index: str) -> None:
+    with pytest.raises(errors.Invalid, match="invalid array index"):
+        json_patch.apply({"x": [1]}, [op("remove", f"/x/{index}")])

@@ -80,7 +80,7 @@ def test_patch_replace_delete_and_merge_on_objects() -> None:
     assert context({"$patch": "replace", "runAsUser": 3}) == {"runAsUser": 3}
     assert context({"$patch": "delete"}) == {}
     assert context({"$patch": "merge", "runAsUser": 3}) == {"runAsUser": 3, "fsGroup": 2}
-    with pytest.raises(errors.BadRequest, match="unknown patch type 'explode'"):
+    with pytest.raises(errors.BadRequest, match="unknown patch type: explode in map: "):
         context({"$patch": "explode"})
 
 

@@ -134,3 +134,8 @@ def test_identity_travels_in_headers() -> None:
     ]  # fmt: skip
     assert all(map(is_identity_header, ("x-remote-user", "X-Remote-Extra-Any", "Authorization")))
     assert not is_identity_header("Accept")
+
+
+def test_a_line_break_in_a_name_does_not_become_a_header() -> None:
+    user = User("jane\r\nX-Remote-Group: system:masters", ("a\nb",), "", {"k": ("v\0",)})
+    assert all(not set(value) & set("\r\n\0") for _, value in identity_headers(user))

@@ -4,6 +4,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinnace.api import selector_text
 from pinnace.apimachinery import selectors
 from pinnace.apiserver.storage.contents import Contents
 from pinnace.apiserver.storage.item import Item
@@ -33,7 +34,7 @@ SCOPES = st.builds(
             "app notin (a,b)",
             "app>1",
         ]
-    ).map(selectors.parse),
+    ).map(selector_text.parse),
     st.sampled_from(
         ["", "spec.nodeName=a", "spec.nodeName!=a", "spec.nodeName=", "spec.nodeName=b,metadata.name=3"]
     ).map(selectors.parse_fields),
@@ -75,7 +76,7 @@ def test_find_agrees_with_looking_at_every_object(
 def test_find_within_a_range_of_keys() -> None:
     contents = Contents()
     contents.reset(item("x", name, {"app": "a"}, "") for name in "abcde")
-    found = contents.find("/r/x/b", "/r/x/d", Scope(labels=selectors.parse("app=a")))
+    found = contents.find("/r/x/b", "/r/x/d", Scope(labels=selector_text.parse("app=a")))
     assert [one.name for one in found] == ["b", "c"]
 
 
@@ -83,5 +84,5 @@ def test_labels_that_are_asked_for_rarely_lose_their_index() -> None:
     contents = Contents()
     contents.reset(item("x", f"n{number}", {f"l{number}": "v"}, "") for number in range(50))
     for number in range(50):
-        found = contents.find("/r/", "/r0", Scope(labels=selectors.parse(f"l{number}=v")))
+        found = contents.find("/r/", "/r0", Scope(labels=selector_text.parse(f"l{number}=v")))
         assert [one.name for one in found] == [f"n{number}"]

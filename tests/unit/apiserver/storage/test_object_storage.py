@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pinnace.api import meta
+from pinnace.api import meta, selector_text
 from pinnace.api.resources import BY_GVR, PODS
 from pinnace.apimachinery import errors, selectors
 from pinnace.apiserver.storage.events import StorageEvent
@@ -76,7 +76,7 @@ async def next_batch(watch: ObjectWatch) -> list[tuple[str, str]]:
 
 
 def scope(labels: str = "", fields: str = "", namespace: str = "") -> Scope:
-    return Scope(namespace, selectors.parse(labels), selectors.parse_fields(fields))
+    return Scope(namespace, selector_text.parse(labels), selectors.parse_fields(fields))
 
 
 async def names(storage: ObjectStorage, chosen: Scope, **more: Any) -> list[str]:

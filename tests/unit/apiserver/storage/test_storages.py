@@ -55,6 +55,14 @@ async def test_events_go_an_hour_after_they_last_happened(storages: Storages, cl
     assert [item.name for item in (await storage.list()).items] == ["odd"]
 
 
+async def test_event_that_claims_to_happen_far_ahead_goes_too(storages: Storages, clock: FakeClock) -> None:
+    storage = storages.of(BY_GVR[EVENTS], names_only)
+    far = event("far", lastTimestamp="2999-01-01T00:00:00Z", eventTime="2026-01-01T00:00:00.000000Z")
+    await storage.create(far)
+    await clock.advance(62 * 60)
+    assert (await storage.list()).items == []
+
+
 async def test_event_that_happens_again_lives_on(storages: Storages, clock: FakeClock) -> None:
     storage = storages.of(BY_GVR[EVENTS], names_only)
     await storage.create(event("again", lastTimestamp="2026-01-01T00:00:00Z"))

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnace.api import meta
+from pinnace.api import meta, selector_text
 from pinnace.api.resources import BY_GVR, PODS
 from pinnace.apimachinery import errors, selectors
 from pinnace.apiserver.storage.item import Item, Object
@@ -21,7 +21,7 @@ from pinnace.testing.fake_clock import FakeClock
 SCOPES = st.builds(
     Scope,
     st.sampled_from(["", "x", "y"]),
-    st.sampled_from(["", "app=a", "app!=a", "app"]).map(selectors.parse),
+    st.sampled_from(["", "app=a", "app!=a", "app"]).map(selector_text.parse),
     st.sampled_from(["", "spec.nodeName=n1", "spec.nodeName!=n1", "spec.nodeName="]).map(
         selectors.parse_fields
     ),

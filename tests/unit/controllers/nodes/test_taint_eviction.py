@@ -1,6 +1,7 @@
+from datetime import timedelta
 from typing import Any
 
-from pinnace.controllers.nodes.taint_eviction import reconcile
+from pinnace.controllers.nodes.taint_eviction import evict_at, pods_of_node, reconcile
 from pinnace.controllers.runtime import Delete, Emit, Patch, RequeueAfter, World
 from unit.controllers.builders import NOW, Object, ago, node, pod
 
@@ -62,3 +63,16 @@ def test_an_eviction_is_cancelled_when_the_taint_goes() -> None:
 
 def test_terminating_pods_are_left_alone() -> None:
     assert run(tainted(), deletionTimestamp=ago(1)) == []
+
+
+def test_a_taint_that_went_and_comes_again_starts_anew() -> None:
+    memory: dict = {}
+    patience = {"key": "x", "operator": "Exists", "tolerationSeconds": 60}
+    before = tainted(None, key="x")
+    run(before, patience, memory=memory)
+    after = node("node-1")
+    list(pods_of_node(before, after, World.of([after], NOW, memory=memory)))
+    later = NOW + timedelta(seconds=59)
+    victim = {**pod("p"), "spec": {"nodeName": "node-1", "tolerations": [patience]}}
+    due = evict_at(victim, World.of([before], later, memory=memory))
+    assert due == later + timedelta(seconds=60)

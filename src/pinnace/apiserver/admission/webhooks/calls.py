@@ -45,17 +45,25 @@ async def call(
 ) -> reviews.Verdict:
     """Raises FailedCall, or a StatusError when the webhook has side effects and this is a dry run."""
     hook, kind = invocation.hook, "admit" if mutating else "validating"
+    counts, clock, operation = registries.webhook_calls, registries.clock, admission.operation
+    begun, rejected = clock.monotonic(), True
     try:
         verdict = await _call(registries, invocation, admission, mutating=mutating)
+        rejected = not verdict.allowed
     except FailedCall:
-        registries.webhook_calls[
-            hook.name, kind, admission.operation, "503", str(not hook.ignores_failure).lower()
-        ] += 1
+        rejected = not hook.ignores_failure
+        counts.requests[hook.name, kind, operation, "503", str(rejected).lower()] += 1
+        if rejected:
+            counts.rejections[hook.name, kind, operation, "calling_webhook_error", "0"] += 1
+        else:
+            counts.failed_open[hook.name, kind] += 1
         raise
-    code = "200" if verdict.allowed else str(reviews.denial(hook, verdict.status).code)
-    registries.webhook_calls[
-        hook.name, kind, admission.operation, code, str(not verdict.allowed).lower()
-    ] += 1
+    finally:
+        counts.took(hook.name, kind, operation, rejected=rejected, seconds=clock.monotonic() - begun)
+    code = "200" if verdict.allowed else str(min(reviews.denial(hook, verdict.status).code, 600))
+    counts.requests[hook.name, kind, operation, code, str(rejected).lower()] += 1
+    if rejected:
+        counts.rejections[hook.name, kind, operation, "no_error", code] += 1
     return verdict
 
 

@@ -1,0 +1,48 @@
+"""What the scheduler counts, under upstream's names. Leaves out the time of single plugins and extension points."""
+
+from collections.abc import Callable, Iterator
+
+from pinnace.component.metrics import Family, Histogram, exponential
+
+ATTEMPT_SECONDS = exponential(0.001, 2, 15)
+SLI_SECONDS = exponential(0.01, 2, 20)
+ATTEMPTS = exponential(1, 2, 5)
+MANY = 16  # attempts are a label up to 15, as upstream
+
+
+class SchedulerMetrics:
+    def __init__(
+        self, profile: str, pending: Callable[[], dict[str, int]], cached: Callable[[], dict[str, int]]
+    ) -> None:
+        self._profile, self._pending, self._cached = profile, pending, cached
+        self.attempts = {
+            result: Histogram(ATTEMPT_SECONDS) for result in ("scheduled", "unschedulable", "error")
+        }
+        self.algorithm = Histogram(ATTEMPT_SECONDS)
+        self.until_bound: dict[str, Histogram] = {}  # by number of attempts
+        self.needed = Histogram(ATTEMPTS)
+
+    def bound(self, attempts: int, seconds: float) -> None:
+        label = str(attempts) if attempts < MANY else f"{MANY - 1}+"
+        self.until_bound.setdefault(label, Histogram(SLI_SECONDS)).observe(seconds)
+        self.needed.observe(attempts)
+
+    def families(self) -> Iterator[Family]:
+        results = [((self._profile, result), each) for result, each in self.attempts.items() if each.count]
+        labels = "profile", "result"
+        yield Family("scheduler_schedule_attempts_total",
+                     "Number of attempts to schedule pods, by the result: scheduled, unschedulable or error.", "counter",
+                     labels, [(values, each.count) for values, each in results])  # fmt: skip
+        yield Family("scheduler_scheduling_attempt_duration_seconds",
+                     "Scheduling attempt latency in seconds (scheduling algorithm + binding)", "histogram", labels, results)  # fmt: skip
+        yield Family("scheduler_scheduling_algorithm_duration_seconds", "Scheduling algorithm latency in seconds",
+                     "histogram", (), [((), self.algorithm)] if self.algorithm.count else [])  # fmt: skip
+        yield Family("scheduler_pod_scheduling_sli_duration_seconds",
+                     "Latency for a pod being scheduled, from the time it entered the queue, by attempts.", "histogram",
+                     ("attempts",), [((label,), each) for label, each in self.until_bound.items()])  # fmt: skip
+        yield Family("scheduler_pod_scheduling_attempts", "Number of attempts to successfully schedule a pod.",
+                     "histogram", (), [((), self.needed)] if self.needed.count else [])  # fmt: skip
+        yield Family("scheduler_pending_pods", "Number of pending pods, by the queue: active, backoff or unschedulable.",
+                     "gauge", ("queue",), [((queue,), count) for queue, count in self._pending().items()])  # fmt: skip
+        yield Family("scheduler_cache_size", "Number of nodes and of pods in the scheduler cache.", "gauge", ("type",),
+                     [((kind,), count) for kind, count in self._cached().items()])  # fmt: skip
