@@ -30,7 +30,7 @@ GROUPED = "this version of httpx-ws wraps the error that the test expects in an 
 SUITES = {
     "kubernetes": Suite(
         "kubernetes",
-        ("aiohttp>=3.9", "aiohttp-retry", "pytest"),
+        ("aiohttp>=3.9", "aiohttp-retry", "pydantic>=2", "pytest"),
         ("kubernetes", "--ignore=build"),
         (("e2e_test", "kubernetes/e2e_test"), ("e2e_test", "kubernetes/aio/e2e_test")),
         {
@@ -62,7 +62,7 @@ SUITES = {
          "pytest-asyncio", "pytest-cov", "pytest-mock", "pytest-timeout", "kubernetes", "pykube-ng", "setuptools"),
         ("--only-e2e", "-o", "timeout=120", "-p", "no:unraisableexception", "tests/e2e", "examples"),
         (),
-        {},
+        {"test_all_examples_are_runnable[17-admission]": "oscrypto on PyPI does not recognise OpenSSL 3.0.10 and later: kopf pins a fix that is not released"},
     ),
     "lightkube": Suite("lightkube"),
 }  # fmt: skip
