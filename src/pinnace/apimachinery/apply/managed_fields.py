@@ -97,9 +97,9 @@ def _starting_point(old: Object | None, new: Object, subresource: str) -> Entrie
         sent = None
     if sent == [{}]:
         return None
-    entries = Entries.of(sent)
+    entries = Entries.of(sent, stored=sent == stored)
     if not len(entries):
-        entries = Entries.of(stored)
+        entries = Entries.of(stored, stored=True)
     if old is not None and not len(entries):
         return None  # cleared before: only an apply starts the books again
     return entries
