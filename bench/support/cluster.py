@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 
 SOURCE = os.environ.get("BENCH_SOURCE") or str(Path(__file__).resolve().parents[2] / "src")
+# Installed programs are compiled: without this, a developer's setting would make every start compile all modules (twice the CPU).
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT["PYTHONPATH"] = SOURCE
 
 
 class TemporaryCluster:
@@ -42,8 +45,7 @@ class TemporaryCluster:
 
     def _run(self, *arguments):
         command = [sys.executable, "-m", "pinnace", *arguments]
-        environment = {**os.environ, "PYTHONPATH": SOURCE}
-        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, env=ENVIRONMENT, check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -51,9 +53,8 @@ class TemporaryCluster:
     def launch(self):
         """Begin to start, without waiting for anything; the process of `pinnace up`."""
         command = [sys.executable, "-m", "pinnace", *self._up]
-        environment = {**os.environ, "PYTHONPATH": SOURCE}
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
     def up(self):

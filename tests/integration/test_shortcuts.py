@@ -69,7 +69,7 @@ async def test_what_only_equals_the_stored_spec_in_python_is_checked(
     client: LocalClient, spec: dict[str, Any]
 ) -> None:
     await client.create(r.PODS, pod("a", terminationGracePeriodSeconds=1), "default")
-    with pytest.raises(errors.BadRequest, match="cannot unmarshal"):
+    with pytest.raises(errors.Invalid, match="cannot unmarshal"):
         await client.patch(r.PODS, "a", {"spec": spec}, "default")
 
 

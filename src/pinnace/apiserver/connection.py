@@ -6,13 +6,12 @@ read, and the connection stays with it. One request is worked on at a time; what
 
 import asyncio
 import logging
+import socket
 from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import orjson
-from aiohttp.tcp_helpers import tcp_keepalive
-from yarl import URL
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.x509 import peer_certificate
@@ -73,7 +72,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
         self._certificate = peer_certificate(transport.get_extra_info("peercert"))
-        tcp_keepalive(self._transport)
+        _keep_alive(self._transport)
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
         self._listener.opened(self)
@@ -178,7 +177,7 @@ class Connection(asyncio.Protocol):
         path, _, query = target.partition("?")
         return Request(
             method=method,
-            path=URL(path, encoded=True).path if "%" in path else path,
+            path=unquote(path) if "%" in path else path,
             query=parse_qs(query, keep_blank_values=True) if query else {},
             headers=headers.fields,
             services=self._listener.services,
@@ -277,3 +276,10 @@ class Connection(asyncio.Protocol):
                 except Exception:
                     log.exception("the stream of %s broke off", target)
         self._transport.write(b"0\r\n\r\n")
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    """Let the kernel find out about clients that are gone without a word."""
+    own = transport.get_extra_info("socket")
+    if own is not None:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

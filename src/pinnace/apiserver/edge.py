@@ -1,14 +1,13 @@
 """The edge where aiohttp speaks HTTP: for upgrades and whatever `connection` does not read itself.
 
 aiohttp's low-level server on one side, `Request` and `Answer` on the other; compression and connection upgrades. No routing: that is
-the pipeline's work.
+the pipeline's work. Imported with the first connection that needs it: aiohttp is a quarter of the libraries' start-up time.
 """
 
 import asyncio
 import logging
-import zlib
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,6 +18,7 @@ from multidict import CIMultiDict
 
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.x509 import peer_certificate
+from pinnace.apiserver.compression import compress
 from pinnace.apiserver.connection import MAX_BODY
 from pinnace.apiserver.filters.errors import error_response
 from pinnace.apiserver.http_head import NOT_CACHED
@@ -27,19 +27,44 @@ from pinnace.apiserver.services import Services
 
 log = logging.getLogger(__name__)
 
-COMPRESS_ABOVE = 128 * 1024
 _READING = frozenset(("GET", "HEAD"))
-_COMPRESSION_LEVEL = 1  # as upstream: fast beats small on a local network
+_LONGEST_FIELD = 64 * 1024
+Streaming = Callable[
+    ["asyncio.Task[Any] | None", StreamingResponse | UpgradeResponse], AbstractContextManager[None]
+]
 
 
 class Edge:
-    """`handle` is the handler of an aiohttp `web.Server`."""
+    """`streaming` wraps what may last as long as the server does."""
 
-    def __init__(self, handler: Handler, services: Services) -> None:
-        self._handler, self._services = handler, services
-        self._streams: set[asyncio.Task[object]] = set()
+    def __init__(
+        self, handler: Handler, services: Services, streaming: Streaming, *, idle_seconds: float
+    ) -> None:
+        self._handler, self._services, self._streaming = handler, services, streaming
         self._changes: set[asyncio.Future[Answer]] = set()
-        self._given: dict[asyncio.Transport, Answer] = {}
+        self._given: dict[asyncio.Transport, Answer] = {}  # by transport
+        self._web = web.Server(
+            self.handle, request_factory=_make_request, handler_cancellation=True, keepalive_timeout=idle_seconds,
+            access_log=None, max_line_size=_LONGEST_FIELD, max_field_size=_LONGEST_FIELD,
+        )  # fmt: skip
+
+    def take(self, transport: asyncio.Transport, data: bytes, answer: Answer | None) -> None:
+        """Serve this connection from now on; `answer` is for the request that `data` begins with, which has been
+        through the pipeline already.
+
+        aiohttp refuses some heads that `connection` reads, such as very long ones, and closes: those answers are never taken.
+        """
+        protocol = self._web()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if answer is not None:
+            for ended in [other for other in self._given if other.is_closing()]:
+                del self._given[ended]
+            self._given[transport] = answer
+        protocol.data_received(data)
+
+    async def shutdown(self, grace_seconds: float) -> None:
+        await self._web.shutdown(grace_seconds)
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         ready = self._given.pop(http.transport, None) if http.transport is not None else None
@@ -59,35 +84,6 @@ class Edge:
         work.add_done_callback(self._changes.discard)
         return await asyncio.shield(work)
 
-    def give(self, transport: asyncio.Transport, answer: Answer) -> None:
-        """What the next request on this connection is answered with: it has been through the pipeline already.
-
-        aiohttp refuses some heads that `connection` reads, such as very long ones, and closes: those answers are never taken.
-        """
-        for ended in [other for other in self._given if other.is_closing()]:
-            del self._given[ended]
-        self._given[transport] = answer
-
-    @contextmanager
-    def streaming(
-        self, task: "asyncio.Task[Any] | None", answer: StreamingResponse | UpgradeResponse
-    ) -> Iterator[None]:
-        """While this task may last as long as the server does; then who waits for the end of the answer is told."""
-        assert task is not None
-        self._streams.add(task)
-        try:
-            yield
-        finally:
-            self._streams.discard(task)
-            code = answer.status if isinstance(answer, StreamingResponse) else answer.code
-            for ended in answer.on_end:
-                ended(code)
-
-    def end_streams(self) -> None:
-        """Stop every watch and upgraded connection: part of a graceful shutdown."""
-        for task in list(self._streams):
-            task.cancel()
-
     def _request(self, http: web.BaseRequest) -> Request:
         query_text = http.rel_url.raw_query_string
         transport = http.transport
@@ -106,7 +102,7 @@ class Edge:
     async def _write(self, http: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Response):
             return await _whole(http, answer)
-        with self.streaming(asyncio.current_task(), answer):
+        with self._streaming(asyncio.current_task(), answer):
             if isinstance(answer, StreamingResponse):
                 return await _stream(http, answer)
             response = await self._upgrade(http, answer)
@@ -122,6 +118,12 @@ class Edge:
         except OSError as error:
             dialing = errors.StatusError(f"error dialing backend: {error}")
             return await _whole(http, error_response(dialing, accept))
+
+
+def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
+    )
 
 
 async def _read_body(http: web.BaseRequest) -> bytes:
@@ -144,20 +146,6 @@ def _headers(answer: Response | StreamingResponse) -> CIMultiDict[str]:
     )
     headers.extend([("Warning", value) for value in answer.warnings])
     return headers
-
-
-async def compress(answer: Response) -> None:
-    """Replace a long body by its gzip, for a client that takes it."""
-    length = len(answer.body) if answer.pieces is None else answer.pieces.length
-    if length > COMPRESS_ABOVE and "Content-Encoding" not in answer.headers:
-        answer.join()
-        answer.body = await asyncio.to_thread(_gzip, answer.body)
-        answer.headers["Content-Encoding"], answer.headers["Vary"] = "gzip", "Accept-Encoding"
-
-
-def _gzip(body: bytes) -> bytes:
-    packer = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    return packer.compress(body) + packer.flush()
 
 
 async def _stream(http: web.BaseRequest, answer: StreamingResponse) -> web.StreamResponse:

@@ -7,15 +7,17 @@ idle between requests after three minutes. One task looks after all of them, and
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Iterator
 from email.utils import formatdate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
-from pinnace.apiserver.connection import MAX_BODY, Connection
-from pinnace.apiserver.edge import Edge, compress
-from pinnace.apiserver.request import Answer, Handler, Response, StreamingResponse
+from pinnace.apiserver.compression import compress
+from pinnace.apiserver.connection import Connection
+from pinnace.apiserver.request import Answer, Handler, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.services import Services
+
+if TYPE_CHECKING:
+    from pinnace.apiserver.edge import Edge
 
 HEAD_SECONDS = 32.0
 IDLE_SECONDS = 180.0
@@ -25,27 +27,29 @@ _BACKLOG = 1024
 
 
 class Listener:
-    def __init__(self, handler: Handler, services: Services, edge: Edge) -> None:
-        self.handler, self.services, self._edge = handler, services, edge
+    def __init__(self, handler: Handler, services: Services) -> None:
+        self.handler, self.services = handler, services
         self.is_closing = False
         self._connections: set[Connection] = set()
         self._emptied: asyncio.Future[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
-        self._web: web.Server | None = None
+        self._edge: Edge | None = None  # made at first use
+        self._streams: set[asyncio.Task[Any]] = set()
         self._date = (0, "")
 
     async def start(self, address: str, port: int, tls: ssl.SSLContext) -> int:
         """The port; raises OSError when it is taken."""
-        self._web = web.Server(
-            self._edge.handle, request_factory=_request, handler_cancellation=True, keepalive_timeout=IDLE_SECONDS,
-            access_log=None, max_line_size=64 * 1024, max_field_size=64 * 1024,
-        )  # fmt: skip
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self), address, port, ssl=tls, backlog=_BACKLOG, reuse_address=True
         )
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
+
+    def end_streams(self) -> None:
+        """Stop every watch and upgraded connection: part of a graceful shutdown."""
+        for task in list(self._streams):
+            task.cancel()
 
     async def stop(self, grace_seconds: float) -> None:
         """Accept nothing more, let requests finish, close what is left."""
@@ -58,8 +62,8 @@ class Listener:
                 connection.close()
         if busy:
             await asyncio.wait(busy, timeout=grace_seconds)
-        if self._web is not None:
-            await self._web.shutdown(grace_seconds)
+        if self._edge is not None:
+            await self._edge.shutdown(grace_seconds)
         if self._connections:  # their last answers are on the way
             self._emptied = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._emptied], timeout=min(grace_seconds, CLOSING_SECONDS))
@@ -91,10 +95,20 @@ class Listener:
         if not self._connections and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
 
+    @contextlib.contextmanager
     def streaming(
-        self, task: "asyncio.Task[None] | None", answer: StreamingResponse
-    ) -> contextlib.AbstractContextManager[None]:
-        return self._edge.streaming(task, answer)
+        self, task: "asyncio.Task[Any] | None", answer: StreamingResponse | UpgradeResponse
+    ) -> Iterator[None]:
+        """While this task may last as long as the server does; then who waits for the end of the answer is told."""
+        assert task is not None
+        self._streams.add(task)
+        try:
+            yield
+        finally:
+            self._streams.discard(task)
+            code = answer.status if isinstance(answer, StreamingResponse) else answer.code
+            for ended in answer.on_end:
+                ended(code)
 
     async def compress(self, answer: Response) -> None:
         await compress(answer)
@@ -102,14 +116,12 @@ class Listener:
     def hand_over(
         self, connection: Connection, transport: asyncio.Transport, data: bytes, answer: Answer | None
     ) -> None:
-        assert self._web is not None
         self._connections.discard(connection)
-        protocol = self._web()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        if answer is not None:
-            self._edge.give(transport, answer)
-        protocol.data_received(data)
+        if self._edge is None:
+            from pinnace.apiserver.edge import Edge
+
+            self._edge = Edge(self.handler, self.services, self.streaming, idle_seconds=IDLE_SECONDS)
+        self._edge.take(transport, data, answer)
 
     async def _sweep(self) -> None:
         while self._connections:
@@ -119,9 +131,3 @@ class Listener:
                 limit = IDLE_SECONDS if connection.is_idle else HEAD_SECONDS
                 if connection.since is not None and now - connection.since > limit:
                     connection.abort()
-
-
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    return web.BaseRequest(
-        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
-    )

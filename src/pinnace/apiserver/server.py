@@ -10,7 +10,6 @@ import uvloop  # noqa: F401 - the event loop this server is measured with; `clus
 from pinnace.apiserver.assembly import build_services
 from pinnace.apiserver.bootstrap import Bootstrap
 from pinnace.apiserver.config import ApiServerConfig
-from pinnace.apiserver.edge import Edge
 from pinnace.apiserver.handlers.dispatch import Dispatcher
 from pinnace.apiserver.health import HOOK
 from pinnace.apiserver.listener import Listener
@@ -34,8 +33,7 @@ class ApiServer:
         handler = compose(
             Dispatcher(), filters_for(audited=self.services.audit is not None, logged=logs_requests())
         )
-        self._edge = Edge(handler, self.services)
-        self._listener = Listener(handler, self.services, self._edge)
+        self._listener = Listener(handler, self.services)
         self._background: asyncio.Task[None] | None = None
         self.port = config.port
 
@@ -73,7 +71,7 @@ class ApiServer:
     async def stop(self) -> None:
         """Fail readiness, end watches, let requests finish, close the port and the store."""
         self.services.health.shutting_down = True
-        self._edge.end_streams()
+        self._listener.end_streams()
         await self._listener.stop(self._config.shutdown_grace_seconds)
         if self._background is not None:
             self._background.cancel()

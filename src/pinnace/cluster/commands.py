@@ -83,7 +83,7 @@ def _run_server(argv: list[str], *, in_foreground: bool) -> int:
 def _serve(config: ClusterConfig, *, in_foreground: bool) -> int:
     from pinnace.cluster import libraries
 
-    libraries.load()
+    libraries.prepare(at_once=config.has_real_node)
     from pinnace.cluster.serve import serve
 
     return serve(config, in_foreground=in_foreground)

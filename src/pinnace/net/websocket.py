@@ -5,20 +5,16 @@ later tunnels SPDY port-forward that way. Compression is off: the payload is com
 """
 
 import contextlib
-from collections.abc import Mapping
 
 from aiohttp import WSMsgType, web
+
+from pinnace.net.upgrade_headers import asks_for_websocket
 
 CLOSING_SECONDS = 2.0
 
 
 def is_websocket(request: web.BaseRequest) -> bool:
     return asks_for_websocket(request.headers)
-
-
-def asks_for_websocket(headers: Mapping[str, str]) -> bool:
-    tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
-    return "upgrade" in tokens and headers.get("Upgrade", "").lower() == "websocket"
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:

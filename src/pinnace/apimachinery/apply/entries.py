@@ -1,7 +1,7 @@
 """The entries of `metadata.managedFields`: reading, writing, their order, and how many are kept."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pinnace.apimachinery.apply import fields
@@ -64,12 +64,15 @@ class Entries:
         self._entries = {entry.owner.identity: entry for entry in entries}
 
     @classmethod
-    def of(cls, managed_fields: Any) -> "Entries":
-        """Read `metadata.managedFields`; what is malformed reads as nothing, as upstream has it."""
+    def of(cls, managed_fields: Any, *, stored: bool = False) -> "Entries":
+        """Read `metadata.managedFields`; what is malformed reads as nothing, as upstream has it.
+
+        What is `stored` has been looked through when it was written.
+        """
         if not isinstance(managed_fields, list):
             return cls()
         try:
-            return cls(_entry(body) for body in managed_fields)
+            return cls(_entry(body, stored=stored) for body in managed_fields)
         except (KeyError, TypeError, ValueError):
             return cls()
 
@@ -93,10 +96,12 @@ class Entries:
         """Fields that all (other) owners lose."""
         for entry in self:
             if lost and (but_from is None or entry.owner.identity != but_from.identity):
-                self.put(replace(entry, fields=fields.difference(entry.fields, lost)))
+                self.put(Entry(entry.owner, fields.difference(entry.fields, lost), entry.time))
 
     def cap(self) -> None:
         """Merge the oldest updaters of one version into a common entry when there are too many."""
+        if len(self) <= MAX_UPDATERS:
+            return
         updaters = sorted(
             (entry for entry in self if entry.owner.operation == "Update"),
             key=lambda entry: (entry.time, entry.owner.manager),
@@ -127,14 +132,14 @@ class Entries:
         return [entry.as_dict() for entry in sorted(self, key=order)]
 
 
-def _entry(body: dict[str, Any]) -> Entry:
+def _entry(body: dict[str, Any], *, stored: bool) -> Entry:
     operation = body["operation"]
     if operation not in ("Apply", "Update"):
         raise ValueError(f"invalid operation {operation!r}")
     if body["fieldsType"] != "FieldsV1" or not body["apiVersion"]:
         raise ValueError("an entry without apiVersion, or of another type of fields")
     owned = body.get("fieldsV1") or {}
-    if not isinstance(owned, dict) or not _is_tree(owned):
+    if not isinstance(owned, dict) or not (stored or _is_tree(owned)):
         raise TypeError("fieldsV1 is not a tree of path elements")
     owner = Owner(body.get("manager", ""), operation, body["apiVersion"], body.get("subresource") or "")
     return Entry(owner, owned, body.get("time") or "")

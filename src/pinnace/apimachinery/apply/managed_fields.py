@@ -82,11 +82,11 @@ def _created(
 def record(entries: Entries, changes: Comparison, owner: Owner, time: str) -> None:
     """Give what was added or modified to `owner`, and take it, and what was removed, from everybody."""
     gained = fields.union(changes.added, changes.modified)
-    entries.take_away(fields.union(gained, changes.removed))
+    previous = entries.get(owner) if gained else None
+    entries.take_away(fields.union(gained, changes.removed), but_from=owner if gained else None)
     if gained:
-        previous = entries.get(owner)
-        owned = fields.union(gained, previous.fields) if previous else gained
-        entries.put(Entry(owner, owned, time))
+        kept = fields.difference(previous.fields, changes.removed) if previous else {}
+        entries.put(Entry(owner, fields.union(gained, kept), time))
 
 
 def _starting_point(old: Object | None, new: Object, subresource: str) -> Entries | None:
@@ -97,9 +97,9 @@ def _starting_point(old: Object | None, new: Object, subresource: str) -> Entrie
         sent = None
     if sent == [{}]:
         return None
-    entries = Entries.of(sent)
+    entries = Entries.of(sent, stored=sent == stored)
     if not len(entries):
-        entries = Entries.of(stored)
+        entries = Entries.of(stored, stored=True)
     if old is not None and not len(entries):
         return None  # cleared before: only an apply starts the books again
     return entries

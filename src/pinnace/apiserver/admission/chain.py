@@ -1,9 +1,11 @@
 """The chain of admission plugins: first all that change, later all that judge."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import ClassVar, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from pinnace.apimachinery.errors import StatusError
+from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.attributes import Admission, Object, Operation
 from pinnace.apiserver.admission.timings import Timing
 from pinnace.component.clock import Clock
@@ -18,6 +20,9 @@ class Plugin(Protocol):
     async def admit(self, admission: Admission) -> None: ...
 
     async def validate(self, admission: Admission) -> None: ...
+
+
+_REMEMBERED = 2048
 
 
 class BasePlugin:
@@ -46,20 +51,25 @@ class BasePlugin:
 EVERY_OPERATION: tuple[Operation, ...] = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 
 
+@dataclass(slots=True)
+class Late:
+    """A plugin that is made with the first object that concerns it, by the qualified names of resources."""
+
+    resources: frozenset[str]
+    make: Callable[[], BasePlugin]
+    made: BasePlugin | None = None
+
+
 class Step(NamedTuple):
     act: Callable[[Admission], Awaitable[None]]
     timing: Timing
 
 
 class Phase:
-    """The plugins that take part in one phase of one operation, each timed."""
+    """The plugins that take part in one phase of one operation on one resource, each timed."""
 
-    def __init__(
-        self, kind: str, operation: Operation, plugins: Iterable[BasePlugin], now: Callable[[], float]
-    ) -> None:
-        act = "admit" if kind == "admit" else "validate"
-        self.steps = tuple(Step(getattr(p, act), Timing(p.name, operation, kind)) for p in plugins)
-        self.timing, self._now = Timing("", operation, kind), now
+    def __init__(self, steps: tuple[Step, ...], timing: Timing, now: Callable[[], float]) -> None:
+        self.steps, self.timing, self._now = steps, timing, now
 
     async def run(self, admission: Admission) -> None:
         now = self._now
@@ -79,32 +89,28 @@ class Phase:
         self.timing.accepted.observe(since - begun)
 
 
-class Chain:
-    """Plugins that do not override a phase, or do not want an operation, cost nothing in it. Without a clock nothing is timed."""
+Kind = Literal["admit", "validate"]
 
-    def __init__(self, plugins: Iterable[BasePlugin] = (), clock: Clock | None = None) -> None:
-        self.plugins = tuple(plugins)
-        now = clock.monotonic if clock is not None else lambda: 0.0
-        mutating = [p for p in self.plugins if type(p).admit is not BasePlugin.admit]
-        validating = [p for p in self.plugins if type(p).validate is not BasePlugin.validate]
-        self._mutating = {
-            op: Phase("admit", op, [p for p in mutating if op in p.admits], now) for op in EVERY_OPERATION
-        }
-        self._validating = {
-            op: Phase("validate", op, [p for p in validating if op in p.validates], now)
-            for op in EVERY_OPERATION
-        }
+
+class Chain:
+    """Plugins that do not override a phase, or do not want an operation or a resource, cost nothing in it.
+
+    Without a clock nothing is timed.
+    """
+
+    def __init__(self, plugins: Iterable[BasePlugin | Late] = (), clock: Clock | None = None) -> None:
+        self._plugins = tuple(plugins)
+        self._now = clock.monotonic if clock is not None else lambda: 0.0
+        self._phases: dict[tuple[Kind, Operation, GVR], Phase] = {}
+        self._timings: dict[tuple[str, Operation, Kind], Timing] = {}  # by plugin: resources share them
 
     @property
     def timings(self) -> list[Timing]:
-        phases = (*self._mutating.values(), *self._validating.values())
-        return [
-            timing for phase in phases for timing in (phase.timing, *(step.timing for step in phase.steps))
-        ]
+        return list(self._timings.values())
 
     async def admit(self, admission: Admission) -> None:
         """Once through all that change; once more when one of them asked for it, having changed what others had seen."""
-        phase = self._mutating[admission.operation]
+        phase = self._phase("admit", admission)
         await phase.run(admission)
         again = admission.reinvocation
         if again is not None and again.requested:
@@ -112,9 +118,45 @@ class Chain:
             await phase.run(admission)
 
     async def validate(self, admission: Admission) -> None:
-        await self._validating[admission.operation].run(admission)
+        await self._phase("validate", admission).run(admission)
+
+    def _phase(self, kind: Kind, admission: Admission) -> Phase:
+        """Of those that this operation on this resource concerns; remembered."""
+        operation, gvr = admission.operation, admission.resource.gvr
+        found = self._phases.get((kind, operation, gvr))
+        if found is None:
+            if len(self._phases) > _REMEMBERED:  # custom resources come and go
+                self._phases.clear()
+            fitting = [made for plugin in self._plugins if (made := _made(plugin, gvr)) is not None]
+            steps = tuple(
+                Step(getattr(plugin, kind), self._timing(plugin.name, operation, kind))
+                for plugin in fitting
+                if _takes_part(plugin, kind, operation)
+            )
+            found = Phase(steps, self._timing("", operation, kind), self._now)
+            self._phases[kind, operation, gvr] = found
+        return found
+
+    def _timing(self, name: str, operation: Operation, kind: Kind) -> Timing:
+        key = name, operation, kind
+        return self._timings.get(key) or self._timings.setdefault(key, Timing(*key))
 
     async def review(self, admission: Admission) -> None:
         """Both phases, for what has nothing between them: deletes, connections, bodies that are not stored."""
         await self.admit(admission)
         await self.validate(admission)
+
+
+def _takes_part(plugin: BasePlugin, kind: Kind, operation: Operation) -> bool:
+    wanted = plugin.admits if kind == "admit" else plugin.validates
+    return operation in wanted and getattr(type(plugin), kind) is not getattr(BasePlugin, kind)
+
+
+def _made(plugin: BasePlugin | Late, gvr: GVR) -> BasePlugin | None:
+    if isinstance(plugin, BasePlugin):
+        return plugin
+    if gvr.qualified not in plugin.resources:
+        return None
+    if plugin.made is None:
+        plugin.made = plugin.make()
+    return plugin.made

@@ -8,8 +8,6 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, Iterator
 
-from aiohttp import web
-
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apiserver.handlers.event_forms import EventForm, event_form
@@ -17,13 +15,11 @@ from pinnace.apiserver.handlers.options import integer, scope_of, watch_options
 from pinnace.apiserver.metrics import WatchEvents
 from pinnace.apiserver.negotiation import YAML, Accepted, media_of, negotiate
 from pinnace.apiserver.representations import WATCH_FORMS
-from pinnace.apiserver.request import Answer, Request, StreamingResponse, UpgradeResponse
+from pinnace.apiserver.request import Answer, Request, StreamingResponse
 from pinnace.apiserver.storage.scope import Scope
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.component.clock import Clock
-from pinnace.net.websocket import accept_websocket, asks_for_websocket, offered_protocols
-
-_TOKEN_PROTOCOL = "base64url.bearer.authorization."  # no subprotocol: how browsers send their token
+from pinnace.net.upgrade_headers import asks_for_websocket
 
 
 async def handle(request: Request, row: Resource) -> Answer:
@@ -41,7 +37,9 @@ async def handle(request: Request, row: Resource) -> Answer:
         watch = _failed(error)
     sent = request.services.metrics.events_of(*row.gvr)
     if asks_for_websocket(request.headers):
-        return _over_websocket(watch, form, lasting, request.services.clock, sent)
+        from pinnace.apiserver.handlers.watch_socket import over_websocket  # few clients ask for it
+
+        return over_websocket(watch, form, open_for(watch, lasting, request.services.clock), sent)
     return StreamingResponse(
         _stream(watch, form, lasting, request.services.clock, sent), content_type=form.content_type
     )
@@ -75,7 +73,7 @@ async def _end_later(watch: ObjectWatch, seconds: float, clock: Clock) -> None:
 
 
 @contextlib.contextmanager
-def _open_for(watch: ObjectWatch, seconds: float, clock: Clock) -> Iterator[None]:
+def open_for(watch: ObjectWatch, seconds: float, clock: Clock) -> Iterator[None]:
     timer = asyncio.create_task(_end_later(watch, seconds, clock), name="end of a watch")
     try:
         yield
@@ -84,19 +82,10 @@ def _open_for(watch: ObjectWatch, seconds: float, clock: Clock) -> Iterator[None
         watch.close()
 
 
-async def _batches(watch: ObjectWatch, form: EventForm) -> AsyncGenerator[list[bytes], None]:
-    """Messages that are ready together. An error is the last one."""
-    try:
-        async for events in watch.batches():
-            yield form.messages(events)
-    except errors.StatusError as error:
-        yield [form.error(error)]
-
-
 async def _stream(
     watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock, sent: WatchEvents
 ) -> AsyncGenerator[bytes, None]:
-    with _open_for(watch, lasting, clock):
+    with open_for(watch, lasting, clock):
         try:
             async for events in watch.batches():
                 messages = form.messages(events)
@@ -104,42 +93,3 @@ async def _stream(
                 yield form.joined(messages)
         except errors.StatusError as error:
             yield form.joined([form.error(error)])
-
-
-def _over_websocket(
-    watch: ObjectWatch, form: EventForm, lasting: float, clock: Clock, sent: WatchEvents
-) -> UpgradeResponse:
-    async def serve(http: web.BaseRequest) -> web.StreamResponse:
-        with _open_for(watch, lasting, clock):
-            offered = [name for name in offered_protocols(http) if not name.startswith(_TOKEN_PROTOCOL)]
-            socket = await accept_websocket(http, offered[0] if offered else "")
-            reader = asyncio.create_task(_until_closed(socket, watch), name="close of a watch")
-            try:
-                await _send(socket, watch, form, sent)
-            finally:
-                reader.cancel()
-            await socket.close()
-            return socket
-
-    return UpgradeResponse(serve)
-
-
-async def _until_closed(socket: web.WebSocketResponse, watch: ObjectWatch) -> None:
-    """The client has nothing to say, but only reading shows that it has gone."""
-    async for _ in socket:
-        pass
-    watch.end()
-
-
-async def _send(
-    socket: web.WebSocketResponse, watch: ObjectWatch, form: EventForm, sent: WatchEvents
-) -> None:
-    with contextlib.suppress(ConnectionError):
-        async with contextlib.aclosing(_batches(watch, form)) as batches:
-            async for messages in batches:
-                sent.sent(messages)
-                for message in messages:
-                    if form.is_text:
-                        await socket.send_str(message.decode())
-                    else:
-                        await socket.send_bytes(message)

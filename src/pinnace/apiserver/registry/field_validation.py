@@ -72,6 +72,9 @@ def report(row: Resource, found: list[Problem], ctx: WriteContext) -> None:
 @contextmanager
 def set_aside(obj: Object, fields: Collection[str]) -> Iterator[None]:
     """While these fields of an object are empty structures, at their places."""
+    if not fields:
+        yield
+        return
     held = {name: obj[name] for name in fields}
     obj.update({name: {} for name in fields})
     try:

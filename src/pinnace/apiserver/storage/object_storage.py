@@ -67,10 +67,9 @@ class ObjectStorage:
     async def list(self, options: ListOptions | None = None) -> ListResult:
         """Items in key order; nothing is decoded or encoded. Raises Expired for a revision or token that is too old."""
         options = options or ListOptions()
+        self.cache.keeps_objects |= options.decoded  # before the cache is loaded: then they are decoded once
         with api_errors(self.gvr):
-            result = await self._reading.answer(options)
-        self.cache.keeps_objects |= options.decoded
-        return result
+            return await self._reading.answer(options)
 
     async def is_empty(self) -> bool:
         """Whether there is no object at all: what plugins ask before anything dearer."""

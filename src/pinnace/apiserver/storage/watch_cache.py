@@ -16,6 +16,7 @@ from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.history import History
 from pinnace.apiserver.storage.item import CacheMutated, Item, ItemReader, detects_mutation
 from pinnace.apiserver.storage.scope import Scope
+from pinnace.apiserver.storage.sharing import Sharing
 from pinnace.apiserver.storage.watchers import Watchers
 from pinnace.component.clock import Clock
 from pinnace.store.backend import (
@@ -33,6 +34,8 @@ from pinnace.store.backend import (
 log = logging.getLogger(__name__)
 
 FRESHNESS_TIMEOUT = 3.0  # seconds; upstream's blockTimeout: how long a read waits for what the store has
+MANY = 5_000  # items of a cache whose loading leaves memory behind
+READ_AT_ONCE = 500  # items of a cache that is loaded, 10 ms at most
 BACKFILL = 1_000  # revisions of the store replayed into the history when a cache is loaded
 
 
@@ -65,8 +68,13 @@ class WatchCache:
         async with self._loading:
             while self._subscription is None:
                 now = await self._snapshot()
-                self.contents.reset(map(self._read_released, now.kvs))
-                self.changed_at = max((kv.mod_revision for kv in now.kvs), default=0)
+                items = await self._read_all(now.kvs)
+                if len(items) >= MANY:
+                    from pinnace.component import memory  # few caches are that large
+
+                    await asyncio.to_thread(memory.give_back)
+                self.contents.reset(items)
+                self.changed_at = max((item.revision for item in items), default=0)
                 self.history.reset(now.revision)
                 self.loads += 1
                 self.loaded_items += len(now.kvs)
@@ -89,10 +97,23 @@ class WatchCache:
                 base = error.compacted
         return await self._backend.range(self._prefix, prefix_end(self._prefix))
 
-    def _read_released(self, kv: KeyValue) -> Item:
-        item = self._read_item(kv)
-        item.release()
-        return item
+    async def _read_all(self, kvs: list[KeyValue]) -> list[Item]:
+        """Takes them from the list, one after the other: the memory of what has been read is used again for what comes next.
+
+        Others have their turn in between.
+        """
+        items, sharing = [], Sharing()
+        kvs.reverse()
+        while kvs:
+            item = self._read_item(kvs.pop())
+            if self.keeps_objects:
+                sharing.share(item.obj)
+            else:
+                item.release()
+            items.append(item)
+            if not len(items) % READ_AT_ONCE:
+                await asyncio.sleep(0)
+        return items
 
     async def catch_up(self) -> None:
         """Have everything that the store had when this was called."""

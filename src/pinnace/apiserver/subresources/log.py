@@ -13,7 +13,8 @@ from pinnace.apimachinery.times import parse_time
 from pinnace.apiserver.handlers.options import boolean, integer
 from pinnace.apiserver.request import Answer, Request, Response, StreamingResponse, UpgradeResponse
 from pinnace.apiserver.subresources import containers
-from pinnace.net.websocket import accept_websocket, asks_for_websocket, offered_protocols
+from pinnace.net.upgrade_headers import asks_for_websocket
+from pinnace.net.websocket import accept_websocket, offered_protocols
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
