@@ -136,7 +136,7 @@ async def test_finalizers_keep_an_object_until_they_are_gone(client: Client) -> 
 
 async def test_delete_honours_preconditions(client: Client) -> None:
     await client.create(r.CONFIG_MAPS, config_map("a"), "default")
-    with pytest.raises(errors.Conflict, match="Precondition failed: UID"):
+    with pytest.raises(errors.Conflict, match="the UID in the precondition"):
         await client.delete(r.CONFIG_MAPS, "a", "default", uid="other")
 
 
