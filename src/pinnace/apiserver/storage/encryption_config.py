@@ -7,16 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from pinnace.apiserver.config_files import ConfigFileError, load_config_file
-from pinnace.apiserver.storage.encryption import AesCbc, AesGcm, Encryption, Identity, Provider, Rule
+from pinnace.apiserver.storage.encryption import (
+    AesCbc,
+    AesGcm,
+    Encryption,
+    Identity,
+    Provider,
+    Rule,
+    Secretbox,
+)
 
 _GROUP_VERSIONS = ("apiserver.config.k8s.io/v1",)
 _CIPHERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "aesgcm": (AesGcm, (16, 24, 32)),
     "aescbc": (AesCbc, (32,)),
+    "secretbox": (Secretbox, (32,)),
 }
 _REFUSED = {
-    "secretbox": "secretbox is not supported (its cipher XSalsa20-Poly1305 is missing here): use aesgcm or aescbc",
-    "kms": "kms is not supported: use aesgcm or aescbc",
+    "kms": "kms is not supported: use secretbox, aesgcm or aescbc",
 }
 
 

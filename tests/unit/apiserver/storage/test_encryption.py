@@ -12,6 +12,7 @@ from pinnace.api import meta
 from pinnace.api.resources import BY_GVR, CONFIG_MAPS, SECRETS
 from pinnace.apimachinery import errors
 from pinnace.apiserver.config_files import ConfigFileError
+from pinnace.apiserver.storage.encryption import Secretbox
 from pinnace.apiserver.storage.encryption_config import load_encryption
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.object_storage import ObjectStorage
@@ -75,7 +76,9 @@ async def stored(backend: MemoryBackend) -> bytes:
     return kv.value
 
 
-@pytest.mark.parametrize(("cipher", "size"), [("aesgcm", 16), ("aesgcm", 32), ("aescbc", 32)])
+@pytest.mark.parametrize(
+    ("cipher", "size"), [("aesgcm", 16), ("aesgcm", 32), ("aescbc", 32), ("secretbox", 32)]
+)
 async def test_the_store_holds_ciphertext_with_upstreams_prefix(
     backend: MemoryBackend, tmp_path: Path, cipher: str, size: int
 ) -> None:
@@ -162,7 +165,8 @@ async def test_a_value_moved_to_another_key_does_not_open(backend: MemoryBackend
 @pytest.mark.parametrize(
     ("provider", "why"),
     [
-        ({"secretbox": {"keys": [key("a")]}}, "secretbox is not supported"),
+        ({"kms": {"name": "a"}}, "kms is not supported"),
+        ({"secretbox": {"keys": [{"name": "a", "secret": "YWJj"}]}}, "not of the expected length, got 3"),
         ({"kms": {"name": "x"}}, "kms is not supported"),
         ({"aescbc": {"keys": [key("a", 5)]}}, "secret is not of the expected length, got 5, expected one of"),
         ({"aesgcm": {"keys": []}}, "resources[0].providers[0].aesgcm.keys: Required value"),
@@ -174,3 +178,13 @@ def test_a_configuration_that_cannot_be_used_names_the_field(tmp_path: Path, pro
     with pytest.raises(ConfigFileError) as refused:
         load_encryption(configuration(tmp_path, provider))
     assert why in str(refused.value)
+
+
+def test_a_secretbox_opens_with_its_own_key_only() -> None:
+    ours, other = Secretbox("a", b"k" * 32), Secretbox("a", b"x" * 32)
+    sealed = ours.seal(b"word", b"/place")
+    assert len(sealed) == 24 + 16 + len(b"word")  # nonce, authenticator, text
+    assert ours.open(sealed, b"/place") == b"word"
+    for box, value in ((other, sealed), (ours, sealed[:-1]), (ours, b""), (ours, bytes(40) + sealed)):
+        with pytest.raises(ValueError, match="damaged or was written with another key"):
+            box.open(value, b"/place")
