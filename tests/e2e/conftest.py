@@ -10,7 +10,6 @@ from pinnace.cluster import preflight
 from pinnace.cluster.config import ClusterConfig
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs root and the system packages; where they are missing the reason names them."""
     here = Path(__file__).parent
@@ -18,7 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("containers"))
             if reasons:
                 item.add_marker(pytest.mark.skip(reason=reasons[0]))
 

@@ -136,4 +136,4 @@ async def test_heads_that_are_refused_late_leave_nothing_behind(
         path = "/api/v1/namespaces/default/services/s/proxy/"
         async with session.get(path, headers={"X-Long": "x" * 100_000}) as answer:
             assert answer.status == 400
-    assert len(api.server._edge._given) <= 1
+    assert len(api.server._listener._edge._given) <= 1

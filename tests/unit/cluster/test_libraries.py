@@ -20,7 +20,7 @@ def test_the_system_s_authorities_stay_usable() -> None:
     """Only the context that aiohttp keeps for itself is empty."""
     program = (
         "import ssl; from pinnace.cluster import libraries; known = ssl.create_default_context().cert_store_stats();"
-        "libraries.load(); assert ssl.create_default_context().cert_store_stats() == known"
+        "libraries.prepare(at_once=True); assert ssl.create_default_context().cert_store_stats() == known"
     )
     subprocess.run(
         [sys.executable, "-c", program],
