@@ -174,9 +174,11 @@ class _Parser:
         if token.kind == "ident":
             return self.identifier("")
         match token.text if token.kind == "op" else "":
-            case "-":
+            case "-":  # only as the sign of a number: `!-1`, but not `!-x`
+                number = self.tokens[self.at + 1]
+                if number.kind != "literal" or type(number.value) not in (int, float):
+                    raise self.unexpected(_STARTS)
                 self.at += 2
-                number = self.tokens[self.at - 1]
                 return self.literal(token, -number.value)
             case ".":
                 self.at += 1

@@ -1,6 +1,6 @@
 """Whatever is written, the only outcomes are a value, CompileError and EvaluationError."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pinnace.apimachinery import cel
@@ -118,6 +118,8 @@ def outcome(source: str, budget: int = 1_000_000) -> None:
 
 
 @given(st.lists(WORDS, max_size=25))
+@example(["!", "-"])
+@example(["!", "-", "n"])
 @settings(max_examples=400, deadline=None)
 def test_any_words(words: list[str]) -> None:
     outcome(" ".join(words))
