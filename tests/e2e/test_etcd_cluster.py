@@ -1,12 +1,6 @@
 """Two API servers over three members of etcd, under load, while leaders and a server are killed: nothing acknowledged is lost."""
 
 import asyncio
-import json
-import os
-import signal
-import ssl
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
