@@ -141,7 +141,8 @@ class Pass:
 
     def _create(self, missing: Sequence[Slot]) -> Iterator[Action]:
         """Claims come before their pod. Pods whose claims are there go first: claims that cannot be made hold up only their own."""
-        furnished, waiting = [], []
+        furnished: list[Slot] = []
+        waiting: list[Slot] = []
         for slot in missing[:BURST]:
             name = identity.pod_name(self.ss, slot.ordinal)
             found = list(claims.existing(self.ss, slot.ordinal, self.world))

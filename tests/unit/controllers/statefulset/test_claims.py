@@ -34,7 +34,10 @@ def owners_set(actions: list[Action]) -> dict[str, list[str]]:
 
 def test_a_claim_is_made_before_its_pod_and_mounted_in_it() -> None:
     ss = keeper(replicas=1)
-    ss["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    ss["spec"]["template"]["spec"]["volumes"] = [
+        {"name": "data", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
     claim, made = (a for a in run(ss) if isinstance(a, Create))
     assert claim.obj == {
         "apiVersion": "v1",
@@ -66,7 +69,11 @@ def test_a_claim_that_is_there_is_used_again() -> None:
 
 def test_in_parallel_pods_whose_claims_are_there_do_not_wait_for_the_claims_of_others() -> None:
     ss = keeper(podManagementPolicy="Parallel")
-    kinds = [(a.obj["kind"], meta.name(a.obj)) for a in run(ss, volume_claim("data-web-2")) if isinstance(a, Create)]
+    kinds = [
+        (a.obj["kind"], meta.name(a.obj))
+        for a in run(ss, volume_claim("data-web-2"))
+        if isinstance(a, Create)
+    ]
     assert kinds == [
         ("Pod", "web-2"),
         ("PersistentVolumeClaim", "data-web-0"),
@@ -78,7 +85,9 @@ def test_in_parallel_pods_whose_claims_are_there_do_not_wait_for_the_claims_of_o
 
 def test_a_pending_pod_gets_a_claim_that_was_lost() -> None:
     ss = keeper()
-    assert created(run(ss, replica(ss, 0, phase="Pending", ready=False)), "PersistentVolumeClaim") == ["data-web-0"]
+    assert created(run(ss, replica(ss, 0, phase="Pending", ready=False)), "PersistentVolumeClaim") == [
+        "data-web-0"
+    ]
 
 
 def test_no_pod_is_made_on_a_claim_that_is_going_away() -> None:
@@ -114,7 +123,9 @@ def test_the_retention_policy_decides_who_owns_a_claim(
     actions = run(ss, zero, one, first, second)
     given = owners_set(actions)
     assert given.get("data-web-0", ["Deployment"]) == ["Deployment", *wanted]
-    assert sorted(given.get("data-web-1", ["StatefulSet", "Deployment"])) == sorted(["Deployment", *condemned])
+    assert sorted(given.get("data-web-1", ["StatefulSet", "Deployment"])) == sorted(
+        ["Deployment", *condemned]
+    )
     assert deleted(actions) == ["web-1"]
 
 
@@ -127,7 +138,9 @@ def test_claims_get_the_set_as_their_owner_from_the_start() -> None:
 def test_a_changed_policy_is_told_as_an_update_of_the_pod() -> None:
     ss = keeper("Delete", replicas=1)
     actions = run(ss, replica(ss, 0), volume_claim("data-web-0"))
-    assert [a.message for a in actions if isinstance(a, Emit)] == ["update Pod web-0 in StatefulSet web successful"]
+    assert [a.message for a in actions if isinstance(a, Emit)] == [
+        "update Pod web-0 in StatefulSet web successful"
+    ]
 
 
 def test_a_claim_of_an_earlier_pod_that_goes_with_it_is_waited_for() -> None:

@@ -11,7 +11,9 @@ BEFORE = revision_of(OLD)
 LEAVING = {"deletionTimestamp": "2026-01-01T11:59:00Z"}
 
 
-def updating(rolling: dict[str, Any] | None = None, policy: str = "OrderedReady", replicas: int = 3) -> Object:
+def updating(
+    rolling: dict[str, Any] | None = None, policy: str = "OrderedReady", replicas: int = 3
+) -> Object:
     ss = statefulset(
         replicas=replicas,
         podManagementPolicy=policy,

@@ -27,7 +27,11 @@ def test_a_pod_has_its_name_hostname_subdomain_and_labels() -> None:
     ss = statefulset()
     (create,) = [a for a in run(ss) if isinstance(a, Create)]
     made = create.obj
-    assert (meta.name(made), made["spec"]["hostname"], made["spec"]["subdomain"]) == ("web-0", "web-0", "nginx")
+    assert (meta.name(made), made["spec"]["hostname"], made["spec"]["subdomain"]) == (
+        "web-0",
+        "web-0",
+        "nginx",
+    )
     assert meta.labels(made) == {
         "app": "web",
         "statefulset.kubernetes.io/pod-name": "web-0",
@@ -50,13 +54,17 @@ def test_a_pod_has_its_name_hostname_subdomain_and_labels() -> None:
         ((0, 1, 2), []),
     ],
 )
-def test_pods_come_one_by_one_in_the_order_of_their_ordinals(there: tuple[int, ...], next_one: list[str]) -> None:
+def test_pods_come_one_by_one_in_the_order_of_their_ordinals(
+    there: tuple[int, ...], next_one: list[str]
+) -> None:
     ss = statefulset()
     assert created(run(ss, *(replica(ss, n) for n in there))) == next_one
 
 
 @pytest.mark.parametrize(
-    "trouble", [{"ready": False}, {"phase": "Pending", "ready": False}, LEAVING], ids=["unready", "pending", "leaving"]
+    "trouble",
+    [{"ready": False}, {"phase": "Pending", "ready": False}, LEAVING],
+    ids=["unready", "pending", "leaving"],
 )
 def test_no_pod_is_made_while_an_earlier_one_is_not_well(trouble: dict[str, Any]) -> None:
     ss = statefulset()
@@ -126,7 +134,12 @@ def test_of_unhealthy_condemned_pods_only_the_lowest_may_go_before_it_is_well() 
 
 def test_parallel_deletes_all_condemned_pods_at_once() -> None:
     ss = parallel(replicas=1)
-    pods = [replica(ss, 0, ready=False), replica(ss, 1), replica(ss, 2, ready=False), replica(ss, 3, **LEAVING)]
+    pods = [
+        replica(ss, 0, ready=False),
+        replica(ss, 1),
+        replica(ss, 2, ready=False),
+        replica(ss, 3, **LEAVING),
+    ]
     assert deleted(run(ss, *pods)) == ["web-2", "web-1"]
 
 
@@ -216,7 +229,9 @@ def test_a_pod_that_no_longer_matches_is_released_and_its_place_is_not_free_for_
     ss = statefulset()
     actions = run(ss, {**(odd := replica(ss, 0)), "metadata": {**odd["metadata"], "labels": {"app": "odd"}}})
     assert [meta.name(a.obj) for a in actions if isinstance(a, Release)] == ["web-0"]
-    assert created(actions) == ["web-0"]  # answered with AlreadyExists until the released pod is gone, as upstream
+    assert created(actions) == [
+        "web-0"
+    ]  # answered with AlreadyExists until the released pod is gone, as upstream
 
 
 def test_orphans_are_adopted_when_label_and_name_fit() -> None:
