@@ -15,6 +15,7 @@ from pinnace.controllers import (
     disruption,
     endpoints,
     endpointslice,
+    endpointslice_mirroring,
     podgc,
     replicaset,
     replicationcontroller,
@@ -96,6 +97,7 @@ CATALOG: dict[str, Build] = {
     "daemonset": _pure(daemonset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
+    "endpointslice-mirroring": _pure(endpointslice_mirroring.CONTROLLER),
     "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
         parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
     ),

@@ -4,8 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from unit.controllers import builders
-from unit.controllers.builders import NOW, ago
 
 from pinnace.controllers.horizontalpodautoscaling import calculator
 from pinnace.controllers.horizontalpodautoscaling.calculator import (
@@ -15,6 +13,8 @@ from pinnace.controllers.horizontalpodautoscaling.calculator import (
     Tolerances,
     Warmup,
 )
+from unit.controllers import builders
+from unit.controllers.builders import NOW, ago
 
 TOLERANCES = Tolerances()
 COMMON: Any = {"warmup": Warmup(), "now": NOW}

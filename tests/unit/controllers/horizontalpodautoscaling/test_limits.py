@@ -17,7 +17,9 @@ UP = {
 DOWN = {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]}
 
 
-def judge(current: int, wanted: int, history: History | None = None, now: float = 1000, **spec: Any) -> Verdict:
+def judge(
+    current: int, wanted: int, history: History | None = None, now: float = 1000, **spec: Any
+) -> Verdict:
     whole = {"minReplicas": 1, "maxReplicas": 100, **spec}
     return decide(whole, history or History(), current, wanted, now, downscale_window=300)
 
