@@ -52,7 +52,11 @@ class Budgets:
         left: dict[tuple[str, str], int] = {}
         for pod in pods:
             for name, budget in self._of.get(pod.namespace, {}).items() if pod.labels else ():
-                if budget.selector.is_everything or not budget.selector.matches(pod.labels) or pod.name in budget.disrupted:
+                if (
+                    budget.selector.is_everything
+                    or not budget.selector.matches(pod.labels)
+                    or pod.name in budget.disrupted
+                ):
                     continue
                 key = pod.namespace, name
                 left[key] = left.get(key, budget.allowed) - 1

@@ -215,7 +215,11 @@ class Cycle:
             for plugin in self._profile.filters:
                 if plugin.reads != "usage" or not plugin.applies(pod.demand):
                     continue
-                fits, mask, refusals = plugin.filter(pod, usage), np.ones_like(among), Refusals.empty(len(among))
+                fits, mask, refusals = (
+                    plugin.filter(pod, usage),
+                    np.ones_like(among),
+                    Refusals.empty(len(among)),
+                )
                 if not fits.all():
                     mask[rows] = fits
                     refusals.put(rows[~fits], plugin.refusals(pod, usage.at(np.flatnonzero(~fits))))
@@ -242,9 +246,7 @@ class Cycle:
             plugins=frozenset(rejected), preemption=preemption,
         )  # fmt: skip
 
-    def _preempt(
-        self, pod: PodInfo, nodes: NodeTable, kept: _Kept, refusals: Refusals
-    ) -> Preemption | None:
+    def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: _Kept, refusals: Refusals) -> Preemption | None:
         if self._preemption is None:
             return None
         allowed, _ = self._candidates(pod, nodes)

@@ -43,9 +43,7 @@ class Evictor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(
-        self, pod: PodInfo, node: str, victims: list[PodInfo], weaker: list[PodInfo]
-    ) -> None:
+    async def _run(self, pod: PodInfo, node: str, victims: list[PodInfo], weaker: list[PodInfo]) -> None:
         done = await asyncio.gather(
             *(self._withdraw(other) for other in weaker), *(self._evict(pod, node, one) for one in victims)
         )
@@ -67,9 +65,13 @@ class Evictor:
             )  # fmt: skip
             if not await self._try(patch, what):
                 return False
-        if not await self._try(self._client.delete(PODS, victim.name, victim.namespace, uid=victim.uid), what):
+        if not await self._try(
+            self._client.delete(PODS, victim.name, victim.namespace, uid=victim.uid), what
+        ):
             return False
-        self._recorder.event(victim.object, "Normal", "Preempted", f"Preempted by pod {pod.uid} on node {node}")
+        self._recorder.event(
+            victim.object, "Normal", "Preempted", f"Preempted by pod {pod.uid} on node {node}"
+        )
         return True
 
     async def _try(self, request: "asyncio.Future[Object] | object", what: str) -> bool:

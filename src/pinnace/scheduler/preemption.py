@@ -201,7 +201,5 @@ def is_leaving_by_preemption(pod: PodInfo) -> bool:
         return False
     condition = meta.find_condition(pod.object, "DisruptionTarget")
     return (
-        condition is not None
-        and condition.get("status") == "True"
-        and condition.get("reason") == PREEMPTED
+        condition is not None and condition.get("status") == "True" and condition.get("reason") == PREEMPTED
     )

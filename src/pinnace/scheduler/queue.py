@@ -188,7 +188,9 @@ class SchedulingQueue:
             if entry is not None and entry.ready_at <= now:
                 del self._in_backoff[uid]
                 self._activate(entry)
-        for entry in [e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT and not e.is_held]:
+        for entry in [
+            e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT and not e.is_held
+        ]:
             del self._waiting[entry.pod.uid]
             self._requeue(entry)
         return max(0.0, self._backoff[0][0] - now) if self._backoff else FLUSH_EVERY

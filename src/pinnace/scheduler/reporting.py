@@ -24,9 +24,7 @@ class Reporter:
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
         self._recorder.event(pod.object, "Normal", "Scheduled", message)
 
-    async def failed(
-        self, pod: PodInfo, reason: str, message: str, nomination: str | None = None
-    ) -> None:
+    async def failed(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
         """Event, and the status when it says something new. reason: Unschedulable or SchedulerError.
 
         `nomination`: the node that the pod is nominated to from now on, "" for none, None for no change.

@@ -68,9 +68,9 @@ class PriorityUsage:
             for sums in self._sums.values():
                 sums[:, row] = 0
             for pod in nodes.pods[row].values():
-                sums = self._sums.get(pod.priority)
-                if sums is None:
-                    sums = self._sums[pod.priority] = np.zeros(self._shape, np.int64)
+                if pod.priority not in self._sums:
+                    self._sums[pod.priority] = np.zeros(self._shape, np.int64)
+                sums = self._sums[pod.priority]
                 sums[usage.resources[PODS], row] += 1
                 for resource, amount in pod.demand.requests.items():
                     sums[usage.resources[resource], row] += amount
@@ -155,9 +155,7 @@ class VictimFinder:
             return pods, breaking
         return sorted(pods, key=lambda pod: pod.uid not in breaking), breaking
 
-    def _one_by_one(
-        self, search: Search, rows: Rows, lower: Mapping[int, list[PodInfo]]
-    ) -> list[Candidate]:
+    def _one_by_one(self, search: Search, rows: Rows, lower: Mapping[int, list[PodInfo]]) -> list[Candidate]:
         found = []
         for row in rows.tolist():
             with _taken_off(search.nodes, row, lower[row]) as give_back:

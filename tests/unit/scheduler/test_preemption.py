@@ -90,7 +90,9 @@ def test_no_more_pods_leave_than_must_and_the_least_important_do() -> None:
 
 
 def test_among_equals_the_one_that_started_last_leaves() -> None:
-    world = World(node("n1", cpu="2")).run(running("old", "n1", since="01"), running("young", "n1", since="59"))
+    world = World(node("n1", cpu="2")).run(
+        running("old", "n1", since="01"), running("young", "n1", since="59")
+    )
     assert world.victims(high()) == ("n1", ["young"])
 
 
@@ -111,7 +113,8 @@ def test_pods_that_a_budget_protects_are_given_back_first() -> None:
 
 def test_a_budget_that_allows_a_disruption_protects_only_the_rest() -> None:
     world = World(node("n1", cpu="2")).run(
-        running("a", "n1", since="01", labels={"app": "web"}), running("b", "n1", since="02", labels={"app": "web"})
+        running("a", "n1", since="01", labels={"app": "web"}),
+        running("b", "n1", since="02", labels={"app": "web"}),
     )
     world.budgets.put(budget("web", 1, app="web"))
     # Looked at by importance, "a" takes the one disruption that is allowed, so "b" would break the budget and is given back first.
@@ -119,7 +122,9 @@ def test_a_budget_that_allows_a_disruption_protects_only_the_rest() -> None:
 
 
 def test_pods_whose_eviction_was_granted_already_break_no_budget() -> None:
-    world = World(node("n1", cpu="2")).run(running("free", "n1", priority=5), running("granted", "n1", labels={"app": "web"}))
+    world = World(node("n1", cpu="2")).run(
+        running("free", "n1", priority=5), running("granted", "n1", labels={"app": "web"})
+    )
     one = budget("web", 0, app="web")
     one["status"]["disruptedPods"] = {"granted": "2026-01-01T00:00:00Z"}
     world.budgets.put(one)
@@ -155,12 +160,20 @@ def test_frees_a_node_from_pods_that_do_not_want_it() -> None:
 
 def test_frees_a_zone_that_holds_too_many() -> None:
     zones = {f"n{i}": node(f"n{i}", labels={"zone": f"z{i}"}) for i in range(2)}
-    constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"a": "b"}}}
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"a": "b"}},
+    }
     world = World(zones["n0"], zones["n1"]).run(
         running("x", "n0", labels={"a": "b"}), running("y", "n0", labels={"a": "b"}, priority=1),
         running("z", "n1", priority=200, cpu="4"),
     )  # fmt: skip
-    assert world.victims(high(labels={"a": "b"}, topologySpreadConstraints=[constraint])) == ("n0", ["y", "x"])
+    assert world.victims(high(labels={"a": "b"}, topologySpreadConstraints=[constraint])) == (
+        "n0",
+        ["y", "x"],
+    )
 
 
 # --- which node
@@ -193,7 +206,9 @@ def test_the_smaller_sum_of_priorities_is_chosen() -> None:
 
 def test_fewer_victims_weigh_less_also_with_negative_priorities() -> None:
     world = World(node("n1", cpu="2"), node("n2", cpu="2")).run(
-        running("a", "n1", cpu="2", priority=-5), running("c", "n2", priority=-5), running("d", "n2", priority=-9)
+        running("a", "n1", cpu="2", priority=-5),
+        running("c", "n2", priority=-5),
+        running("d", "n2", priority=-9),
     )
     assert world.victims(high(cpu="2")) == ("n1", ["a"])
 
@@ -257,7 +272,9 @@ def test_two_preemptors_in_a_row_choose_different_nodes() -> None:
 
 
 def test_what_is_kept_follows_pods_nominations_and_budgets() -> None:
-    world = World(node("n1", cpu="1"), node("n2", cpu="1")).run(running("a", "n1"), running("b", "n2", priority=1))
+    world = World(node("n1", cpu="1"), node("n2", cpu="1")).run(
+        running("a", "n1"), running("b", "n2", priority=1)
+    )
     assert world.victims(high()) == ("n1", ["a"])
     world.run(running("a", "n1", priority=2))  # a pod changed
     world.cache.remove("uid-default-a")
@@ -326,5 +343,11 @@ def test_trying_many_nodes_at_once_finds_what_trying_one_after_the_other_finds(
                 decision = world.decide(wish)
                 assert (world.cache.nodes.usage.requested == before).all()
             preemption = decision.preemption
-            answers.append((decision.node, decision.message, preemption and (preemption.node, [v.name for v in preemption.victims])))
+            answers.append(
+                (
+                    decision.node,
+                    decision.message,
+                    preemption and (preemption.node, [v.name for v in preemption.victims]),
+                )
+            )
         assert answers[0] == answers[1]

@@ -140,7 +140,9 @@ async def test_a_scheduler_that_starts_again_knows_what_was_nominated() -> None:
     waiting["spec"]["schedulerName"] = "default-scheduler"
     low = pod("low", cpu="1", node="n1", terminating=True)
     low["metadata"]["finalizers"] = ["x"]
-    low["status"] = {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]}
+    low["status"] = {
+        "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]
+    }
     client, clock = FakeClient([node("n1", cpu="1"), low, waiting]), FakeClock()
     async with running(client, clock):
         await client.create(PODS, high("second"), "default")
