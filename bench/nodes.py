@@ -2,11 +2,12 @@
 
     python bench/nodes.py [--nodes 5000] [--pods 10000] [--store memory|sqlite] [--idle 60] [--clients 4]
 
-Pods are created over HTTPS by several clients, bound by the scheduler, and Running on the simulated nodes; they are deleted by one
-request for the whole namespace. `cpu` is that of the server's process, which holds the control plane and the nodes.
+Pods are created over HTTPS by several clients, bound by the scheduler, and Running on the simulated nodes; they are deleted one by
+one, as `kubectl delete pods --all` does. `cpu` is that of the server's process, which holds the control plane and the nodes.
 """
 
 import argparse
+import sys
 import threading
 import time
 import urllib.parse
@@ -21,13 +22,25 @@ LIMIT = 600.0
 
 
 def pod(number):
-    container = {"name": "main", "image": "bench", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
+    container = {
+        "name": "main",
+        "image": "bench",
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": f"pod-{number}", "labels": {"app": "bench"}},
         "spec": {"containers": [container]},
     }
+
+
+class Rows(dict):
+    """Told as they come: a run takes minutes."""
+
+    def __setitem__(self, case, figures):
+        print(case, figures, file=sys.stderr, flush=True)
+        super().__setitem__(case, figures)
 
 
 class Stopwatch:
@@ -43,17 +56,27 @@ class Stopwatch:
         }
 
 
-def create(cluster, pods, clients):
+def share(cluster, pods, clients, call):
+    """`call(api, number)` for every pod, by so many clients at once."""
+
     def work(first):
         api = Api(cluster)
         for number in range(first, pods, clients):
-            api.create(PODS, pod(number))
+            call(api, number)
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def create(cluster, pods, clients):
+    share(cluster, pods, clients, lambda api, number: api.create(PODS, pod(number)))
+
+
+def delete(cluster, pods, clients):
+    share(cluster, pods, clients, lambda api, number: api.delete(f"{PODS}/pod-{number}"))
 
 
 def wait_for_none(api, selector):
@@ -77,10 +100,14 @@ def main():
     flags = (f"--nodes=sim:{given.nodes}", f"--store={given.store}", "--timeout=600")
     with TemporaryCluster("nodes", *flags, start=False) as cluster:
         ready = cluster.up()
-        server = cluster.processes()["server"]
-        rows = {"nodes ready": {"seconds": round(ready, 1), "cpu": round(cpu_seconds(server), 1)}}
+        server = cluster.processes()["pinnace"]
+        rows = Rows()
+        rows["nodes ready"] = {"seconds": round(ready, 1), "cpu": round(cpu_seconds(server), 1)}
         time.sleep(10)
-        rows["heartbeats"] = {"cpu_percent": cpu_percent({"server": server}, given.idle)["server"], "pss_mib": pss_mib(server)}
+        rows["heartbeats"] = {
+            "cpu_percent": cpu_percent({"server": server}, given.idle)["server"],
+            "pss_mib": pss_mib(server),
+        }
         if given.pods:
             api, watch = Api(cluster), Stopwatch(server)
             create(cluster, given.pods, given.clients)
@@ -89,7 +116,7 @@ def main():
             rows["pods running"] = watch.figures()
             rows["with pods"] = {"pss_mib": pss_mib(server)}
             watch = Stopwatch(server)
-            api.delete(PODS, gracePeriodSeconds=30)
+            delete(cluster, given.pods, given.clients)
             rows["delete answered"] = watch.figures()
             wait_for_none(api, "metadata.name!=none")
             rows["pods gone"] = watch.figures()
