@@ -66,7 +66,7 @@ class DomainSums:
         chosen, size = self.ids[self._counted], len(column.values)
         self.values: Sums = np.zeros(size + 1, np.int64)
         self.values[:size] = np.bincount(chosen, weights=counts[self._counted], minlength=size)
-        self._present = np.append(np.bincount(chosen, minlength=size) > 0, False)  # noqa: FBT003
+        self._present = np.bincount(chosen, minlength=size + 1) > 0
         self._everywhere = bool(self._present[:-1].all())
 
     def charge(self, row: int, sign: int) -> None:

@@ -53,7 +53,7 @@ class InterPodAffinity:
             return True
         return _is_selected(pod, nodes, SCORING)
 
-    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Rows) -> Scores:
+    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Mask) -> Scores:
         by_key: dict[str, Scores] = {}  # added up by domain, so that nodes are gone over once for each label
         for weight, term, tally in _preferences(pod, nodes):
             points = weight * nodes.sums(tally, term.topology_key).values
@@ -61,8 +61,9 @@ class InterPodAffinity:
             by_key[term.topology_key] = points if known is None else known + points
         total = np.zeros(len(feasible), np.int64)
         for key, values in by_key.items():
-            total += values[nodes.label(key).ids[feasible]]
-        least, most = int(total.min()), int(total.max())
+            total += values[nodes.label(key).ids]
+        among = total[feasible]
+        least, most = int(among.min()), int(among.max())
         if most == least:
             return np.zeros(len(feasible), np.int64)
         return (MAX_SCORE * ((total - least) / (most - least))).astype(np.int64)

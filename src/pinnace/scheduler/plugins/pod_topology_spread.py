@@ -5,7 +5,6 @@ over nodes and zones, as upstream's system defaults have it.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -84,53 +83,45 @@ class PodTopologySpread:
     def scores(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(self._soft(pod))
 
-    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Rows) -> Scores:
+    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Mask) -> Scores:
         constraints = self._soft(pod)
-        all_needed = bool(
-            pod.demand.spread
-        )  # the defaults also score nodes that carry only some of the labels
-        counted = np.ones(len(feasible), np.bool_)
-        if all_needed:
-            for constraint in constraints:
-                counted &= nodes.label(constraint.topology_key).ids[feasible] != ABSENT
+        # The defaults also score nodes that carry only some of the labels.
+        labelled = constraints if pod.demand.spread else ()
+        counted = feasible
+        for constraint in labelled:
+            counted = counted & (nodes.label(constraint.topology_key).ids != ABSENT)
         total = np.zeros(len(feasible))
-        among = _Field(feasible, counted, constraints if all_needed else ())
         for constraint in constraints:
-            total += _weighed(pod, constraint, nodes, among)
-        return _inverted(np.floor(total + 0.5), counted)
+            total += _weighed(pod, constraint, nodes, counted, labelled)
+        return _inverted((total + 0.5).astype(np.int64), counted)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """The nodes that are compared: feasible rows, which of them count, and the constraints whose labels all must carry."""
-
-    rows: Rows
-    counted: Mask
-    labelled: tuple[SpreadConstraint, ...]
-
-
-def _weighed(pod: PodInfo, constraint: SpreadConstraint, nodes: NodeTable, among: _Field) -> NDArray[np.float64]:
-    """Matching pods in each node's domain, weighed so that keys with many domains do not drown the others."""
-    ids = nodes.label(constraint.topology_key).ids[among.rows]
-    present = ids != ABSENT
+def _weighed(
+    pod: PodInfo, constraint: SpreadConstraint, nodes: NodeTable, counted: Mask,
+    labelled: tuple[SpreadConstraint, ...],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Matching pods in each node's domain, weighed so that keys with many domains do not drown the others; `counted`: the
+    nodes that are compared; `labelled`: the constraints whose labels all of them must carry."""
     if constraint.topology_key == HOSTNAME:
-        counts = nodes.tally(_query(pod, constraint)).rows[among.rows].astype(np.int64)
-        domains = int(np.count_nonzero(among.counted))
-    else:
-        counts = _by_domain(pod, constraint, nodes, among.labelled).values[ids]
-        domains = int(np.count_nonzero(np.bincount(ids[among.counted & present])))
-    points = counts * np.log(domains + 2) + (constraint.max_skew - 1)
-    return points if present.all() else np.where(present, points, 0.0)
+        weight = np.log(int(np.count_nonzero(counted)) + 2)
+        points = nodes.tally(_query(pod, constraint)).rows * weight + (constraint.max_skew - 1)
+        return np.where(nodes.label(HOSTNAME).ids != ABSENT, points, 0.0)
+    sums = _by_domain(pod, constraint, nodes, labelled)
+    present = np.bincount(sums.ids[counted] + 1)[1:]  # the first is for nodes without the label
+    by_domain = sums.values * np.log(int(np.count_nonzero(present)) + 2) + (constraint.max_skew - 1)
+    by_domain[-1] = 0.0
+    return by_domain[sums.ids]
 
 
-def _inverted(total: NDArray[np.float64], counted: Mask) -> Scores:
+def _inverted(total: Scores, counted: Mask) -> Scores:
     """Fewest matching pods becomes the highest score; nodes that lack a label get 0."""
-    if not counted.any():
+    among = total[counted]
+    if not len(among):
         return np.zeros(len(total), np.int64)
-    least, most = total[counted].min(), total[counted].max()
+    least, most = int(among.min()), int(among.max())
     if most == 0:
-        return np.where(counted, MAX_SCORE, 0).astype(np.int64)
-    return np.where(counted, MAX_SCORE * (most + least - total) // most, 0).astype(np.int64)
+        return np.where(counted, MAX_SCORE, 0)
+    return np.where(counted, MAX_SCORE * (most + least - total) // most, 0)
 
 
 def _query(pod: PodInfo, constraint: SpreadConstraint) -> PodQuery:
