@@ -31,9 +31,17 @@ def selector_of(owner: Object) -> Selector:
 
 
 def claim(
-    owner: Object, gvr: GVR, world: World, *, adoptable: Callable[[Object], bool] = lambda _: True
+    owner: Object,
+    gvr: GVR,
+    world: World,
+    *,
+    adoptable: Callable[[Object], bool] = lambda _: True,
+    finalizer: str = "",
 ) -> Claim:
-    """As upstream's ControllerRefManager: a terminating owner keeps what it has and neither adopts nor releases."""
+    """As upstream's ControllerRefManager: a terminating owner keeps what it has and neither adopts nor releases.
+
+    `finalizer` comes with adoption and goes with release.
+    """
     result, selector = Claim(), selector_of(owner)
     leaving = meta.is_terminating(owner)
     for child in world.children(gvr, owner):
@@ -42,11 +50,11 @@ def claim(
         elif leaving or meta.is_terminating(child):
             continue
         else:
-            result.actions.append(Release(child, owner))
+            result.actions.append(Release(child, owner, finalizer))
     if leaving:
         return result
     for orphan in world.orphans(gvr, meta.namespace(owner)):
         if selector.matches(meta.labels(orphan)) and not meta.is_terminating(orphan) and adoptable(orphan):
             result.kept.append(orphan)
-            result.actions.append(Adopt(orphan, owner))
+            result.actions.append(Adopt(orphan, owner, finalizer))
     return result
