@@ -17,6 +17,7 @@ from pinnace.apimachinery.errors import (
     NotFound,
     StatusError,
 )
+from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
 from pinnace.client.interface import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Client
 from pinnace.component.clock import Clock
@@ -48,6 +49,8 @@ class Outcome:
 
     failure: StatusError | None = None
     conflict: bool = False
+    bug: Exception | None = None  # what was raised, when it was no answer of the API; there is a failure then
+    is_told: bool = False  # the failure has an event of its own
     halted: bool = False  # nothing more can be done, and trying again would not help
     requeue_after: float | None = None
     revisions: dict[str, str] = field(default_factory=dict)  # uid -> resourceVersion after our own write
@@ -55,6 +58,10 @@ class Outcome:
     @property
     def stopped(self) -> bool:
         return self.failure is not None or self.conflict or self.halted
+
+
+def unanswered(error: Exception) -> InternalError:
+    return InternalError(str(error) or type(error).__name__)
 
 
 class Executor:
@@ -70,10 +77,10 @@ class Executor:
             if outcome.stopped and kind not in (SetStatus, RequeueAfter):
                 continue
             if kind is Create:
-                creates = [partial(self._create, key, a) for a in group if isinstance(a, Create)]
+                creates = [partial(self._create, key, a, outcome) for a in group if isinstance(a, Create)]
                 await self._in_growing_batches(creates, outcome)
             elif kind is Delete:
-                deletes = [partial(self._delete, key, a) for a in group if isinstance(a, Delete)]
+                deletes = [partial(self._delete, key, a, outcome) for a in group if isinstance(a, Delete)]
                 await self._together(deletes, outcome)
             elif kind is Patch:
                 await self._patch_all(key, [a for a in group if isinstance(a, Patch)], outcome)
@@ -115,7 +122,12 @@ class Executor:
             else:
                 outcome.failure = outcome.failure or error
         except (OSError, TimeoutError) as error:
-            outcome.failure = outcome.failure or InternalError(str(error) or type(error).__name__)
+            outcome.failure = outcome.failure or unanswered(error)
+        except (
+            Exception
+        ) as error:  # not raised: other writes of the pass are under way, and their answers count
+            outcome.failure = outcome.failure or InternalError("the controller failed; see its log")
+            outcome.bug = outcome.bug or error
 
     async def _in_growing_batches(self, writes: Sequence[Write], outcome: Outcome) -> None:
         """1, 2, 4, ... at a time, so that something that cannot succeed (a quota, say) is tried once and not 500 times."""
@@ -146,7 +158,19 @@ class Executor:
             for write in writes:
                 tasks.create_task(limited(write))
 
-    async def _create(self, key: Hashable, action: Create) -> None:
+    async def find_out(self, key: Hashable) -> None:
+        """After writes that had no answer: read what is there, and expect the informers to know all of it before the next
+        decision. Raises what the read raises."""
+        for gvr, space in self._expectations.uncertain_about(key):
+            found = (await self._client.list(gvr, space or None)).get("items") or []
+            self._expectations.take_stock(key, gvr, space, found, self._clock.monotonic())
+
+    def _no_answer(self, key: Hashable, gvr: GVR, space: str, error: Exception) -> None:
+        """Remember a write that may have been done or not."""
+        if not isinstance(error, StatusError) or error.code >= 500:
+            self._expectations.uncertain(key, gvr, space)
+
+    async def _create(self, key: Hashable, action: Create, outcome: Outcome) -> None:
         gvr, space = gvr_of(action.obj), meta.namespace(action.obj) if "metadata" in action.obj else ""
         noun = gvr.resource.removesuffix("s")
         try:
@@ -156,15 +180,20 @@ class Executor:
                 return
             raise
         except StatusError as error:
+            self._no_answer(key, gvr, space, error)
             if action.about is not None and not any(c.reason == "NamespaceTerminating" for c in error.causes):
                 self._recorder.event(action.about, "Warning", "FailedCreate", f"Error creating: {error}")
+                outcome.is_told = True
+            raise
+        except (OSError, TimeoutError) as error:
+            self._no_answer(key, gvr, space, error)
             raise
         self._expectations.wrote(key, gvr, result, self._clock.monotonic())
         if action.about is not None:
             message = f"Created {noun}: {meta.name(result)}"
             self._recorder.event(action.about, "Normal", "SuccessfulCreate", message)
 
-    async def _delete(self, key: Hashable, action: Delete) -> None:
+    async def _delete(self, key: Hashable, action: Delete, outcome: Outcome) -> None:
         obj, gvr = action.obj, gvr_of(action.obj)
         noun = gvr.resource.removesuffix("s")
         try:
@@ -180,8 +209,13 @@ class Executor:
         except (NotFound, Conflict):
             return  # it is gone, or another object has its name: either way the informer will tell
         except StatusError as error:
+            self._no_answer(key, gvr, meta.namespace(obj), error)
             if action.about is not None:
                 self._recorder.event(action.about, "Warning", "FailedDelete", f"Error deleting: {error}")
+                outcome.is_told = True
+            raise
+        except (OSError, TimeoutError) as error:
+            self._no_answer(key, gvr, meta.namespace(obj), error)
             raise
         self._expectations.deleted(key, gvr, obj, self._clock.monotonic())
         if action.about is not None:
