@@ -45,11 +45,11 @@ class Pass:
             running = {entry.get("uid") for entry in self.active}
             doomed += [job for job in self.owned if meta.uid(job) in running]
             self.active = []
-        yield from self._write()
         for job in doomed:
             yield from jobs.remove(self.cron_job, job)
         if due is not None:
             yield from self._start(*due)
+        yield from self._write()
 
     # -- what became of the Jobs
     def _follow_jobs(self) -> None:
@@ -82,12 +82,15 @@ class Pass:
                 self.status["lastSuccessfulTime"] = ended
 
     def _recall_start(self) -> None:
-        """A pass that did not fail made the Job that it was about to make."""
+        """A pass that did not fail made the Job that it was about to make: nothing that may conflict comes before it."""
         known = self.world.recall(self.started)
+        self.world.forget(self.started)
         if known is None or known[0][0] != meta.uid(self.cron_job):
             return
-        if self.world.failure is None:
-            self._served(known[0][1])
+        moment = known[0][1]
+        name = jobs.name_for(self.cron_job, moment)
+        if self.world.failure is None or self.world.get(JOBS, name, meta.namespace(self.cron_job)):
+            self._served(moment)
         else:
             self._emit("FailedCreate", f"Error creating job: {self.world.failure}", "Warning")
 
