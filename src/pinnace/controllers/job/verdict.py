@@ -69,11 +69,15 @@ def _restarted_too_often(seen: Snapshot) -> bool:
 
 
 def until_deadline(seen: Snapshot) -> float | None:
-    """Seconds until the Job has been active for too long; None without a deadline, and while it is suspended."""
+    """Seconds until the Job has been active for too long; None without a deadline, and while it is suspended.
+
+    The time starts anew when the Job is resumed: one whose status still says Suspended begins now.
+    """
     limit, begun = seen.spec.get("activeDeadlineSeconds"), seen.status.get("startTime")
     if limit is None or seen.is_suspended:
         return None
-    age = (seen.now - parse_time(begun)).total_seconds() if begun else 0.0
+    begins = not begun or conditions.is_true(seen.status.get("conditions"), "Suspended")
+    age = 0.0 if begins else (seen.now - parse_time(begun)).total_seconds()
     return float(limit) - age
 
 
