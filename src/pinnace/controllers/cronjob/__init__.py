@@ -45,6 +45,7 @@ class Pass:
             running = {entry.get("uid") for entry in self.active}
             doomed += [job for job in self.owned if meta.uid(job) in running]
             self.active = []
+        yield from self.events
         for job in doomed:
             yield from jobs.remove(self.cron_job, job)
         if due is not None:
@@ -173,7 +174,6 @@ class Pass:
             del status["active"]
         if status != self.before:
             yield SetStatus(self.cron_job, status)
-        yield from self.events
 
     def _emit(self, reason: str, message: str, kind: str = "Normal") -> None:
         self.events.append(Emit(self.cron_job, kind, reason, message))
