@@ -19,7 +19,7 @@ from pinnace.apimachinery.times import format_time, parse_time
 from pinnace.client.informer import Key
 from pinnace.controllers.cronjob import jobs
 from pinnace.controllers.cronjob.timing import MANY, NeverDue, Timing
-from pinnace.controllers.runtime import Action, Controller, Create, Emit, RequeueAfter, SetStatus, World
+from pinnace.controllers.runtime import Action, Controller, Emit, RequeueAfter, SetStatus, World
 
 
 def reconcile(cron_job: Object, world: World) -> Iterator[Action]:
@@ -92,8 +92,6 @@ class Pass:
         name = jobs.name_for(self.cron_job, moment)
         if self.world.failure is None or self.world.get(JOBS, name, meta.namespace(self.cron_job)):
             self._served(moment)
-        else:
-            self._emit("FailedCreate", f"Error creating job: {self.world.failure}", "Warning")
 
     def _served(self, moment: datetime) -> None:
         last = self.status.get("lastScheduleTime")
@@ -165,8 +163,7 @@ class Pass:
     def _start(self, moment: datetime, zone: tzinfo) -> Iterator[Action]:
         job = jobs.job_for(self.cron_job, moment, zone)
         self.world.unchanged_since(self.started, (meta.uid(self.cron_job), moment))
-        yield Create(job, may_exist=True)
-        yield Emit(self.cron_job, "Normal", "SuccessfulCreate", f"Created job {meta.name(job)}")
+        yield jobs.create(self.cron_job, job)
 
     def _write(self) -> Iterator[Action]:
         status = {**self.status, "active": self.active}

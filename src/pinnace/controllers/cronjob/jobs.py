@@ -7,7 +7,8 @@ from pinnace.api import meta
 from pinnace.api.batch.job_status import SCHEDULED_AT, finished_as
 from pinnace.api.meta import Object
 from pinnace.apimachinery.times import parse_time
-from pinnace.controllers.runtime import Action, Delete, Emit
+from pinnace.controllers.runtime import Action, Create, Delete
+from pinnace.controllers.runtime.actions import Wording
 
 
 def name_for(cron_job: Object, moment: datetime) -> str:
@@ -31,6 +32,14 @@ def job_for(cron_job: Object, moment: datetime, zone: tzinfo) -> Object:
         "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
         "spec": meta.mutable_copy(template["spec"]),
     }  # fmt: skip
+
+
+def create(cron_job: Object, job: Object) -> Create:
+    done, failed = (
+        ("SuccessfulCreate", f"Created job {meta.name(job)}"),
+        ("FailedCreate", "Error creating job"),
+    )
+    return Create(job, about=cron_job, may_exist=True, wording=Wording(done, (failed,)))
 
 
 def scheduled_at(job: Object) -> datetime | None:
@@ -63,5 +72,5 @@ def _start(job: Object) -> tuple[bool, str, str]:
 
 
 def remove(cron_job: Object, job: Object) -> Iterator[Action]:
-    yield Delete(job, propagation_policy="Background")
-    yield Emit(cron_job, "Normal", "SuccessfulDelete", f"Deleted job {meta.name(job)}")
+    done, failed = ("SuccessfulDelete", f"Deleted job {meta.name(job)}"), ("FailedDelete", "Deleted job")
+    yield Delete(job, about=cron_job, propagation_policy="Background", wording=Wording(done, (failed,)))
