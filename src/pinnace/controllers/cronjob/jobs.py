@@ -37,7 +37,7 @@ def job_for(cron_job: Object, moment: datetime, zone: tzinfo) -> Object:
 def create(cron_job: Object, job: Object) -> Create:
     done, failed = (
         ("SuccessfulCreate", f"Created job {meta.name(job)}"),
-        ("FailedCreate", "Error creating job"),
+        ("FailedCreate", "Error creating job: "),
     )
     return Create(job, about=cron_job, may_exist=True, wording=Wording(done, (failed,)))
 
@@ -72,5 +72,5 @@ def _start(job: Object) -> tuple[bool, str, str]:
 
 
 def remove(cron_job: Object, job: Object) -> Iterator[Action]:
-    done, failed = ("SuccessfulDelete", f"Deleted job {meta.name(job)}"), ("FailedDelete", "Deleted job")
+    done, failed = ("SuccessfulDelete", f"Deleted job {meta.name(job)}"), ("FailedDelete", "Deleted job: ")
     yield Delete(job, about=cron_job, propagation_policy="Background", wording=Wording(done, (failed,)))

@@ -76,9 +76,9 @@ def until_deadline(seen: Snapshot) -> float | None:
     limit, begun = seen.spec.get("activeDeadlineSeconds"), seen.status.get("startTime")
     if limit is None or seen.is_suspended:
         return None
-    begins = not begun or conditions.is_true(seen.status.get("conditions"), "Suspended")
-    age = 0.0 if begins else (seen.now - parse_time(begun)).total_seconds()
-    return float(limit) - age
+    if not begun or conditions.is_true(seen.status.get("conditions"), "Suspended"):
+        return float(limit)
+    return float(limit) - (seen.now - parse_time(begun)).total_seconds()
 
 
 def _met_policy(seen: Snapshot) -> Object | None:
