@@ -24,6 +24,7 @@ from pinnace.component.tasks import keep_running
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
+    from pinnace.controllers.volumes.local_path import LocalPathConfig
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ class Cluster:
         metrics = self._server.services.metrics.parts
 
         async def controllers() -> None:
+            from pinnace.cluster import addons
             from pinnace.controllers.catalog import ControllersConfig
             from pinnace.controllers.controllers import Controllers
             from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
@@ -134,8 +136,11 @@ class Cluster:
                 cluster_signing_key_file=self._pki.key("ca"),
                 issue_account_token=self._issue_account_token,
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
+                local_path=self._local_path(),
             )
             client = self._client("system:kube-controller-manager", (MASTERS,))
+            if settings.local_path is not None:
+                await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
             metrics["controllers"] = made.metrics
             await made.run()
@@ -150,6 +155,16 @@ class Cluster:
         tasks.create_task(keep_running("controllers", controllers, clock), name="controllers")
         if not config.disable_scheduler:
             tasks.create_task(keep_running("scheduler", scheduler, clock), name="scheduler")
+
+    def _local_path(self) -> "LocalPathConfig | None":
+        """Where the default storage class keeps its directories; None for a cluster without nodes."""
+        from pinnace.controllers.volumes.local_path import LocalPathConfig
+
+        config = self._config
+        if not config.has_real_node and not config.simulated_nodes:
+            return None
+        node = config.node_name if config.has_real_node else ""
+        return LocalPathConfig(config.directory / "storage", node)
 
     async def _start_nodes(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock
