@@ -41,9 +41,7 @@ def set_claim_status(claim: Object, phase: str, volume: Object | None = None) ->
         wanted |= {"accessModes": None, "capacity": None, "currentVolumeAttributesClassName": None}
     else:
         wanted["accessModes"] = volume["spec"].get("accessModes")
-        wanted["currentVolumeAttributesClassName"] = (
-            volume["spec"].get("volumeAttributesClassName") or None
-        )
+        wanted["currentVolumeAttributesClassName"] = volume["spec"].get("volumeAttributesClassName") or None
         if phase_of(claim) != phase:  # afterwards the capacity belongs to whoever resizes
             wanted["capacity"] = volume["spec"].get("capacity")
     if any(status.get(field) != value for field, value in wanted.items()):

@@ -75,7 +75,9 @@ def _unbound(claim: Object, world: World) -> Iterator[Action]:
     reserved = world.by_index(PERSISTENT_VOLUMES, indexes.CLAIM_REF, meta.key(claim))
     volume = binding.reserved_volume(claim, reserved)
     if volume is None and not delayed:
-        volume = binding.smallest_match(claim, world.by_index(PERSISTENT_VOLUMES, indexes.FREE_OF_CLASS, name))
+        volume = binding.smallest_match(
+            claim, world.by_index(PERSISTENT_VOLUMES, indexes.FREE_OF_CLASS, name)
+        )
     if volume is not None:
         yield from bind(volume, claim)
     elif class_of(claim) is None and (default := _default_class(world)) is not None:
@@ -105,7 +107,9 @@ def _waiting(claim: Object, world: World) -> Emit:
     if not pods:
         return Emit(claim, "Normal", "WaitForFirstConsumer", WAIT_FOR_CONSUMER)
     noun = "pods" if len(pods) > 1 else "pod"
-    return Emit(claim, "Normal", "WaitForPodScheduled", f"waiting for {noun} {','.join(pods)} to be scheduled")
+    return Emit(
+        claim, "Normal", "WaitForPodScheduled", f"waiting for {noun} {','.join(pods)} to be scheduled"
+    )
 
 
 def _provision(claim: Object, name: str, storage_class: Object | None) -> Iterator[Action]:

@@ -27,7 +27,9 @@ def wants_to_grow(claim: Object) -> bool:
     """A bound claim that asks for more than it has."""
     status = claim.get("status") or {}
     has = (status.get("capacity") or {}).get("storage")
-    return status.get("phase") == "Bound" and has is not None and binding.requested(claim) > quantity.parse(has)
+    return (
+        status.get("phase") == "Bound" and has is not None and binding.requested(claim) > quantity.parse(has)
+    )
 
 
 def _grew(old: Object | None, new: Object) -> bool:

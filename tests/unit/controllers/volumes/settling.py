@@ -21,7 +21,13 @@ def claim(name: str = "data", size: str = "1Gi", storage_class: str | None = "",
                      "resources": {"requests": {"storage": size}}, **spec}  # fmt: skip
     if storage_class is not None:
         given["storageClassName"] = storage_class
-    metadata = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "1", "annotations": annotations}
+    metadata = {
+        "name": name,
+        "namespace": "default",
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "annotations": annotations,
+    }
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": given, "status": {"phase": phase}}  # fmt: skip
 
 
@@ -30,20 +36,39 @@ def volume(name: str = "disk", size: str = "1Gi", phase: str = "Available", **sp
     labels = spec.pop("labels", {})
     given = {"accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem", "capacity": {"storage": size},
              "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/x"}, **spec}  # fmt: skip
-    metadata = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", "annotations": annotations, "labels": labels}
+    metadata = {
+        "name": name,
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "annotations": annotations,
+        "labels": labels,
+    }
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": given, "status": {"phase": phase}}  # fmt: skip
 
 
-def storage_class(name: str, mode: str = "Immediate", provisioner: str = "example.com/disks", **more: Any) -> Object:
-    annotations = {"storageclass.kubernetes.io/is-default-class": "true"} if more.pop("default", False) else {}
-    metadata = {"name": name, "annotations": annotations, "creationTimestamp": more.pop("created", "2026-01-01T00:00:00Z")}
+def storage_class(
+    name: str, mode: str = "Immediate", provisioner: str = "example.com/disks", **more: Any
+) -> Object:
+    annotations = (
+        {"storageclass.kubernetes.io/is-default-class": "true"} if more.pop("default", False) else {}
+    )
+    metadata = {
+        "name": name,
+        "annotations": annotations,
+        "creationTimestamp": more.pop("created", "2026-01-01T00:00:00Z"),
+    }
     return {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata,
             "provisioner": provisioner, "volumeBindingMode": mode, **more}  # fmt: skip
 
 
 def names(obj: Object, uid: str = "") -> Object:
     """`claimRef` to a claim."""
-    return {"kind": "PersistentVolumeClaim", "namespace": "default", "name": meta.name(obj), **({"uid": uid} if uid else {})}
+    return {
+        "kind": "PersistentVolumeClaim",
+        "namespace": "default",
+        "name": meta.name(obj),
+        **({"uid": uid} if uid else {}),
+    }
 
 
 class Storage:

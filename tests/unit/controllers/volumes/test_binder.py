@@ -33,7 +33,11 @@ def test_a_new_volume_is_available_and_a_claim_binds_to_it_both_ways() -> None:
     assert meta.annotations(disk) == {BOUND_BY: "yes"}
     assert data["spec"]["volumeName"] == "disk"
     assert meta.annotations(data) == {BOUND_BY: "yes", COMPLETED: "yes"}
-    assert data["status"] == {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}
+    assert data["status"] == {
+        "phase": "Bound",
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"},
+    }
 
 
 def test_the_smallest_volume_that_is_large_enough_is_chosen() -> None:
@@ -88,9 +92,7 @@ def test_a_volume_reserved_for_the_claim_is_taken_before_a_smaller_one_and_stays
 
 def test_a_volume_reserved_for_nobody_yet_is_available() -> None:
     assert (
-        phase(
-            Storage(volume(phase="Pending", claimRef=names(claim()))).settle(), "PersistentVolume", "disk"
-        )
+        phase(Storage(volume(phase="Pending", claimRef=names(claim()))).settle(), "PersistentVolume", "disk")
         == "Available"
     )
 
@@ -122,9 +124,16 @@ def test_a_named_volume_that_cannot_hold_the_claim_is_refused(offered: Object, w
 
 def test_a_named_volume_of_another_claim_is_waited_for() -> None:
     taken = volume(phase="Bound", claimRef=names(claim("other"), "uid-other"))
-    storage = Storage(claim(volumeName="disk"), taken, claim("other", volumeName="disk", annotations={COMPLETED: "yes"}))
+    storage = Storage(
+        claim(volumeName="disk"), taken, claim("other", volumeName="disk", annotations={COMPLETED: "yes"})
+    )
     storage.settle()
-    assert ("data", "Warning", "FailedBinding", 'volume "disk" already bound to a different claim.') in storage.events
+    assert (
+        "data",
+        "Warning",
+        "FailedBinding",
+        'volume "disk" already bound to a different claim.',
+    ) in storage.events
 
 
 # --- classes
@@ -172,7 +181,9 @@ def test_a_late_class_names_the_pods_that_are_not_scheduled() -> None:
     pods = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": mounts}
             for name in ("a", "b")]  # fmt: skip
     storage = Storage(storage_class("late", LATE), claim(storage_class="late"), *pods).settle()
-    assert storage.events == [("data", "Normal", "WaitForPodScheduled", "waiting for pods a,b to be scheduled")]
+    assert storage.events == [
+        ("data", "Normal", "WaitForPodScheduled", "waiting for pods a,b to be scheduled")
+    ]
 
 
 def test_a_late_class_provisions_once_the_scheduler_has_chosen_a_node() -> None:
@@ -183,13 +194,20 @@ def test_a_late_class_provisions_once_the_scheduler_has_chosen_a_node() -> None:
 
 def test_a_late_class_binds_what_the_scheduler_reserved() -> None:
     wish = claim(storage_class="late")
-    reserved = volume(storageClassName="late", claimRef=names(wish, "uid-data"), annotations={BOUND_BY: "yes"})
+    reserved = volume(
+        storageClassName="late", claimRef=names(wish, "uid-data"), annotations={BOUND_BY: "yes"}
+    )
     assert claim_phase(Storage(storage_class("late", LATE), wish, reserved).settle()) == "Bound"
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, "newer"), ("", "")])
-def test_a_claim_without_a_class_gets_the_default_that_appears_later(asked: str | None, expected: str) -> None:
-    classes = [storage_class("older", default=True), storage_class("newer", default=True, created="2026-01-02T00:00:00Z")]
+def test_a_claim_without_a_class_gets_the_default_that_appears_later(
+    asked: str | None, expected: str
+) -> None:
+    classes = [
+        storage_class("older", default=True),
+        storage_class("newer", default=True, created="2026-01-02T00:00:00Z"),
+    ]
     storage = Storage(claim(storage_class=asked), *classes).settle()
     assert storage.get("PersistentVolumeClaim", "data")["spec"]["storageClassName"] == expected
 
@@ -212,7 +230,9 @@ def test_a_claim_whose_volume_is_gone_is_lost() -> None:
 
 def test_a_claim_bound_to_a_volume_of_another_is_lost() -> None:
     wrong = claim(volumeName="disk", annotations={COMPLETED: "yes"}, phase="Bound")
-    storage = Storage(volume(phase="Bound", claimRef=names(claim("other"), "uid-other")), claim("other"), wrong)
+    storage = Storage(
+        volume(phase="Bound", claimRef=names(claim("other"), "uid-other")), claim("other"), wrong
+    )
     storage.settle()
     assert claim_phase(storage) == "Lost"
     text = "Two claims are bound to the same volume, this one is bound incorrectly"
@@ -241,7 +261,9 @@ def test_a_volume_that_lost_its_reference_is_bound_again() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_volume_without_its_claim_is_reclaimed_as_it_says(policy: str, expected: str, events: list[Any]) -> None:
+def test_a_volume_without_its_claim_is_reclaimed_as_it_says(
+    policy: str, expected: str, events: list[Any]
+) -> None:
     storage = bound(persistentVolumeReclaimPolicy=policy)
     storage.remove("PersistentVolumeClaim", "data")
     storage.settle()
