@@ -139,7 +139,8 @@ async def test_a_dead_sandbox_is_replaced(node: Node) -> None:
     pod = await node.until(
         "web", lambda pod: is_ready(pod) and container(pod)["containerID"] != old, within=20
     )
-    assert container(pod)["restartCount"] == 1
+    # stopping a sandbox ends its containers first: a sync in between restarts one in the sandbox that is going away
+    assert container(pod)["restartCount"] in (1, 2)
     messages = [message for _, _, message in await node.events("web")]
     assert "Pod sandbox changed, it will be killed and re-created." in messages
 
