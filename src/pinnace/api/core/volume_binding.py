@@ -4,7 +4,7 @@ Used by the binder, the scheduler and the kubelet, which must not disagree.
 Upstream: https://github.com/kubernetes/component-helpers/blob/master/storage/volume/pv_helpers.go
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from pinnace.api import meta
@@ -81,7 +81,7 @@ def not_for_pod(claim: Object, pod: Object) -> str:
     return f"PVC {meta.key_text(claim)} was not created for pod {meta.key_text(pod)} (pod is not owner)"
 
 
-def allows_node(volume: Object, node_labels: dict[str, str], node_name: str = "") -> bool:
+def allows_node(volume: Object, node_labels: Mapping[str, str], node_name: str = "") -> bool:
     """The volume can be reached from a node with these labels."""
     required = (volume["spec"].get("nodeAffinity") or {}).get("required")
     return required is None or matches_terms(required.get("nodeSelectorTerms"), node_labels, node_name)
@@ -131,11 +131,15 @@ def reserved_volume(claim: Object, volumes: Iterable[Object]) -> Object | None:
 
 
 def smallest_match(claim: Object, free: Iterable[Object]) -> Object | None:
-    """The smallest available volume of the claim's class that offers what the claim asks for."""
+    return next(iter(matches(claim, free)), None)
+
+
+def matches(claim: Object, free: Iterable[Object]) -> list[Object]:
+    """Available volumes of the claim's class that offer what the claim asks for, the smallest first."""
     try:
         selector = from_label_selector(claim["spec"]["selector"]) if claim["spec"].get("selector") else None
     except SelectorError:
-        return None
+        return []
     wanted = class_name(claim)
     fitting = [
         volume
@@ -147,7 +151,7 @@ def smallest_match(claim: Object, free: Iterable[Object]) -> Object | None:
         and has_access_modes(volume, claim)
         and _could_hold(volume, claim)
     ]
-    return min(fitting, key=lambda volume: (capacity(volume), _rank(volume)), default=None)
+    return sorted(fitting, key=lambda volume: (capacity(volume), _rank(volume)))
 
 
 def _rank(volume: Object) -> tuple[int, str]:
