@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import platform
+from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinnace import __version__
@@ -12,7 +14,7 @@ from pinnace.api.resources import NODES
 from pinnace.apiserver.server import ApiServer
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
-from pinnace.cluster import kubeconfig
+from pinnace.cluster import kubeconfig, leadership
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
 from pinnace.cluster.decide import node_address
@@ -20,6 +22,7 @@ from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
+from pinnace.component.metrics import Source
 from pinnace.component.tasks import keep_running
 
 if TYPE_CHECKING:
@@ -123,7 +126,7 @@ class Cluster:
         assert self._server is not None
         metrics = self._server.services.metrics.parts
 
-        async def controllers() -> None:
+        async def controllers(client: Client) -> None:
             from pinnace.cluster import addons
             from pinnace.controllers.catalog import ControllersConfig
             from pinnace.controllers.controllers import Controllers
@@ -138,23 +141,30 @@ class Cluster:
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
             )
-            client = self._client("system:kube-controller-manager", (MASTERS,))
             if settings.local_path is not None:
                 await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
-            metrics["controllers"] = made.metrics
-            await made.run()
+            await shown("controllers", made.metrics, made.run())
 
-        async def scheduler() -> None:
+        async def scheduler(client: Client) -> None:
             from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 
-            made = Scheduler(self._client("system:kube-scheduler", ()), clock, SchedulerConfig())
-            metrics["scheduler"] = made.metrics.families
-            await made.run()
+            made = Scheduler(client, clock, SchedulerConfig())
+            await shown("scheduler", made.metrics.families, made.run())
 
-        tasks.create_task(keep_running("controllers", controllers, clock), name="controllers")
+        async def shown(name: str, source: Source, work: Awaitable[None]) -> None:
+            metrics[name] = source
+            try:
+                await work
+            finally:
+                del metrics[name]
+
+        manager = self._client("system:kube-controller-manager", (MASTERS,))
+        led = partial(leadership.run, config, clock)
+        tasks.create_task(led(manager, "kube-controller-manager", controllers, metrics), name="controllers")
         if not config.disable_scheduler:
-            tasks.create_task(keep_running("scheduler", scheduler, clock), name="scheduler")
+            own = self._client("system:kube-scheduler", ())
+            tasks.create_task(led(own, "kube-scheduler", scheduler, metrics), name="scheduler")
 
     def _local_path(self) -> "LocalPathConfig | None":
         """Where the default storage class keeps its directories; None for a cluster without nodes."""

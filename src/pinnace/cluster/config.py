@@ -93,6 +93,10 @@ class ClusterConfig(SecurityFlags):
     cluster_domain: str = "cluster.local"
     controllers: str = "*"
     disable_scheduler: bool = False
+    leader_elect: bool | None = None  # None: where servers can share the store
+    leader_elect_lease_duration: str = ""
+    leader_elect_renew_deadline: str = ""
+    leader_elect_retry_period: str = ""
     disable_dns: bool = False
     disable_ingress: bool = False
     enable_admission_plugins: str = ""
@@ -137,6 +141,7 @@ class ClusterConfig(SecurityFlags):
         for option in ("port", "kubelet_port", "http_port", "https_port"):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
+        self._check_election()
         self._check_gates()
         if self.logging_format not in ("text", "json"):
             raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
@@ -163,6 +168,16 @@ class ClusterConfig(SecurityFlags):
         if bool(self.etcd_user) != bool(self.etcd_password_file):
             raise UsageError("--etcd-user and --etcd-password-file belong together")
 
+    def _check_election(self) -> None:
+        times = ("leader_elect_lease_duration", "leader_elect_renew_deadline", "leader_elect_retry_period")
+        given = [field for field in times if getattr(self, field)]
+        for field in given:
+            security.check_duration(field.replace("_", "-"), getattr(self, field))
+        if given:
+            from pinnace.cluster import leadership
+
+            leadership.election(self, "")
+
     def _check_gates(self) -> None:
         if self.feature_gates:
             from pinnace.component.features import parse_gates
@@ -180,7 +195,7 @@ def remember(config: ClusterConfig) -> None:
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
-    "node_monitor_grace_period": float, "wait": bool, "disable_scheduler": bool, "disable_dns": bool,
+    "node_monitor_grace_period": float, "wait": bool, "leader_elect": bool, "disable_scheduler": bool, "disable_dns": bool,
     "disable_ingress": bool, **security.types(),
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 import argparse
 
 from pinnace.cluster.config import DEFAULT_NAME
-from pinnace.cluster.security import add_security_flags
+from pinnace.cluster.security import add_security_flags, boolean
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +56,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--cluster-domain", help="DNS domain (default cluster.local)")
     add("--controllers", help="controllers to run, as kube-controller-manager's flag: '*,-NAME'")
     add("--disable-scheduler", action="store_true", default=None)
+    add(
+        "--leader-elect",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="of servers on one store, one runs controllers and scheduler (default: only with --store etcd)",
+    )
+    add("--leader-elect-lease-duration", help="how long the others wait for a silent leader (default 15s)")
+    add(
+        "--leader-elect-renew-deadline", help="how long a leader tries to renew before it stops (default 10s)"
+    )
+    add("--leader-elect-retry-period", help="time between two attempts (default 2s)")
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add("--enable-admission-plugins")

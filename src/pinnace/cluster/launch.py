@@ -91,7 +91,12 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
         "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
-        "feature-gates": config.feature_gates, "verbosity": config.verbosity,
+        "feature-gates": config.feature_gates,
+        "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),
+        "leader-elect-lease-duration": config.leader_elect_lease_duration,
+        "leader-elect-renew-deadline": config.leader_elect_renew_deadline,
+        "leader-elect-retry-period": config.leader_elect_retry_period,
+        "verbosity": config.verbosity,
         "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (

@@ -147,7 +147,7 @@ def add_security_flags(parser: argparse.ArgumentParser) -> None:
     for row in ROWS:
         match row.kind:
             case "switch":
-                parser.add_argument(f"--{row.name}", type=_boolean, nargs="?", const=True, help=row.help)
+                parser.add_argument(f"--{row.name}", type=boolean, nargs="?", const=True, help=row.help)
             case "number":
                 parser.add_argument(f"--{row.name}", type=int, help=row.help)
             case "list" | "paths":
@@ -156,7 +156,7 @@ def add_security_flags(parser: argparse.ArgumentParser) -> None:
                 parser.add_argument(f"--{row.name}", help=row.help)
 
 
-def _boolean(text: str) -> bool:
+def boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text!r}: must be true or false")
     return text.lower() == "true"
@@ -192,6 +192,11 @@ def seconds(text: str, default: float) -> float:
     return sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in _DURATION.findall(text))
 
 
+def check_duration(flag: str, text: str) -> None:
+    if not re.fullmatch(rf"(?:{_DURATION.pattern})+|0", text):
+        raise UsageError(f"--{flag} {text!r}: must be a duration like 90s or 1m30s")
+
+
 def check(flags: SecurityFlags, authorization_mode: str) -> None:
     """Raise UsageError for what can be known to be wrong without reading the files."""
     for row in ROWS:
@@ -200,8 +205,8 @@ def check(flags: SecurityFlags, authorization_mode: str) -> None:
             for part in filter(None, value.split(",")):
                 if not Path(part).is_file():
                     raise UsageError(f"--{row.name} {part}: no such file")
-        if row.kind == "duration" and value and not re.fullmatch(rf"(?:{_DURATION.pattern})+|0", value):
-            raise UsageError(f"--{row.name} {value!r}: must be a duration like 90s or 1m30s")
+        if row.kind == "duration" and value:
+            check_duration(row.name, value)
     from pinnace.apiserver.authz.modes import check_modes
 
     if not flags.authorization_config:

@@ -5,26 +5,35 @@ Everything it knows comes from its informers, so a scheduler that starts again c
 
 import asyncio
 import logging
+import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pinnace.api import meta
-from pinnace.api.resources import NAMESPACES, NODES, PODS
+from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.errors import NotFound
+from pinnace.apimachinery.times import parse_time
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.binding import Binder
+from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.metrics import SchedulerMetrics
+from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
+from pinnace.scheduler.preemption import DefaultPreemption, rejected_everywhere
 from pinnace.scheduler.profiles import Profile, default_profile
 from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
 from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter
+from pinnace.scheduler.storage import Storage
+from pinnace.scheduler.volume_binder import VolumeBinder, VolumesNotBound
 from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
@@ -51,15 +60,25 @@ class Scheduler:
         self._informers = config.informers or Informers(client, clock)
         self._recorder = EventRecorder(client, clock, config.scheduler_name)
         self._reporter = Reporter(client, clock, self._recorder)
-        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of)
+        storage = Storage()
+        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage)
         self._queue = SchedulingQueue(
             clock,
             self._profile.sort.key,
             {plugin.name: plugin.requeue_on for plugin in self._profile.filters},
         )
         self._cache = SchedulerCache()
-        self._cycle = Cycle(self._profile, random.Random(config.seed))
+        self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
+        self._pods = self._informers.of(PODS).lister
+        rng = random.Random(config.seed)
+        preemption = DefaultPreemption(self._nominator, self._budgets, rng, self._started)
+        self._cycle = Cycle(self._profile, rng, self._nominator, preemption)
+        self._evictor = Evictor(client, clock, self._recorder, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._volumes = VolumeBinder(
+            client, clock, storage,
+            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+        )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
@@ -73,6 +92,7 @@ class Scheduler:
         self._informers.of(NODES).add_handler(self._on_node)
         self._informers.of(NAMESPACES).add_handler(self._on_namespace)
         self._informers.of(PODS).add_handler(self._on_pod)
+        self._informers.of(POD_DISRUPTION_BUDGETS).add_handler(self._budgets.on_change)
         try:
             async with asyncio.TaskGroup() as tasks:
                 if self._owns_informers:
@@ -81,7 +101,9 @@ class Scheduler:
                 tasks.create_task(self._queue.run(), name="scheduler queue")
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
+            await self._volumes.close()
             await self._binder.close()
+            await self._evictor.close()
 
     # --- what the watches say
 
@@ -118,13 +140,15 @@ class Scheduler:
     def _pod_left(self, pod: Object) -> None:
         uid = parse_pod(pod).uid
         self._queue.remove(uid)
-        if self._cache.remove(uid):
+        self._volumes.forget(uid)
+        if self._cache.remove(uid) or self._nominator.remove(uid):
             self._queue.happened(("Pod/Delete",))
 
     def _pod_on_node(self, old: Object | None, new: Object) -> None:
         pod = parse_pod(new)
         if old is None or not old["spec"].get("nodeName"):
             self._queue.remove(pod.uid)
+            self._nominator.remove(pod.uid)
             self._cache.place(pod, pod.node_name)
             self._queue.happened(("Pod/Add",))
             return
@@ -141,12 +165,22 @@ class Scheduler:
             return
         if pod.is_terminating or not self._profile.gates.admits(pod):
             self._queue.remove(pod.uid)
+            self._nominator.remove(pod.uid)
             return
+        self._heed_nomination(pod, nominated_node(old) if old is not None else "")
         known = old is not None and self._queue.knows(pod.uid)
         if known and old is not None and _same_wish(old, new):
             self._queue.refresh(pod)
         else:
             self._queue.add(pod)
+
+    def _heed_nomination(self, pod: PodInfo, before: str) -> None:
+        """What the status says counts when it changed; until it has been written, our own nomination stands."""
+        node = nominated_node(pod.object)
+        if node == before:
+            return
+        if self._nominator.node_of(pod.uid) != node and self._nominator.nominate(pod, node):
+            self._queue.happened(("Pod/Delete",))  # the place it held is free for pods of its priority
 
     # --- one pod after the other
 
@@ -164,7 +198,7 @@ class Scheduler:
     async def _schedule_one(self, entry: QueuedPod) -> None:
         begun = self._clock.monotonic()
         try:
-            decision = self._cycle.decide(entry.pod, self._cache.nodes)
+            decision = await self._decide(entry.pod)
         except Exception as error:  # a pod that a plugin chokes on must not stop the others
             log.exception("scheduling %s/%s failed", *entry.pod.key)
             self._count("error", entry)
@@ -174,18 +208,59 @@ class Scheduler:
         self.metrics.algorithm.observe(self._clock.monotonic() - begun)
         self.decisions.add(decision)
         if not decision.node:
-            self._count("unschedulable", entry)
-            self._queue.refused(entry, decision.plugins)
-            self._report(entry.pod, UNSCHEDULABLE, decision.message)
+            self._unfit(entry, decision)
             return
+        if self._nominator:
+            self._nominator.remove(entry.pod.uid)
         self._cache.assume(entry.pod, decision.node)
+        if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
+            return  # the pod is bound when its volumes are
         await self._binder.start(entry, decision.node)
+
+    async def _decide(self, pod: PodInfo) -> Decision:
+        nodes = self._cache.nodes
+        if pod.volumes:
+            await self._volumes.follow(self._informers)
+            if len(nodes) and (why := self._volumes.rejects(pod)):
+                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
+        return self._cycle.decide(pod, nodes)
+
+    def _labels(self, node: str) -> Mapping[str, str]:
+        nodes = self._cache.nodes
+        return nodes.labels[nodes.row_of[node]]
+
+    def _unfit(self, entry: QueuedPod, decision: Decision) -> None:
+        pod, preemption = entry.pod, decision.preemption
+        self._count("unschedulable", entry)
+        self.metrics.preemptions += preemption is not None
+        if preemption is None or preemption.keeps:
+            self._queue.refused(entry, decision.plugins)
+            self._report(pod, UNSCHEDULABLE, decision.message)
+            return
+        node = preemption.node
+        self._nominator.nominate(pod, node)
+        self._queue.refused(entry, decision.plugins, hold=bool(node))
+        if node:
+            weaker = [other for other in self._nominator.on(node) if other.priority < pod.priority]
+            for other in weaker:
+                self._nominator.remove(other.uid)
+            self._evictor.start(pod, node, preemption.victims, weaker)
+            self.metrics.preempted(len(preemption.victims))
+        self._report(pod, UNSCHEDULABLE, decision.message, node)
+
+    def _evicted(self, pod: PodInfo, succeeded: bool) -> None:
+        self._queue.release(pod.uid, retry=not succeeded)
+
+    def _started(self, pod: PodInfo) -> float:
+        current = self._pods.get(pod.name, pod.namespace) or pod.object
+        begun = (current.get("status") or {}).get("startTime")
+        return parse_time(begun).timestamp() if begun else math.inf
 
     def _count(self, result: str, entry: QueuedPod) -> None:
         self.metrics.attempts[result].observe(self._clock.monotonic() - entry.tried_at)
 
-    def _report(self, pod: PodInfo, reason: str, message: str) -> None:
-        task = asyncio.create_task(self._reporter.failed(pod, reason, message))
+    def _report(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
+        task = asyncio.create_task(self._reporter.failed(pod, reason, message, nomination))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
@@ -203,7 +278,16 @@ class Scheduler:
             return
         self._count("error", entry)
         self._queue.failed(entry)
-        self._report(entry.pod, SCHEDULER_ERROR, f'running Bind plugin "DefaultBinder": {error}')
+        what = (
+            'PreBind plugin "VolumeBinding"'
+            if isinstance(error, VolumesNotBound)
+            else 'Bind plugin "DefaultBinder"'
+        )
+        self._report(entry.pod, SCHEDULER_ERROR, f"running {what}: {error}")
+
+
+def nominated_node(pod: Object) -> str:
+    return (pod.get("status") or {}).get("nominatedNodeName") or ""
 
 
 def _same_wish(old: Object, new: Object) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 from pinnace.apimachinery.selectors import Requirement, node_selector_requirement
 from pinnace.scheduler.columns import ABSENT
 from pinnace.scheduler.framework import Mask, NodeTable
-from pinnace.scheduler.pod_info import NodeTerm
 from pinnace.scheduler.plugins.node_affinity import term_matches
+from pinnace.scheduler.pod_info import NodeTerm
 
 Term = Mapping[str, Any]
 
