@@ -2,8 +2,8 @@
 
 import os
 
-from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client
+from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client, simulated_cluster
 
-__all__ = ["api_server", "fake_clock", "local_client", "rest_client"]
+__all__ = ["api_server", "fake_clock", "local_client", "rest_client", "simulated_cluster"]
 
 os.environ.setdefault("PINNACE_DETECT_MUTATION", "1")  # caches check that nobody changes what they hold

@@ -65,7 +65,9 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
             status[field] = old[field]
     _set_failure(status, old, given)
     _set_addresses(pod, runtime, status, given)
-    status["conditions"] = _conditions(pod, runtime, status, given)
+    status["conditions"] = conditions(
+        pod, status, given.now, has_sandbox=_has_ready_sandbox(pod, runtime), extra=given.extra_conditions
+    )
     if given.failed is not None and runtime.is_empty and not old.get("containerStatuses"):
         for field in CONTAINER_FIELDS:  # turned away at the door: no container ever waited for anything
             status.pop(field, None)
@@ -169,16 +171,17 @@ def _exit_code(entry: dict[str, Any]) -> int:
 
 
 # -- conditions ---------------------------------------------------------------------------------------------------
-def _conditions(
-    pod: Object, runtime: PodRuntime, status: dict[str, Any], given: StatusInputs
+def conditions(
+    pod: Object, status: dict[str, Any], now: str, *, has_sandbox: bool, extra: Statuses = ()
 ) -> list[dict[str, Any]]:
+    """Those of a pod whose new phase and container statuses are in `status`."""
     inits, apps = status.get("initContainerStatuses", []), status["containerStatuses"]
     old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
     phase = status["phase"]
     sidecars = [
         entry for one, entry in zip(pods.init_containers(pod), inits, strict=True) if pods.is_sidecar(one)
     ]
-    ready_for_containers = _verdict(_has_ready_sandbox(pod, runtime))
+    ready_for_containers = _verdict(has_sandbox)
     containers_ready = _containers_ready([*sidecars, *apps], phase)
     fresh = [
         {"type": "PodReadyToStartContainers", **ready_for_containers},
@@ -186,11 +189,11 @@ def _conditions(
         {"type": "Ready", **_pod_ready(pod, containers_ready, old)},
         {"type": "ContainersReady", **containers_ready},
         {"type": "PodScheduled", "status": "True"},
-        *given.extra_conditions,
+        *extra,
     ]
     kept = [one for kind, one in old.items() if kind not in {entry["type"] for entry in fresh}]
     return [
-        *(_with_times(entry, old.get(entry["type"]), given.now, status) for entry in fresh),
+        *(_with_times(entry, old.get(entry["type"]), now, status) for entry in fresh),
         *kept,
     ]
 

@@ -16,11 +16,15 @@ def should_restart(pod: Object, container: dict[str, Any], status: ContainerStat
         return True
     if status.state == ContainerState.RUNNING:
         return False
+    return restarts_after(pod, container, status.exit_code)
+
+
+def restarts_after(pod: Object, container: dict[str, Any], exit_code: int) -> bool:
     for rule in container.get("restartPolicyRules") or ():
-        if _matches(rule.get("exitCodes") or {}, status.exit_code):
+        if _matches(rule.get("exitCodes") or {}, exit_code):
             return rule.get("action") == "Restart"
     policy = policy_of(pod, container)
-    return policy == "Always" or (policy == "OnFailure" and status.exit_code != 0)
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
 
 def _matches(exit_codes: dict[str, Any], code: int) -> bool:

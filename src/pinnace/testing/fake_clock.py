@@ -51,7 +51,10 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass; tasks woken on the way run before the next timer fires."""
-        target = self._elapsed + seconds
+        await self.advance_to(self._elapsed + seconds)
+
+    async def advance_to(self, target: float) -> None:
+        """The same until `monotonic` says `target`."""
         await self.settle()
         while self._timers and self._timers[0][0] <= target:
             due, _, timer = heapq.heappop(self._timers)
@@ -59,7 +62,7 @@ class FakeClock:
             if not timer.done():
                 timer.set_result(None)
             await self.settle()
-        self._elapsed = target
+        self._elapsed = max(self._elapsed, target)
         await self.settle()
 
     async def settle(self, rounds: int = 25) -> None:

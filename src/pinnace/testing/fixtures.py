@@ -1,4 +1,4 @@
-"""Fixtures: `api_server` (real, in process, memory store), `local_client`, `rest_client`, `fake_clock`."""
+"""Fixtures: `api_server` (real, in process, memory store), `local_client`, `rest_client`, `fake_clock`, `simulated_cluster`."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the server is loaded only by tests that ask for it
     from pinnace.apiserver.local_client import LocalClient
     from pinnace.client.rest import RestClient
     from pinnace.testing.api_server import ApiServerInProcess
+    from pinnace.testing.simulated_cluster import SimulatedCluster
 
 
 @pytest.fixture
@@ -37,3 +38,12 @@ async def local_client(api_server: "ApiServerInProcess") -> "LocalClient":
 @pytest_asyncio.fixture
 async def rest_client(api_server: "ApiServerInProcess") -> "RestClient":
     return api_server.rest_client()
+
+
+@pytest_asyncio.fixture
+async def simulated_cluster(tmp_path: Path) -> "AsyncGenerator[SimulatedCluster, None]":
+    """A whole cluster with two simulated nodes, on a virtual clock; see `SimulatedCluster`."""
+    from pinnace.testing.simulated_cluster import SimulatedCluster
+
+    async with SimulatedCluster(tmp_path / "pki") as cluster:
+        yield cluster
