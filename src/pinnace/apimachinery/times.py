@@ -1,6 +1,10 @@
 """Timestamps as Kubernetes writes them (RFC 3339, UTC) and durations as people read them."""
 
+import re
 from datetime import UTC, datetime
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 def format_time(moment: datetime) -> str:
@@ -27,6 +31,19 @@ def parse_time(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
     return moment
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a Go duration (`1m30s`, `-1.5h`, `0`); raises ValueError."""
+    body = text.lstrip("+-")
+    if len(text) - len(body) > 1 or not body:
+        raise ValueError(f'time: invalid duration "{text}"')
+    if body == "0":
+        return 0.0
+    if _PART.sub("", body):
+        raise ValueError(f'time: invalid duration "{text}"')
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(body))
+    return -seconds if text.startswith("-") else seconds
 
 
 def human_duration(seconds: float) -> str:

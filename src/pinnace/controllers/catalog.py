@@ -15,6 +15,7 @@ from pinnace.controllers import (
     disruption,
     endpoints,
     endpointslice,
+    endpointslice_mirroring,
     podgc,
     replicaset,
     replicationcontroller,
@@ -22,6 +23,7 @@ from pinnace.controllers import (
     serviceaccount,
     serviceaccount_token,
     servicecidr,
+    statefulset,
     storage_protection,
     validatingadmissionpolicy_status,
 )
@@ -29,6 +31,10 @@ from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
 from pinnace.controllers.garbage.collector import GarbageCollector
+from pinnace.controllers.horizontalpodautoscaling import (
+    AutoscalingConfig,
+    HorizontalPodAutoscalerController,
+)
 from pinnace.controllers.namespace import NamespaceController
 from pinnace.controllers.nodes import lifecycle, taint_eviction
 from pinnace.controllers.resourcequota import ResourceQuotaController
@@ -47,6 +53,7 @@ class ControllersConfig:
     issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
+    autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
     cluster_signing_key_file: Path | None = None
 
@@ -89,8 +96,13 @@ CATALOG: dict[str, Build] = {
     "replicaset": _pure(replicaset.CONTROLLER),
     "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
+    "statefulset": _pure(statefulset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
+    "endpointslice-mirroring": _pure(endpointslice_mirroring.CONTROLLER),
+    "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
+        parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
+    ),
     "disruption": _pure(disruption.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
     "serviceaccount-token": _from_config(

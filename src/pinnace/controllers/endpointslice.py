@@ -1,7 +1,6 @@
 """EndpointSlice controller: a Service's backends in slices of at most 100, changed as little as possible.
 
-Hints come from `trafficDistribution`. Leaves out those of the annotation `service.kubernetes.io/topology-mode`, and mirroring
-of hand-made Endpoints.
+Hints come from `trafficDistribution`. Leaves out those of the annotation `service.kubernetes.io/topology-mode`.
 """
 
 from collections import defaultdict

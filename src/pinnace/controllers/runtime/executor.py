@@ -64,6 +64,11 @@ def unanswered(error: Exception) -> InternalError:
     return InternalError(str(error) or type(error).__name__)
 
 
+def _neighbours(action: Action) -> tuple[type, str]:
+    """What runs together. Creates of several kinds do not: the later ones may need the earlier ones."""
+    return type(action), action.obj["kind"] if isinstance(action, Create) else ""
+
+
 class Executor:
     def __init__(
         self, client: Client, clock: Clock, recorder: EventRecorder, expectations: Expectations
@@ -73,7 +78,7 @@ class Executor:
 
     async def carry_out(self, key: Hashable, actions: Iterable[Action]) -> Outcome:
         outcome = Outcome()
-        for kind, group in itertools.groupby(actions, type):
+        for (kind, _), group in itertools.groupby(actions, _neighbours):
             if outcome.stopped and kind not in (SetStatus, RequeueAfter):
                 continue
             if kind is Create:
@@ -94,8 +99,8 @@ class Executor:
             case RequeueAfter(seconds):
                 earlier = outcome.requeue_after
                 outcome.requeue_after = seconds if earlier is None else min(seconds, earlier)
-            case Update(obj):
-                await self._guard(partial(self._update, key, obj, outcome), outcome)
+            case Update():
+                await self._guard(partial(self._update, key, action, outcome), outcome)
             case Patch():
                 await self._guard(partial(self._patch, key, action, outcome), outcome)
             case SetStatus(obj, status):
@@ -173,17 +178,14 @@ class Executor:
             raise
         except StatusError as error:
             self._no_answer(key, gvr, space, error)
-            if action.about is not None and not any(c.reason == "NamespaceTerminating" for c in error.causes):
-                self._recorder.event(action.about, "Warning", "FailedCreate", f"Error creating: {error}")
-                outcome.is_told = True
+            if not any(c.reason == "NamespaceTerminating" for c in error.causes):
+                self._tell_failure(action, error, ("FailedCreate", "Error creating: "), outcome)
             raise
         except (OSError, TimeoutError) as error:
             self._no_answer(key, gvr, space, error)
             raise
         self._expectations.wrote(key, gvr, result, self._clock.monotonic())
-        if action.about is not None:
-            message = f"Created {noun}: {meta.name(result)}"
-            self._recorder.event(action.about, "Normal", "SuccessfulCreate", message)
+        self._tell(action, ("SuccessfulCreate", f"Created {noun}: {meta.name(result)}"))
 
     async def _delete(self, key: Hashable, action: Delete, outcome: Outcome) -> None:
         obj, gvr = action.obj, gvr_of(action.obj)
@@ -201,17 +203,28 @@ class Executor:
             return  # it is gone, or another object has its name: either way the informer will tell
         except StatusError as error:
             self._no_answer(key, gvr, meta.namespace(obj), error)
-            if action.about is not None:
-                self._recorder.event(action.about, "Warning", "FailedDelete", f"Error deleting: {error}")
-                outcome.is_told = True
+            self._tell_failure(action, error, ("FailedDelete", "Error deleting: "), outcome)
             raise
         except (OSError, TimeoutError) as error:
             self._no_answer(key, gvr, meta.namespace(obj), error)
             raise
         self._expectations.deleted(key, gvr, obj, self._clock.monotonic())
+        self._tell(action, ("SuccessfulDelete", f"Deleted {noun}: {meta.name(obj)}"))
+
+    def _tell(self, action: Create | Update | Delete, usual: tuple[str, str]) -> None:
         if action.about is not None:
-            message = f"Deleted {noun}: {meta.name(obj)}"
-            self._recorder.event(action.about, "Normal", "SuccessfulDelete", message)
+            self._recorder.event(
+                action.about, "Normal", *(usual if action.wording is None else action.wording.done)
+            )
+
+    def _tell_failure(
+        self, action: Create | Update | Delete, error: StatusError, usual: tuple[str, str], outcome: Outcome
+    ) -> None:
+        if action.about is None:
+            return
+        outcome.is_told = True
+        for reason, start in (usual,) if action.wording is None else action.wording.failed:
+            self._recorder.event(action.about, "Warning", reason, f"{start}{error}")
 
     def _current(self, obj: Object, outcome: Outcome) -> str:
         """The resourceVersion to guard with: of the copy we decided on, or of our own later write in this pass."""
@@ -221,9 +234,17 @@ class Executor:
         outcome.revisions[meta.uid(obj)] = meta.resource_version(result)
         self._expectations.wrote(key, gvr_of(obj), result, self._clock.monotonic())
 
-    async def _update(self, key: Hashable, obj: Object, outcome: Outcome) -> None:
-        result = await self._client.update(gvr_of(obj), obj)
+    async def _update(self, key: Hashable, action: Update, outcome: Outcome) -> None:
+        obj = action.obj
+        try:
+            result = await self._client.update(gvr_of(obj), obj)
+        except (NotFound, Conflict):
+            raise  # the next pass looks again
+        except StatusError as error:
+            self._tell_failure(action, error, ("FailedUpdate", "Error updating: "), outcome)
+            raise
         self._saw(key, obj, result, outcome)
+        self._tell(action, ("SuccessfulUpdate", f"Updated {obj['kind'].lower()}: {meta.name(obj)}"))
 
     async def _patch(self, key: Hashable, action: Patch, outcome: Outcome) -> None:
         obj, body = action.obj, action.body

@@ -95,7 +95,7 @@ async def test_an_action_that_cannot_be_carried_out_spoils_no_sibling() -> None:
     def reconcile(obj: Object, world: World) -> Iterator[Action]:
         if meta.name(obj) == "a" and world.failure is None:
             yield Create(config_map("first"))
-            yield Create({"apiVersion": "v1", "kind": "NoSuchKind", "metadata": {"name": "x"}})
+            yield Create({"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "x"}})
             yield Create(config_map("second"))
 
     clock, client = FakeClock(), FakeClient([config_map("a")])
