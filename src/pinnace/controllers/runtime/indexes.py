@@ -20,6 +20,7 @@ NODE = "node"
 LABEL = "label"
 SELECTOR_PAIR = "selector-pair"
 SERVICE = "service"
+TOPOLOGY_AWARE = "topology-aware"
 
 
 def by_controller(obj: Object) -> Iterable[Hashable]:
@@ -47,18 +48,25 @@ def by_selector_pair(service: Object) -> Iterable[Hashable]:
     return ((meta.namespace(service), *min(selector.items())),) if selector else ()
 
 
+def topology_aware(service: Object) -> Iterable[Hashable]:
+    """Services that may ask for hints by zone."""
+    known = meta.annotations(service)
+    return (True,) if any(name in known for name in _TOPOLOGY_ANNOTATIONS) else ()
+
+
 def by_service(slice_: Object) -> Iterable[Hashable]:
     name = meta.labels(slice_).get("kubernetes.io/service-name")
     return ((meta.namespace(slice_), name),) if name else ()
 
 
+_TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints")
 _OWNED: dict[str, Indexer] = {CONTROLLER: by_controller, ORPHANS: orphans}
 
 INDEXES: dict[GVR, dict[str, Indexer]] = {
     PODS: {**_OWNED, NODE: by_node, LABEL: by_label},
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
-    SERVICES: {SELECTOR_PAIR: by_selector_pair},
+    SERVICES: {SELECTOR_PAIR: by_selector_pair, TOPOLOGY_AWARE: topology_aware},
     ENDPOINT_SLICES: {SERVICE: by_service},
 }
 
