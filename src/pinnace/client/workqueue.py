@@ -1,32 +1,52 @@
 """Work queues of keys: a key is in the queue once, is never worked on twice at a time, and comes back later on failure.
 
-After client-go's workqueue: a key added while it is being worked on is queued again when the work is done.
+After client-go's workqueue: a key added while it is being worked on is queued again when the work is done. The queue counts
+and times itself; `controllers.runtime.metrics` gives the numbers upstream's names.
 """
 
 import asyncio
+import heapq
+import itertools
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from pinnace.component.clock import Clock
+from pinnace.component.metrics import Histogram, exponential
 
 K = TypeVar("K", bound=Hashable)
 
+SECONDS = exponential(1e-8, 10, 10)
+RETRIES_AT_ONCE = 100.0
+
 
 class WorkQueue(Generic[K]):
-    """Rate limiting is exponential per key: `base_delay` doubling to `max_delay` seconds."""
+    """Rate limiting as client-go's: per key `base_delay` doubling to `max_delay` seconds, and, where `retries_per_second` is
+    given, so many of all keys after the first hundred."""
 
-    def __init__(self, clock: Clock, *, base_delay: float = 0.005, max_delay: float = 1000.0) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        base_delay: float = 0.005,
+        max_delay: float = 1000.0,
+        retries_per_second: float | None = None,
+    ) -> None:
+        self._clock, self._rate = clock, retries_per_second
         self._base, self._max = base_delay, max_delay
         self._ready: deque[K] = deque()
         self._dirty: set[K] = set()
-        self._active: set[K] = set()
+        self._ready_since: dict[K, float] = {}
+        self._active_since: dict[K, float] = {}
         self._failures: dict[K, int] = {}
+        self._tokens, self._tokens_at = RETRIES_AT_ONCE, clock.monotonic()
         self._wake = asyncio.Event()
-        self._delayed: dict[K, tuple[float, asyncio.Task[None]]] = {}
-        self.on_get: Callable[[float], None] | None = None  # told how long each key was ready
-        self._since: dict[K, float] = {}
+        self._due: dict[K, float] = {}
+        self._timers: list[tuple[float, int, K]] = []  # entries that no longer say what `_due` says are void
+        self._order = itertools.count()
+        self._timer: tuple[float, asyncio.Task[None]] | None = None
+        self.adds = self.retries = 0
+        self.waits, self.work = Histogram(SECONDS), Histogram(SECONDS)
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -34,14 +54,14 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         if key in self._dirty:
             return
+        self.adds += 1
         self._dirty.add(key)
-        if key not in self._active:
+        if key not in self._active_since:
             self._make_ready(key)
 
     def _make_ready(self, key: K) -> None:
         self._ready.append(key)
-        if self.on_get is not None:
-            self._since[key] = self._clock.monotonic()
+        self._ready_since[key] = self._clock.monotonic()
         self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -50,26 +70,51 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         due = self._clock.monotonic() + seconds
-        if key in self._delayed:
-            if self._delayed[key][0] <= due:
-                return
-            self._delayed.pop(key)[1].cancel()
-        self._delayed[key] = (due, asyncio.ensure_future(self._add_later(key, seconds)))
+        if self._due.get(key, due + 1) <= due:
+            return
+        self._due[key] = due
+        heapq.heappush(self._timers, (due, next(self._order), key))
+        if self._timer is None or due < self._timer[0]:
+            self._set_timer(due)
 
-    async def _add_later(self, key: K, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._delayed.pop(key, None)
-        self.add(key)
+    def _set_timer(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer[1].cancel()
+        self._timer = (due, asyncio.ensure_future(self._ring(due)))
 
-    def add_rate_limited(self, key: K) -> float:
-        """Add after this key's back-off, and lengthen it; returns the seconds."""
+    async def _ring(self, due: float) -> None:
+        """One timer for all keys: it waits for the earliest, adds what is due, and is set again if there is more."""
+        await self._clock.sleep(due - self._clock.monotonic())
+        self._timer = None
+        now = max(due, self._clock.monotonic())
+        while self._timers and self._timers[0][0] <= now:
+            when, _, key = heapq.heappop(self._timers)
+            if self._due.get(key) == when:
+                del self._due[key]
+                self.add(key)
+        if self._timers:
+            self._set_timer(self._timers[0][0])
+
+    def add_rate_limited(self, key: K, *, is_expected: bool = False) -> float:
+        """Add after this key's back-off, and lengthen it; returns the seconds. What `is_expected` (a conflict) takes nothing
+        from what all keys share."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        self.retries += 1
         delay = min(self._base * 2 ** min(failures, 60), self._max)
+        if self._rate is not None and not is_expected:
+            delay = max(delay, self._overall_delay(self._rate))
         self.add_after(key, delay)
         return delay
 
+    def _overall_delay(self, rate: float) -> float:
+        now = self._clock.monotonic()
+        self._tokens = min(RETRIES_AT_ONCE, self._tokens + (now - self._tokens_at) * rate) - 1
+        self._tokens_at = now
+        return max(0.0, -self._tokens / rate)
+
     def failures(self, key: K) -> int:
+        """How often in a row the key came back."""
         return self._failures.get(key, 0)
 
     def forget(self, key: K) -> None:
@@ -83,18 +128,26 @@ class WorkQueue(Generic[K]):
             await self._wake.wait()
         key = self._ready.popleft()
         self._dirty.discard(key)
-        self._active.add(key)
-        if self.on_get is not None and key in self._since:
-            self.on_get(self._clock.monotonic() - self._since.pop(key))
+        now = self._clock.monotonic()
+        self._active_since[key] = now
+        self.waits.observe(now - self._ready_since.pop(key))
         return key
 
     def done(self, key: K) -> None:
-        self._active.discard(key)
+        begun = self._active_since.pop(key, None)
+        if begun is not None:
+            self.work.observe(self._clock.monotonic() - begun)
         if key in self._dirty:
             self._make_ready(key)
 
+    def unfinished(self) -> list[float]:
+        """For how many seconds each key that is being worked on has been."""
+        now = self._clock.monotonic()
+        return [now - begun for begun in self._active_since.values()]
+
     def close(self) -> None:
-        """Cancel every delayed key; the queue must not be used afterwards."""
-        for _, task in self._delayed.values():
-            task.cancel()
-        self._delayed.clear()
+        """Forget every delayed key; the queue must not be used afterwards."""
+        if self._timer is not None:
+            self._timer[1].cancel()
+        self._due.clear()
+        self._timers.clear()

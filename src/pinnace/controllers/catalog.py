@@ -23,6 +23,7 @@ from pinnace.controllers import (
     serviceaccount,
     serviceaccount_token,
     servicecidr,
+    statefulset,
     storage_protection,
     validatingadmissionpolicy_status,
 )
@@ -95,6 +96,7 @@ CATALOG: dict[str, Build] = {
     "replicaset": _pure(replicaset.CONTROLLER),
     "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
+    "statefulset": _pure(statefulset.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "endpointslice-mirroring": _pure(endpointslice_mirroring.CONTROLLER),

@@ -13,13 +13,14 @@ from datetime import datetime
 from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import NAMESPACES, PODS
-from pinnace.apimachinery.errors import Conflict, MethodNotSupported, NotFound, StatusError
+from pinnace.apimachinery.errors import MethodNotSupported, NotFound, StatusError
+from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
-from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime import conditions
 from pinnace.controllers.runtime.directory import Directory, Served
+from pinnace.controllers.runtime.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -84,20 +85,25 @@ class NamespaceController:
     ) -> None:
         self._client, self._clock, self._directory = client, clock, directory
         self._namespaces, self._pods = informers.of(NAMESPACES), informers.of(PODS)
-        self._queue: WorkQueue[str] = WorkQueue(clock)
         self._rounds: Counter[str] = Counter()
-        self._workers = workers
+        self._recorder = EventRecorder(client, clock, "namespace-controller")
+        self._workers = Workers(
+            self.name,
+            clock,
+            self._sync,
+            count=workers,
+            recorder=self._recorder,
+            about=self._namespaces.lister.get,
+        )
+        self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
         await self._namespaces.wait_synced()
         self._namespaces.add_handler(self._changed)
         self._pods.add_handler(self._pod_changed)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._workers):
-                    tasks.create_task(self._work())
-        finally:
-            self._queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and meta.is_terminating(new):
@@ -107,22 +113,6 @@ class NamespaceController:
         """A pod that is gone may have been what a namespace was waiting for."""
         if new is None and old is not None and meta.namespace(old) in self._rounds:
             self._queue.add_after(meta.namespace(old), SHORTEST_WAIT)
-
-    async def _work(self) -> None:
-        while True:
-            name = await self._queue.get()
-            try:
-                await self._sync(name)
-            except Conflict:
-                self._queue.add_rate_limited(name)
-            except (StatusError, OSError, TimeoutError) as error:
-                log.warning("namespace %s: %s", name, error)
-                self._queue.add_rate_limited(name)
-            except Exception:
-                log.exception("namespace %s", name)
-                self._queue.add_rate_limited(name)
-            finally:
-                self._queue.done(name)
 
     async def _sync(self, name: str) -> None:
         namespace = self._namespaces.lister.get(name)
@@ -145,7 +135,6 @@ class NamespaceController:
         except NotFound:
             log.debug("namespace %s is gone", name)
         self._rounds.pop(name, None)
-        self._queue.forget(name)
 
     async def _report(self, namespace: Object, content: Content) -> Object:
         status = namespace.get("status") or {}

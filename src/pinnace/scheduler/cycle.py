@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnace.scheduler import preemption
-from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, fit_error
-from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Refusal, Rows, Scores
-from pinnace.scheduler.profiles import Profile
+from pinnace.scheduler.columns import ABSENT
+from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, Preemption, fit_error
+from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows, Scores
+from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.preemption import DefaultPreemption
+from pinnace.scheduler.profiles import Filter, Profile
+from pinnace.scheduler.refusals import Refusals, ask_again, never_looked_at
+from pinnace.scheduler.victims import Search
 
 KEPT_DEMANDS = 256
 BEST_SHOWN = 3
@@ -27,11 +31,19 @@ class _Kept:
     usage_version: int
     masks: list[Mask | None]
     scores: list[Scores | None]
+    refusals: Refusals | None = None  # by these masks alone, as of `refused_version`
+    refused_version: int = -1
 
 
 class Cycle:
-    def __init__(self, profile: Profile, rng: random.Random) -> None:
+    """`nominator` and `preemption` go together; without them a pod that fits nowhere is only refused."""
+
+    def __init__(
+        self, profile: Profile, rng: random.Random, nominator: Nominator | None = None,
+        preemption: DefaultPreemption | None = None,
+    ) -> None:  # fmt: skip
         self._profile, self._rng = profile, rng
+        self._nominator, self._preemption = nominator, preemption
         self._kept: OrderedDict[Demand, _Kept] = OrderedDict()
 
     def decide(self, pod: PodInfo, nodes: NodeTable) -> Decision:
@@ -40,6 +52,8 @@ class Cycle:
             return Decision(pod.namespace, pod.name, "", 0, 0, {}, message=NO_NODES)
         kept = self._refresh(pod, nodes)
         feasible, rejected = self._filter(pod, nodes, kept)
+        if self._nominator:
+            feasible = self._respect_nominated(pod, nodes, feasible, rejected)
         rows = np.flatnonzero(feasible)
         if not len(rows):
             return self._unfit(pod, nodes, kept, rejected)
@@ -169,37 +183,114 @@ class Cycle:
             found.append(((scorer.name, weight), scores))
         return found
 
+    # --- nominated pods
+
+    def _respect_nominated(
+        self, pod: PodInfo, nodes: NodeTable, feasible: Mask, rejected: dict[str, int]
+    ) -> Mask:
+        """The pod must also fit with the nominated pods that count for it; its own nominated node comes first."""
+        assert self._nominator is not None
+        for plugin, mask, _ in self._beside_nominated(pod, nodes, feasible):
+            refused = int(np.count_nonzero(feasible & ~mask))
+            if refused:
+                rejected[plugin.name] = rejected.get(plugin.name, 0) + refused
+                feasible = feasible & mask
+        own = nodes.row_of.get(self._nominator.node_of(pod.uid))
+        if own is not None and feasible[own]:
+            feasible = np.zeros_like(feasible)
+            feasible[own] = True
+        return feasible
+
+    def _beside_nominated(
+        self, pod: PodInfo, nodes: NodeTable, among: Mask
+    ) -> list[tuple[Filter, Mask, Refusals]]:
+        """What filters say about these nodes with the nominated pods on them: plugin, mask over all nodes, refusals."""
+        assert self._nominator is not None
+        rows = self._nominator.rows(pod)
+        rows = rows[among[rows]]
+        answers: list[tuple[Filter, Mask, Refusals]] = []
+        if len(rows):
+            usage = nodes.usage.at(rows)
+            self._nominator.charge(pod, usage, rows)
+            for plugin in self._profile.filters:
+                if plugin.reads != "usage" or not plugin.applies(pod.demand):
+                    continue
+                fits, mask, refusals = (
+                    plugin.filter(pod, usage),
+                    np.ones_like(among),
+                    Refusals.empty(len(among)),
+                )
+                if not fits.all():
+                    mask[rows] = fits
+                    refusals.put(rows[~fits], plugin.refusals(pod, usage.at(np.flatnonzero(~fits))))
+                answers.append((plugin, mask, refusals))
+        looking = [p for p in self._profile.filters if p.reads == "pods" and p.applies(pod, nodes)]
+        if looking:
+            with self._nominator.placed(pod):
+                for look in looking:
+                    mask, refusals = look.filter(pod, nodes), Refusals.empty(len(among))
+                    if not mask[among].all():
+                        refused = np.flatnonzero(among & ~mask)
+                        refusals.put(refused, look.refusals(pod, nodes, refused))
+                    answers.append((look, mask, refusals))
+        return answers
+
     # --- refusal
 
     def _unfit(self, pod: PodInfo, nodes: NodeTable, kept: _Kept, rejected: dict[str, int]) -> Decision:
         refusals = self._refusals(pod, nodes, kept)
-        texts = [reason for refusal in refusals.values() for reason in refusal.reasons]
-        message = fit_error(len(nodes), texts, preemption.explain(pod, nodes, refusals))
+        preemption = self._preempt(pod, nodes, kept, refusals)
+        message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
         return Decision(
-            pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message, plugins=frozenset(rejected)
-        )
+            pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message,
+            plugins=frozenset(rejected), preemption=preemption,
+        )  # fmt: skip
 
-    def _refusals(self, pod: PodInfo, nodes: NodeTable, kept: _Kept) -> dict[int, Refusal]:
-        """Row -> the refusal of the first plugin that refused it."""
-        remaining, narrowed = self._candidates(pod, nodes)
-        never = Refusal(
-            (f"node(s) didn't satisfy plugin(s) [{' '.join(narrowed)}]",), preemption_may_help=False
-        )
-        found = dict.fromkeys(np.flatnonzero(nodes.exists & ~remaining).tolist(), never)
+    def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: _Kept, refusals: Refusals) -> Preemption | None:
+        if self._preemption is None:
+            return None
+        allowed, _ = self._candidates(pod, nodes)
+        search = Search(pod, nodes, [], [])
         for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
-            if plugin.reads == "pods":
-                mask = plugin.filter(pod, nodes) if plugin.applies(pod, nodes) else None
-            if mask is None:
-                continue
-            rows = np.flatnonzero(remaining & ~mask)
-            if not len(rows):
-                continue
-            if plugin.reads == "nodes":
-                refusals = [Refusal((plugin.rejection,), plugin.preemption_may_help)] * len(rows)
-            elif plugin.reads == "usage":
-                refusals = plugin.refusals(pod, nodes.usage.at(rows))
-            else:
-                refusals = plugin.refusals(pod, nodes, rows)
-            found.update(zip(rows.tolist(), refusals, strict=True))
-            remaining &= mask
+            if plugin.reads == "nodes" and mask is not None:
+                allowed &= mask
+            elif plugin.reads == "usage" and mask is not None:
+                search.usage_filters.append(plugin)
+            elif plugin.reads == "pods" and plugin.applies(pod, nodes):
+                search.pod_filters.append(plugin)
+        return self._preemption.decide(search, refusals, allowed)
+
+    def _refusals(self, pod: PodInfo, nodes: NodeTable, kept: _Kept) -> Refusals:
+        """Each node's refusal by the first plugin that refused it."""
+        filters, lasting = [], True
+        for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
+            if plugin.reads == "pods" and plugin.applies(pod, nodes):
+                mask, lasting = plugin.filter(pod, nodes), False
+            if mask is not None:
+                filters.append((plugin, mask))
+        among = nodes.exists
+        if lasting and kept.refusals is not None:
+            found = kept.refusals
+            among = np.zeros_like(among)
+            among[nodes.rows_changed_since(kept.refused_version)] = True
+            among &= nodes.exists
+        else:
+            found = Refusals.empty(len(among))
+        looked_at, narrowed = self._candidates(pod, nodes)
+        if narrowed:
+            found.put(np.flatnonzero(among & ~looked_at), never_looked_at(narrowed))
+        ask_again(found, pod, nodes, filters, among & looked_at)
+        if lasting:
+            kept.refusals, kept.refused_version = found, nodes.usage_version
+        return self._refusals_of_nominated(pod, nodes, found) if self._nominator else found
+
+    def _refusals_of_nominated(self, pod: PodInfo, nodes: NodeTable, found: Refusals) -> Refusals:
+        """Nodes that only nominated pods keep the pod from."""
+        among = nodes.exists & (found.ids == ABSENT)
+        if not among.any():
+            return found
+        found = found.copy()
+        for _, mask, refusals in self._beside_nominated(pod, nodes, among):
+            found.merge(np.flatnonzero(among & ~mask), refusals)
+            among &= mask
         return found

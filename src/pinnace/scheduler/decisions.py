@@ -1,8 +1,10 @@
 """What a scheduling cycle decided and why; and a ring of the latest decisions, for `explain`."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from pinnace.scheduler.pod_info import PodInfo
 
 NO_NODES = "no nodes available to schedule pods"
 REMEMBERED = 4096
@@ -15,6 +17,16 @@ class NodeScoreCard:
     node: str
     total: int
     scores: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    """`node` and `victims` when it helps, else `message` says why not. `keeps` is true when an earlier nomination stays."""
+
+    node: str = ""
+    victims: tuple[PodInfo, ...] = ()
+    message: str = ""
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +44,15 @@ class Decision:
     best: tuple[NodeScoreCard, ...] = ()
     message: str = ""
     plugins: frozenset[str] = field(default_factory=frozenset)
+    preemption: Preemption | None = None  # asked for when the pod fits nowhere
 
 
-def fit_error(total: int, reasons: Iterable[str], post_filter: str = "") -> str:
+def fit_error(total: int, reasons: Iterable[str] | Mapping[str, int], post_filter: str = "") -> str:
     """`0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. preemption: ...`
 
     Reasons are counted, and the counted texts sorted, as upstream's FitError does.
     """
-    counts: dict[str, int] = {}
-    for reason in reasons:
-        counts[reason] = counts.get(reason, 0) + 1
+    counts = Counter(reasons)
     message = f"0/{total} nodes are available:"
     if counts:
         message += f" {', '.join(sorted(f'{number} {reason}' for reason, number in counts.items()))}."

@@ -5,23 +5,29 @@ Everything it knows comes from its informers, so a scheduler that starts again c
 
 import asyncio
 import logging
+import math
 import random
 from dataclasses import dataclass, field
 
 from pinnace.api import meta
-from pinnace.api.resources import NAMESPACES, NODES, PODS
+from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.errors import NotFound
+from pinnace.apimachinery.times import parse_time
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.binding import Binder
+from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.metrics import SchedulerMetrics
+from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
+from pinnace.scheduler.preemption import DefaultPreemption
 from pinnace.scheduler.profiles import Profile, default_profile
 from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
 from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter
@@ -58,7 +64,12 @@ class Scheduler:
             {plugin.name: plugin.requeue_on for plugin in self._profile.filters},
         )
         self._cache = SchedulerCache()
-        self._cycle = Cycle(self._profile, random.Random(config.seed))
+        self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
+        self._pods = self._informers.of(PODS).lister
+        rng = random.Random(config.seed)
+        preemption = DefaultPreemption(self._nominator, self._budgets, rng, self._started)
+        self._cycle = Cycle(self._profile, rng, self._nominator, preemption)
+        self._evictor = Evictor(client, clock, self._recorder, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
@@ -73,6 +84,7 @@ class Scheduler:
         self._informers.of(NODES).add_handler(self._on_node)
         self._informers.of(NAMESPACES).add_handler(self._on_namespace)
         self._informers.of(PODS).add_handler(self._on_pod)
+        self._informers.of(POD_DISRUPTION_BUDGETS).add_handler(self._budgets.on_change)
         try:
             async with asyncio.TaskGroup() as tasks:
                 if self._owns_informers:
@@ -82,6 +94,7 @@ class Scheduler:
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
             await self._binder.close()
+            await self._evictor.close()
 
     # --- what the watches say
 
@@ -118,13 +131,14 @@ class Scheduler:
     def _pod_left(self, pod: Object) -> None:
         uid = parse_pod(pod).uid
         self._queue.remove(uid)
-        if self._cache.remove(uid):
+        if self._cache.remove(uid) or self._nominator.remove(uid):
             self._queue.happened(("Pod/Delete",))
 
     def _pod_on_node(self, old: Object | None, new: Object) -> None:
         pod = parse_pod(new)
         if old is None or not old["spec"].get("nodeName"):
             self._queue.remove(pod.uid)
+            self._nominator.remove(pod.uid)
             self._cache.place(pod, pod.node_name)
             self._queue.happened(("Pod/Add",))
             return
@@ -141,12 +155,22 @@ class Scheduler:
             return
         if pod.is_terminating or not self._profile.gates.admits(pod):
             self._queue.remove(pod.uid)
+            self._nominator.remove(pod.uid)
             return
+        self._heed_nomination(pod, nominated_node(old) if old is not None else "")
         known = old is not None and self._queue.knows(pod.uid)
         if known and old is not None and _same_wish(old, new):
             self._queue.refresh(pod)
         else:
             self._queue.add(pod)
+
+    def _heed_nomination(self, pod: PodInfo, before: str) -> None:
+        """What the status says counts when it changed; until it has been written, our own nomination stands."""
+        node = nominated_node(pod.object)
+        if node == before:
+            return
+        if self._nominator.node_of(pod.uid) != node and self._nominator.nominate(pod, node):
+            self._queue.happened(("Pod/Delete",))  # the place it held is free for pods of its priority
 
     # --- one pod after the other
 
@@ -174,18 +198,45 @@ class Scheduler:
         self.metrics.algorithm.observe(self._clock.monotonic() - begun)
         self.decisions.add(decision)
         if not decision.node:
-            self._count("unschedulable", entry)
-            self._queue.refused(entry, decision.plugins)
-            self._report(entry.pod, UNSCHEDULABLE, decision.message)
+            self._unfit(entry, decision)
             return
+        if self._nominator:
+            self._nominator.remove(entry.pod.uid)
         self._cache.assume(entry.pod, decision.node)
         await self._binder.start(entry, decision.node)
+
+    def _unfit(self, entry: QueuedPod, decision: Decision) -> None:
+        pod, preemption = entry.pod, decision.preemption
+        self._count("unschedulable", entry)
+        self.metrics.preemptions += preemption is not None
+        if preemption is None or preemption.keeps:
+            self._queue.refused(entry, decision.plugins)
+            self._report(pod, UNSCHEDULABLE, decision.message)
+            return
+        node = preemption.node
+        self._nominator.nominate(pod, node)
+        self._queue.refused(entry, decision.plugins, hold=bool(node))
+        if node:
+            weaker = [other for other in self._nominator.on(node) if other.priority < pod.priority]
+            for other in weaker:
+                self._nominator.remove(other.uid)
+            self._evictor.start(pod, node, preemption.victims, weaker)
+            self.metrics.preempted(len(preemption.victims))
+        self._report(pod, UNSCHEDULABLE, decision.message, node)
+
+    def _evicted(self, pod: PodInfo, succeeded: bool) -> None:
+        self._queue.release(pod.uid, retry=not succeeded)
+
+    def _started(self, pod: PodInfo) -> float:
+        current = self._pods.get(pod.name, pod.namespace) or pod.object
+        begun = (current.get("status") or {}).get("startTime")
+        return parse_time(begun).timestamp() if begun else math.inf
 
     def _count(self, result: str, entry: QueuedPod) -> None:
         self.metrics.attempts[result].observe(self._clock.monotonic() - entry.tried_at)
 
-    def _report(self, pod: PodInfo, reason: str, message: str) -> None:
-        task = asyncio.create_task(self._reporter.failed(pod, reason, message))
+    def _report(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
+        task = asyncio.create_task(self._reporter.failed(pod, reason, message, nomination))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
@@ -204,6 +255,10 @@ class Scheduler:
         self._count("error", entry)
         self._queue.failed(entry)
         self._report(entry.pod, SCHEDULER_ERROR, f'running Bind plugin "DefaultBinder": {error}')
+
+
+def nominated_node(pod: Object) -> str:
+    return (pod.get("status") or {}).get("nominatedNodeName") or ""
 
 
 def _same_wish(old: Object, new: Object) -> bool:

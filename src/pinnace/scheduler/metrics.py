@@ -21,11 +21,16 @@ class SchedulerMetrics:
         self.algorithm = Histogram(ATTEMPT_SECONDS)
         self.until_bound: dict[str, Histogram] = {}  # by number of attempts
         self.needed = Histogram(ATTEMPTS)
+        self.victims = Histogram(exponential(1, 2, 7))
+        self.preemptions = 0
 
     def bound(self, attempts: int, seconds: float) -> None:
         label = str(attempts) if attempts < MANY else f"{MANY - 1}+"
         self.until_bound.setdefault(label, Histogram(SLI_SECONDS)).observe(seconds)
         self.needed.observe(attempts)
+
+    def preempted(self, victims: int) -> None:
+        self.victims.observe(victims)
 
     def families(self) -> Iterator[Family]:
         results = [((self._profile, result), each) for result, each in self.attempts.items() if each.count]
@@ -42,6 +47,10 @@ class SchedulerMetrics:
                      ("attempts",), [((label,), each) for label, each in self.until_bound.items()])  # fmt: skip
         yield Family("scheduler_pod_scheduling_attempts", "Number of attempts to successfully schedule a pod.",
                      "histogram", (), [((), self.needed)] if self.needed.count else [])  # fmt: skip
+        yield Family("scheduler_preemption_attempts_total", "Total preemption attempts in the cluster till now", "counter",
+                     (), [((), self.preemptions)] if self.preemptions else [])  # fmt: skip
+        yield Family("scheduler_preemption_victims", "Number of selected preemption victims", "histogram", (),
+                     [((), self.victims)] if self.victims.count else [])  # fmt: skip
         yield Family("scheduler_pending_pods", "Number of pending pods, by the queue: active, backoff or unschedulable.",
                      "gauge", ("queue",), [((queue,), count) for queue, count in self._pending().items()])  # fmt: skip
         yield Family("scheduler_cache_size", "Number of nodes and of pods in the scheduler cache.", "gauge", ("type",),

@@ -49,6 +49,11 @@ class NodeTable:
     def usage_version(self) -> int:
         return self._version
 
+    @property
+    def row_version(self) -> NDArray[np.int64]:
+        """Per row, the `usage_version` of its latest change. Not to be changed."""
+        return self._row_version
+
     def rows_changed_since(self, version: int) -> Rows:
         """Rows whose pods changed after `usage_version` was `version`."""
         return np.flatnonzero(self._row_version > version)

@@ -1,23 +1,205 @@
-"""What upstream's DefaultPreemption adds to a refusal when it cannot help. Evicting victims is not there yet.
+"""DefaultPreemption: what to do with a pod that fits nowhere. Pure: says who is to be evicted where; `eviction` does it.
 
-Where pods of lower priority run on a node that preemption might free, nothing is said, since upstream would evict them.
+Nodes are narrowed down by sums of what pods of lower priority use, over all nodes at once; a tenth of those left (at least a
+hundred), from a random offset, are then tried exactly (`victims`). What was found for a demand is kept per node until the
+node's pods or budgets change, so that a burst of equal pods tries few nodes each.
 """
 
-from collections.abc import Mapping
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from pinnace.scheduler.decisions import fit_error
-from pinnace.scheduler.framework import NodeTable, PodInfo, Refusal
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnace.api import meta
+from pinnace.scheduler.budgets import Budgets
+from pinnace.scheduler.columns import Ints, grown
+from pinnace.scheduler.decisions import Preemption, fit_error
+from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.pod_info import PODS
+from pinnace.scheduler.refusals import Refusals
+from pinnace.scheduler.victims import NO_VICTIMS, Candidate, PriorityUsage, Search, VictimFinder
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
-NO_VICTIMS = "No preemption victims found for incoming pod"
 NEVER = "not eligible due to preemptionPolicy=Never."
+WAITING = "not eligible due to a terminating pod on the nominated node."
+PREEMPTED = "PreemptionByScheduler"
+KEPT_SHORTLISTS = 16
 
 
-def explain(pod: PodInfo, nodes: NodeTable, refusals: Mapping[int, Refusal]) -> str:
-    if pod.object["spec"].get("preemptionPolicy") == "Never":
-        return f"preemption: {NEVER}"
-    open_rows = [row for row, refusal in refusals.items() if refusal.preemption_may_help]
-    if any(other.priority < pod.priority for row in open_rows for other in nodes.pods[row].values()):
-        return ""
-    texts = [NO_VICTIMS if refusal.preemption_may_help else NOT_HELPFUL for refusal in refusals.values()]
-    return f"preemption: {fit_error(len(nodes), texts)}"
+@dataclass(frozen=True, slots=True)
+class PreemptionArgs:
+    min_candidate_nodes_percentage: int = 10
+    min_candidate_nodes_absolute: int = 100
+
+    def wanted(self, nodes: int) -> int:
+        return min(
+            nodes, max(nodes * self.min_candidate_nodes_percentage // 100, self.min_candidate_nodes_absolute)
+        )
+
+
+@dataclass(slots=True)
+class _Shortlist:
+    """Candidates by row for one demand and priority, as of the row's usage and nominations."""
+
+    stamps: Ints
+    is_candidate: Mask
+    weights: NDArray[np.float64]  # (5, rows), see Candidate.weight
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    refused: dict[int, Refusal] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, capacity: int) -> "_Shortlist":
+        stamps = np.full((2, capacity), -1, np.int64)
+        return cls(stamps, np.zeros(capacity, np.bool_), np.zeros((5, capacity)))
+
+    def grow(self, capacity: int) -> None:
+        if self.is_candidate.shape[0] < capacity:
+            self.stamps = grown(self.stamps, capacity, -1)
+            self.is_candidate = grown(self.is_candidate, capacity)
+            self.weights = grown(self.weights, capacity)
+
+    def put(self, row: int, stamp: NDArray[np.int64], candidate: Candidate | None) -> None:
+        self.stamps[:, row] = stamp
+        self.is_candidate[row] = candidate is not None
+        if candidate is None:
+            self.candidates.pop(row, None)
+        else:
+            self.candidates[row] = candidate
+            self.weights[:, row] = candidate.weight
+            self.refused.pop(row, None)
+
+
+class DefaultPreemption:
+    name = "DefaultPreemption"
+
+    def __init__(
+        self, nominator: Nominator, budgets: Budgets, rng: random.Random,
+        started: Callable[[PodInfo], float] = lambda pod: 0.0, args: PreemptionArgs = PreemptionArgs(),
+    ) -> None:  # fmt: skip
+        self._nominator, self._budgets, self._rng, self._args = nominator, budgets, rng, args
+        self._finder = VictimFinder(nominator, budgets, started)
+        self._sums = PriorityUsage()
+        self._shortlists: OrderedDict[tuple[Demand, int], _Shortlist] = OrderedDict()
+        self._seen = (-1, -1)
+
+    def decide(self, search: Search, refusals: Refusals, allowed: Mask) -> Preemption:
+        """`allowed`: nodes that no filter of node specs refuses."""
+        pod, nodes = search.pod, search.nodes
+        if pod.object["spec"].get("preemptionPolicy") == "Never":
+            return Preemption(message=f"preemption: {NEVER}", keeps=True)
+        if self._waits_for_victims(pod, nodes, refusals):
+            return Preemption(message=f"preemption: {WAITING}", keeps=True)
+        helped = refusals.helped_by_preemption()
+        potential = np.flatnonzero(helped)
+        best = None
+        if len(potential):
+            promising = np.flatnonzero(self._has_promise(search, helped & allowed))
+            best = self._best(search, promising, self._args.wanted(len(potential)))
+        if best is None:
+            return Preemption(message=self._why_not(search, potential))
+        return Preemption(nodes.names[best.row], best.victims)
+
+    def _waits_for_victims(self, pod: PodInfo, nodes: NodeTable, refusals: Refusals) -> bool:
+        """Its victims are still on their way out; unless the node cannot take the pod in any case."""
+        row = nodes.row_of.get(self._nominator.node_of(pod.uid))
+        if row is None:
+            return False
+        refusal = refusals.get(row)
+        if refusal is not None and not refusal.preemption_may_help:
+            return False
+        return any(
+            other.priority < pod.priority and is_leaving_by_preemption(other)
+            for other in nodes.pods[row].values()
+        )
+
+    def _has_promise(self, search: Search, helped: Mask) -> Mask:
+        """Nodes that have pods of lower priority, whose requests would be enough."""
+        pod, nodes = search.pod, search.nodes
+        usage, lower = nodes.usage, self._sums.lower(pod.priority, nodes)
+        mask = helped & (lower[usage.resources[PODS]] > 0)
+        rows = np.flatnonzero(mask)
+        left = usage.at(rows)
+        if len(self._nominator):
+            self._nominator.charge(pod, left, rows)
+        left.requested -= lower[:, rows]
+        for plugin in search.usage_filters:
+            if plugin.name == "NodeResourcesFit":
+                mask[rows] = plugin.filter(pod, left)
+        return mask
+
+    def _best(self, search: Search, rows: Rows, wanted: int) -> Candidate | None:
+        if not len(rows):
+            return None
+        offset = self._rng.randrange(len(rows))
+        rows = np.concatenate((rows[offset:], rows[:offset]))
+        if search.pod_filters:  # other nodes' pods matter too: nothing can be kept
+            found: list[Candidate] = []
+            for row in rows:
+                found += self._finder.find(search, np.array([row]))
+                if len(found) >= wanted:
+                    break
+            return min(found, key=lambda candidate: candidate.weight, default=None)
+        return self._best_of_shortlist(search, rows, wanted)
+
+    def _best_of_shortlist(self, search: Search, rows: Rows, wanted: int) -> Candidate | None:
+        kept = self._shortlist(search)
+        now = np.stack((search.nodes.row_version, self._nominator.changed()))
+        current = (kept.stamps[:, rows] == now[:, rows]).all(axis=0)
+        good = current & kept.is_candidate[rows]
+        unknown = rows[~current]
+        missing = wanted - int(np.count_nonzero(good))
+        while missing > 0 and len(unknown):
+            batch, unknown = unknown[:missing], unknown[missing:]
+            search.refused = {}
+            candidates = {candidate.row: candidate for candidate in self._finder.find(search, batch)}
+            for row in batch.tolist():
+                kept.put(row, now[:, row], candidates.get(row))
+            kept.refused.update(search.refused)
+            missing -= len(candidates)
+        current = (kept.stamps[:, rows] == now[:, rows]).all(axis=0)
+        rows = rows[current & kept.is_candidate[rows]]
+        for weights in kept.weights:
+            if len(rows) > 1:
+                rows = rows[weights[rows] == weights[rows].min()]
+        return kept.candidates[int(rows[0])] if len(rows) else None
+
+    def _shortlist(self, search: Search) -> _Shortlist:
+        seen = search.nodes.spec_version, self._budgets.version
+        if seen != self._seen:
+            self._shortlists.clear()
+            self._seen = seen
+        key = search.pod.demand, search.pod.priority
+        kept = self._shortlists.get(key)
+        if kept is None:
+            kept = self._shortlists[key] = _Shortlist.empty(len(search.nodes.names))
+            if len(self._shortlists) > KEPT_SHORTLISTS:
+                self._shortlists.popitem(last=False)
+        self._shortlists.move_to_end(key)
+        kept.grow(len(search.nodes.names))
+        return kept
+
+    def _why_not(self, search: Search, potential: Rows) -> str:
+        """Every node that preemption might have freed says why it does not."""
+        pod, nodes = search.pod, search.nodes
+        texts = [NOT_HELPFUL] * (len(nodes) - len(potential))
+        search.refused = {}
+        counts = self._sums.lower(pod.priority, nodes)[nodes.usage.resources[PODS]]
+        with_lower = potential[counts[potential] > 0]
+        texts += NO_VICTIMS.reasons * (len(potential) - len(with_lower))
+        fits = {candidate.row for candidate in self._finder.find(search, with_lower)}
+        for row in with_lower.tolist():
+            texts += search.refused[row].reasons if row not in fits else (NOT_HELPFUL,)
+        return f"preemption: {fit_error(len(nodes), texts)}"
+
+
+def is_leaving_by_preemption(pod: PodInfo) -> bool:
+    if not pod.is_terminating:
+        return False
+    condition = meta.find_condition(pod.object, "DisruptionTarget")
+    return (
+        condition is not None and condition.get("status") == "True" and condition.get("reason") == PREEMPTED
+    )

@@ -26,6 +26,8 @@ class QueuedPod:
     attempts: int = 0
     tried_at: float = 0.0
     refused_by: frozenset[str] = field(default_factory=frozenset)
+    is_held: bool = False  # not to be tried while its victims are being evicted
+    is_called: bool = False  # something happened while it was held
 
     @property
     def ready_at(self) -> float:
@@ -137,8 +139,9 @@ class SchedulingQueue:
     def done(self, entry: QueuedPod) -> None:
         self._in_flight.pop(entry.pod.uid, None)
 
-    def refused(self, entry: QueuedPod, plugins: Iterable[str]) -> None:
-        """It fitted nowhere: wait for an event that one of these plugins asked for."""
+    def refused(self, entry: QueuedPod, plugins: Iterable[str], *, hold: bool = False) -> None:
+        """It fitted nowhere: wait for an event that one of these plugins asked for; `hold`: and for `release`."""
+        entry.is_held = hold
         if self._in_flight.pop(entry.pod.uid, None) is not None:
             entry.refused_by = frozenset(plugins)
             self._waiting[entry.pod.uid] = entry
@@ -160,8 +163,21 @@ class SchedulingQueue:
             or any(occurred & set(self._requeue_on.get(p, ())) for p in entry.refused_by)
         ]
         for entry in woken:
+            if entry.is_held:
+                entry.is_called = True
+                continue
             del self._waiting[entry.pod.uid]
             self._requeue(entry)
+
+    def release(self, uid: str, *, retry: bool) -> None:
+        """The evictions for a held pod are under way: try it again if something happened meanwhile, or if told so."""
+        entry = self._waiting.get(uid) or self._in_flight.get(uid)
+        if entry is None or not entry.is_held:
+            return
+        entry.is_held = False
+        if (entry.is_called or retry) and self._waiting.pop(uid, None) is not None:
+            self._requeue(entry)
+        entry.is_called = False
 
     def flush(self) -> float:
         """Move what has waited long enough; returns the seconds until the next flush may find something."""
@@ -172,7 +188,9 @@ class SchedulingQueue:
             if entry is not None and entry.ready_at <= now:
                 del self._in_backoff[uid]
                 self._activate(entry)
-        for entry in [e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT]:
+        for entry in [
+            e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT and not e.is_held
+        ]:
             del self._waiting[entry.pod.uid]
             self._requeue(entry)
         return max(0.0, self._backoff[0][0] - now) if self._backoff else FLUSH_EVERY

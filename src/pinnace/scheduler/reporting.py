@@ -24,10 +24,16 @@ class Reporter:
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
         self._recorder.event(pod.object, "Normal", "Scheduled", message)
 
-    async def failed(self, pod: PodInfo, reason: str, message: str) -> None:
-        """Event, and the condition when it says something new. reason: Unschedulable or SchedulerError."""
+    async def failed(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
+        """Event, and the status when it says something new. reason: Unschedulable or SchedulerError.
+
+        `nomination`: the node that the pod is nominated to from now on, "" for none, None for no change.
+        """
         self._recorder.event(pod.object, "Warning", "FailedScheduling", message)
         status = condition_patch(pod.object, reason, message, format_time(self._clock.now()))
+        known = (pod.object.get("status") or {}).get("nominatedNodeName") or ""
+        if nomination is not None and nomination != known:
+            status = {**(status or {}), "nominatedNodeName": nomination or None}
         if status is None:
             return
         body = {"metadata": {"uid": pod.uid}, "status": status}

@@ -123,6 +123,30 @@ def daemonset(name: str = "agent", **spec: Any) -> Object:
     return obj
 
 
+def statefulset(name: str = "web", replicas: int = 3, image: str = "busybox", **spec: Any) -> Object:
+    obj = _named("StatefulSet", "apps/v1", name)
+    obj["spec"] = {
+        "replicas": replicas,
+        "serviceName": "nginx",
+        "selector": {"matchLabels": {"app": name}},
+        "template": template(image, app=name),
+        "podManagementPolicy": "OrderedReady",
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+        "revisionHistoryLimit": 10,
+        **spec,
+    }
+    return obj
+
+
+def volume_claim(name: str, *owners: Object, **metadata: Any) -> Object:
+    obj = _named("PersistentVolumeClaim", "v1", name, **metadata)
+    if owners:
+        obj["metadata"]["ownerReferences"] = [meta.owner_reference(owner) for owner in owners]
+    obj["spec"] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return obj
+
+
 def lease(name: str, renewed: str) -> Object:
     obj = _named("Lease", "coordination.k8s.io/v1", name, "kube-node-lease")
     obj["spec"] = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": renewed}

@@ -1,13 +1,13 @@
 from pinnace.api import meta
 from pinnace.controllers.daemonset import reconcile
-from pinnace.controllers.daemonset.history import snapshot
-from pinnace.controllers.daemonset.placement import daemon_pod, target_node
+from pinnace.controllers.daemonset.placement import HASH_LABEL, daemon_pod, target_node
+from pinnace.controllers.history import snapshot
 from pinnace.controllers.runtime import Create, Delete, Emit, SetStatus, Update, World
 from unit.controllers.builders import NOW, Object, ago, daemonset, node, pod
 
 
 def revision_of(ds: Object, number: int = 1) -> Object:
-    revision = snapshot(ds, number, None)
+    revision = snapshot(ds, number, None, HASH_LABEL)
     revision["metadata"] |= {"uid": f"rev-{number}", "resourceVersion": "1"}
     return revision
 
@@ -132,7 +132,10 @@ def test_surge_starts_the_new_pod_beside_the_old_one() -> None:
 def test_on_delete_waits_for_the_user() -> None:
     ds = daemonset(updateStrategy={"type": "OnDelete"})
     other = snapshot(
-        daemonset(template={"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": []}}), 1, None
+        daemonset(template={"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": []}}),
+        1,
+        None,
+        HASH_LABEL,
     )
     actions = run(ds, revision_of(ds, 2), node("a"), daemon(ds, "a", other))
     assert not [a for a in actions if isinstance(a, Delete)]
@@ -142,7 +145,10 @@ def test_going_back_makes_an_old_revision_the_newest() -> None:
     ds = daemonset()
     mine = revision_of(ds, 1)
     other = snapshot(
-        daemonset(template={"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": []}}), 2, None
+        daemonset(template={"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": []}}),
+        2,
+        None,
+        HASH_LABEL,
     )
     other["metadata"] |= {"uid": "rev-2"}
     (update,) = [a.obj for a in run(ds, mine, other) if isinstance(a, Update)]

@@ -1,38 +1,9 @@
 """The cycle with the default profile: who gets the pod, and the words when nobody does."""
 
-import random
-from typing import Any
-
-from pinnace.scheduler.cache import SchedulerCache
-from pinnace.scheduler.cycle import Cycle
-from pinnace.scheduler.decisions import Decision
-from pinnace.scheduler.pod_parsing import parse_pod
-from pinnace.scheduler.profiles import default_profile
 from unit.scheduler.objects import node, pod
+from unit.scheduler.world import World
 
 GPU = "example.com/gpu"
-
-
-class World:
-    def __init__(self, *nodes: dict[str, Any]) -> None:
-        self.cache = SchedulerCache()
-        for one in nodes:
-            self.cache.set_node(one)
-        self.cycle = Cycle(default_profile(lambda pod: None), random.Random(7))
-
-    def run(self, *pods: dict[str, Any]) -> "World":
-        for one in pods:
-            self.cache.place(parse_pod(one), one["spec"]["nodeName"])
-        return self
-
-    def decide(self, one: dict[str, Any]) -> Decision:
-        return self.cycle.decide(parse_pod(one), self.cache.nodes)
-
-    def schedule(self, one: dict[str, Any]) -> str:
-        decision = self.decide(one)
-        if decision.node:
-            self.cache.assume(parse_pod(one), decision.node)
-        return decision.node
 
 
 def test_counts_and_sorts_reasons_as_upstream_does() -> None:

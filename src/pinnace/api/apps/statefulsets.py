@@ -43,9 +43,7 @@ class StatefulSetStrategy(WorkloadStrategy):
         update = spec.setdefault("updateStrategy", {})
         update["type"] = update.get("type") or "RollingUpdate"
         if update["type"] == "RollingUpdate":
-            rolling = update.setdefault("rollingUpdate", {})
-            rolling.setdefault("partition", 0)
-            rolling.setdefault("maxUnavailable", 1)
+            update.setdefault("rollingUpdate", {}).setdefault("partition", 0)
         retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
         for field in ("whenDeleted", "whenScaled"):
             retention[field] = retention.get(field) or "Retain"

@@ -77,7 +77,8 @@ def _bound(pod: Object, binding: Object, now: str) -> Object:
     for field in ("annotations", "labels"):
         if binding["metadata"].get(field):
             metadata[field] = {**(metadata.get(field) or {}), **binding["metadata"][field]}
-    status = pod.get("status") or {}
+    status = {**(pod.get("status") or {})}
+    status.pop("nominatedNodeName", None)  # it has a node now
     others = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
     scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     if "generation" in metadata:

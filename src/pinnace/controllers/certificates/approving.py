@@ -4,7 +4,7 @@ It asks the API server whether the requestor may, so it is not one of the pure c
 Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/certificates/approver/sarapprove.go
 """
 
-import logging
+import asyncio
 from typing import Any
 
 from pinnace.api import meta
@@ -12,14 +12,12 @@ from pinnace.api.certificates import requests
 from pinnace.api.certificates.requests import Unreadable
 from pinnace.api.meta import Object
 from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
-from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.times import format_time
+from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
-from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
-
-log = logging.getLogger(__name__)
+from pinnace.controllers.runtime.workers import Workers
 
 _GROUP = "certificates.k8s.io"
 _MESSAGES = {
@@ -48,33 +46,27 @@ class ApprovingController:
     def __init__(self, client: Client, clock: Clock, informers: Informers) -> None:
         self._client, self._clock = client, clock
         self._requests = informers.of(CERTIFICATE_SIGNING_REQUESTS)
-        self._queue: WorkQueue[str] = WorkQueue(clock)
+        self._recorder = EventRecorder(client, clock, "certificate-controller")
+        self._workers = Workers(
+            self.name, clock, self._sync, count=1, recorder=self._recorder, about=self._requests.lister.get
+        )
+        self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
         await self._requests.wait_synced()
         self._requests.add_handler(self._changed)
-        try:
-            while True:
-                await self._work(await self._queue.get())
-        finally:
-            self._queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and not (new.get("status") or {}).get("conditions"):
             self._queue.add(meta.name(new))
 
-    async def _work(self, name: str) -> None:
-        try:
-            csr = self._requests.lister.get(name)
-            if csr is not None:
-                await self.look_at(csr)
-            self._queue.forget(name)
-        except (StatusError, OSError, TimeoutError) as error:
-            log.debug("approval of %s: %s", name, error)
-            if not isinstance(error, NotFound | Conflict):
-                self._queue.add_rate_limited(name)
-        finally:
-            self._queue.done(name)
+    async def _sync(self, name: str) -> None:
+        csr = self._requests.lister.get(name)
+        if csr is not None:
+            await self.look_at(csr)
 
     async def look_at(self, csr: Object) -> None:
         status = csr.get("status") or {}

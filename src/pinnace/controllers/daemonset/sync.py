@@ -6,7 +6,9 @@ from datetime import timedelta
 from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import NODES
-from pinnace.controllers.daemonset import history, placement, rolling
+from pinnace.controllers import history
+from pinnace.controllers.daemonset import placement, rolling
+from pinnace.controllers.daemonset.history import digest_of, tidy
 from pinnace.controllers.runtime import (
     Action,
     Create,
@@ -26,6 +28,7 @@ class Pass:
     def __init__(self, ds: Object, world: World, owned: list[Object], revisions: list[Object]) -> None:
         self.ds, self.world, self.owned = ds, world, owned
         self.history = history.history_of(ds, revisions)
+        self.digest = digest_of(self.history)
         self.status: Object = ds.get("status") or {}
         self.collisions: int = self.status.get("collisionCount", 0)
         self.min_ready: int = ds["spec"].get("minReadySeconds") or 0
@@ -38,7 +41,9 @@ class Pass:
         self.desired = [name for name, (start, _) in self.verdicts.items() if start]
 
     def run(self) -> Iterator[Action]:
-        for step in history.write_down(self.ds, self.history, self.collisions, self.world):
+        for step in history.write_down(
+            self.ds, self.history, self.collisions, self.world, placement.HASH_LABEL
+        ):
             if isinstance(step, int):
                 self.collisions = step
             else:
@@ -47,7 +52,7 @@ class Pass:
             acted = yield from self._place()
             if not acted and rolling.is_rolling(self.ds):
                 yield from self._roll()
-            yield from history.tidy(self.ds, self.history, self.owned)
+            yield from tidy(self.ds, self.history, self.owned)
         status = self.observed()
         if status != self.status:
             yield SetStatus(self.ds, status)
@@ -79,7 +84,7 @@ class Pass:
 
     def _write(self, create: list[str], delete: list[Object]) -> Iterator[Action]:
         for node in create[:BURST]:
-            pod = placement.daemon_pod(self.ds, node, self.history.digest)
+            pod = placement.daemon_pod(self.ds, node, self.digest)
             yield Create(pod, about=self.ds)
         for pod in delete[:BURST]:
             yield Delete(pod, about=self.ds)
@@ -95,7 +100,7 @@ class Pass:
             elif pods.phase(pod) == "Succeeded" or (yield from self._may_retry(node)):
                 unwanted.append(pod)
                 yield self._found(pod, node)
-        new, old = rolling.split(running, self.history.digest)
+        new, old = rolling.split(running, self.digest)
         surges = rolling.budgets(self.ds, len(self.desired))[0] > 0
         if surges:
             return [*unwanted, *new[1:], *old[1:]]
@@ -126,7 +131,7 @@ class Pass:
 
     def _roll(self) -> Iterator[Action]:
         placed = {node: self.placed.get(node, []) for node in self.desired}
-        step = rolling.next_step(self.ds, placed, self.history.digest, len(self.desired), self.world.now)
+        step = rolling.next_step(self.ds, placed, self.digest, len(self.desired), self.world.now)
         yield from self._write(step.create_on, step.delete)
 
     def observed(self) -> Object:
@@ -134,7 +139,7 @@ class Pass:
         first = {node: on_node[0] for node, on_node in self.placed.items() if node in desired}
         available = sum(pods.is_available(pod, self.min_ready, self.world.now) for pod in first.values())
         misplaced = sum(node in self.verdicts and node not in desired for node in self.placed)
-        digest = self.history.digest
+        digest = self.digest
         optional = {
             "observedGeneration": self.ds["metadata"].get("generation", 0),
             "updatedNumberScheduled": sum(

@@ -2,25 +2,22 @@
 
 import asyncio
 import contextlib
-import logging
 from functools import partial
 from typing import Any
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import CUSTOM_RESOURCE_DEFINITIONS, EVENTS
-from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
+from pinnace.apimachinery.errors import Conflict, NotFound
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
-from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.garbage.decisions import Keep, OwnerState, decide
 from pinnace.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Node
 from pinnace.controllers.runtime.directory import Directory
-
-log = logging.getLogger(__name__)
+from pinnace.controllers.runtime.workers import Workers
 
 RESYNC = 30.0  # seconds between two looks for new resources
 IGNORED = frozenset((EVENTS,))
@@ -36,22 +33,20 @@ class GarbageCollector:
         self._informers, self._directory = informers, directory
         self._recorder = EventRecorder(client, clock, "garbage-collector-controller")
         self._graph = Graph()
-        self._queue: WorkQueue[str] = WorkQueue(clock)
-        self._workers = workers
+        self._workers = Workers(
+            self.name, clock, self._look_at, count=workers, recorder=self._recorder, about=self._object_of
+        )
+        self._queue, self.metrics = self._workers.queue, self._workers.metrics
         self._watched: set[GVR] = set()
         self._definitions_changed = asyncio.Event()
         self._watch_resources()
 
     async def run(self) -> None:
         await asyncio.gather(*(self._informers.of(gvr).wait_synced() for gvr in self._watched))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._recorder.run())
-                tasks.create_task(self._follow_discovery())
-                for _ in range(self._workers):
-                    tasks.create_task(self._work())
-        finally:
-            self._queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._follow_discovery())
+            tasks.create_task(self._workers.run())
 
     def _watch_resources(self) -> None:
         for served in self._directory:
@@ -87,28 +82,9 @@ class GarbageCollector:
             for node in self._graph.put(new, gvr):
                 self._queue.add(node.uid)
 
-    async def _work(self) -> None:
-        while True:
-            uid = await self._queue.get()
-            try:
-                await self._look_at(uid)
-                self._queue.forget(uid)
-            except NotFound:
-                self._queue.forget(uid)
-            except Conflict:
-                self._queue.add_rate_limited(uid)
-            except (StatusError, OSError, TimeoutError) as error:
-                log.warning("garbage collector: %s: %s", self._describe(uid), error)
-                self._queue.add_rate_limited(uid)
-            except Exception:
-                log.exception("garbage collector: %s", self._describe(uid))
-                self._queue.add_rate_limited(uid)
-            finally:
-                self._queue.done(uid)
-
-    def _describe(self, uid: str) -> str:
+    def _object_of(self, uid: str) -> Object | None:
         node = self._graph.get(uid)
-        return f"{node.kind} {node.namespace}/{node.name}" if node is not None else uid
+        return self._copy_of(node) if node is not None else None
 
     async def _look_at(self, uid: str) -> None:
         node = self._graph.get(uid)

@@ -20,7 +20,6 @@ from pinnace.apimachinery.selectors import Selector, SelectorError
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Key
 from pinnace.client.interface import Client
-from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.horizontalpodautoscaling import limits
 from pinnace.controllers.horizontalpodautoscaling.calculator import Tolerances, Warmup
@@ -30,7 +29,7 @@ from pinnace.controllers.horizontalpodautoscaling.measurements import Measuremen
 from pinnace.controllers.horizontalpodautoscaling.metrics import Asked, MetricFailed, MetricReader, Target
 from pinnace.controllers.runtime import spec_changed
 from pinnace.controllers.runtime.directory import Directory
-from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -90,53 +89,34 @@ class HorizontalPodAutoscalerController:
         self._hpas, self._pods = informers.of(HORIZONTAL_POD_AUTOSCALERS), informers.of(PODS)
         self._recorder = EventRecorder(client, clock, "horizontal-pod-autoscaler")
         self._measurements = Measurements(client, directory)
-        self._queue: WorkQueue[Key] = WorkQueue(clock)
-        self._workers = workers
         self._histories: dict[Key, History] = {}
         self._selectors: dict[Key, Selector] = {}
-        self.metrics = LoopMetrics(self.name, self._queue)
-        self._queue.on_get = self.metrics.waits.observe
+        self._workers: Workers[Key] = Workers(
+            self.name, clock, self._sync, count=workers, max_delay=config.sync_period,
+            recorder=self._recorder, about=lambda key: self._hpas.lister.get(key[1], key[0]),
+        )  # fmt: skip
+        self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
         await self._hpas.wait_synced()
         await self._pods.wait_synced()
         self._hpas.add_handler(self._changed)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._recorder.run())
-                for _ in range(self._workers):
-                    tasks.create_task(self._work())
-        finally:
-            self._queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None:
             self._histories.pop(meta.key(old), None)
             self._selectors.pop(meta.key(old), None)
         elif new is not None and spec_changed(old, new):
-            self.metrics.adds += 1
             self._queue.add(meta.key(new))
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
-            begun = self._clock.monotonic()
-            hpa = self._hpas.lister.get(key[1], key[0])
-            try:
-                if hpa is not None:
-                    self._queue.add_after(key, self._config.sync_period)
-                    await self._look_at(key, hpa)
-                    self._queue.forget(key)
-            except Conflict:
-                self.metrics.retries += 1
-                self._queue.add_rate_limited(key)
-            except (StatusError, OSError, TimeoutError) as error:
-                log.debug("%s: %s: %s", self.name, "/".join(key), error)
-            except Exception:
-                log.exception("%s: %s", self.name, "/".join(key))
-            finally:
-                self.metrics.observe(self._clock.monotonic() - begun)
-                self._queue.done(key)
+    async def _sync(self, key: Key) -> None:
+        hpa = self._hpas.lister.get(key[1], key[0])
+        if hpa is not None:
+            self._queue.add_after(key, self._config.sync_period)
+            await self._look_at(key, hpa)
 
     async def _look_at(self, key: Key, hpa: Object) -> None:
         look = _Look(hpa, self._clock.now())

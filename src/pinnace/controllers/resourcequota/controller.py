@@ -10,15 +10,14 @@ from pinnace.api.meta import Object
 from pinnace.api.quota.amounts import Amounts, add, parsed
 from pinnace.api.quota.evaluators import evaluator_for, resources_of
 from pinnace.api.resources import RESOURCE_QUOTAS
-from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.gvk import GVR
+from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Key, Lister
 from pinnace.client.interface import Client
-from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.resourcequota.usage import Resource, counted, decide
 from pinnace.controllers.runtime.directory import Directory
-from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -46,22 +45,26 @@ class ResourceQuotaController:
         self._client, self._clock = client, clock
         self._informers, self._directory = informers, directory
         self._quotas = informers.of(RESOURCE_QUOTAS)
-        self._queue: WorkQueue[Key] = WorkQueue(clock, max_delay=60.0)
-        self._workers = workers
+        self._recorder = EventRecorder(client, clock, "resourcequota-controller")
+        self._workers = Workers(
+            self.name,
+            clock,
+            self._sync,
+            count=workers,
+            max_delay=60.0,
+            recorder=self._recorder,
+            about=self._quota,
+        )
+        self._queue, self.metrics = self._workers.queue, self._workers.metrics
         self._followed: dict[Resource, GVR] = {}
         self._seen: dict[Key, _Seen] = {}
-        self.metrics = LoopMetrics(self.name, self._queue)
-        self._queue.on_get = self.metrics.waits.observe
 
     async def run(self) -> None:
         await self._quotas.wait_synced()
         self._quotas.add_handler(self._quota_changed)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._workers):
-                    tasks.create_task(self._work())
-        finally:
-            self._queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._workers.run())
 
     # -- what wakes a key -----------------------------------------------------------------------------------
     def _quota_changed(self, old: Object | None, new: Object | None) -> None:
@@ -70,7 +73,7 @@ class ResourceQuotaController:
                 self._seen.pop(meta.key(old), None)
             return
         if old is None or _spec_or_hard(old) != _spec_or_hard(new):
-            self._add(meta.key(new))
+            self._queue.add(meta.key(new))
         else:
             self._queue.add_after(meta.key(new), RECHECK)
 
@@ -87,35 +90,14 @@ class ResourceQuotaController:
             if old is None:
                 self._queue.add_after(meta.key(quota), RECHECK)
             else:
-                self._add(meta.key(quota))
-
-    def _add(self, key: Key) -> None:
-        self.metrics.adds += 1
-        self._queue.add(key)
+                self._queue.add(meta.key(quota))
 
     # -- a pass ---------------------------------------------------------------------------------------------
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
-            begun = self._clock.monotonic()
-            try:
-                await self._sync(key)
-                self._queue.forget(key)
-            except (Conflict, NotFound):
-                self.metrics.retries += 1
-                self._queue.add_rate_limited(key)
-            except (StatusError, OSError, TimeoutError) as error:
-                log.warning("quota %s: %s", "/".join(key), error)
-                self._queue.add_rate_limited(key)
-            except Exception:
-                log.exception("quota %s", "/".join(key))
-                self._queue.add_rate_limited(key)
-            finally:
-                self._queue.done(key)
-                self.metrics.observe(self._clock.monotonic() - begun)
+    def _quota(self, key: Key) -> Object | None:
+        return self._quotas.lister.get(key[1], key[0])
 
     async def _sync(self, key: Key) -> None:
-        quota = self._quotas.lister.get(key[1], key[0])
+        quota = self._quota(key)
         if quota is None or meta.is_terminating(quota):
             return
         wanted = resources_of((quota.get("spec") or {}).get("hard") or ())

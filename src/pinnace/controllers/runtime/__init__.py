@@ -12,6 +12,7 @@ from pinnace.controllers.runtime.actions import (
     RequeueAfter,
     SetStatus,
     Update,
+    Wording,
     gvr_of,
 )
 from pinnace.controllers.runtime.controller import Controller, owned_by, spec_changed
@@ -30,6 +31,7 @@ __all__ = [
     "RequeueAfter",
     "SetStatus",
     "Update",
+    "Wording",
     "World",
     "claim",
     "controller_ref",

@@ -1,6 +1,6 @@
 """What a controller decides to do: plain data, yielded by a pure `reconcile`, carried out by the executor.
 
-Rules of a pass: actions run in order; neighbours of one kind (creates, deletes) run together; after the first failure only
+Rules of a pass: actions run in order; neighbours of one kind (creates of one kind of object, deletes) run together; after the first failure only
 `SetStatus` and `RequeueAfter` still run, and the key comes back with `world.failure` set.
 """
 
@@ -19,19 +19,30 @@ def gvr_of(obj: Object) -> GVR:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What events say about a write, where a controller has sentences of its own."""
+
+    done: tuple[str, str]  # (reason, message)
+    failed: tuple[tuple[str, str], ...]  # (reason, what the error is put behind), one for each event
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Create `obj`. With `about`, events SuccessfulCreate and FailedCreate are recorded for that object."""
 
     obj: Object
     about: Object | None = None
     may_exist: bool = False  # AlreadyExists is success
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace `obj`, guarded by its resourceVersion."""
+    """Replace `obj`, guarded by its resourceVersion. With `about` and `wording`, events are recorded for that object."""
 
     obj: Object
+    about: Object | None = None
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class Delete:
     about: Object | None = None
     propagation_policy: str = ""
     grace_period_seconds: int | None = None
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pinnace.apimachinery.errors import (
     NotFound,
     StatusError,
 )
+from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
@@ -48,6 +49,8 @@ class Outcome:
 
     failure: StatusError | None = None
     conflict: bool = False
+    bug: Exception | None = None  # what was raised, when it was no answer of the API; there is a failure then
+    is_told: bool = False  # the failure has an event of its own
     halted: bool = False  # nothing more can be done, and trying again would not help
     requeue_after: float | None = None
     revisions: dict[str, str] = field(default_factory=dict)  # uid -> resourceVersion after our own write
@@ -55,6 +58,15 @@ class Outcome:
     @property
     def stopped(self) -> bool:
         return self.failure is not None or self.conflict or self.halted
+
+
+def unanswered(error: Exception) -> InternalError:
+    return InternalError(str(error) or type(error).__name__)
+
+
+def _neighbours(action: Action) -> tuple[type, str]:
+    """What runs together. Creates of several kinds do not: the later ones may need the earlier ones."""
+    return type(action), action.obj["kind"] if isinstance(action, Create) else ""
 
 
 class Executor:
@@ -66,14 +78,14 @@ class Executor:
 
     async def carry_out(self, key: Hashable, actions: Iterable[Action]) -> Outcome:
         outcome = Outcome()
-        for kind, group in itertools.groupby(actions, type):
+        for (kind, _), group in itertools.groupby(actions, _neighbours):
             if outcome.stopped and kind not in (SetStatus, RequeueAfter):
                 continue
             if kind is Create:
-                creates = [partial(self._create, key, a) for a in group if isinstance(a, Create)]
+                creates = [partial(self._create, key, a, outcome) for a in group if isinstance(a, Create)]
                 await self._in_growing_batches(creates, outcome)
             elif kind is Delete:
-                deletes = [partial(self._delete, key, a) for a in group if isinstance(a, Delete)]
+                deletes = [partial(self._delete, key, a, outcome) for a in group if isinstance(a, Delete)]
                 await self._together(deletes, outcome)
             else:
                 for action in group:
@@ -87,8 +99,8 @@ class Executor:
             case RequeueAfter(seconds):
                 earlier = outcome.requeue_after
                 outcome.requeue_after = seconds if earlier is None else min(seconds, earlier)
-            case Update(obj):
-                await self._guard(partial(self._update, key, obj, outcome), outcome)
+            case Update():
+                await self._guard(partial(self._update, key, action, outcome), outcome)
             case Patch():
                 await self._guard(partial(self._patch, key, action, outcome), outcome)
             case SetStatus(obj, status):
@@ -115,7 +127,12 @@ class Executor:
             else:
                 outcome.failure = outcome.failure or error
         except (OSError, TimeoutError) as error:
-            outcome.failure = outcome.failure or InternalError(str(error) or type(error).__name__)
+            outcome.failure = outcome.failure or unanswered(error)
+        except (
+            Exception
+        ) as error:  # not raised: other writes of the pass are under way, and their answers count
+            outcome.failure = outcome.failure or InternalError("the controller failed; see its log")
+            outcome.bug = outcome.bug or error
 
     async def _in_growing_batches(self, writes: Sequence[Write], outcome: Outcome) -> None:
         """1, 2, 4, ... at a time, so that something that cannot succeed (a quota, say) is tried once and not 500 times."""
@@ -138,7 +155,19 @@ class Executor:
             for write in writes:
                 tasks.create_task(limited(write))
 
-    async def _create(self, key: Hashable, action: Create) -> None:
+    async def find_out(self, key: Hashable) -> None:
+        """After writes that had no answer: read what is there, and expect the informers to know all of it before the next
+        decision. Raises what the read raises."""
+        for gvr, space in self._expectations.uncertain_about(key):
+            found = (await self._client.list(gvr, space or None)).get("items") or []
+            self._expectations.take_stock(key, gvr, space, found, self._clock.monotonic())
+
+    def _no_answer(self, key: Hashable, gvr: GVR, space: str, error: Exception) -> None:
+        """Remember a write that may have been done or not."""
+        if not isinstance(error, StatusError) or error.code >= 500:
+            self._expectations.uncertain(key, gvr, space)
+
+    async def _create(self, key: Hashable, action: Create, outcome: Outcome) -> None:
         gvr, space = gvr_of(action.obj), meta.namespace(action.obj) if "metadata" in action.obj else ""
         noun = gvr.resource.removesuffix("s")
         try:
@@ -148,15 +177,17 @@ class Executor:
                 return
             raise
         except StatusError as error:
-            if action.about is not None and not any(c.reason == "NamespaceTerminating" for c in error.causes):
-                self._recorder.event(action.about, "Warning", "FailedCreate", f"Error creating: {error}")
+            self._no_answer(key, gvr, space, error)
+            if not any(c.reason == "NamespaceTerminating" for c in error.causes):
+                self._tell_failure(action, error, ("FailedCreate", "Error creating: "), outcome)
+            raise
+        except (OSError, TimeoutError) as error:
+            self._no_answer(key, gvr, space, error)
             raise
         self._expectations.wrote(key, gvr, result, self._clock.monotonic())
-        if action.about is not None:
-            message = f"Created {noun}: {meta.name(result)}"
-            self._recorder.event(action.about, "Normal", "SuccessfulCreate", message)
+        self._tell(action, ("SuccessfulCreate", f"Created {noun}: {meta.name(result)}"))
 
-    async def _delete(self, key: Hashable, action: Delete) -> None:
+    async def _delete(self, key: Hashable, action: Delete, outcome: Outcome) -> None:
         obj, gvr = action.obj, gvr_of(action.obj)
         noun = gvr.resource.removesuffix("s")
         try:
@@ -171,13 +202,29 @@ class Executor:
         except (NotFound, Conflict):
             return  # it is gone, or another object has its name: either way the informer will tell
         except StatusError as error:
-            if action.about is not None:
-                self._recorder.event(action.about, "Warning", "FailedDelete", f"Error deleting: {error}")
+            self._no_answer(key, gvr, meta.namespace(obj), error)
+            self._tell_failure(action, error, ("FailedDelete", "Error deleting: "), outcome)
+            raise
+        except (OSError, TimeoutError) as error:
+            self._no_answer(key, gvr, meta.namespace(obj), error)
             raise
         self._expectations.deleted(key, gvr, obj, self._clock.monotonic())
+        self._tell(action, ("SuccessfulDelete", f"Deleted {noun}: {meta.name(obj)}"))
+
+    def _tell(self, action: Create | Update | Delete, usual: tuple[str, str]) -> None:
         if action.about is not None:
-            message = f"Deleted {noun}: {meta.name(obj)}"
-            self._recorder.event(action.about, "Normal", "SuccessfulDelete", message)
+            self._recorder.event(
+                action.about, "Normal", *(usual if action.wording is None else action.wording.done)
+            )
+
+    def _tell_failure(
+        self, action: Create | Update | Delete, error: StatusError, usual: tuple[str, str], outcome: Outcome
+    ) -> None:
+        if action.about is None:
+            return
+        outcome.is_told = True
+        for reason, start in (usual,) if action.wording is None else action.wording.failed:
+            self._recorder.event(action.about, "Warning", reason, f"{start}{error}")
 
     def _current(self, obj: Object, outcome: Outcome) -> str:
         """The resourceVersion to guard with: of the copy we decided on, or of our own later write in this pass."""
@@ -187,9 +234,17 @@ class Executor:
         outcome.revisions[meta.uid(obj)] = meta.resource_version(result)
         self._expectations.wrote(key, gvr_of(obj), result, self._clock.monotonic())
 
-    async def _update(self, key: Hashable, obj: Object, outcome: Outcome) -> None:
-        result = await self._client.update(gvr_of(obj), obj)
+    async def _update(self, key: Hashable, action: Update, outcome: Outcome) -> None:
+        obj = action.obj
+        try:
+            result = await self._client.update(gvr_of(obj), obj)
+        except (NotFound, Conflict):
+            raise  # the next pass looks again
+        except StatusError as error:
+            self._tell_failure(action, error, ("FailedUpdate", "Error updating: "), outcome)
+            raise
         self._saw(key, obj, result, outcome)
+        self._tell(action, ("SuccessfulUpdate", f"Updated {obj['kind'].lower()}: {meta.name(obj)}"))
 
     async def _patch(self, key: Hashable, action: Patch, outcome: Outcome) -> None:
         obj, body = action.obj, action.body

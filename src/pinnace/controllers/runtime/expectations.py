@@ -1,10 +1,11 @@
 """Expectations: a key waits until the informers have seen our own writes, so that no decision rests on a stale copy.
 
 A create or update is seen when the informer of that resource has reached the revision that the write got (revisions are
-store-wide and grow); a delete is seen when the object is gone, replaced or marked for deletion in the copy.
+store-wide and grow); a delete is seen when the object is gone, replaced or marked for deletion in the copy. A write that had
+no answer may have been done: what is there is read afresh, and the informer must come to know all of it.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
 from pinnace.api import meta
@@ -20,6 +21,7 @@ class _Pending:
     since: float
     revisions: dict[GVR, int] = field(default_factory=dict)
     deletions: list[tuple[GVR, str, str, str]] = field(default_factory=list)  # gvr, namespace, name, uid
+    uncertain: set[tuple[GVR, str]] = field(default_factory=set)  # gvr, namespace
 
 
 def revision_of(obj: Object) -> int:
@@ -44,6 +46,30 @@ class Expectations:
         if self._informer_of(gvr) is not None:
             entry = (gvr, *meta.key(obj), meta.uid(obj))
             self._pending.setdefault(key, _Pending(now)).deletions.append(entry)
+
+    def uncertain(self, key: Hashable, gvr: GVR, namespace: str) -> None:
+        """A write there had no answer."""
+        if self._informer_of(gvr) is not None:
+            self._pending.setdefault(key, _Pending(float("inf"))).uncertain.add((gvr, namespace))
+
+    def uncertain_about(self, key: Hashable) -> list[tuple[GVR, str]]:
+        pending = self._pending.get(key)
+        return list(pending.uncertain) if pending is not None else []
+
+    def take_stock(
+        self, key: Hashable, gvr: GVR, namespace: str, found: Iterable[Object], now: float
+    ) -> None:
+        """`found` is all that is there, read after the write: the informer must show just that, or something later."""
+        pending, informer = self._pending.setdefault(key, _Pending(now)), self._informer_of(gvr)
+        pending.uncertain.discard((gvr, namespace))
+        pending.since = now
+        uids = set()
+        for obj in found:
+            uids.add(meta.uid(obj))
+            self.wrote(key, gvr, obj, now)
+        for known in informer.lister.select(namespace) if informer is not None else ():
+            if meta.uid(known) not in uids:
+                self.deleted(key, gvr, known, now)
 
     def forget(self, key: Hashable) -> None:
         self._pending.pop(key, None)

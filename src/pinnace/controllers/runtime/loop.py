@@ -17,9 +17,10 @@ from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.controller import Controller, KeysOf
-from pinnace.controllers.runtime.executor import Executor, Outcome
+from pinnace.controllers.runtime.executor import Executor, Outcome, unanswered
 from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.workers import RETRIES_PER_SECOND, Failures
 from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class ControllerLoop:
         for gvr, informer in self._informers.items():
             indexes.add_to(informer.lister, gvr)
         self._listers = {gvr: informer.lister for gvr, informer in self._informers.items()}
-        self._queue: WorkQueue[Key] = WorkQueue(clock)
+        self._queue: WorkQueue[Key] = WorkQueue(clock, retries_per_second=RETRIES_PER_SECOND)
         self._recorder = EventRecorder(client, clock, controller.source)
         self._expectations = Expectations(self._informers.get)
         self._executor = Executor(client, clock, self._recorder, self._expectations)
@@ -44,7 +45,7 @@ class ControllerLoop:
         self._memory: Memory = {}
         self._last_pass: dict[Key, float] = {}
         self.metrics = LoopMetrics(controller.name, self._queue)
-        self._queue.on_get = self.metrics.waits.observe
+        self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -69,19 +70,29 @@ class ControllerLoop:
         changed = new if new is not None else old
         if changed is None:
             return
-        if new is not None and self.controller.concerns and not self.controller.concerns(old, new):
-            return
+        if new is not None and self.controller.concerns:
+            try:
+                if not self.controller.concerns(old, new):
+                    return
+            except Exception as error:  # better one pass too many than a change that nobody looks at
+                self._handler_failed(new, error)
         self._add(meta.key(changed))
 
     def _follow(self, gvr: GVR, keys_of: KeysOf) -> None:
         def changed(old: Object | None, new: Object | None) -> None:
-            for key in keys_of(old, new, self.world()):
-                self._add(key, coalesce=True)
+            try:
+                for key in keys_of(old, new, self.world()):
+                    self._add(key, coalesce=True)
+            except Exception as error:
+                self._handler_failed(new or old or {}, error)
 
         self._informers[gvr].add_handler(changed)
 
+    def _handler_failed(self, obj: Object, error: Exception) -> None:
+        log.exception("%s: a handler failed on %s", self.controller.name, meta.key(obj))
+        self.metrics.failed(error)
+
     def _add(self, key: Key, *, coalesce: bool = False) -> None:
-        self.metrics.adds += 1
         window = self.controller.coalesce_seconds
         if coalesce and window and key in self._last_pass:
             wait = window - (self._clock.monotonic() - self._last_pass[key])
@@ -94,13 +105,17 @@ class ControllerLoop:
             key = await self._queue.get()
             try:
                 await self._pass(key)
-            except Exception:
-                log.exception("%s: a pass over %s failed", self.controller.name, "/".join(key))
-                self._come_back(key, InternalError("the controller failed; see its log"))
+            except StatusError as error:
+                self._come_back(key, error)
+            except (OSError, TimeoutError) as error:
+                self._come_back(key, unanswered(error))
+            except Exception as error:
+                self._come_back(key, InternalError("the controller failed; see its log"), error)
             finally:
                 self._queue.done(key)
 
     async def _pass(self, key: Key) -> None:
+        await self._executor.find_out(key)
         begun = self._clock.monotonic()
         if not self._expectations.fulfilled(key, begun):
             self._queue.add_after(key, UNSEEN_RECHECK)
@@ -115,27 +130,27 @@ class ControllerLoop:
         else:
             actions = self.controller.reconcile(obj, self.world(key))
         outcome = await self._executor.carry_out(key, actions)
-        self.metrics.observe(self._clock.monotonic() - begun)
         self._conclude(key, outcome)
 
     def _conclude(self, key: Key, outcome: Outcome) -> None:
         if outcome.failure is not None:
-            log.debug("%s: %s: %s", self.controller.name, "/".join(key), outcome.failure)
-            self._come_back(key, outcome.failure)
+            self._come_back(key, outcome.failure, outcome.bug, is_told=outcome.is_told)
             return
         self._failures.pop(key, None)
         if outcome.conflict:
-            self.metrics.retries += 1
-            self._queue.add_rate_limited(key)
+            self._queue.add_rate_limited(key, is_expected=True)
             return
         self._queue.forget(key)
         if outcome.requeue_after is not None:
             self._queue.add_after(key, outcome.requeue_after)
 
-    def _come_back(self, key: Key, failure: StatusError) -> None:
+    def _come_back(
+        self, key: Key, failure: StatusError, bug: Exception | None = None, *, is_told: bool = False
+    ) -> None:
         self._failures[key] = failure
-        self.metrics.retries += 1
         self._queue.add_rate_limited(key)
+        about = self._listers[self.controller.primary].get(key[1], key[0])
+        self._failed.tell(key, bug or failure, about, in_a_row=self._queue.failures(key), is_told=is_told)
 
     def _forget(self, key: Key) -> None:
         self._failures.pop(key, None)

@@ -1,39 +1,59 @@
-"""What a loop counts of its passes, shown as upstream's `workqueue_*` metrics."""
+"""What a controller counts, as it is shown: its queue's numbers as upstream's `workqueue_*`, and its failures."""
 
-from collections.abc import Iterable, Iterator, Sized
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from pinnace.component.metrics import Family, Histogram, exponential
-
-SECONDS = exponential(1e-8, 10, 10)
+from pinnace.apimachinery.errors import StatusError
+from pinnace.client.workqueue import WorkQueue
+from pinnace.component.metrics import Family, Histogram
 
 
 class LoopMetrics:
-    __slots__ = ("_queue", "adds", "name", "retries", "waits", "work")
+    """`failures` are counted by reason: that of the Status, or the class of what was raised."""
 
-    def __init__(self, name: str, queue: Sized = ()) -> None:
+    __slots__ = ("failures", "name", "queue")
+
+    def __init__(self, name: str, queue: WorkQueue[Any] | None = None) -> None:
         """A sweep has no queue."""
-        self.name, self._queue = name, queue
-        self.adds = self.retries = 0
-        self.work, self.waits = Histogram(SECONDS), Histogram(SECONDS)
+        self.name, self.queue = name, queue
+        self.failures: Counter[str] = Counter()
 
-    def observe(self, seconds: float) -> None:
-        self.work.observe(seconds)
+    def failed(self, error: BaseException) -> None:
+        reason = error.reason if isinstance(error, StatusError) else ""
+        self.failures[reason or type(error).__name__] += 1
 
-    @property
-    def depth(self) -> int:
-        return len(self._queue)
+
+Reading = Callable[[WorkQueue[Any]], float | Histogram]
+
+QUEUES: tuple[tuple[str, str, str, Reading], ...] = (
+    ("workqueue_adds_total", "counter", "Total number of adds handled by workqueue", lambda queue: queue.adds),
+    ("workqueue_depth", "gauge", "Current depth of workqueue", len),
+    ("workqueue_retries_total", "counter", "Total number of retries handled by workqueue",
+     lambda queue: queue.retries),
+    ("workqueue_queue_duration_seconds", "histogram",
+     "How long in seconds an item stays in workqueue before being requested.", lambda queue: queue.waits),
+    ("workqueue_work_duration_seconds", "histogram",
+     "How long in seconds processing an item from workqueue takes.", lambda queue: queue.work),
+    ("workqueue_unfinished_work_seconds", "gauge",
+     "How many seconds of work has done that is in progress and hasn't been observed by work_duration. Large values "
+     "indicate stuck threads. One can deduce the number of stuck threads by observing the rate at which this increases.",
+     lambda queue: sum(queue.unfinished())),
+    ("workqueue_longest_running_processor_seconds", "gauge",
+     "How many seconds has the longest running processor for workqueue been running.",
+     lambda queue: max(queue.unfinished(), default=0.0)),
+)  # fmt: skip
 
 
 def families(loops: Iterable[LoopMetrics]) -> Iterator[Family]:
-    found, name = list(loops), ("name",)
-    yield Family("workqueue_adds_total", "Total number of adds handled by workqueue", "counter", name,
-                 [((each.name,), each.adds) for each in found])  # fmt: skip
-    yield Family("workqueue_depth", "Current depth of workqueue", "gauge", name,
-                 [((each.name,), each.depth) for each in found])  # fmt: skip
-    yield Family("workqueue_retries_total", "Total number of retries handled by workqueue", "counter", name,
-                 [((each.name,), each.retries) for each in found])  # fmt: skip
-    yield Family("workqueue_queue_duration_seconds",
-                 "How long in seconds an item stays in workqueue before being requested.", "histogram", name,
-                 [((each.name,), each.waits) for each in found if each.waits.count])  # fmt: skip
-    yield Family("workqueue_work_duration_seconds", "How long in seconds processing an item from workqueue takes.",
-                 "histogram", name, [((each.name,), each.work) for each in found if each.work.count])  # fmt: skip
+    found = list(loops)
+    queues = [(each.name, each.queue) for each in found if each.queue is not None]
+    for name, kind, text, reading in QUEUES:
+        yield Family(name, text, kind, ("name",), [((of,), reading(queue)) for of, queue in queues])
+    yield Family(
+        "pinnace_controller_failures_total",
+        "Total number of passes of a controller that failed and are tried again, by reason",
+        "counter",
+        ("name", "reason"),
+        [((each.name, reason), count) for each in found for reason, count in sorted(each.failures.items())],
+    )

@@ -30,14 +30,26 @@ def selector_of(owner: Object) -> Selector:
         return NOTHING
 
 
+def _anything(_: Object) -> bool:
+    return True
+
+
 def claim(
-    owner: Object, gvr: GVR, world: World, *, adoptable: Callable[[Object], bool] = lambda _: True
+    owner: Object,
+    gvr: GVR,
+    world: World,
+    *,
+    adoptable: Callable[[Object], bool] = _anything,
+    belongs: Callable[[Object], bool] = _anything,
 ) -> Claim:
-    """As upstream's ControllerRefManager: a terminating owner keeps what it has and neither adopts nor releases."""
+    """As upstream's ControllerRefManager: a terminating owner keeps what it has and neither adopts nor releases.
+
+    `belongs` is what a child has to be besides selected; `adoptable`, what matters only for those that are not ours yet.
+    """
     result, selector = Claim(), selector_of(owner)
     leaving = meta.is_terminating(owner)
     for child in world.children(gvr, owner):
-        if selector.matches(meta.labels(child)):
+        if selector.matches(meta.labels(child)) and belongs(child):
             result.kept.append(child)
         elif leaving or meta.is_terminating(child):
             continue
@@ -46,7 +58,9 @@ def claim(
     if leaving:
         return result
     for orphan in world.orphans(gvr, meta.namespace(owner)):
-        if selector.matches(meta.labels(orphan)) and not meta.is_terminating(orphan) and adoptable(orphan):
+        if not selector.matches(meta.labels(orphan)) or meta.is_terminating(orphan):
+            continue
+        if belongs(orphan) and adoptable(orphan):
             result.kept.append(orphan)
             result.actions.append(Adopt(orphan, owner))
     return result

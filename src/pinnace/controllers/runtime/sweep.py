@@ -50,15 +50,21 @@ class SweepLoop:
             tasks.create_task(self._sweep())
 
     async def _sweep(self) -> None:
-        listers = {gvr: informer.lister for gvr, informer in self._informers.items()}
         while True:
-            begun = self._clock.monotonic()
-            if self._expectations.fulfilled(self.name, begun):
-                try:
-                    world = World(listers, self._clock.now(), None, self._memory)
-                    for action in self.sweep.reconcile(world):  # one that fails does not stop the others
-                        await self._executor.carry_out(self.name, (action,))
-                except Exception:
-                    log.exception("%s: a sweep failed", self.name)
-                self.metrics.observe(self._clock.monotonic() - begun)
+            try:
+                await self._executor.find_out(self.name)
+                if self._expectations.fulfilled(self.name, self._clock.monotonic()):
+                    await self._once()
+            except Exception as error:
+                log.exception("%s: a sweep failed", self.name)
+                self.metrics.failed(error)
             await self._clock.sleep(self.sweep.period)
+
+    async def _once(self) -> None:
+        listers = {gvr: informer.lister for gvr, informer in self._informers.items()}
+        world = World(listers, self._clock.now(), None, self._memory)
+        for action in self.sweep.reconcile(world):  # one that fails does not stop the others
+            outcome = await self._executor.carry_out(self.name, (action,))
+            if outcome.failure is not None:
+                log.warning("%s: %s", self.name, outcome.failure, exc_info=outcome.bug)
+                self.metrics.failed(outcome.bug or outcome.failure)

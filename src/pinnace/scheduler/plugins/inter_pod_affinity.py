@@ -34,7 +34,7 @@ class InterPodAffinity:
         return bool(
             demand.affinity
             or demand.anti_affinity
-            or any(carried.kind == "anti" for carried in nodes.carried)
+            or any(carried.kind == "anti" and _selects(carried.term, pod, nodes) for carried in nodes.carried)
         )
 
     def filter(self, pod: PodInfo, nodes: NodeTable) -> Mask:

@@ -54,7 +54,8 @@ async def test_a_failed_key_comes_back_with_its_failure_and_back_off() -> None:
     async with running(Refusing([config_map("a")]), clock, row(reconcile)) as loop:
         await clock.advance(1)
         assert seen == [None, "refused 1", "refused 2"]
-        assert loop.metrics.retries == 2
+        assert loop.metrics.queue is not None
+        assert loop.metrics.queue.retries == 2
 
 
 async def test_a_controller_that_raises_is_tried_again() -> None:

@@ -1,0 +1,161 @@
+"""Nominated pods: a pod that waits for its victims to leave a node counts there already, for pods of the same or lower priority.
+
+Sums per priority are kept current as nominations come and go, so that thousands of them cost a few array operations per
+decision; without any, nothing is computed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pinnace.scheduler.columns import Ints, Usage, grown
+from pinnace.scheduler.framework import NodeTable, Rows
+from pinnace.scheduler.pod_info import PODS, PodInfo
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What nominated pods of one priority ask for, per row."""
+
+    capacity: int
+    amounts: dict[str, Ints] = field(default_factory=dict)
+
+    def charge(self, row: int, pod: PodInfo, sign: int) -> None:
+        for resource, amount in (*pod.demand.requests.items(), (PODS, 1)):
+            if resource not in self.amounts:
+                self.amounts[resource] = np.zeros(self.capacity, np.int64)
+            self.amounts[resource][row] += sign * amount
+
+
+class Nominator:
+    def __init__(self, nodes: NodeTable) -> None:
+        self._nodes = nodes
+        self._node_of: dict[str, str] = {}
+        self._on: dict[str, dict[str, PodInfo]] = {}
+        self._sums: dict[int, _Sums] = {}
+        self._changed = np.zeros(len(nodes.names), np.int64)  # per row: when its nominations changed last
+        self._changes = 0
+        self._spec_version = nodes.spec_version
+
+    def __len__(self) -> int:
+        return len(self._node_of)
+
+    def node_of(self, uid: str) -> str:
+        """The node a pod is nominated to, or ""."""
+        return self._node_of.get(uid, "")
+
+    def on(self, node: str) -> list[PodInfo]:
+        return list(self._on.get(node, {}).values())
+
+    def nominate(self, pod: PodInfo, node: str) -> str:
+        """Nominate, move, or with "" withdraw; returns the node it was nominated to before."""
+        before = self.remove(pod.uid)
+        if node:
+            self._node_of[pod.uid] = node
+            self._on.setdefault(node, {})[pod.uid] = pod
+            self._charge(node, pod, 1)
+        return before
+
+    def remove(self, uid: str) -> str:
+        """Returns the node it was nominated to, or ""."""
+        node = self._node_of.pop(uid, "")
+        if node:
+            pod = self._on[node].pop(uid)
+            if not self._on[node]:
+                del self._on[node]
+            self._charge(node, pod, -1)
+        return node
+
+    def counted(self, pod: PodInfo) -> Iterator[tuple[int, PodInfo]]:
+        """(row, nominated pod) of all that count for this pod: others of its priority or a higher one, on nodes that exist."""
+        for node, pods in self._on.items():
+            row = self._nodes.row_of.get(node)
+            if row is not None:
+                for other in pods.values():
+                    if other.priority >= pod.priority and other.uid != pod.uid:
+                        yield row, other
+
+    def rows(self, pod: PodInfo) -> Rows:
+        """Rows where nominated pods count for this pod."""
+        if not self._node_of:
+            return np.empty(0, np.intp)
+        counts = self._amounts(pod).get(PODS)
+        return np.flatnonzero(counts) if counts is not None else np.empty(0, np.intp)
+
+    def charge(self, pod: PodInfo, usage: Usage, rows: Rows) -> None:
+        """Add to `usage`, which holds these rows, what nominated pods that count for this pod will use there."""
+        for resource, amounts in self._amounts(pod).items():
+            if resource in usage.resources:
+                usage.requested[usage.resources[resource]] += amounts[rows]
+        if pod.demand.host_ports:
+            self._charge_ports(pod, usage, rows)
+
+    def _charge_ports(self, pod: PodInfo, usage: Usage, rows: Rows) -> None:
+        for row, other in self.counted(pod):
+            for port in other.demand.host_ports:
+                holders = usage.ports.setdefault(port, np.zeros(len(rows), np.int32))
+                holders[rows == row] += 1
+
+    @contextmanager
+    def placed(self, pod: PodInfo) -> Iterator[None]:
+        """The node table with the nominated pods that count on their nodes, until the end of the block."""
+        here = [(self._nodes.names[row], other) for row, other in self.counted(pod)]
+        for node, other in here:
+            self._nodes.add_pod(node, other)
+        try:
+            yield
+        finally:
+            for node, other in here:
+                self._nodes.remove_pod(node, other.uid)
+
+    def changed(self) -> Ints:
+        """Per row, a number that moves whenever its nominations change."""
+        self._refresh()
+        return self._changed
+
+    def _amounts(self, pod: PodInfo) -> dict[str, Ints]:
+        self._refresh()
+        total: dict[str, Ints] = {}
+        for priority, sums in self._sums.items():
+            if priority >= pod.priority:
+                for resource, amounts in sums.amounts.items():
+                    total[resource] = total[resource] + amounts if resource in total else amounts
+        row = self._nodes.row_of.get(self.node_of(pod.uid))
+        if row is not None and self._on[self.node_of(pod.uid)][pod.uid].priority >= pod.priority:
+            own = {PODS: 1, **pod.demand.requests}
+            for resource in own.keys() & total.keys():
+                total[resource] = total[resource].copy()
+                total[resource][row] -= own[resource]
+        return total
+
+    def _charge(self, node: str, pod: PodInfo, sign: int) -> None:
+        self._refresh()
+        row = self._nodes.row_of.get(node)
+        if row is None:
+            return
+        if pod.priority not in self._sums:
+            self._sums[pod.priority] = _Sums(len(self._nodes.names))
+        self._sums[pod.priority].charge(row, pod, sign)
+        self._changes += 1
+        self._changed[row] = self._changes
+        if not self._node_of:
+            self._sums.clear()
+
+    def _refresh(self) -> None:
+        """Rows may belong to other nodes now: count again."""
+        if self._spec_version == self._nodes.spec_version:
+            return
+        self._spec_version = self._nodes.spec_version
+        capacity = len(self._nodes.names)
+        if len(self._changed) < capacity:
+            self._changed = grown(self._changed, capacity)
+        self._changes += 1
+        self._changed[:] = self._changes
+        self._sums = {}
+        for node, pods in self._on.items():
+            row = self._nodes.row_of.get(node)
+            if row is not None:
+                for pod in pods.values():
+                    self._sums.setdefault(pod.priority, _Sums(capacity)).charge(row, pod, 1)
