@@ -9,6 +9,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers import (
+    bootstrap_tokens,
     clusterrole_aggregation,
     daemonset,
     deployment,
@@ -36,7 +37,8 @@ from pinnace.controllers.horizontalpodautoscaling import (
     HorizontalPodAutoscalerController,
 )
 from pinnace.controllers.namespace import NamespaceController
-from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.nodes import ipam, lifecycle, taint_eviction
+from pinnace.controllers.nodes.ttl import TtlController
 from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
@@ -52,6 +54,7 @@ class ControllersConfig:
     root_ca: str = ""
     issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
+    node_ipam: ipam.NodeIpamConfig | None = None  # None: nodes get no subnets
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
     autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
@@ -82,6 +85,12 @@ def _pure(row: Controller) -> Build:
 
 def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
     return lambda parts: ControllerLoop(make(parts.config), parts.client, parts.clock, parts.informers)
+
+
+def _node_ipam(config: ControllersConfig) -> Controller:
+    if config.node_ipam is None:
+        raise ValueError("node-ipam needs a network to divide")
+    return ipam.controller(config.node_ipam)
 
 
 def _signing(config: ControllersConfig) -> Controller:
@@ -117,6 +126,10 @@ CATALOG: dict[str, Build] = {
     "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
     "service-cidr": _pure(servicecidr.CONTROLLER),
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
+    "node-ipam": _from_config(_node_ipam),
+    "ttl": lambda parts: TtlController(parts.client, parts.clock, parts.informers),
+    "bootstrap-signer": _pure(bootstrap_tokens.SIGNER),
+    "token-cleaner": _pure(bootstrap_tokens.CLEANER),
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
@@ -136,12 +149,15 @@ CATALOG: dict[str, Build] = {
 }
 
 
+OFF_BY_DEFAULT = frozenset(("bootstrap-signer", "token-cleaner"))  # `*` does not turn them on, as upstream
+
+
 class UnknownController(ValueError):
     """`--controllers` names something that is not in the table."""
 
 
 def select(asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """`*` turns on all, `name` one, `-name` turns one off, `-*` those that nothing names; the last word on a name counts.
+    """`*` turns on all that are on by default, `name` one, `-name` turns one off, `-*` those that nothing names; the last word on a name counts.
 
     Raises UnknownController. Upstream has no `-*`: there, a list without `*` says the same.
     """
@@ -151,6 +167,10 @@ def select(asked: Sequence[str], known: Sequence[str]) -> list[str]:
     chosen = []
     for name in known:
         words = [word for word in asked if word.removeprefix("-") == name]
-        if (not words[-1].startswith("-")) if words else "*" in asked and "-*" not in asked:
+        if (not words[-1].startswith("-")) if words else _by_star(name, asked):
             chosen.append(name)
     return chosen
+
+
+def _by_star(name: str, asked: Sequence[str]) -> bool:
+    return "*" in asked and "-*" not in asked and name not in OFF_BY_DEFAULT
