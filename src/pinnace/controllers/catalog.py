@@ -1,5 +1,6 @@
 """The table of all controllers, with upstream's names, and the selection that `--controllers '*,-NAME'` makes."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from pinnace.controllers import (
     podgc,
     replicaset,
     replicationcontroller,
+    resourceclaim,
     root_ca,
     serviceaccount,
     serviceaccount_token,
@@ -79,6 +81,18 @@ class Runnable(Protocol):
 Build = Callable[[Parts], Runnable]
 
 
+class LoopPair:
+    """Two loops that are one controller to users; the first one's passes are counted."""
+
+    def __init__(self, counted: ControllerLoop, other: ControllerLoop) -> None:
+        self._loops, self.metrics = (counted, other), counted.metrics
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for loop in self._loops:
+                tasks.create_task(loop.run())
+
+
 def _pure(row: Controller) -> Build:
     return lambda parts: ControllerLoop(row, parts.client, parts.clock, parts.informers)
 
@@ -127,6 +141,10 @@ CATALOG: dict[str, Build] = {
     "service-cidr": _pure(servicecidr.CONTROLLER),
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
     "node-ipam": _from_config(_node_ipam),
+    "resourceclaim": lambda parts: LoopPair(
+        ControllerLoop(resourceclaim.CLAIMS, parts.client, parts.clock, parts.informers),
+        ControllerLoop(resourceclaim.TEMPLATES, parts.client, parts.clock, parts.informers),
+    ),
     "ttl": lambda parts: TtlController(parts.client, parts.clock, parts.informers),
     "bootstrap-signer": _pure(bootstrap_tokens.SIGNER),
     "token-cleaner": _pure(bootstrap_tokens.CLEANER),

@@ -4,11 +4,13 @@ from collections.abc import Hashable, Iterable
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
+from pinnace.api.resource import pod_claims
 from pinnace.api.resources import (
     CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
     PODS,
     REPLICA_SETS,
+    RESOURCE_CLAIMS,
     SERVICES,
 )
 from pinnace.apimachinery.gvk import GVR
@@ -21,6 +23,7 @@ LABEL = "label"
 SELECTOR_PAIR = "selector-pair"
 SERVICE = "service"
 TOPOLOGY_AWARE = "topology-aware"
+CLAIM, CLAIM_TEMPLATE = "resource-claim", "resource-claim-template"
 
 
 def by_controller(obj: Object) -> Iterable[Hashable]:
@@ -40,6 +43,18 @@ def by_node(pod: Object) -> Iterable[Hashable]:
 def by_label(obj: Object) -> Iterable[Hashable]:
     space = meta.namespace(obj)
     return [(space, key, value) for key, value in meta.labels(obj).items()]
+
+
+def by_claim(pod: Object) -> Iterable[Hashable]:
+    if "resourceClaims" not in (pod.get("spec") or {}):
+        return ()
+    return [(meta.namespace(pod), name) for name in pod_claims.claim_names(pod)]
+
+
+def by_claim_template(pod: Object) -> Iterable[Hashable]:
+    if "resourceClaims" not in (pod.get("spec") or {}):
+        return ()
+    return [(meta.namespace(pod), name) for name in pod_claims.template_names(pod)]
 
 
 def by_selector_pair(service: Object) -> Iterable[Hashable]:
@@ -63,7 +78,8 @@ _TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-mode", "service.kuberne
 _OWNED: dict[str, Indexer] = {CONTROLLER: by_controller, ORPHANS: orphans}
 
 INDEXES: dict[GVR, dict[str, Indexer]] = {
-    PODS: {**_OWNED, NODE: by_node, LABEL: by_label},
+    PODS: {**_OWNED, NODE: by_node, LABEL: by_label, CLAIM: by_claim, CLAIM_TEMPLATE: by_claim_template},
+    RESOURCE_CLAIMS: _OWNED,
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
     SERVICES: {SELECTOR_PAIR: by_selector_pair, TOPOLOGY_AWARE: topology_aware},
