@@ -12,12 +12,14 @@ from pinnace.component.clock import Clock
 from pinnace.controllers import (
     bootstrap_tokens,
     clusterrole_aggregation,
+    cronjob,
     daemonset,
     deployment,
     disruption,
     endpoints,
     endpointslice,
     endpointslice_mirroring,
+    job,
     podgc,
     replicaset,
     replicationcontroller,
@@ -28,6 +30,7 @@ from pinnace.controllers import (
     servicecidr,
     statefulset,
     storage_protection,
+    ttl_after_finished,
     validatingadmissionpolicy_status,
 )
 from pinnace.controllers.certificates import cleaner, signing
@@ -46,6 +49,7 @@ from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
+from pinnace.controllers.runtime.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,15 @@ class LoopPair:
 
 
 def _pure(row: Controller) -> Build:
-    return lambda parts: ControllerLoop(row, parts.client, parts.clock, parts.informers)
+    return lambda parts: _pure_loop(row, parts)
+
+
+def _together(*rows: Controller) -> Build:
+    return lambda parts: Together(*(_pure_loop(row, parts) for row in rows))
+
+
+def _pure_loop(row: Controller, parts: Parts) -> ControllerLoop:
+    return ControllerLoop(row, parts.client, parts.clock, parts.informers)
 
 
 def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
@@ -120,6 +132,9 @@ CATALOG: dict[str, Build] = {
     "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
     "statefulset": _pure(statefulset.CONTROLLER),
+    "job": _together(job.CONTROLLER, job.ORPHANS),
+    "cronjob": _pure(cronjob.CONTROLLER),
+    "ttl-after-finished": _pure(ttl_after_finished.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "endpointslice-mirroring": _pure(endpointslice_mirroring.CONTROLLER),

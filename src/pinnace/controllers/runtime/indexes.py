@@ -8,6 +8,7 @@ from pinnace.api.resource import pod_claims
 from pinnace.api.resources import (
     CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
+    JOBS,
     PODS,
     REPLICA_SETS,
     RESOURCE_CLAIMS,
@@ -82,6 +83,7 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
     RESOURCE_CLAIMS: _OWNED,
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
+    JOBS: {CONTROLLER: by_controller},
     SERVICES: {SELECTOR_PAIR: by_selector_pair, TOPOLOGY_AWARE: topology_aware},
     ENDPOINT_SLICES: {SERVICE: by_service},
 }
