@@ -26,6 +26,7 @@ from pinnace.kubelet.simulated.node_objects import (
 
 log = logging.getLogger(__name__)
 
+TOGETHER = 50  # renewals under way at once: a store that writes to a disk commits them together
 ADOPTED_BY = ("kwok.x-k8s.io/node", "fake")  # annotation and value
 
 
@@ -129,9 +130,9 @@ class Fleet:
             parts = max(1, min(count, int(period)))
             for part in range(parts):
                 await self._clock.sleep(period / parts)
-                for name in self.names[part::parts]:
-                    if name not in self._silent:
-                        await self._renew(name)
+                due = [name for name in self.names[part::parts] if name not in self._silent]
+                for first in range(0, len(due), TOGETHER):
+                    await asyncio.gather(*map(self._renew, due[first : first + TOGETHER]))
 
     async def _renew(self, name: str) -> None:
         body = {"spec": {"renewTime": format_micro_time(self._clock.now())}}
