@@ -1,7 +1,7 @@
 """What the scheduler knows of a pod, read once (`pod_parsing`): `PodInfo`, and the `Demand` that all pods of one template share.
 
 Pods with equal demands are one equivalence class: the cycle keeps filter masks and scores per `Demand` object.
-Left out: volumes and resource claims (their plugins come with their kinds).
+Left out: resource claims.
 """
 
 from collections.abc import Mapping
@@ -98,6 +98,14 @@ class Demand:
     preferred_affinity: tuple[AffinityTerm, ...]
     preferred_anti_affinity: tuple[AffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
+    alone: object = field(default_factory=object)
+    """Shared by demands that differ at most in what they say about other pods: all ask the same of a node by itself."""
+
+    @property
+    def has_pod_terms(self) -> bool:
+        return bool(
+            self.anti_affinity or self.affinity or self.preferred_affinity or self.preferred_anti_affinity
+        )
 
     def tolerates(self, taint: Taint) -> bool:
         return any(toleration.tolerates(taint) for toleration in self.tolerations)
@@ -119,6 +127,7 @@ class PodInfo:
     scheduler_name: str
     demand: Demand
     object: Object = field(repr=False)
+    volumes: tuple[Object, ...] = ()  # those that limit the choice of a node: claims, and disks of old kinds
 
     @property
     def key(self) -> tuple[str, str]:

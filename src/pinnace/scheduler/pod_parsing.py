@@ -33,6 +33,10 @@ from pinnace.scheduler.pod_info import (
     Toleration,
 )
 
+_LIMITING = frozenset(
+    ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
+)
+
 # What a container without a request counts as when nodes are scored, so that such pods spread as well.
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/scheduler/util/pod_resources.go
 DEFAULT_CPU_MILLIS, DEFAULT_MEMORY_BYTES = 100, 200 * 1024 * 1024
@@ -54,7 +58,12 @@ def parse_pod(pod: Object) -> PodInfo:
         scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
         demand=demand_of(pod),
         object=pod,
+        volumes=_limiting(spec["volumes"]) if spec.get("volumes") else (),
     )
+
+
+def _limiting(volumes: list[Object]) -> tuple[Object, ...]:
+    return tuple(one for one in volumes if not _LIMITING.isdisjoint(one))
 
 
 def is_finished(pod: Object) -> bool:
@@ -113,7 +122,15 @@ def _parse_demand(facts: bytes) -> Demand:
         preferred_affinity=_preferred_terms(own, namespace, labels),
         preferred_anti_affinity=_preferred_terms(anti, namespace, labels),
         spread=tuple(_spread(c, labels) for c in constraints),
+        alone=_alone(orjson.dumps([containers, init_containers, pod_resources, overhead, node_selector, node_affinity,
+                                   tolerations, host_network])),
     )  # fmt: skip
+
+
+@short_cache(4096, longest=16384)
+def _alone(facts: bytes) -> object:
+    """One object for equal facts: see `Demand.alone`."""
+    return object()
 
 
 def _amount(resource: str, text: Any) -> int:
