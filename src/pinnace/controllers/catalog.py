@@ -1,5 +1,6 @@
 """The table of all controllers, with upstream's names, and the selection that `--controllers '*,-NAME'` makes."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
     AutoscalingConfig,
@@ -80,6 +82,24 @@ def _pure(row: Controller) -> Build:
     return lambda parts: ControllerLoop(row, parts.client, parts.clock, parts.informers)
 
 
+class _Together:
+    """Several loops under one name; the first is the one that is counted."""
+
+    def __init__(self, loops: Sequence[ControllerLoop]) -> None:
+        self._loops, self.metrics = loops, loops[0].metrics
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for loop in self._loops:
+                tasks.create_task(loop.run())
+
+
+def _together(*rows: Controller) -> Build:
+    return lambda parts: _Together(
+        [ControllerLoop(row, parts.client, parts.clock, parts.informers) for row in rows]
+    )
+
+
 def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
     return lambda parts: ControllerLoop(make(parts.config), parts.client, parts.clock, parts.informers)
 
@@ -103,7 +123,7 @@ CATALOG: dict[str, Build] = {
     "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
         parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
     ),
-    "disruption": _pure(disruption.CONTROLLER),
+    "disruption": _together(disruption.CONTROLLER, stale.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
     "serviceaccount-token": _from_config(
         lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
