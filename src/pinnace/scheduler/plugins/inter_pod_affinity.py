@@ -11,6 +11,7 @@ import numpy as np
 from pinnace.apimachinery.selectors import Selector
 from pinnace.scheduler.columns import ABSENT
 from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores
+from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.pod_columns import DomainSums, PodQuery, Tally
 from pinnace.scheduler.pod_info import AffinityTerm
 
@@ -46,6 +47,18 @@ class InterPodAffinity:
             AFFINITY if not near[row] else ANTI_AFFINITY if far is not None and not far[row] else EXISTING
             for row in rows
         ]
+
+    def may_help(self, pod: PodInfo, what: Happening) -> bool:
+        """A pod that it wants to be near came, one that it must not meet left, or a node got into another domain."""
+        if what.pod is not None and what.nodes is not None:
+            return _pod_helps(pod, what, what.nodes)
+        if not what.node:
+            return True
+        near = [term.topology_key for term in pod.demand.affinity]
+        if "Node/Add" in what.kinds:
+            return all(key in what.labels for key in near)
+        keys = [*near, *(term.topology_key for term in pod.demand.anti_affinity)]
+        return not keys or any(what.labels.get(key) != what.labels_before.get(key) for key in keys)
 
     def scores(self, pod: PodInfo, nodes: NodeTable) -> bool:
         demand = pod.demand
@@ -162,3 +175,20 @@ def _selects(term: AffinityTerm, pod: PodInfo, nodes: NodeTable) -> bool:
         return True
     labels = nodes.namespace_labels.get(pod.namespace, {})
     return term.namespace_selector is not None and term.namespace_selector.matches(labels)
+
+
+def _pod_helps(pod: PodInfo, what: Happening, nodes: NodeTable) -> bool:
+    demand, left = pod.demand, "Pod/Delete" in what.kinds
+    before, after = (what.pod, None) if left else (what.old, what.pod)
+
+    def meant(terms: Iterable[AffinityTerm], other: PodInfo | None, every: bool) -> bool:
+        found = [other is not None and _selects(term, other, nodes) for term in terms]
+        return bool(found) and (all(found) if every else any(found))
+
+    if meant(demand.affinity, after, True) and not meant(demand.affinity, before, True):
+        return True
+    if meant(demand.anti_affinity, before, False) and not meant(demand.anti_affinity, after, False):
+        return True
+    return (
+        left and what.pod is not None and any(_selects(t, pod, nodes) for t in what.pod.demand.anti_affinity)
+    )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pinnace.apimachinery.selectors import Selector
 from pinnace.scheduler.columns import ABSENT
 from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores
+from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins import node_affinity
 from pinnace.scheduler.plugins.taint_toleration import HARD, untolerated
 from pinnace.scheduler.pod_columns import DomainSums, PodQuery
@@ -58,6 +59,19 @@ class PodTopologySpread:
                 elif not even[row]:
                     answers.setdefault(row, Refusal((SKEWED,), preemption_may_help=True))
         return [answers[row] for row in rows]
+
+    def may_help(self, pod: PodInfo, what: Happening) -> bool:
+        """A pod that is counted came, changed or left, or a node that is counted did."""
+        hard = self._hard(pod)
+        others = [other for other in (what.pod, what.old) if other is not None]
+        if others:
+            return any(
+                other.namespace == pod.namespace and constraint.selector.matches(other.labels)
+                for other in others
+                for constraint in hard
+            )
+        keys = [constraint.topology_key for constraint in hard]
+        return any(all(key in labels for key in keys) for labels in (what.labels, what.labels_before))
 
     def _hard(self, pod: PodInfo) -> list[SpreadConstraint]:
         return [constraint for constraint in pod.demand.spread if constraint.is_hard]
