@@ -137,7 +137,9 @@ class LocalClient:
     ) -> Object:  # fmt: skip
         namespace = namespace or body.get("metadata", {}).get("namespace")
         if subresource == "binding" and gvr == PODS:
-            return await self._bind(name, namespace or "", body, self._context(field_manager, dry_run=dry_run))
+            return await self._bind(
+                name, namespace or "", body, self._context(field_manager, dry_run=dry_run)
+            )
         if subresource or not self._is_plain(gvr):
             query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
             return await self._send("POST", gvr.path(namespace, name, subresource), query, body)
