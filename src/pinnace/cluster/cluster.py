@@ -142,9 +142,11 @@ class Cluster:
             await shown("controllers", made.metrics, made.run())
 
         async def scheduler(client: Client) -> None:
+            from pinnace.cluster.scheduler_config import scheduler_settings
             from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 
-            made = Scheduler(client, clock, SchedulerConfig())
+            settings = scheduler_settings(config)
+            made = Scheduler(client, clock, SchedulerConfig(settings=settings))
             await shown("scheduler", made.metrics.families, made.run())
 
         async def shown(name: str, source: Source, work: Awaitable[None]) -> None:

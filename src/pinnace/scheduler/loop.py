@@ -14,14 +14,12 @@ from pinnace.api import meta
 from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.times import parse_time
-from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
-from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
 from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.happenings import Happening
@@ -30,10 +28,11 @@ from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
-from pinnace.scheduler.preemption import DefaultPreemption
-from pinnace.scheduler.profiles import Profile, default_profile
-from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
-from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter
+from pinnace.scheduler.profiles import Parts
+from pinnace.scheduler.queue import Backoff, QueuedPod, SchedulingQueue
+from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE
+from pinnace.scheduler.runners import Shared, build_runner
+from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
 from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
@@ -43,9 +42,9 @@ DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """`seed` makes the choice among equal nodes repeatable; `scheduler_name` is what pods name in spec.schedulerName."""
+    """`seed` makes the choice among equal nodes repeatable; `settings` holds the profiles, by the names that pods use."""
 
-    scheduler_name: str = DEFAULT_SCHEDULER
+    settings: SchedulerSettings = DEFAULT_SETTINGS
     seed: int | None = None
     remembered_decisions: int = 4096
     informers: Informers | None = field(
@@ -58,20 +57,24 @@ class Scheduler:
         self._client, self._clock, self._config = client, clock, config
         self._owns_informers = config.informers is None
         self._informers = config.informers or Informers(client, clock)
-        self._recorder = EventRecorder(client, clock, config.scheduler_name)
-        self._reporter = Reporter(client, clock, self._recorder)
-        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of)
-        self._queue = SchedulingQueue(clock, self._profile.sort.key, hints_of(self._profile))
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
         self._pods = self._informers.of(PODS).lister
-        rng = random.Random(config.seed)
-        preemption = DefaultPreemption(self._nominator, self._budgets, rng, self._started)
-        self._cycle = Cycle(self._profile, rng, self._nominator, preemption)
-        self._evictor = Evictor(client, clock, self._recorder, self._pods, self._evicted)
+        settings = config.settings
+        shared = Shared(
+            client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of),
+            self._nominator, self._budgets, self._started,
+        )  # fmt: skip
+        self._runners = {one.name: build_runner(one, shared) for one in settings.profiles}
+        hints = {name: hints_of(runner.profile) for name, runner in self._runners.items()}
+        sort = next(iter(self._runners.values())).profile.sort.key  # upstream: the same in all profiles
+        backoff = Backoff(settings.first_backoff, settings.longest_backoff)
+        self._queue = SchedulingQueue(clock, sort, hints, backoff)
+        recorders = {name: runner.recorder for name, runner in self._runners.items()}
+        self._evictor = Evictor(client, clock, recorders, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
         self._reports: set[asyncio.Task[None]] = set()
-        self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
+        self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
 
     def explain(self, namespace: str, name: str) -> Decision | None:
@@ -88,7 +91,8 @@ class Scheduler:
             async with asyncio.TaskGroup() as tasks:
                 if self._owns_informers:
                     tasks.create_task(self._informers.run(), name="scheduler informers")
-                tasks.create_task(self._recorder.run(), name="scheduler events")
+                for name, runner in self._runners.items():
+                    tasks.create_task(runner.recorder.run(), name=f"events of {name}")
                 tasks.create_task(self._queue.run(), name="scheduler queue")
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
@@ -128,7 +132,7 @@ class Scheduler:
             old = None
         if new["spec"].get("nodeName"):
             self._pod_on_node(old, new)
-        elif (new["spec"].get("schedulerName") or DEFAULT_SCHEDULER) == self._config.scheduler_name:
+        elif (new["spec"].get("schedulerName") or DEFAULT_SCHEDULER) in self._runners:
             self._pod_to_schedule(old, new)
 
     def _pod_left(self, pod: Object) -> None:
@@ -169,7 +173,8 @@ class Scheduler:
             self._queue.remove(pod.uid)
             self._withdraw(pod)
             return
-        if not self._profile.gates.admits(pod):
+        gates = self._runners[pod.scheduler_name].profile.gates
+        if gates is not None and not gates.admits(pod):
             self._queue.gate(pod)
             return
         self._heed_nomination(pod, nominated_node(old) if old is not None else "")
@@ -204,7 +209,7 @@ class Scheduler:
     async def _schedule_one(self, entry: QueuedPod) -> None:
         begun = self._clock.monotonic()
         try:
-            decision = self._cycle.decide(entry.pod, self._cache.nodes)
+            decision = self._runners[entry.pod.scheduler_name].cycle.decide(entry.pod, self._cache.nodes)
         except Exception as error:  # a pod that a plugin chokes on must not stop the others
             log.exception("scheduling %s/%s failed", *entry.pod.key)
             self._count("error", entry)
@@ -252,10 +257,12 @@ class Scheduler:
         return parse_time(begun).timestamp() if begun else math.inf
 
     def _count(self, result: str, entry: QueuedPod) -> None:
-        self.metrics.attempts[result].observe(self._clock.monotonic() - entry.tried_at)
+        seconds = self._clock.monotonic() - entry.tried_at
+        self.metrics.attempted(entry.pod.scheduler_name, result, seconds)
 
     def _report(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
-        task = asyncio.create_task(self._reporter.failed(pod, reason, message, nomination))
+        reporter = self._runners[pod.scheduler_name].reporter
+        task = asyncio.create_task(reporter.failed(pod, reason, message, nomination))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
@@ -263,7 +270,7 @@ class Scheduler:
         self._count("scheduled", entry)
         self.metrics.bound(entry.attempts, self._clock.monotonic() - entry.queued_at)
         self._queue.done(entry)
-        self._reporter.scheduled(entry.pod, node)
+        self._runners[entry.pod.scheduler_name].reporter.scheduled(entry.pod, node)
 
     def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
         self._cache.forget(entry.pod.uid)
