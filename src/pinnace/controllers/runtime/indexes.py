@@ -7,6 +7,7 @@ from pinnace.api.meta import Object
 from pinnace.api.resources import (
     CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
+    JOBS,
     PODS,
     REPLICA_SETS,
     SERVICES,
@@ -58,6 +59,7 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
     PODS: {**_OWNED, NODE: by_node, LABEL: by_label},
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
+    JOBS: {CONTROLLER: by_controller},
     SERVICES: {SELECTOR_PAIR: by_selector_pair},
     ENDPOINT_SLICES: {SERVICE: by_service},
 }
