@@ -123,7 +123,7 @@ class Cluster:
     def _start_control_plane(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock
         assert self._server is not None
-        metrics = self._server.services.metrics.parts
+        metrics, debug = self._server.services.metrics.parts, self._server.services.debug
 
         async def controllers(client: Client) -> None:
             from pinnace.controllers.catalog import ControllersConfig
@@ -147,7 +147,11 @@ class Cluster:
 
             settings = scheduler_settings(config)
             made = Scheduler(client, clock, SchedulerConfig(settings=settings))
-            await shown("scheduler", made.metrics.families, made.run())
+            debug["scheduler"] = made.debug
+            try:
+                await shown("scheduler", made.metrics.families, made.run())
+            finally:
+                del debug["scheduler"]
 
         async def shown(name: str, source: Source, work: Awaitable[None]) -> None:
             metrics[name] = source

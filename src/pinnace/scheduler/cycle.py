@@ -216,7 +216,7 @@ class Cycle:
         message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
         return Decision(
             pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message,
-            plugins=frozenset(rejected), preemption=preemption,
+            plugins=frozenset(rejected), preemption=preemption, reasons=refusals.examples(nodes.names),
         )  # fmt: skip
 
     def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: Kept, refusals: Refusals) -> Preemption | None:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import math
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from pinnace.component.clock import Clock
 from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
-from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.decisions import Decision, DecisionRing, Record
 from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
@@ -76,10 +77,18 @@ class Scheduler:
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
+        self._since = clock.now().timestamp() - clock.monotonic()
 
     def explain(self, namespace: str, name: str) -> Decision | None:
         """The latest decision about a pod: who refused which number of nodes, and the scores of the best nodes."""
-        return self.decisions.get(namespace, name)
+        record = self.decisions.get(namespace, name)
+        return record.decision if record is not None else None
+
+    def debug(self, path: Sequence[str], query: Mapping[str, str]) -> Any:
+        """What `/debug/scheduler` shows; None where there is nothing."""
+        from pinnace.scheduler.debugging import show
+
+        return show(self.decisions, self._queue, path, query)
 
     async def run(self) -> None:
         """Schedule until cancelled."""
@@ -216,8 +225,11 @@ class Scheduler:
             self._queue.failed(entry)
             self._report(entry.pod, SCHEDULER_ERROR, str(error))
             return
-        self.metrics.algorithm.observe(self._clock.monotonic() - begun)
-        self.decisions.add(decision)
+        took = self._clock.monotonic() - begun
+        self.metrics.algorithm.observe(took)
+        self.decisions.add(
+            Record(decision, entry.pod.scheduler_name, begun + self._since, took, entry.attempts)
+        )
         if not decision.node:
             self._unfit(entry, decision)
             return

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pinnace.component.clock import Clock
@@ -106,6 +106,15 @@ class SchedulingQueue:
             "active": self.active, "backoff": self.backing_off, "unschedulable": self.unschedulable,
             "gated": len(self._gated),
         }  # fmt: skip
+
+    def places(self) -> Iterator[tuple[str, QueuedPod]]:
+        """Every pod that waits, with the queue in which it does; `binding` for those that have a node already."""
+        for place, entries in (
+            ("active", self._in_active), ("backoff", self._in_backoff), ("unschedulable", self._waiting),
+            ("binding", self._in_flight),
+        ):  # fmt: skip
+            for entry in entries.values():
+                yield place, entry
 
     # --- pods come, change and go
 
