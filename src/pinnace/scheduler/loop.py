@@ -29,11 +29,14 @@ from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
+from pinnace.scheduler.preemption import rejected_everywhere
 from pinnace.scheduler.profiles import Parts
 from pinnace.scheduler.queue import Backoff, QueuedPod, SchedulingQueue
 from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE
 from pinnace.scheduler.runners import Shared, build_runner
 from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
+from pinnace.scheduler.storage import Storage
+from pinnace.scheduler.volume_binder import VolumeBinder, VolumesNotBound
 from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
@@ -58,12 +61,13 @@ class Scheduler:
         self._client, self._clock, self._config = client, clock, config
         self._owns_informers = config.informers is None
         self._informers = config.informers or Informers(client, clock)
+        storage = Storage()
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
         self._pods = self._informers.of(PODS).lister
         settings = config.settings
         shared = Shared(
-            client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of),
+            client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of, storage),
             self._nominator, self._budgets, self._started,
         )  # fmt: skip
         self._runners = {one.name: build_runner(one, shared) for one in settings.profiles}
@@ -74,6 +78,11 @@ class Scheduler:
         recorders = {name: runner.recorder for name, runner in self._runners.items()}
         self._evictor = Evictor(client, clock, recorders, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._volumes = VolumeBinder(
+            client, clock, storage,
+            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+            timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
+        )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
@@ -105,6 +114,7 @@ class Scheduler:
                 tasks.create_task(self._queue.run(), name="scheduler queue")
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
+            await self._volumes.close()
             await self._binder.close()
             await self._evictor.close()
 
@@ -147,6 +157,7 @@ class Scheduler:
     def _pod_left(self, pod: Object) -> None:
         gone = parse_pod(pod)
         self._queue.remove(gone.uid)
+        self._volumes.forget(gone.uid)
         node = self._nominator.remove(gone.uid)
         if self._cache.remove(gone.uid):
             node = gone.node_name or node
@@ -218,7 +229,7 @@ class Scheduler:
     async def _schedule_one(self, entry: QueuedPod) -> None:
         begun = self._clock.monotonic()
         try:
-            decision = self._runners[entry.pod.scheduler_name].cycle.decide(entry.pod, self._cache.nodes)
+            decision = await self._decide(entry.pod)
         except Exception as error:  # a pod that a plugin chokes on must not stop the others
             log.exception("scheduling %s/%s failed", *entry.pod.key)
             self._count("error", entry)
@@ -237,7 +248,22 @@ class Scheduler:
         self._queue.assumed(entry)
         if self._nominator:
             self._withdraw(entry.pod, unless=decision.node)
+        if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
+            return  # the pod is bound when its volumes are
         await self._binder.start(entry, decision.node)
+
+    async def _decide(self, pod: PodInfo) -> Decision:
+        nodes = self._cache.nodes
+        if pod.volumes:
+            await self._volumes.follow(self._informers)
+            binds = self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
+            if len(nodes) and binds and (why := self._volumes.rejects(pod)):
+                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
+        return self._runners[pod.scheduler_name].cycle.decide(pod, nodes)
+
+    def _labels(self, node: str) -> Mapping[str, str]:
+        nodes = self._cache.nodes
+        return nodes.labels[nodes.row_of[node]]
 
     def _unfit(self, entry: QueuedPod, decision: Decision) -> None:
         pod, preemption = entry.pod, decision.preemption
@@ -292,7 +318,12 @@ class Scheduler:
             return
         self._count("error", entry)
         self._queue.failed(entry)
-        self._report(entry.pod, SCHEDULER_ERROR, f'running Bind plugin "DefaultBinder": {error}')
+        what = (
+            'PreBind plugin "VolumeBinding"'
+            if isinstance(error, VolumesNotBound)
+            else 'Bind plugin "DefaultBinder"'
+        )
+        self._report(entry.pod, SCHEDULER_ERROR, f"running {what}: {error}")
 
 
 def nominated_node(pod: Object) -> str:

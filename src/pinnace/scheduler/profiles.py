@@ -1,6 +1,6 @@
 """Profiles: which plugins run, in which order, with which weights and arguments. The default one is upstream's of v1.36.
 
-Left out so far: the volume plugins and DynamicResources (see docs/conformance/scheduler.md).
+Left out so far: DynamicResources (see docs/conformance/scheduler.md).
 """
 
 from collections.abc import Callable, Mapping
@@ -25,12 +25,17 @@ from pinnace.scheduler.plugins.node_affinity import AddedNodeAffinity, NodeAffin
 from pinnace.scheduler.plugins.node_name import NodeName
 from pinnace.scheduler.plugins.node_ports import NodePorts
 from pinnace.scheduler.plugins.node_unschedulable import NodeUnschedulable
+from pinnace.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from pinnace.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from pinnace.scheduler.plugins.priority_sort import PrioritySort
 from pinnace.scheduler.plugins.resource_strategies import balance_for, fit_for
 from pinnace.scheduler.plugins.scheduling_gates import SchedulingGates
 from pinnace.scheduler.plugins.taint_toleration import TaintToleration
+from pinnace.scheduler.plugins.volume_binding import VolumeBinding
+from pinnace.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from pinnace.scheduler.plugins.volume_zone import VolumeZone
 from pinnace.scheduler.settings import DEFAULT_ARGS, PluginArgs, PreemptionArgs, ProfileSettings
+from pinnace.scheduler.storage import Storage
 
 Filter = NodeFilter | UsageFilter | PodFilter
 Score = NodeScore | UsageScore | PodScore
@@ -41,6 +46,7 @@ class Parts:
     """What plugins are made from. `workload_selector` gives the selector of the Services and workloads of a pod, if any."""
 
     workload_selector: Callable[[PodInfo], Selector | None]
+    storage: Storage
 
 
 # How each plugin that filters or scores is made; a default plugin that is in no catalogue is not there yet.
@@ -51,6 +57,10 @@ CATALOG: Mapping[str, Callable[[PluginArgs, Parts], Any]] = {
     "NodeAffinity": lambda args, parts: NodeAffinity(args.node_affinity),
     "NodePorts": lambda args, parts: NodePorts(),
     "NodeResourcesFit": lambda args, parts: fit_for(args.fit),
+    "VolumeRestrictions": lambda args, parts: VolumeRestrictions(parts.storage),
+    "NodeVolumeLimits": lambda args, parts: NodeVolumeLimits(parts.storage),
+    "VolumeBinding": lambda args, parts: VolumeBinding(parts.storage),
+    "VolumeZone": lambda args, parts: VolumeZone(parts.storage),
     "PodTopologySpread": lambda args, parts: PodTopologySpread(parts.workload_selector, args.spread),
     "InterPodAffinity": lambda args, parts: InterPodAffinity(args.inter_pod_affinity),
     "NodeResourcesBalancedAllocation": lambda args, parts: balance_for(args.balanced_resources),
@@ -70,6 +80,10 @@ class Profile:
     name: str = "default-scheduler"
     preemption: PreemptionArgs | None = DEFAULT_ARGS.preemption  # None: pods of this profile preempt nobody
     percentage: int = 0  # of the nodes, how many feasible ones are enough to choose from; 0: all
+
+    def runs(self, name: str) -> bool:
+        """Whether a plugin filters."""
+        return any(plugin.name == name for plugin in self.filters)
 
 
 def build_profile(settings: ProfileSettings, parts: Parts) -> Profile:
@@ -105,7 +119,7 @@ def build_profile(settings: ProfileSettings, parts: Parts) -> Profile:
     return Profile(
         filters=tuple(filters),
         prefilters=tuple(plugin for plugin, _ in at("preFilter") if hasattr(plugin, "candidates")),
-        scores=tuple((plugin, weight) for plugin, weight in at("score")),
+        scores=tuple((plugin, weight) for plugin, weight in at("score") if hasattr(plugin, "score_reads")),
         sort=PrioritySort(),
         gates=SchedulingGates() if "SchedulingGates" in names["preEnqueue"] else None,
         name=settings.name,
@@ -114,5 +128,8 @@ def build_profile(settings: ProfileSettings, parts: Parts) -> Profile:
     )
 
 
-def default_profile(workload_selector: Callable[[PodInfo], Selector | None]) -> Profile:
-    return build_profile(ProfileSettings(), Parts(workload_selector))
+def default_profile(
+    workload_selector: Callable[[PodInfo], Selector | None], storage: Storage | None = None
+) -> Profile:
+    """Without `storage`, as if there were no volumes."""
+    return build_profile(ProfileSettings(), Parts(workload_selector, storage or Storage()))

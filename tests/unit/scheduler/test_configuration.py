@@ -8,6 +8,7 @@ from pinnace.scheduler.configuration import ConfigurationError, read
 from pinnace.scheduler.plugin_sets import DEFAULTS, default_points
 from pinnace.scheduler.profiles import Parts, Profile, build_profile
 from pinnace.scheduler.settings import SchedulerSettings
+from pinnace.scheduler.storage import Storage
 
 Object = dict[str, Any]
 
@@ -23,7 +24,7 @@ def refusal(body: Any) -> str:
 
 
 def profile(**more: Any) -> Profile:
-    return build_profile(read(document(profiles=[more])).profiles[0], Parts(lambda pod: None))
+    return build_profile(read(document(profiles=[more])).profiles[0], Parts(lambda pod: None, Storage()))
 
 
 def filters(of: Profile) -> list[str]:
@@ -45,7 +46,7 @@ def test_default_plugins_have_upstreams_order_and_weights() -> None:
     made = profile()
     assert filters(made) == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
-        "PodTopologySpread", "InterPodAffinity",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
     ]  # fmt: skip
     assert weights(made) == {
         "TaintToleration": 3, "NodeAffinity": 2, "NodeResourcesFit": 1, "PodTopologySpread": 2,

@@ -15,6 +15,7 @@ from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.preemption import DefaultPreemption
 from pinnace.scheduler.profiles import Parts, build_profile
 from pinnace.scheduler.settings import PluginArgs, PreemptionArgs, ProfileSettings
+from pinnace.scheduler.storage import Storage
 
 Object = dict[str, Any]
 
@@ -31,7 +32,7 @@ class World:
         rng = random.Random(seed)
         preemption = DefaultPreemption(self.nominator, self.budgets, rng, started, args or PreemptionArgs())
         self.profile = build_profile(
-            settings or ProfileSettings(args=plugins or PluginArgs()), Parts(lambda pod: selector)
+            settings or ProfileSettings(args=plugins or PluginArgs()), Parts(lambda pod: selector, Storage())
         )
         self.cycle = Cycle(self.profile, rng, self.nominator, preemption)
 
