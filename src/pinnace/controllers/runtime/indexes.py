@@ -14,6 +14,7 @@ from pinnace.api.resources import (
     PODS,
     REPLICA_SETS,
     SERVICES,
+    VOLUME_ATTACHMENTS,
 )
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.informer import Indexer, Lister
@@ -25,6 +26,9 @@ LABEL = "label"
 SELECTOR_PAIR = "selector-pair"
 SERVICE = "service"
 CLAIM = "claim"  # pods by namespace and name of the claims that they mount
+CLAIMING_ON = "claiming-on-node"  # pods with claims by node
+ATTACHED_TO = "attached-to-node"  # attachments by node
+ATTACHMENT_OF = "attachment-of-volume"
 CLAIM_REF = "claim-reference"  # volumes by namespace and name of the claim that they are for
 FREE_OF_CLASS = "free-of-class"  # volumes without a claim
 VOLUME = "volume"  # claims by the volume that they name
@@ -65,6 +69,20 @@ def by_claim(pod: Object) -> Iterable[Hashable]:
     return [(meta.namespace(pod), name) for _, name in claim_names(pod)]
 
 
+def claiming_on(pod: Object) -> Iterable[Hashable]:
+    node = (pod.get("spec") or {}).get("nodeName")
+    return (node,) if node and any(True for _ in claim_names(pod)) else ()
+
+
+def attached_to(attachment: Object) -> Iterable[Hashable]:
+    return (attachment["spec"]["nodeName"],)
+
+
+def attachment_of(attachment: Object) -> Iterable[Hashable]:
+    name = (attachment["spec"].get("source") or {}).get("persistentVolumeName")
+    return (name,) if name else ()
+
+
 def by_claim_ref(volume: Object) -> Iterable[Hashable]:
     key = claim_ref_key(volume)
     return (key,) if key else ()
@@ -86,7 +104,8 @@ def pending_of_class(claim: Object) -> Iterable[Hashable]:
 _OWNED: dict[str, Indexer] = {CONTROLLER: by_controller, ORPHANS: orphans}
 
 INDEXES: dict[GVR, dict[str, Indexer]] = {
-    PODS: {**_OWNED, NODE: by_node, LABEL: by_label, CLAIM: by_claim},
+    PODS: {**_OWNED, NODE: by_node, LABEL: by_label, CLAIM: by_claim, CLAIMING_ON: claiming_on},
+    VOLUME_ATTACHMENTS: {ATTACHED_TO: attached_to, ATTACHMENT_OF: attachment_of},
     PERSISTENT_VOLUMES: {CLAIM_REF: by_claim_ref, FREE_OF_CLASS: free_of_class},
     PERSISTENT_VOLUME_CLAIMS: {VOLUME: by_volume, PENDING_OF_CLASS: pending_of_class},
     REPLICA_SETS: _OWNED,
