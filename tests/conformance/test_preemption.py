@@ -129,13 +129,9 @@ async def test_a_preempted_pod_says_by_whom_it_was_disrupted(simulated_cluster: 
     condition = await cluster.until(disrupted)
     assert (condition["status"], condition["reason"]) == ("True", "PreemptionByScheduler")
     assert condition["message"] == "default-scheduler: preempting to accommodate a higher priority pod"
-    await cluster.until(lambda: nominated(cluster, "preemptor", nodes[0]))
-    await cluster.client.patch(PODS, "victim", {"metadata": {"finalizers": None}}, "default")
     await cluster.until(lambda: is_running(cluster, "preemptor"))
-
-
-async def nominated(cluster: SimulatedCluster, name: str, node: str) -> bool:
-    return bool((await cluster.get(PODS, name))["status"].get("nominatedNodeName") == node)
+    await cluster.client.patch(PODS, "victim", {"metadata": {"finalizers": None}}, "default")
+    await cluster.until(lambda: cluster.is_gone(PODS, "victim"))
 
 
 def replica_set(name: str, priority_class: str, amount: str, node: str) -> Object:
@@ -173,7 +169,9 @@ async def test_replica_sets_lose_no_more_pods_than_the_stronger_one_needs(
 
     async def others_wait() -> bool:
         for name in ("p1", "p2"):
-            (only,) = await cluster.list(PODS, labels=f"name={name}")
+            pods = await cluster.list(PODS, labels=f"name={name}")
+            assert len(pods) == 1
+            only = pods[0]
             if only["status"]["phase"] != "Pending" or meta.uid(only) == first[name]:
                 return False
         return True

@@ -100,14 +100,21 @@ async def test_the_operations_on_cron_jobs(client: Client) -> None:
     assert made["metadata"]["generation"] == 1
     for scope in ("default", None):
         assert len((await client.list(r.CRON_JOBS, scope, label_selector="a=b"))["items"]) == 1
+    watch = client.watch(r.CRON_JOBS, "default", resource_version=made["metadata"]["resourceVersion"], label_selector="a=b")  # fmt: skip
     patched = await client.patch(r.CRON_JOBS, "x", {"metadata": {"annotations": {"p": "1"}}}, "default")
     assert patched["metadata"]["annotations"] == {"p": "1"}
     assert patched["metadata"]["generation"] == 1
     patched["spec"]["suspend"] = True
     assert (await client.update(r.CRON_JOBS, patched))["metadata"]["generation"] == 2
+    seen = [await anext(watch), await anext(watch)]
+    assert [(one.type, one.object["spec"]["suspend"]) for one in seen] == [("MODIFIED", False), ("MODIFIED", True)]  # fmt: skip
+    await watch.aclose()
     status = {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}
     answer = await client.patch(r.CRON_JOBS, "x", status, "default", subresource="status")
     assert answer["status"] == status["status"]
+    answer["status"]["lastScheduleTime"] = "2026-01-02T00:00:00Z"
+    answer = await client.update(r.CRON_JOBS, answer, subresource="status")
+    assert answer["status"] == {"lastScheduleTime": "2026-01-02T00:00:00Z"}
     await client.delete(r.CRON_JOBS, "x", "default")
     await client.create(r.CRON_JOBS, cron)
     await client.delete_collection(r.CRON_JOBS, "default", label_selector="a=b")

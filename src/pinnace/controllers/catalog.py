@@ -10,12 +10,14 @@ from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers import (
     clusterrole_aggregation,
+    cronjob,
     daemonset,
     deployment,
     disruption,
     endpoints,
     endpointslice,
     endpointslice_mirroring,
+    job,
     podgc,
     replicaset,
     replicationcontroller,
@@ -25,6 +27,7 @@ from pinnace.controllers import (
     servicecidr,
     statefulset,
     storage_protection,
+    ttl_after_finished,
     validatingadmissionpolicy_status,
 )
 from pinnace.controllers.certificates import cleaner, signing
@@ -42,8 +45,8 @@ from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
-from pinnace.controllers.volumes import attach_detach, ephemeral, expander
-from pinnace.controllers.volumes.binder import BinderController
+from pinnace.controllers.runtime.together import Together
+from pinnace.controllers.volumes import attach_detach, binder, ephemeral, expander
 from pinnace.controllers.volumes.local_path import LocalPathConfig, LocalPathProvisioner
 
 
@@ -81,7 +84,15 @@ Build = Callable[[Parts], Runnable]
 
 
 def _pure(row: Controller) -> Build:
-    return lambda parts: ControllerLoop(row, parts.client, parts.clock, parts.informers)
+    return lambda parts: _pure_loop(row, parts)
+
+
+def _together(*rows: Controller) -> Build:
+    return lambda parts: Together(*(_pure_loop(row, parts) for row in rows))
+
+
+def _pure_loop(row: Controller, parts: Parts) -> ControllerLoop:
+    return ControllerLoop(row, parts.client, parts.clock, parts.informers)
 
 
 def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
@@ -107,6 +118,9 @@ CATALOG: dict[str, Build] = {
     "replicationcontroller": _pure(replicationcontroller.CONTROLLER),
     "daemonset": _pure(daemonset.CONTROLLER),
     "statefulset": _pure(statefulset.CONTROLLER),
+    "job": _together(job.CONTROLLER, job.ORPHANS),
+    "cronjob": _pure(cronjob.CONTROLLER),
+    "ttl-after-finished": _pure(ttl_after_finished.CONTROLLER),
     "endpoints": _pure(endpoints.CONTROLLER),
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "endpointslice-mirroring": _pure(endpointslice_mirroring.CONTROLLER),
@@ -131,7 +145,7 @@ CATALOG: dict[str, Build] = {
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
     ),
-    "persistentvolume-binder": lambda parts: BinderController(parts.client, parts.clock, parts.informers),
+    "persistentvolume-binder": _together(binder.CLAIMS, binder.VOLUMES),
     "persistentvolume-expander": _pure(expander.CONTROLLER),
     "persistentvolume-attach-detach": _pure(attach_detach.CONTROLLER),
     "ephemeral-volume": _pure(ephemeral.CONTROLLER),

@@ -47,15 +47,12 @@ class SchedulerCache:
     def place(self, pod: PodInfo, node: str) -> None:
         """The API shows the pod on this node."""
         self._assumed.discard(pod.uid)
-        if self._node_of.get(pod.uid) == node:
-            known = self._on[node][pod.uid]
-            if (
-                known.demand is pod.demand
-                and known.labels == pod.labels
-                and known.is_terminating == pod.is_terminating
-            ):
-                return
-        self._put(pod, node)
+        if self._node_of.get(pod.uid) != node:
+            self._put(pod, node)
+            return
+        self._on[node][pod.uid] = pod
+        if node in self.nodes.row_of:
+            self.nodes.replace_pod(node, pod)
 
     def assume(self, pod: PodInfo, node: str) -> None:
         self._put(pod, node)

@@ -25,7 +25,7 @@ class Distinct(Generic[V]):
 
     def __init__(self, capacity: int) -> None:
         self.values: list[V] = []
-        self.ids: Ids = np.full(capacity, ABSENT, np.int32)
+        self.ids: Rows = np.full(capacity, ABSENT, np.intp)  # of the type that NumPy gathers by fastest
         self._id_of: dict[V, int] = {}
 
     def get(self, row: int) -> V | None:
@@ -78,10 +78,18 @@ class Usage:
         )
 
     def at(self, rows: Rows) -> "Usage":
-        """The same columns for these rows only."""
+        """A copy of these rows only."""
         ports = {port: counts[rows] for port, counts in self.ports.items()}
         return Usage(
             self.resources, self.allocatable[:, rows], self.requested[:, rows], self.nonzero[:, rows], ports
+        )
+
+    def view(self, row: int) -> "Usage":
+        """One row, without copying: only to be read."""
+        one = slice(row, row + 1)
+        ports = {port: counts[one] for port, counts in self.ports.items()}
+        return Usage(
+            self.resources, self.allocatable[:, one], self.requested[:, one], self.nonzero[:, one], ports
         )
 
     def index(self, resource: str) -> int:

@@ -1,38 +1,21 @@
-"""The scheduling cycle: one pod and the node table in, one decision out. Pure, apart from what it keeps to share work.
-
-For each demand (all pods of one template) the masks and scores of plugins that read only nodes are kept; of those that read
-a node's usage only the rows that changed are computed again, so that a burst of equal pods costs a few rows each.
-"""
+"""The scheduling cycle: one pod and the node table in, one decision out. Pure, apart from what it keeps to share work (`kept`)."""
 
 import random
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
 from pinnace.scheduler.columns import ABSENT
 from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, Preemption, fit_error
-from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows, Scores
+from pinnace.scheduler.framework import Mask, NodeTable, PodFilter, PodInfo, Scores
+from pinnace.scheduler.kept import NO_NODE, Keeper, Kept
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.preemption import DefaultPreemption
 from pinnace.scheduler.profiles import Filter, Profile
 from pinnace.scheduler.refusals import Refusals, ask_again, never_looked_at
 from pinnace.scheduler.victims import Search
 
-KEPT_DEMANDS = 256
 BEST_SHOWN = 3
-
-
-@dataclass(slots=True)
-class _Kept:
-    """Answers for one demand, in the order of the profile; None where the plugin has nothing to say or reads pods."""
-
-    spec_version: int
-    usage_version: int
-    masks: list[Mask | None]
-    scores: list[Scores | None]
-    refusals: Refusals | None = None  # by these masks alone, as of `refused_version`
-    refused_version: int = -1
 
 
 class Cycle:
@@ -44,144 +27,117 @@ class Cycle:
     ) -> None:  # fmt: skip
         self._profile, self._rng = profile, rng
         self._nominator, self._preemption = nominator, preemption
-        self._kept: OrderedDict[Demand, _Kept] = OrderedDict()
+        self._keeper = Keeper(profile)
+        self._pod_filters: list[tuple[int, PodFilter]] = [
+            (i, plugin) for i, plugin in enumerate(profile.filters) if plugin.reads == "pods"
+        ]
+        self._last_kept = max((i for i, f in enumerate(profile.filters) if f.reads != "pods"), default=-1)
 
     def decide(self, pod: PodInfo, nodes: NodeTable) -> Decision:
         """The node for the pod, or why there is none."""
         if not len(nodes):
             return Decision(pod.namespace, pod.name, "", 0, 0, {}, message=NO_NODES)
-        kept = self._refresh(pod, nodes)
+        kept = self._keeper.of(pod, nodes)
         feasible, rejected = self._filter(pod, nodes, kept)
         if self._nominator:
             feasible = self._respect_nominated(pod, nodes, feasible, rejected)
-        rows = np.flatnonzero(feasible)
-        if not len(rows):
+        count = int(np.count_nonzero(feasible))
+        if not count:
             return self._unfit(pod, nodes, kept, rejected)
-        cards = self._rank(pod, nodes, kept, rows)
-        return Decision(pod.namespace, pod.name, cards[0].node, len(nodes), len(rows), rejected, cards)
-
-    # --- what is kept per demand
-
-    def _refresh(self, pod: PodInfo, nodes: NodeTable) -> _Kept:
-        kept = self._kept.get(pod.demand)
-        if kept is None or kept.spec_version != nodes.spec_version:
-            kept = self._kept[pod.demand] = self._compute(pod, nodes)
-            if len(self._kept) > KEPT_DEMANDS:
-                self._kept.popitem(last=False)
-        elif kept.usage_version != nodes.usage_version:
-            self._update(pod, nodes, kept)
-        self._kept.move_to_end(pod.demand)
-        return kept
-
-    def _compute(self, pod: PodInfo, nodes: NodeTable) -> _Kept:
-        masks: list[Mask | None] = []
-        for plugin in self._profile.filters:
-            if plugin.reads == "pods" or not plugin.applies(pod.demand):
-                masks.append(None)
-            elif plugin.reads == "nodes":
-                masks.append(plugin.filter(pod, nodes))
-            else:
-                masks.append(plugin.filter(pod, nodes.usage))
-        scores: list[Scores | None] = []
-        for scorer, _ in self._profile.scores:
-            if scorer.score_reads == "nodes":
-                scores.append(scorer.score(pod, nodes) if scorer.scores(pod, nodes) else None)
-            elif scorer.score_reads == "usage":
-                scores.append(scorer.score(pod, nodes.usage) if scorer.scores(pod.demand) else None)
-            else:
-                scores.append(None)
-        return _Kept(nodes.spec_version, nodes.usage_version, masks, scores)
-
-    def _update(self, pod: PodInfo, nodes: NodeTable, kept: _Kept) -> None:
-        rows = nodes.rows_changed_since(kept.usage_version)
-        usage = nodes.usage.at(rows)
-        for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
-            if plugin.reads == "usage" and mask is not None:
-                mask[rows] = plugin.filter(pod, usage)
-        for (scorer, _), scores in zip(self._profile.scores, kept.scores, strict=True):
-            if scorer.score_reads == "usage" and scores is not None:
-                scores[rows] = scorer.score(pod, usage)
-        kept.usage_version = nodes.usage_version
+        cards = self._rank(pod, nodes, kept, feasible, count)
+        return Decision(pod.namespace, pod.name, cards[0].node, len(nodes), count, rejected, cards)
 
     # --- filter
 
-    def _candidates(self, pod: PodInfo, nodes: NodeTable) -> tuple[Mask, list[str]]:
-        """The nodes worth a look, and the plugins that narrowed them."""
-        mask, narrowed = nodes.exists.copy(), []
-        for plugin in self._profile.prefilters:
-            names = plugin.candidates(pod.demand)
-            if names is not None:
-                chosen = np.zeros_like(mask)
-                chosen[[nodes.row_of[name] for name in names if name in nodes.row_of]] = True
-                mask &= chosen
-                narrowed.append(plugin.name)
-        return mask, narrowed
-
-    def _filter(self, pod: PodInfo, nodes: NodeTable, kept: _Kept) -> tuple[Mask, dict[str, int]]:
-        feasible, narrowed = self._candidates(pod, nodes)
-        rejected: dict[str, int] = {}
-        left = len(nodes)
-        if narrowed:
+    def _filter(self, pod: PodInfo, nodes: NodeTable, kept: Kept) -> tuple[Mask, dict[str, int]]:
+        """The feasible nodes (not to be changed), and how many each plugin was the first to refuse."""
+        feasible, refused, looking = kept.fits, kept.refused, []
+        for position, plugin in self._pod_filters:
+            if plugin.applies(pod, nodes):
+                looking.append((position, plugin))
+        in_order = bool(looking) and looking[0][0] < self._last_kept
+        if in_order:  # it comes before filters whose answers are kept
+            feasible, refused = self._in_order(pod, nodes, kept, dict(looking))
+        rejected = {}
+        if kept.narrowed:
+            rejected[kept.narrowed[0]] = kept.never
+        if any(refused):
+            for plugin_, count in zip(self._profile.filters, refused, strict=True):
+                if count:
+                    rejected[plugin_.name] = rejected.get(plugin_.name, 0) + count
+        if looking and not in_order:
             left = int(np.count_nonzero(feasible))
-            rejected[narrowed[0]] = len(nodes) - left
-        for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
-            if plugin.reads == "pods":
-                if not left or not plugin.applies(pod, nodes):
-                    continue
-                mask = plugin.filter(pod, nodes)
-            if mask is None:
-                continue
-            feasible &= mask
-            remaining = int(np.count_nonzero(feasible))
-            if remaining != left:
-                rejected[plugin.name] = rejected.get(plugin.name, 0) + left - remaining
-                left = remaining
+            for _, plugin in looking:
+                if not left:
+                    break
+                feasible = feasible & plugin.filter(pod, nodes)
+                remaining = int(np.count_nonzero(feasible))
+                if remaining != left:
+                    rejected[plugin.name] = left - remaining
+                    left = remaining
         return feasible, rejected
+
+    def _in_order(
+        self, pod: PodInfo, nodes: NodeTable, kept: Kept, looking: Mapping[int, PodFilter]
+    ) -> tuple[Mask, list[int]]:
+        """One filter after the other: who refuses a node first."""
+        feasible, refused = kept.first != NO_NODE, []
+        for position, mask in enumerate(kept.masks):
+            if position in looking and feasible.any():
+                mask = looking[position].filter(pod, nodes)
+            before = feasible
+            feasible = feasible if mask is None else feasible & mask
+            refused.append(int(np.count_nonzero(before) - np.count_nonzero(feasible)))
+        return feasible, refused
 
     # --- score
 
-    def _rank(self, pod: PodInfo, nodes: NodeTable, kept: _Kept, rows: Rows) -> tuple[NodeScoreCard, ...]:
+    def _rank(
+        self, pod: PodInfo, nodes: NodeTable, kept: Kept, feasible: Mask, count: int
+    ) -> tuple[NodeScoreCard, ...]:
         """The best nodes, the chosen one first; among equals the choice is random."""
-        if len(rows) == 1:
-            return (NodeScoreCard(nodes.names[rows[0]], 0, {}),)
-        columns = self._scores(pod, nodes, kept, rows)
-        total = np.zeros(len(rows), np.int64)
-        for (_, weight), scores in columns:
-            total += weight * scores
-        ties = np.flatnonzero(total == total.max())
-        chosen = ties[self._rng.randrange(len(ties))]
-        shown = [chosen, *(tie for tie in ties[:BEST_SHOWN] if tie != chosen)]
+        if count == 1:
+            return (NodeScoreCard(nodes.names[int(feasible.argmax())], 0, {}),)
+        ranked, columns = self._ranked(pod, nodes, kept, feasible)
+        ties = (ranked == ranked.max()).nonzero()[0]
+        chosen = int(ties[self._rng.randrange(len(ties))])
+        shown = [chosen, *(tie for tie in ties[:BEST_SHOWN].tolist() if tie != chosen)]
         if len(ties) == 1:
-            others = total.copy()
+            others = ranked.copy()
             others[chosen] = -1
-            shown.append(others.argmax())
+            shown.append(int(others.argmax()))
         return tuple(
             NodeScoreCard(
-                nodes.names[rows[at]],
-                int(total[at]),
-                {name: int(scores[at]) for (name, _), scores in columns},
+                nodes.names[row], ranked.item(row), {name: scores.item(row) for name, scores in columns}
             )
-            for at in shown[:BEST_SHOWN]
+            for row in shown[:BEST_SHOWN]
         )
 
-    def _scores(
-        self, pod: PodInfo, nodes: NodeTable, kept: _Kept, rows: Rows
-    ) -> list[tuple[tuple[str, int], Scores]]:
-        found = []
-        everywhere = len(rows) == len(nodes.exists)
-        for (scorer, weight), whole in zip(self._profile.scores, kept.scores, strict=True):
+    def _ranked(
+        self, pod: PodInfo, nodes: NodeTable, kept: Kept, feasible: Mask
+    ) -> tuple[Scores, list[tuple[str, Scores]]]:
+        """The weighted total of every row, -1 where the pod does not fit; and what each plugin says, by name."""
+        total, columns = kept.total, []
+        for position, (scorer, weight) in enumerate(self._profile.scores):
+            found = kept.scores[position]
             if scorer.score_reads == "pods":
                 if not scorer.scores(pod, nodes):
                     continue
-                scores = scorer.score(pod, nodes, rows)
-            elif whole is None:
+                found = scorer.score(pod, nodes, feasible)
+                total = total + weight * found
+            elif found is None:
                 continue
-            else:
-                scores = whole if everywhere else whole[rows]
-                if scorer.score_reads == "nodes":
-                    scores = scorer.normalize(scores)
-            found.append(((scorer.name, weight), scores))
-        return found
+            elif scorer.score_reads == "nodes":
+                highest = int(found.max(where=feasible, initial=0))
+                known = kept.normal.get(position)
+                if known is None or known[0] != highest:
+                    known = kept.normal[position] = highest, scorer.normalize(found, highest)
+                found = known[1]
+                total = total + weight * found
+            columns.append((scorer.name, found))
+        if total is kept.total and feasible is kept.fits:
+            return kept.ranked, columns
+        return np.where(feasible, total, -1), columns
 
     # --- nominated pods
 
@@ -237,7 +193,7 @@ class Cycle:
 
     # --- refusal
 
-    def _unfit(self, pod: PodInfo, nodes: NodeTable, kept: _Kept, rejected: dict[str, int]) -> Decision:
+    def _unfit(self, pod: PodInfo, nodes: NodeTable, kept: Kept, rejected: dict[str, int]) -> Decision:
         refusals = self._refusals(pod, nodes, kept)
         preemption = self._preempt(pod, nodes, kept, refusals)
         message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
@@ -246,10 +202,10 @@ class Cycle:
             plugins=frozenset(rejected), preemption=preemption,
         )  # fmt: skip
 
-    def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: _Kept, refusals: Refusals) -> Preemption | None:
+    def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: Kept, refusals: Refusals) -> Preemption | None:
         if self._preemption is None:
             return None
-        allowed, _ = self._candidates(pod, nodes)
+        allowed, _ = self._keeper.candidates(pod, nodes)
         search = Search(pod, nodes, [], [])
         for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
             if plugin.reads == "nodes" and mask is not None:
@@ -260,7 +216,7 @@ class Cycle:
                 search.pod_filters.append(plugin)
         return self._preemption.decide(search, refusals, allowed)
 
-    def _refusals(self, pod: PodInfo, nodes: NodeTable, kept: _Kept) -> Refusals:
+    def _refusals(self, pod: PodInfo, nodes: NodeTable, kept: Kept) -> Refusals:
         """Each node's refusal by the first plugin that refused it."""
         filters, lasting = [], True
         for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
@@ -276,7 +232,7 @@ class Cycle:
             among &= nodes.exists
         else:
             found = Refusals.empty(len(among))
-        looked_at, narrowed = self._candidates(pod, nodes)
+        looked_at, narrowed = self._keeper.candidates(pod, nodes)
         if narrowed:
             found.put(np.flatnonzero(among & ~looked_at), never_looked_at(narrowed))
         ask_again(found, pod, nodes, filters, among & looked_at)

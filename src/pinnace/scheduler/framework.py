@@ -8,7 +8,7 @@ What a plugin reads decides how long its answer is kept for pods of the same dem
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from pinnace.scheduler.pod_info import Demand, PodInfo
 
 __all__ = [
     "MAX_SCORE", "Demand", "Mask", "NodeFilter", "NodeScore", "NodeTable", "PodFilter", "PodInfo", "PodScore", "PreFilter", "Refusal",
-    "Rows", "Scores", "Usage", "UsageFilter", "UsageScore", "normalized",
+    "RowFilter", "RowScore", "Rows", "Scores", "Usage", "UsageFilter", "UsageScore", "normalized",
 ]  # fmt: skip
 
 Mask = NDArray[np.bool_]  # True: the pod may run there
@@ -60,6 +60,20 @@ class UsageFilter(_Filter, Protocol):
         ...
 
 
+@runtime_checkable
+class RowFilter(Protocol):
+    """A `UsageFilter` that can also answer for one row in plain numbers, ten times faster than with arrays of one."""
+
+    def fits_row(self, pod: PodInfo, usage: Usage, row: int) -> bool: ...
+
+
+@runtime_checkable
+class RowScore(Protocol):
+    """A `UsageScore` that can also answer for one row in plain numbers."""
+
+    def score_row(self, pod: PodInfo, usage: Usage, row: int) -> int: ...
+
+
 class PodFilter(_Filter, Protocol):
     reads: ClassVar[Literal["pods"]]
 
@@ -87,8 +101,8 @@ class NodeScore(Protocol):
         ...
 
     def score(self, pod: PodInfo, nodes: NodeTable) -> Scores: ...
-    def normalize(self, scores: Scores) -> Scores:
-        """To 0..100, over the feasible nodes."""
+    def normalize(self, scores: Scores, highest: int) -> Scores:
+        """To 0..100, for feasible nodes; `highest` is the highest of their scores."""
         ...
 
 
@@ -107,14 +121,13 @@ class PodScore(Protocol):
     score_reads: ClassVar[Literal["pods"]]
 
     def scores(self, pod: PodInfo, nodes: NodeTable) -> bool: ...
-    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Rows) -> Scores:
-        """Of the feasible rows only, within 0..100."""
+    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Mask) -> Scores:
+        """Of all rows, within 0..100 where `feasible`; what it says of others does not matter."""
         ...
 
 
-def normalized(scores: Scores, *, reverse: bool = False) -> Scores:
+def normalized(scores: Scores, highest: int, *, reverse: bool = False) -> Scores:
     """Scale so that the highest becomes 100; `reverse`: so that 0 becomes 100 and the highest 0."""
-    highest = int(scores.max(initial=0))
     if highest == 0:
         return np.full_like(scores, MAX_SCORE) if reverse else scores
     scaled = scores * MAX_SCORE // highest

@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pinnace.api import meta
 from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
@@ -24,6 +25,8 @@ from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
 from pinnace.scheduler.eviction import Evictor
+from pinnace.scheduler.happenings import Happening
+from pinnace.scheduler.hints import hints_of
 from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
@@ -62,11 +65,7 @@ class Scheduler:
         self._reporter = Reporter(client, clock, self._recorder)
         storage = Storage()
         self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage)
-        self._queue = SchedulingQueue(
-            clock,
-            self._profile.sort.key,
-            {plugin.name: plugin.requeue_on for plugin in self._profile.filters},
-        )
+        self._queue = SchedulingQueue(clock, self._profile.sort.key, hints_of(self._profile))
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
         self._pods = self._informers.of(PODS).lister
@@ -107,13 +106,17 @@ class Scheduler:
 
     # --- what the watches say
 
+    def _happened(self, *kinds: str, node: str, **more: Any) -> None:
+        self._queue.happened(Happening(kinds, self._cache.nodes, self._nominator, node, **more))
+
     def _on_node(self, old: Object | None, new: Object | None) -> None:
+        before = meta.labels(old) if old is not None else {}
         if new is None:
             assert old is not None
             self._cache.remove_node(meta.name(old))
-            self._queue.happened(("Node/Delete",))
-        else:
-            self._queue.happened(self._cache.set_node(new))
+            self._happened("Node/Delete", node=meta.name(old), labels_before=before)
+        elif kinds := self._cache.set_node(new):
+            self._happened(*kinds, node=meta.name(new), labels_before=before)
 
     def _on_namespace(self, old: Object | None, new: Object | None) -> None:
         if new is None:
@@ -138,34 +141,46 @@ class Scheduler:
             self._pod_to_schedule(old, new)
 
     def _pod_left(self, pod: Object) -> None:
-        uid = parse_pod(pod).uid
-        self._queue.remove(uid)
-        self._volumes.forget(uid)
-        if self._cache.remove(uid) or self._nominator.remove(uid):
-            self._queue.happened(("Pod/Delete",))
+        gone = parse_pod(pod)
+        self._queue.remove(gone.uid)
+        self._volumes.forget(gone.uid)
+        node = self._nominator.remove(gone.uid)
+        if self._cache.remove(gone.uid):
+            node = gone.node_name or node
+        if node:
+            self._happened("Pod/Delete", node=node, pod=gone)
 
     def _pod_on_node(self, old: Object | None, new: Object) -> None:
         pod = parse_pod(new)
         if old is None or not old["spec"].get("nodeName"):
             self._queue.remove(pod.uid)
-            self._nominator.remove(pod.uid)
+            self._withdraw(pod, unless=pod.node_name)
             self._cache.place(pod, pod.node_name)
-            self._queue.happened(("Pod/Add",))
+            self._happened("Pod/Add", node=pod.node_name, pod=pod)
             return
         self._cache.place(pod, pod.node_name)
         before = parse_pod(old)
         if before.labels != pod.labels or before.is_terminating != pod.is_terminating:
-            self._queue.happened(("Pod/UpdateLabel",))
+            self._happened("Pod/UpdateLabel", node=pod.node_name, pod=pod, old=before)
         if before.demand is not pod.demand:
-            self._queue.happened(("Pod/ScaleDown",))
+            self._happened("Pod/ScaleDown", node=pod.node_name, pod=pod, old=before)
+
+    def _withdraw(self, pod: PodInfo, unless: str = "") -> None:
+        """The pod is no longer nominated: what it held is free for pods of its priority, unless it goes there."""
+        node = self._nominator.remove(pod.uid)
+        if node and node != unless:
+            self._happened("Pod/Delete", node=node, pod=pod)
 
     def _pod_to_schedule(self, old: Object | None, new: Object) -> None:
         pod = parse_pod(new)
         if self._cache.is_assumed(pod.uid):
             return
-        if pod.is_terminating or not self._profile.gates.admits(pod):
+        if pod.is_terminating:
             self._queue.remove(pod.uid)
-            self._nominator.remove(pod.uid)
+            self._withdraw(pod)
+            return
+        if not self._profile.gates.admits(pod):
+            self._queue.gate(pod)
             return
         self._heed_nomination(pod, nominated_node(old) if old is not None else "")
         known = old is not None and self._queue.knows(pod.uid)
@@ -179,8 +194,9 @@ class Scheduler:
         node = nominated_node(pod.object)
         if node == before:
             return
-        if self._nominator.node_of(pod.uid) != node and self._nominator.nominate(pod, node):
-            self._queue.happened(("Pod/Delete",))  # the place it held is free for pods of its priority
+        if self._nominator.node_of(pod.uid) != node:
+            self._withdraw(pod, unless=node)
+            self._nominator.nominate(pod, node)
 
     # --- one pod after the other
 
@@ -210,9 +226,10 @@ class Scheduler:
         if not decision.node:
             self._unfit(entry, decision)
             return
-        if self._nominator:
-            self._nominator.remove(entry.pod.uid)
         self._cache.assume(entry.pod, decision.node)
+        self._queue.assumed(entry)
+        if self._nominator:
+            self._withdraw(entry.pod, unless=decision.node)
         if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
             return  # the pod is bound when its volumes are
         await self._binder.start(entry, decision.node)
@@ -238,8 +255,10 @@ class Scheduler:
             self._report(pod, UNSCHEDULABLE, decision.message)
             return
         node = preemption.node
-        self._nominator.nominate(pod, node)
         self._queue.refused(entry, decision.plugins, hold=bool(node))
+        if self._nominator.node_of(pod.uid) != node:
+            self._withdraw(pod)
+            self._nominator.nominate(pod, node)
         if node:
             weaker = [other for other in self._nominator.on(node) if other.priority < pod.priority]
             for other in weaker:
@@ -272,7 +291,7 @@ class Scheduler:
 
     def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
         self._cache.forget(entry.pod.uid)
-        self._queue.happened(("Pod/Delete",))  # the room that was assumed is free again
+        self._happened("Pod/Delete", node=node, pod=entry.pod)  # the room that was assumed is free again
         if isinstance(error, NotFound):
             self._queue.remove(entry.pod.uid)
             return

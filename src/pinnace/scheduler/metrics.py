@@ -51,7 +51,7 @@ class SchedulerMetrics:
                      (), [((), self.preemptions)] if self.preemptions else [])  # fmt: skip
         yield Family("scheduler_preemption_victims", "Number of selected preemption victims", "histogram", (),
                      [((), self.victims)] if self.victims.count else [])  # fmt: skip
-        yield Family("scheduler_pending_pods", "Number of pending pods, by the queue: active, backoff or unschedulable.",
+        yield Family("scheduler_pending_pods", "Number of pending pods, by the queue: active, backoff, unschedulable or gated.",
                      "gauge", ("queue",), [((queue,), count) for queue, count in self._pending().items()])  # fmt: skip
         yield Family("scheduler_cache_size", "Number of nodes and of pods in the scheduler cache.", "gauge", ("type",),
                      [((kind,), count) for kind, count in self._cached().items()])  # fmt: skip

@@ -5,7 +5,7 @@ cycle looks only at rows where `exists` is true. `spec_version` moves when anyth
 when the row's pods changed: what was computed from unchanged columns may be kept.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from pinnace.api import meta
 from pinnace.apimachinery import quantity
-from pinnace.scheduler.columns import ABSENT, Distinct, Ids, Rows, Usage
-from pinnace.scheduler.pod_columns import Carried, PodColumns, PodQuery
-from pinnace.scheduler.pod_info import CPU, PodInfo, Taint
+from pinnace.scheduler.columns import Distinct, Rows, Usage
+from pinnace.scheduler.pod_columns import Carried, DomainSums, PodColumns, PodQuery, Tally
+from pinnace.scheduler.pod_info import CPU, AffinityTerm, PodInfo, Taint
 
 Object = dict[str, Any]
-Sums = NDArray[np.float64]
 FIRST_CAPACITY = 16
+CHANGES_KEPT = 4096
 
 
 class NodeTable:
@@ -37,6 +37,7 @@ class NodeTable:
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
         self.spec_version = 0
         self._version = 0
+        self._changes: list[int] = []  # the rows of the latest versions, in their order
         self._row_version = np.zeros(capacity, np.int64)
         self._label_columns: dict[str, Distinct[str]] = {}
         self._pod_columns = PodColumns(capacity)
@@ -56,7 +57,10 @@ class NodeTable:
 
     def rows_changed_since(self, version: int) -> Rows:
         """Rows whose pods changed after `usage_version` was `version`."""
-        return np.flatnonzero(self._row_version > version)
+        behind = self._version - version
+        if behind > len(self._changes):
+            return np.flatnonzero(self._row_version > version)
+        return np.array(sorted(set(self._changes[len(self._changes) - behind :])), np.intp)
 
     # --- nodes
 
@@ -67,12 +71,16 @@ class NodeTable:
         if row is None:
             row = self._new_row(name)
             self._update(row, node)
-            self.spec_version += 1
+            self._nodes_changed()
             return ("Node/Add",)
         changes = self._update(row, node)
         if changes:
-            self.spec_version += 1
+            self._nodes_changed()
         return changes
+
+    def _nodes_changed(self) -> None:
+        self.spec_version += 1
+        self._pod_columns.forget_sums()
 
     def _update(self, row: int, node: Object) -> tuple[str, ...]:
         spec, status, changes = node.get("spec") or {}, node.get("status") or {}, []
@@ -130,7 +138,7 @@ class NodeTable:
         for column in self._label_columns.values():
             column.set(row, None)
         self._free.append(row)
-        self.spec_version += 1
+        self._nodes_changed()
 
     def _new_row(self, name: str) -> int:
         if not self._free:
@@ -170,9 +178,24 @@ class NodeTable:
         self._pod_columns.charge(row, pod, -1)
         self._touch(row)
 
+    def replace_pod(self, node: str, pod: PodInfo) -> None:
+        """A pod of the node has changed. When its demand is the same, the node's usage is too."""
+        row = self.row_of[node]
+        old = self.pods[row][pod.uid]
+        if old.demand is not pod.demand or old.namespace != pod.namespace:
+            self.remove_pod(node, pod.uid, row)
+            self.add_pod(node, pod)
+            return
+        self.pods[row][pod.uid] = pod
+        if old.labels != pod.labels or old.is_terminating != pod.is_terminating:
+            self._pod_columns.replace(row, old, pod)
+
     def _touch(self, row: int) -> None:
         self._version += 1
         self._row_version[row] = self._version
+        self._changes.append(row)
+        if len(self._changes) > CHANGES_KEPT:
+            del self._changes[: CHANGES_KEPT // 2]
 
     def placed(self) -> Iterator[tuple[int, PodInfo]]:
         for row, pods in enumerate(self.pods):
@@ -190,24 +213,32 @@ class NodeTable:
                 column.set(row, self.labels[row].get(key))
         return column
 
-    def matching(self, query: PodQuery) -> Ids:
-        """How many pods of each node match."""
-        return self._pod_columns.count(query, self.placed())
+    def tally(self, query: PodQuery) -> Tally:
+        """How many pods match, on each node and in all."""
+        return self._pod_columns.tally(query, self.placed)
+
+    def sums(
+        self, tally: Tally, key: str, token: Hashable = None, counted: Callable[[], NDArray[np.bool_]] | None = None
+    ) -> DomainSums:  # fmt: skip
+        """The tally by domain, i.e. by the values of a label, over all nodes; or over those that `counted` gives, for
+        which `token` must stand."""
+        return self._pod_columns.sums(tally, key, self.label(key), token, counted or (lambda: self.exists))
 
     @property
-    def carried(self) -> Mapping[Carried, Ids]:
-        """The affinity terms of the pods on nodes, each with how many pods of each node carry it."""
+    def carried(self) -> Mapping[Carried, Tally]:
+        """The affinity terms of the pods on nodes, each with how many pods carry it."""
         return self._pod_columns.carried
+
+    def carries(self, kind: str) -> bool:
+        """Whether any pod on a node carries a term of this kind (see `Carried`)."""
+        return self._pod_columns.carries(kind)
+
+    def carried_for(self, kind: str, pod: PodInfo) -> Iterator[tuple[AffinityTerm, Tally]]:
+        """The carried terms of this kind whose selector may match the pod."""
+        return self._pod_columns.carried_for(kind, pod)
 
 
 def normalised_image(image: str) -> str:
     """Images without tag or digest count as `:latest`."""
     name = image.rsplit("/", 1)[-1]
     return image if ":" in name or "@" in name else f"{image}:latest"
-
-
-def per_value(column: Distinct[str], counts: Ids, rows: NDArray[np.bool_]) -> Sums:
-    """The sum of `counts` for each distinct value of a label, over the given rows; index it by `column.ids`."""
-    chosen = rows & (column.ids != ABSENT)
-    sums = np.bincount(column.ids[chosen], weights=counts[chosen], minlength=len(column.values))
-    return sums.astype(np.float64, copy=False)

@@ -98,6 +98,14 @@ class Demand:
     preferred_affinity: tuple[AffinityTerm, ...]
     preferred_anti_affinity: tuple[AffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
+    alone: object = field(default_factory=object)
+    """Shared by demands that differ at most in what they say about other pods: all ask the same of a node by itself."""
+
+    @property
+    def has_pod_terms(self) -> bool:
+        return bool(
+            self.anti_affinity or self.affinity or self.preferred_affinity or self.preferred_anti_affinity
+        )
 
     def tolerates(self, taint: Taint) -> bool:
         return any(toleration.tolerates(taint) for toleration in self.tolerations)

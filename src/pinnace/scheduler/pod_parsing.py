@@ -122,7 +122,15 @@ def _parse_demand(facts: bytes) -> Demand:
         preferred_affinity=_preferred_terms(own, namespace, labels),
         preferred_anti_affinity=_preferred_terms(anti, namespace, labels),
         spread=tuple(_spread(c, labels) for c in constraints),
+        alone=_alone(orjson.dumps([containers, init_containers, pod_resources, overhead, node_selector, node_affinity,
+                                   tolerations, host_network])),
     )  # fmt: skip
+
+
+@short_cache(4096, longest=16384)
+def _alone(facts: bytes) -> object:
+    """One object for equal facts: see `Demand.alone`."""
+    return object()
 
 
 def _amount(resource: str, text: Any) -> int:

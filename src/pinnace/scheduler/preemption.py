@@ -17,7 +17,7 @@ from pinnace.api import meta
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.columns import Ints, grown
 from pinnace.scheduler.decisions import Decision, Preemption, fit_error
-from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PODS
 from pinnace.scheduler.refusals import Refusals
@@ -28,6 +28,7 @@ NEVER = "not eligible due to preemptionPolicy=Never."
 WAITING = "not eligible due to a terminating pod on the nominated node."
 PREEMPTED = "PreemptionByScheduler"
 KEPT_SHORTLISTS = 16
+BATCH = 64  # trying a few nodes more now is cheaper than one after the other later
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ class _Shortlist:
     is_candidate: Mask
     weights: NDArray[np.float64]  # (5, rows), see Candidate.weight
     candidates: dict[int, Candidate] = field(default_factory=dict)
-    refused: dict[int, Refusal] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, capacity: int) -> "_Shortlist":
@@ -62,15 +62,17 @@ class _Shortlist:
             self.is_candidate = grown(self.is_candidate, capacity)
             self.weights = grown(self.weights, capacity)
 
-    def put(self, row: int, stamp: NDArray[np.int64], candidate: Candidate | None) -> None:
-        self.stamps[:, row] = stamp
-        self.is_candidate[row] = candidate is not None
-        if candidate is None:
-            self.candidates.pop(row, None)
-        else:
-            self.candidates[row] = candidate
-            self.weights[:, row] = candidate.weight
-            self.refused.pop(row, None)
+    def rule_out(self, rows: Mask | Rows, versions: Ints, nominations: Ints) -> None:
+        self.stamps[0, rows], self.stamps[1, rows] = versions[rows], nominations[rows]
+        self.is_candidate[rows] = False
+
+    def put(self, rows: Rows, candidates: list[Candidate], versions: Ints, nominations: Ints) -> None:
+        """The rows were tried, and these are the candidates among them."""
+        self.rule_out(rows, versions, nominations)
+        for candidate in candidates:
+            self.candidates[candidate.row] = candidate
+            self.weights[:, candidate.row] = candidate.weight
+            self.is_candidate[candidate.row] = True
 
 
 class DefaultPreemption:
@@ -97,8 +99,7 @@ class DefaultPreemption:
         potential = np.flatnonzero(helped)
         best = None
         if len(potential):
-            promising = np.flatnonzero(self._has_promise(search, helped & allowed))
-            best = self._best(search, promising, self._args.wanted(len(potential)))
+            best = self._best(search, helped & allowed, self._args.wanted(len(potential)))
         if best is None:
             return Preemption(message=self._why_not(search, potential))
         return Preemption(nodes.names[best.row], best.victims)
@@ -116,11 +117,11 @@ class DefaultPreemption:
             for other in nodes.pods[row].values()
         )
 
-    def _has_promise(self, search: Search, helped: Mask) -> Mask:
+    def _has_promise(self, search: Search, among: Mask) -> Mask:
         """Nodes that have pods of lower priority, whose requests would be enough."""
         pod, nodes = search.pod, search.nodes
         usage, lower = nodes.usage, self._sums.lower(pod.priority, nodes)
-        mask = helped & (lower[usage.resources[PODS]] > 0)
+        mask = among & (lower[usage.resources[PODS]] > 0)
         rows = np.flatnonzero(mask)
         left = usage.at(rows)
         if len(self._nominator):
@@ -131,40 +132,45 @@ class DefaultPreemption:
                 mask[rows] = plugin.filter(pod, left)
         return mask
 
-    def _best(self, search: Search, rows: Rows, wanted: int) -> Candidate | None:
-        if not len(rows):
-            return None
-        offset = self._rng.randrange(len(rows))
-        rows = np.concatenate((rows[offset:], rows[:offset]))
-        if search.pod_filters:  # other nodes' pods matter too: nothing can be kept
-            found: list[Candidate] = []
-            for row in rows:
-                found += self._finder.find(search, np.array([row]))
-                if len(found) >= wanted:
-                    break
-            return min(found, key=lambda candidate: candidate.weight, default=None)
-        return self._best_of_shortlist(search, rows, wanted)
+    def _in_turn(self, rows: Rows) -> Rows:
+        """From a random offset on, so that not all pods try the same nodes."""
+        offset = self._rng.randrange(len(rows)) if len(rows) else 0
+        return np.concatenate((rows[offset:], rows[:offset]))
 
-    def _best_of_shortlist(self, search: Search, rows: Rows, wanted: int) -> Candidate | None:
+    def _best(self, search: Search, among: Mask, wanted: int) -> Candidate | None:
+        if not search.pod_filters:
+            return self._best_of_shortlist(search, among, wanted)
+        found: list[Candidate] = []  # other nodes' pods matter too: nothing can be kept
+        for row in self._in_turn(np.flatnonzero(self._has_promise(search, among))):
+            found += self._finder.find(search, np.array([row]))
+            if len(found) >= wanted:
+                break
+        return min(found, key=lambda candidate: candidate.weight, default=None)
+
+    def _best_of_shortlist(self, search: Search, among: Mask, wanted: int) -> Candidate | None:
         kept = self._shortlist(search)
-        now = np.stack((search.nodes.row_version, self._nominator.changed()))
-        current = (kept.stamps[:, rows] == now[:, rows]).all(axis=0)
-        good = current & kept.is_candidate[rows]
-        unknown = rows[~current]
+        versions, nominations = search.nodes.row_version, self._nominator.changed()
+        current = (kept.stamps[0] == versions) & (kept.stamps[1] == nominations)
+        good = among & current & kept.is_candidate
         missing = wanted - int(np.count_nonzero(good))
-        while missing > 0 and len(unknown):
-            batch, unknown = unknown[:missing], unknown[missing:]
-            search.refused = {}
-            candidates = {candidate.row: candidate for candidate in self._finder.find(search, batch)}
-            for row in batch.tolist():
-                kept.put(row, now[:, row], candidates.get(row))
-            kept.refused.update(search.refused)
-            missing -= len(candidates)
-        current = (kept.stamps[:, rows] == now[:, rows]).all(axis=0)
-        rows = rows[current & kept.is_candidate[rows]]
+        if missing > 0:
+            unknown = among & ~current
+            promising = self._has_promise(search, unknown)
+            kept.rule_out(unknown & ~promising, versions, nominations)
+            rows = self._in_turn(np.flatnonzero(promising))
+            while missing > 0 and len(rows):
+                size = max(missing, min(BATCH, wanted))
+                batch, rows = rows[:size], rows[size:]
+                search.refused = {}
+                candidates = self._finder.find(search, batch)
+                kept.put(batch, candidates, versions, nominations)
+                missing -= len(candidates)
+                good[[candidate.row for candidate in candidates]] = True
+        rows = np.flatnonzero(good)
         for weights in kept.weights:
             if len(rows) > 1:
-                rows = rows[weights[rows] == weights[rows].min()]
+                chosen = weights[rows]
+                rows = rows[chosen == chosen.min()]
         return kept.candidates[int(rows[0])] if len(rows) else None
 
     def _shortlist(self, search: Search) -> _Shortlist:

@@ -1,22 +1,51 @@
 """The scheduling queue: pods that may be tried now, pods in back-off, and pods that wait for the world to change.
 
-A pod that fitted nowhere waits until an event that one of the plugins that refused it named in `requeue_on` (or for five
-minutes); its back-off, 1 s doubling to 10 s, must also be over. A pod whose binding failed only waits for its back-off.
+A pod that fitted nowhere waits until an event helps it, as one of the plugins that refused it judges (`happenings`), or for
+five minutes; its back-off, 1 s doubling to 10 s, must also be over, unless there is nothing else to try. A pod whose binding
+failed only waits for its back-off. Pods with scheduling gates are only counted here.
 """
 
 import asyncio
 import contextlib
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pinnace.component.clock import Clock
-from pinnace.scheduler.pod_info import PodInfo
+from pinnace.scheduler.happenings import Happening
+from pinnace.scheduler.pod_info import Demand, PodInfo
 
-FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 10.0
+OWN_UPDATE = Happening(("Pod/OwnUpdate",))
 LONGEST_WAIT = 300.0
 FLUSH_EVERY = 30.0
+
+MayHelp = Callable[[PodInfo, Happening], bool]
+Group = tuple[frozenset[str], Demand, int]  # who refused, the demand, the priority
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    first: float = 1.0
+    longest: float = 10.0
+
+    def after(self, failures: int) -> float:
+        return min(self.first * 2 ** min(failures - 1, 30), self.longest) if failures else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """When a refusal of a plugin is worth another try. `is_shared`: the answer is the same for all pods of a demand."""
+
+    kinds: Collection[str]
+    may_help: MayHelp | None = None
+    is_shared: bool = True
+
+    def concerns(self, happening: Happening) -> bool:
+        return any(kind in self.kinds for kind in happening.kinds)
+
+    def helps(self, pod: PodInfo, happening: Happening) -> bool:
+        return self.may_help is None or self.may_help(pod, happening)
 
 
 @dataclass(slots=True)
@@ -25,35 +54,38 @@ class QueuedPod:
     queued_at: float  # when the queue first saw the pod: its place among pods of the same priority
     attempts: int = 0
     tried_at: float = 0.0
+    refusals: int = 0
+    errors: int = 0  # in a row
+    ready_at: float = 0.0  # end of the back-off
     refused_by: frozenset[str] = field(default_factory=frozenset)
     is_held: bool = False  # not to be tried while its victims are being evicted
     is_called: bool = False  # something happened while it was held
+    missed: list[Happening] = field(default_factory=list)  # what happened while it was decided about
 
     @property
-    def ready_at(self) -> float:
-        if not self.attempts:
-            return 0.0
-        return self.tried_at + min(FIRST_BACKOFF * 2 ** min(self.attempts - 1, 10), LONGEST_BACKOFF)
+    def group(self) -> Group:
+        return self.refused_by, self.pod.demand, self.pod.priority
 
 
 class SchedulingQueue:
-    """`sort` orders pods; `requeue_on` maps a plugin to the events after which its refusals are worth another try."""
+    """`sort` orders pods; `hints` says for each plugin when its refusals are worth another try."""
 
     def __init__(
-        self,
-        clock: Clock,
-        sort: Callable[[PodInfo, float], tuple[float, ...]],
-        requeue_on: dict[str, Collection[str]],
-    ) -> None:
+        self, clock: Clock, sort: Callable[[PodInfo, float], tuple[float, ...]], hints: Mapping[str, Hint],
+        backoff: Backoff = Backoff(),
+    ) -> None:  # fmt: skip
         self._clock, self._sort = clock, sort
-        self._requeue_on = requeue_on
+        self._hints, self._pause = hints, backoff
         self._order = itertools.count()
         self._active: list[tuple[tuple[float, ...], int, str]] = []
         self._backoff: list[tuple[float, int, str]] = []
         self._waiting: dict[str, QueuedPod] = {}
+        self._groups: dict[Group, dict[str, QueuedPod]] = {}  # the waiting ones again
         self._in_active: dict[str, QueuedPod] = {}
         self._in_backoff: dict[str, QueuedPod] = {}
         self._in_flight: dict[str, QueuedPod] = {}
+        self._deciding: dict[str, QueuedPod] = {}  # those in flight that have no node yet
+        self._gated: set[str] = set()
         self._wake = asyncio.Event()
         self._backoff_changed = asyncio.Event()
 
@@ -70,23 +102,42 @@ class SchedulingQueue:
         return len(self._waiting)
 
     def sizes(self) -> dict[str, int]:
-        return {"active": self.active, "backoff": self.backing_off, "unschedulable": self.unschedulable}
+        return {
+            "active": self.active, "backoff": self.backing_off, "unschedulable": self.unschedulable,
+            "gated": len(self._gated),
+        }  # fmt: skip
+
+    # --- pods come, change and go
 
     def add(self, pod: PodInfo) -> None:
         """A pod to schedule: new, or changed so that it may fit now."""
-        entry = self._take(pod.uid)
+        self._gated.discard(pod.uid)
         if pod.uid in self._in_flight:
             self._in_flight[pod.uid].pod = pod
+            if pod.uid in self._deciding:
+                self._deciding[pod.uid].missed.append(OWN_UPDATE)
             return
+        entry = self._take(pod.uid)
         if entry is None:
             self._activate(QueuedPod(pod, self._clock.monotonic()))
         else:
             entry.pod = pod
             self._requeue(entry)
 
+    def gate(self, pod: PodInfo) -> None:
+        """The pod has scheduling gates: it is not tried, whatever happens."""
+        self.remove(pod.uid)
+        self._gated.add(pod.uid)
+
     def refresh(self, pod: PodInfo) -> None:
         """The pod changed in a way that cannot make it fit: remember the new object only."""
-        for place in (self._waiting, self._in_active, self._in_backoff, self._in_flight):
+        entry = self._waiting.get(pod.uid)
+        if entry is not None:
+            self._leave(pod.uid)
+            entry.pod = pod
+            self._wait(entry)
+            return
+        for place in (self._in_active, self._in_backoff, self._in_flight):
             if pod.uid in place:
                 place[pod.uid].pod = pod
 
@@ -96,12 +147,25 @@ class SchedulingQueue:
     def remove(self, uid: str) -> None:
         self._take(uid)
         self._in_flight.pop(uid, None)
+        self._deciding.pop(uid, None)
+        self._gated.discard(uid)
 
     def _take(self, uid: str) -> QueuedPod | None:
-        for place in (self._waiting, self._in_active, self._in_backoff):
-            if uid in place:
-                return place.pop(uid)
-        return None
+        if uid in self._waiting:
+            return self._leave(uid)
+        return self._in_active.pop(uid, None) or self._in_backoff.pop(uid, None)
+
+    def _wait(self, entry: QueuedPod) -> None:
+        self._waiting[entry.pod.uid] = entry
+        self._groups.setdefault(entry.group, {})[entry.pod.uid] = entry
+
+    def _leave(self, uid: str) -> QueuedPod:
+        entry = self._waiting.pop(uid)
+        members = self._groups[entry.group]
+        del members[uid]
+        if not members:
+            del self._groups[entry.group]
+        return entry
 
     def _activate(self, entry: QueuedPod) -> None:
         self._in_active[entry.pod.uid] = entry
@@ -111,12 +175,16 @@ class SchedulingQueue:
         self._wake.set()
 
     def _requeue(self, entry: QueuedPod) -> None:
+        entry.is_held = entry.is_called = False
         if entry.ready_at <= self._clock.monotonic():
             self._activate(entry)
-        else:
-            self._in_backoff[entry.pod.uid] = entry
-            heapq.heappush(self._backoff, (entry.ready_at, next(self._order), entry.pod.uid))
-            self._backoff_changed.set()
+            return
+        self._in_backoff[entry.pod.uid] = entry
+        heapq.heappush(self._backoff, (entry.ready_at, next(self._order), entry.pod.uid))
+        self._backoff_changed.set()
+        self._wake.set()
+
+    # --- one pod is tried
 
     async def pop(self) -> QueuedPod:
         """The next pod to try; it counts as in flight until `done`, `refused` or `failed`."""
@@ -126,58 +194,123 @@ class SchedulingQueue:
         return entry
 
     def pop_nowait(self) -> QueuedPod | None:
+        """From the active pods; when there are none, a refused one whose back-off is not over yet."""
+        entry = self._next_active() or self._next_backing_off()
+        if entry is not None:
+            entry.attempts += 1
+            entry.tried_at = self._clock.monotonic()
+            self._in_flight[entry.pod.uid] = self._deciding[entry.pod.uid] = entry
+        return entry
+
+    def _next_active(self) -> QueuedPod | None:
         while self._active:
-            _, _, uid = heapq.heappop(self._active)
-            entry = self._in_active.pop(uid, None)
+            entry = self._in_active.pop(heapq.heappop(self._active)[2], None)
             if entry is not None:
-                entry.attempts += 1
-                entry.tried_at = self._clock.monotonic()
-                self._in_flight[uid] = entry
                 return entry
         return None
 
+    def _next_backing_off(self) -> QueuedPod | None:
+        if not self._in_backoff:
+            return None
+        passed: list[tuple[float, int, str]] = []
+        found = None
+        while self._backoff and found is None:
+            item = heapq.heappop(self._backoff)
+            entry = self._in_backoff.get(item[2])
+            if entry is None or entry.ready_at != item[0]:
+                continue
+            if entry.errors:  # an error is no reason to hurry
+                passed.append(item)
+            else:
+                found = self._in_backoff.pop(item[2])
+        for item in passed:
+            heapq.heappush(self._backoff, item)
+        return found
+
+    def assumed(self, entry: QueuedPod) -> None:
+        """It has a node and is being bound: what happens now need not be remembered for it."""
+        self._deciding.pop(entry.pod.uid, None)
+        entry.missed.clear()
+
     def done(self, entry: QueuedPod) -> None:
         self._in_flight.pop(entry.pod.uid, None)
+        self._deciding.pop(entry.pod.uid, None)
 
     def refused(self, entry: QueuedPod, plugins: Iterable[str], *, hold: bool = False) -> None:
         """It fitted nowhere: wait for an event that one of these plugins asked for; `hold`: and for `release`."""
-        entry.is_held = hold
-        if self._in_flight.pop(entry.pod.uid, None) is not None:
-            entry.refused_by = frozenset(plugins)
-            self._waiting[entry.pod.uid] = entry
+        self._deciding.pop(entry.pod.uid, None)
+        if self._in_flight.pop(entry.pod.uid, None) is None:
+            return
+        entry.refused_by, entry.is_held, entry.is_called = frozenset(plugins), hold, False
+        entry.refusals, entry.errors = entry.refusals + 1, 0
+        entry.ready_at = self._clock.monotonic() + self._pause.after(entry.refusals)
+        missed, entry.missed = entry.missed, []
+        self._wait(entry)
+        mine = {entry.pod.uid: entry}
+        if any(self._helped(entry.group, mine, happening) for happening in missed):
+            self._call(entry)
 
     def failed(self, entry: QueuedPod) -> None:
         """An error that has nothing to do with fitting: try again after the back-off."""
+        self._deciding.pop(entry.pod.uid, None)
         if self._in_flight.pop(entry.pod.uid, None) is not None:
+            entry.errors += 1
+            entry.ready_at = self._clock.monotonic() + self._pause.after(entry.errors)
+            entry.missed = []
             self._requeue(entry)
 
-    def happened(self, events: Iterable[str]) -> None:
-        """Events such as `Node/Add`: pods that were refused by a plugin that names one of them get another try."""
-        if not self._waiting:
+    # --- the world changes
+
+    def happened(self, what: Happening | Iterable[str]) -> None:
+        """Pods that this may help get another try. Events that name no node or pod are given as their kinds alone."""
+        happening = what if isinstance(what, Happening) else Happening(tuple(what))
+        for entry in self._deciding.values():
+            entry.missed.append(happening)
+        if not self._groups or not happening.kinds:
             return
-        occurred = set(events)
-        woken = [
-            entry
-            for entry in self._waiting.values()
-            if not entry.refused_by
-            or any(occurred & set(self._requeue_on.get(p, ())) for p in entry.refused_by)
-        ]
+        woken = [entry for group in self._groups.items() for entry in self._helped(*group, happening)]
         for entry in woken:
-            if entry.is_held:
-                entry.is_called = True
-                continue
-            del self._waiting[entry.pod.uid]
-            self._requeue(entry)
+            self._call(entry)
+
+    def _call(self, entry: QueuedPod) -> None:
+        if entry.is_held:
+            entry.is_called = True
+        else:
+            self._requeue(self._leave(entry.pod.uid))
+
+    def _helped(self, group: Group, members: dict[str, QueuedPod], happening: Happening) -> list[QueuedPod]:
+        plugins = group[0]
+        hints = [self._hints[plugin] for plugin in plugins if plugin in self._hints]
+        if len(hints) < len(plugins) or not plugins or happening is OWN_UPDATE:
+            return list(members.values())  # an unknown plugin, or no node at all: anything may help
+        hints = [hint for hint in hints if hint.concerns(happening)]
+        if not hints:
+            return []
+        shared = [hint for hint in hints if hint.is_shared or hint.may_help is None]
+        nominees = {pod.uid for pod in happening.nominees()} & members.keys()  # for them the node may be free
+        other = next((entry for uid, entry in members.items() if uid not in nominees), None)
+        if other is not None and any(hint.helps(other.pod, happening) for hint in shared):
+            return list(members.values())
+        own = [hint for hint in hints if hint not in shared]
+        if not own:
+            chosen = [members[uid] for uid in nominees]
+            return [e for e in chosen if any(hint.helps(e.pod, happening) for hint in shared)]
+        return [
+            entry
+            for uid, entry in members.items()
+            if any(hint.helps(entry.pod, happening) for hint in (hints if uid in nominees else own))
+        ]
 
     def release(self, uid: str, *, retry: bool) -> None:
         """The evictions for a held pod are under way: try it again if something happened meanwhile, or if told so."""
-        entry = self._waiting.get(uid) or self._in_flight.get(uid)
+        entry = self._waiting.get(uid)
         if entry is None or not entry.is_held:
             return
         entry.is_held = False
-        if (entry.is_called or retry) and self._waiting.pop(uid, None) is not None:
-            self._requeue(entry)
-        entry.is_called = False
+        if entry.is_called or retry:
+            self._requeue(self._leave(uid))
+
+    # --- time passes
 
     def flush(self) -> float:
         """Move what has waited long enough; returns the seconds until the next flush may find something."""
@@ -188,11 +321,9 @@ class SchedulingQueue:
             if entry is not None and entry.ready_at <= now:
                 del self._in_backoff[uid]
                 self._activate(entry)
-        for entry in [
-            e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT and not e.is_held
-        ]:
-            del self._waiting[entry.pod.uid]
-            self._requeue(entry)
+        for entry in [e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT]:
+            if not entry.is_held:
+                self._requeue(self._leave(entry.pod.uid))
         return max(0.0, self._backoff[0][0] - now) if self._backoff else FLUSH_EVERY
 
     async def run(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from integration.controllers.conftest import Start
 from pinnace.api import meta
 from pinnace.api.core import pods
-from pinnace.api.resources import CONTROLLER_REVISIONS, DAEMON_SETS, PODS, RESOURCE_QUOTAS
+from pinnace.api.resources import PODS, RESOURCE_QUOTAS
 from pinnace.apimachinery.errors import Forbidden
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client
 from pinnace.testing.wait import eventually
@@ -113,50 +113,3 @@ async def test_the_quality_of_service_is_in_the_status(start: Start) -> None:
     amounts = {"cpu": "100m", "memory": "100Mi"}
     made = await client.create(PODS, pod(requests=amounts, limits=amounts))
     assert made["status"]["qosClass"] == "Guaranteed"
-
-
-@pytest.mark.conformance(
-    "[sig-apps] ControllerRevision [Serial] should manage the lifecycle of a ControllerRevision [Conformance]"
-)
-async def test_the_life_of_a_controller_revision(start: Start) -> None:
-    client = await start("daemonset")
-    labels = {"daemonset-name": "d"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "one"}]}}
-    body: Object = {
-        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d", "namespace": "default", "labels": labels},
-        "spec": {"selector": {"matchLabels": labels}, "template": template},
-    }  # fmt: skip
-    await client.create(DAEMON_SETS, body)
-
-    async def revisions(selector: str = "daemonset-name=d") -> list[Object]:
-        return (await client.list(CONTROLLER_REVISIONS, "default", label_selector=selector))["items"]  # type: ignore[no-any-return]
-
-    async def has(count: int, selector: str = "daemonset-name=d") -> bool:
-        return len(await revisions(selector)) == count
-
-    await eventually(lambda: has(1))
-    first = (await revisions())[0]
-    name = meta.name(first)
-    patched = await client.patch(
-        CONTROLLER_REVISIONS, name, {"metadata": {"labels": {name: "patched"}}}, "default"
-    )
-    assert patched["metadata"]["labels"][name] == "patched"
-
-    second = {key: first[key] for key in ("apiVersion", "kind", "data")}
-    own = {"name": "another", "namespace": "default", "labels": labels, "ownerReferences": first["metadata"]["ownerReferences"]}  # fmt: skip
-    made = await client.create(
-        CONTROLLER_REVISIONS, {**second, "metadata": own, "revision": first["revision"] + 1}
-    )
-    assert made["revision"] == first["revision"] + 1
-    await client.delete(CONTROLLER_REVISIONS, name, "default")
-
-    async def is_made_again() -> bool:
-        others = [one for one in await revisions() if meta.uid(one) != meta.uid(first)]
-        return len(others) == 1
-
-    await eventually(is_made_again)
-    updated = meta.mutable_copy((await revisions())[0])
-    updated["metadata"]["labels"]["updated"] = "yes"
-    await client.update(CONTROLLER_REVISIONS, updated)
-    await client.delete_collection(CONTROLLER_REVISIONS, "default", label_selector="updated=yes")
-    await eventually(lambda: has(0, "updated=yes"))

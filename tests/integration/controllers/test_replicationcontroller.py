@@ -8,8 +8,7 @@ from integration.controllers.conftest import Start
 from integration.controllers.test_cleanup import is_gone
 from integration.controllers.test_workloads import items
 from pinnace.api import meta
-from pinnace.api.core.pods import is_ready
-from pinnace.api.resources import POD_DISRUPTION_BUDGETS, PODS, REPLICATION_CONTROLLERS, RESOURCE_QUOTAS
+from pinnace.api.resources import POD_DISRUPTION_BUDGETS, PODS, REPLICATION_CONTROLLERS
 from pinnace.client.interface import Client
 from pinnace.testing.wait import eventually
 
@@ -34,111 +33,6 @@ async def is_steady(client: Client, name: str, replicas: int) -> bool:
     return bool(status.get("replicas") == replicas and status.get("availableReplicas", 0) == replicas)
 
 
-@pytest.mark.conformance(
-    "[sig-apps] ReplicationController should serve a basic image on each replica with a public image [Conformance]"
-)
-async def test_every_replica_runs_and_is_counted(start: Start) -> None:
-    client = await start("replicationcontroller")
-    await client.create(REPLICATION_CONTROLLERS, controller(replicas=3))
-    await eventually(lambda: is_steady(client, "rc", 3))
-    pods = await items(client, PODS)
-    assert len(pods) == 3
-    assert all(is_ready(pod) for pod in pods)
-    assert {(meta.controller_of(pod) or {})["kind"] for pod in pods} == {"ReplicationController"}
-    assert all(meta.name(pod).startswith("rc-") for pod in pods)
-    status = (await client.get(REPLICATION_CONTROLLERS, "rc", "default"))["status"]
-    assert status == {
-        "replicas": 3, "fullyLabeledReplicas": 3, "readyReplicas": 3, "availableReplicas": 3, "observedGeneration": 1,
-    }  # fmt: skip
-
-
-@pytest.mark.conformance(
-    "[sig-apps] ReplicationController should adopt matching pods on creation [Conformance]"
-)
-async def test_a_pod_without_owner_is_adopted(start: Start) -> None:
-    client = await start("replicationcontroller")
-    await client.create(PODS, lone_pod("mine", {"name": "rc"}))
-    await client.create(REPLICATION_CONTROLLERS, controller(replicas=1))
-    await eventually(lambda: is_steady(client, "rc", 1))
-    (pod,) = await items(client, PODS)
-    assert meta.name(pod) == "mine"
-    assert (meta.controller_of(pod) or {})["name"] == "rc"
-
-
-@pytest.mark.conformance(
-    "[sig-apps] ReplicationController should release no longer matching pods [Conformance]"
-)
-async def test_a_pod_that_no_longer_matches_is_released_and_replaced(start: Start) -> None:
-    client = await start("replicationcontroller")
-    await client.create(REPLICATION_CONTROLLERS, controller(replicas=1))
-    await eventually(lambda: is_steady(client, "rc", 1))
-    (pod,) = await items(client, PODS)
-    await client.patch(PODS, meta.name(pod), {"metadata": {"labels": {"name": "other"}}}, "default")
-
-    async def is_released() -> bool:
-        found = await client.get(PODS, meta.name(pod), "default")
-        return meta.controller_of(found) is None and len(await items(client, PODS)) == 2
-
-    await eventually(is_released)
-
-
-@pytest.mark.conformance(
-    "[sig-apps] ReplicationController should get and update a ReplicationController scale [Conformance]"
-)
-async def test_the_scale_is_read_and_changed(start: Start) -> None:
-    client = await start("replicationcontroller")
-    await client.create(REPLICATION_CONTROLLERS, controller(replicas=1))
-    await eventually(lambda: is_steady(client, "rc", 1))
-    scale = await client.get(REPLICATION_CONTROLLERS, "rc", "default", subresource="scale")
-    assert scale["spec"] == {"replicas": 1}
-    assert scale["status"] == {"replicas": 1, "selector": "name=rc"}
-    scale["spec"]["replicas"] = 2
-    answer = await client.update(REPLICATION_CONTROLLERS, scale, subresource="scale")
-    assert answer["spec"] == {"replicas": 2}
-    await eventually(lambda: is_steady(client, "rc", 2))
-    await client.patch(
-        REPLICATION_CONTROLLERS, "rc", {"spec": {"replicas": 0}}, "default", subresource="scale"
-    )
-    await eventually(lambda: is_steady(client, "rc", 0))
-
-
-@pytest.mark.conformance(
-    "[sig-apps] ReplicationController should surface a failure condition on a common issue like exceeded quota [Conformance]"
-)
-async def test_an_exceeded_quota_shows_as_a_condition_until_the_controller_asks_for_less(
-    start: Start,
-) -> None:
-    client = await start("replicationcontroller", "resourcequota")
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": {"pods": "2"}}}  # fmt: skip
-    await client.create(RESOURCE_QUOTAS, quota)
-
-    async def is_counted() -> bool:
-        status = (await client.get(RESOURCE_QUOTAS, "q", "default")).get("status") or {}
-        return bool((status.get("hard") or {}).get("pods") == "2")
-
-    await eventually(is_counted)
-    await client.create(REPLICATION_CONTROLLERS, controller(replicas=3))
-
-    async def condition() -> Object | None:
-        return meta.find_condition(
-            await client.get(REPLICATION_CONTROLLERS, "rc", "default"), "ReplicaFailure"
-        )
-
-    async def has_failed() -> bool:
-        found = await condition()
-        return found is not None and "exceeded quota: q" in found["message"]
-
-    await eventually(has_failed)
-    await client.patch(
-        REPLICATION_CONTROLLERS, "rc", {"spec": {"replicas": 2}}, "default", subresource="scale"
-    )
-
-    async def is_mended() -> bool:
-        return await condition() is None and await is_steady(client, "rc", 2)
-
-    await eventually(is_mended)
-
-
 async def test_pods_that_cannot_be_made_show_as_a_condition_until_they_can(start: Start) -> None:
     client = await start("replicationcontroller")
     await client.create(REPLICATION_CONTROLLERS, controller(replicas=1, serviceAccountName="nobody"))
@@ -160,30 +54,6 @@ async def test_pods_that_cannot_be_made_show_as_a_condition_until_they_can(start
         return await condition() is None and await is_steady(client, "rc", 1)
 
     await eventually(is_mended)
-
-
-@pytest.mark.conformance(
-    "[sig-apps] ReplicationController should test the lifecycle of a ReplicationController [Conformance]"
-)
-async def test_created_patched_read_and_deleted_as_a_collection(start: Start) -> None:
-    client = await start("replicationcontroller", "garbage-collector")
-    rc = controller(replicas=1)
-    rc["metadata"]["labels"] = {"test": "lifecycle"}
-    await client.create(REPLICATION_CONTROLLERS, rc)
-    await eventually(lambda: is_steady(client, "rc", 1))
-    patched = await client.patch(
-        REPLICATION_CONTROLLERS, "rc", {"metadata": {"labels": {"more": "yes"}}}, "default"
-    )
-    assert patched["metadata"]["labels"] == {"test": "lifecycle", "more": "yes"}
-    status = {"status": {"readyReplicas": 0, "availableReplicas": 0}}
-    answer = await client.patch(REPLICATION_CONTROLLERS, "rc", status, "default", subresource="status")
-    assert answer["status"].get("readyReplicas", 0) == 0
-    await client.patch(REPLICATION_CONTROLLERS, "rc", {"spec": {"replicas": 2}}, "default")
-    await eventually(lambda: is_steady(client, "rc", 2))
-    listed = await client.list(REPLICATION_CONTROLLERS, label_selector="test=lifecycle")
-    assert [meta.name(item) for item in listed["items"]] == ["rc"]
-    await client.delete_collection(REPLICATION_CONTROLLERS, "default", label_selector="test=lifecycle")
-    await eventually(lambda: is_gone(client, REPLICATION_CONTROLLERS, "rc"))
 
 
 @pytest.mark.conformance(

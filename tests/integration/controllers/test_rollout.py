@@ -2,7 +2,9 @@
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -10,7 +12,7 @@ import pytest_asyncio
 from integration.controllers.conftest import Start
 from integration.controllers.test_workloads import deployment, image_patch, rolled_out
 from pinnace.api.core.pods import is_ready, is_terminating
-from pinnace.api.resources import DAEMON_SETS, DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS
+from pinnace.api.resources import DAEMON_SETS, DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, STATEFUL_SETS
 from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
@@ -82,6 +84,83 @@ async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -
         return {p["spec"]["containers"][0]["image"] for p in pods} == {"one"}
 
     await eventually(images)
+
+
+def stateful_set() -> dict[str, Any]:
+    body = deployment(3)
+    spec = {
+        "replicas": 3,
+        "serviceName": "web",
+        "selector": body["spec"]["selector"],
+        "template": body["spec"]["template"],
+    }
+    annotations = {"kubernetes.io/change-cause": "the first"}
+    return {
+        **body,
+        "kind": "StatefulSet",
+        "metadata": {**body["metadata"], "annotations": annotations},
+        "spec": spec,
+    }
+
+
+async def test_both_programs_say_the_same_of_a_stateful_set(
+    start: Start, kubectl: Kubectl, api_server: ApiServerInProcess
+) -> None:
+    client = await start("statefulset")
+
+    async def pinnace(*arguments: str) -> str:
+        command = (sys.executable, "-m", "pinnace", "--kubeconfig", str(api_server.kubeconfig()), *arguments)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+        return output.decode().strip()
+
+    async def both(*arguments: str) -> str:
+        """What kubectl says; `pinnace` says the same."""
+        said = await kubectl(*arguments)
+        assert await pinnace(*arguments) == said
+        return said
+
+    await client.create(STATEFUL_SETS, stateful_set())
+    await kubectl("rollout", "status", "sts/web")
+    change = image_patch("two")
+    change["metadata"] = {"annotations": {"kubernetes.io/change-cause": "the second"}}
+    await client.patch(STATEFUL_SETS, "web", change, "default")
+    await kubectl("rollout", "status", "sts/web")
+    assert (
+        await both("rollout", "status", "sts/web")
+        == "partitioned roll out complete: 3 new pods have been updated..."
+    )
+    history = await both("rollout", "history", "sts/web")
+    assert [line.split(maxsplit=1) for line in history.splitlines()[2:]] == [
+        ["1", "the first"],
+        ["2", "the second"],
+    ]
+    assert "Image:\tone" in await both("rollout", "history", "sts/web", "--revision=1")
+    assert await kubectl("rollout", "undo", "sts/web") == "statefulset.apps/web rolled back"
+    await kubectl("rollout", "status", "sts/web")
+    history = await both("rollout", "history", "sts/web")
+    assert [line.split()[0] for line in history.splitlines()[2:]] == ["2", "3"]
+
+    async def images() -> set[str]:
+        pods = (await client.list(PODS, "default"))["items"]
+        return {p["spec"]["containers"][0]["image"] for p in pods}
+
+    assert await images() == {"one"}
+    skipped = "statefulset.apps/web skipped rollback (current template already matches revision 3)"
+    assert await pinnace("rollout", "undo", "sts/web", "--to-revision=3") == skipped
+    assert await pinnace("rollout", "undo", "sts/web") == "statefulset.apps/web rolled back"
+    await kubectl("rollout", "status", "sts/web")
+    assert await images() == {"two"}
+    assert await kubectl("rollout", "restart", "sts/web") == "statefulset.apps/web restarted"
+    await kubectl("rollout", "status", "sts/web")
+    on_delete = {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}}
+    await client.patch(STATEFUL_SETS, "web", on_delete, "default")
+    with pytest.raises(
+        AssertionError, match="rollout status is only available for RollingUpdate strategy type"
+    ):
+        await both("rollout", "status", "sts/web")
 
 
 async def test_drain_respects_disruption_budgets(start: Start, kubectl: Kubectl) -> None:

@@ -68,7 +68,7 @@ events = st.lists(
 
 def content(table: NodeTable) -> dict[str, Any]:
     """What the table says of each node, whatever its rows."""
-    matching, found = table.matching(WEB), {}
+    matching, found = table.tally(WEB).rows, {}
     for name, row in table.row_of.items():
         amounts = {
             resource: (int(table.usage.allocatable[i, row]), int(table.usage.requested[i, row]))
@@ -84,7 +84,7 @@ def content(table: NodeTable) -> dict[str, Any]:
             "pods": set(table.pods[row]),
             "web": int(matching[row]),
             "carried": {
-                carried: int(counts[row]) for carried, counts in table.carried.items() if counts[row]
+                carried: int(tally.rows[row]) for carried, tally in table.carried.items() if tally.rows[row]
             },
         }
     return found
@@ -94,7 +94,7 @@ def content(table: NodeTable) -> dict[str, Any]:
 @given(events)
 def test_updated_in_place_equals_rebuilt(history: list[tuple[str, Any]]) -> None:
     cache = SchedulerCache()
-    cache.nodes.matching(WEB)  # so that the columns exist from the start and must follow
+    cache.nodes.tally(WEB)  # so that the columns exist from the start and must follow
     cache.nodes.label("zone")
     known_nodes: dict[str, Object] = {}
     known_pods: dict[str, Object] = {}

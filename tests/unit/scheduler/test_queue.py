@@ -3,11 +3,11 @@
 from pinnace.scheduler.plugins.priority_sort import PrioritySort
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
-from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
+from pinnace.scheduler.queue import Hint, QueuedPod, SchedulingQueue
 from pinnace.testing.fake_clock import FakeClock
 from unit.scheduler.objects import pod
 
-HINTS = {"Fit": ("Node/Add", "Pod/Delete"), "Taints": ("Node/UpdateTaint",)}
+HINTS = {"Fit": Hint(("Node/Add", "Pod/Delete")), "Taints": Hint(("Node/UpdateTaint",))}
 
 
 def queue(clock: FakeClock) -> SchedulingQueue:
@@ -102,3 +102,57 @@ async def test_the_flush_loop_wakes_for_a_new_backoff() -> None:
     await clock.advance(1.0)
     assert line.active == 1
     task.cancel()
+
+
+def test_a_refused_pod_is_tried_before_its_back_off_ends_when_nothing_else_is_to_be_tried() -> None:
+    line = queue(FakeClock())
+    line.add(info("first"))
+    line.refused(take(line), {"Fit"})
+    line.happened(("Pod/Delete",))
+    assert line.backing_off == 1
+    line.add(info("second"))
+    assert [take(line).pod.name for _ in range(2)] == ["second", "first"]
+
+
+def test_a_pod_that_met_an_error_waits_for_the_end_of_its_back_off() -> None:
+    line = queue(FakeClock())
+    line.add(info("failed"))
+    line.failed(take(line))
+    line.add(info("refused"))
+    line.refused(take(line), {"Fit"})
+    line.happened(("Pod/Delete",))
+    assert take(line).pod.name == "refused"
+    assert line.pop_nowait() is None
+    assert line.backing_off == 1
+
+
+def test_gated_pods_are_counted_and_not_moved_by_anything() -> None:
+    line = queue(FakeClock())
+    line.gate(info())
+    line.happened(("Node/Add",))
+    line.flush()
+    assert line.sizes() == {"active": 0, "backoff": 0, "unschedulable": 0, "gated": 1}
+    assert line.pop_nowait() is None
+    line.add(info())
+    assert line.sizes()["gated"] == 0
+    assert take(line).pod.name == "p"
+
+
+def test_a_held_pod_is_not_moved_until_it_is_released() -> None:
+    line = queue(FakeClock())
+    line.add(info())
+    line.refused(take(line), {"Fit"}, hold=True)
+    line.happened(("Pod/Delete",))
+    assert line.unschedulable == 1
+    line.release(info().uid, retry=False)
+    assert line.backing_off == 1
+
+
+def test_a_pod_released_without_news_goes_on_waiting() -> None:
+    line = queue(FakeClock())
+    line.add(info())
+    line.refused(take(line), {"Fit"}, hold=True)
+    line.release(info().uid, retry=False)
+    assert line.unschedulable == 1
+    line.happened(("Pod/Delete",))
+    assert line.backing_off == 1

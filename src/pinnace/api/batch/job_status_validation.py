@@ -161,7 +161,7 @@ def _validate_transition(status: Status, before: Status, spec: Mapping[str, Any]
     completed, begun = status.get("completionTime"), before.get("startTime")
     if completed and before.get("completionTime") and completed != before["completionTime"]:
         yield fields.invalid("status.completionTime", completed, "completionTime cannot be mutated")
-    if begun and status.get("startTime") != begun and not spec.get("suspend"):
+    if begun and status.get("startTime") != begun and not (spec.get("suspend") or _resumes(status, before)):
         yield fields.required("status.startTime", "startTime cannot be removed for unsuspended job")
     met = _is(status, "SuccessCriteriaMet")
     if _is(before, "SuccessCriteriaMet") and not met:
@@ -169,3 +169,8 @@ def _validate_transition(status: Status, before: Status, spec: Mapping[str, Any]
     elif met and _is(before, "Complete") and not _is(before, "SuccessCriteriaMet"):
         why = "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions"
         yield fields.bare_invalid(_CONDITIONS, why)
+
+
+def _resumes(status: Status, before: Status) -> bool:
+    """The time of the start moves when a suspended Job goes on."""
+    return _is(before, "Suspended") and not _is(status, "Suspended")

@@ -1,10 +1,13 @@
 """Schedules in cron's notation: five fields, or `@daily` and the like. Reading them, with upstream's words for what is wrong.
 
 Upstream reads them with https://github.com/robfig/cron (v3): no seconds, Sunday is 0, names of months and days are known.
+Where clocks are put forward, times that do not exist are skipped; where they are put back, times that exist twice count twice.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 
@@ -30,6 +33,8 @@ _DESCRIPTORS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+_MIDNIGHT = time(0)
+YEARS = 5  # how far ahead a fitting day is looked for
 _EVERY = "@every "
 _DURATION = re.compile(r"([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|μs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -47,6 +52,58 @@ class Schedule:
     any_day: bool
     any_weekday: bool
     every_seconds: int = 0  # of `@every 90s`; the sets are empty then
+
+    def next(self, after: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The first moment after `after` (both in UTC) whose time in `zone` fits; None if there is none within five years."""
+        if self.every_seconds:
+            return after.replace(microsecond=0) + timedelta(seconds=self.every_seconds)
+        today = after.astimezone(zone).date()
+        for day in self._days(today, today.year + YEARS):
+            moment = self._first(day, after, zone)
+            if moment is not None:
+                return moment
+        return None
+
+    def _days(self, first: date, last_year: int) -> Iterator[date]:
+        year, month = first.year, first.month
+        while year <= last_year:
+            if month in self.months:
+                for number in sorted(self.days if self.any_weekday else range(1, 32)):
+                    day = _day(year, month, number)
+                    if day is not None and day >= first and self._has(day):
+                        yield day
+            year, month = year + month // 12, month % 12 + 1
+
+    def _has(self, day: date) -> bool:
+        by_number, by_name = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        if self.any_day or self.any_weekday:
+            return by_number and by_name
+        return by_number or by_name
+
+    def _first(self, day: date, after: datetime, zone: tzinfo) -> datetime | None:
+        """The first moment of `day` after `after`, in UTC."""
+        offsets = {
+            datetime.combine(one, _MIDNIGHT, zone).utcoffset() for one in (day, day + timedelta(days=1))
+        }
+        shown = after.astimezone(zone)
+        begin = (shown.hour, shown.minute) if shown.date() == day else (-1, -1)
+        if len(offsets) > 1:  # clocks change on this day: a later time may come earlier
+            return min((moment for moment in self._moments(day, zone) if moment > after), default=None)
+        for hour in sorted(self.hours):
+            for minute in sorted(self.minutes) if hour >= begin[0] else ():
+                if (hour, minute) > begin:
+                    return datetime.combine(day, time(hour, minute), zone).astimezone(UTC)
+        return None
+
+    def _moments(self, day: date, zone: tzinfo) -> Iterator[datetime]:
+        """All of a day, in UTC: what does not exist left out, what exists twice there twice."""
+        for hour in self.hours:
+            for minute in self.minutes:
+                shown = datetime.combine(day, time(hour, minute))
+                for fold in (0, 1):
+                    moment = shown.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+                    if moment.astimezone(zone).replace(tzinfo=None) == shown:
+                        yield moment
 
 
 def parse(text: str) -> Schedule:
@@ -71,8 +128,26 @@ def parse(text: str) -> Schedule:
     return Schedule(minutes, hours, days, months, weekdays, _is_free(words[2]), _is_free(words[4]))
 
 
+def _day(year: int, month: int, number: int) -> date | None:
+    try:
+        return date(year, month, number)
+    except ValueError:
+        return None
+
+
+def zone_in(text: str) -> str:
+    """The zone that a schedule from before the field timeZone names itself; "" when it names none."""
+    head = text.partition(" ")[0]
+    return head.partition("=")[2] if head.startswith(("TZ=", "CRON_TZ=")) else ""
+
+
 def _is_free(word: str) -> bool:
-    return any(part in ("*", "?") for part in word.split(","))
+    """Some part of it has no bounds: `*`, also `*/1`, but not `*/2`."""
+    for part in word.split(","):
+        ends, _, step = part.partition("/")
+        if ends.split("-")[0] in ("*", "?") and step in ("", "1"):
+            return True
+    return False
 
 
 def _every(text: str) -> Schedule:

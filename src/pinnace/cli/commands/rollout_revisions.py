@@ -82,7 +82,7 @@ def template_text(revision: Object) -> str:
 
     shown = template(revision)
     cause = (revision["metadata"].get("annotations") or {}).get(CHANGE_CAUSE)
-    if cause:
+    if cause and revision["kind"] == "ReplicaSet":  # kubectl tells it only of deployments
         metadata = shown.get("metadata") or {}
         annotations = {**(metadata.get("annotations") or {}), CHANGE_CAUSE: cause}
         shown = {**shown, "metadata": {**metadata, "annotations": annotations}}
@@ -94,6 +94,9 @@ def template_text(revision: Object) -> str:
 def undo_patch(resource: Resource, obj: Object, revision: Object) -> tuple[str, Any] | None:
     """(content type, patch), or None when the template is that of the revision already."""
     if resource.name != "deployments":
+        kept = {field: value for field, value in template(revision).items() if field != "$patch"}
+        if kept == obj["spec"]["template"]:
+            return None
         return "application/strategic-merge-patch+json", revision["data"]
     wanted = _without_hash(template(revision))
     if wanted == _without_hash(obj["spec"]["template"]):

@@ -1,7 +1,8 @@
 """What a controller decides to do: plain data, yielded by a pure `reconcile`, carried out by the executor.
 
-Rules of a pass: actions run in order; neighbours of one kind (creates of one kind of object, deletes) run together; after the first failure only
-`SetStatus` and `RequeueAfter` still run, and the key comes back with `world.failure` set.
+Rules of a pass: actions run in order; neighbours of one kind (creates of one kind of object, deletes, patches of different
+objects) run together; after the first failure only `SetStatus` and `RequeueAfter` still run, and the key comes back with
+`world.failure` set.
 """
 
 from dataclasses import dataclass
@@ -47,23 +48,28 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Merge-patch `obj`. With `guarded`, its resourceVersion must still be the stored one."""
+    """Merge-patch `obj`. With `guarded`, its resourceVersion must still be the stored one; `strategic`: lists merge by key."""
 
     obj: Object
     body: dict[str, Any]
     subresource: str = ""
     guarded: bool = False
+    strategic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete exactly this `obj` (by uid). With `about`, events SuccessfulDelete and FailedDelete are recorded."""
+    """Delete exactly this `obj` (by uid). With `about`, events SuccessfulDelete and FailedDelete are recorded.
+
+    With `guarded`, nothing happens unless its resourceVersion is still the stored one.
+    """
 
     obj: Object
     about: Object | None = None
     propagation_policy: str = ""
     grace_period_seconds: int | None = None
     wording: Wording | None = None
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Adopt:
 
     obj: Object
     owner: Object
+    finalizer: str = ""  # put on as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class Release:
 
     obj: Object
     owner: Object
+    finalizer: str = ""  # taken off as well
 
 
 @dataclass(frozen=True, slots=True)

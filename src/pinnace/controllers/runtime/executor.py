@@ -19,7 +19,7 @@ from pinnace.apimachinery.errors import (
 )
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
-from pinnace.client.interface import Client
+from pinnace.client.interface import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime.actions import (
     Action,
@@ -87,6 +87,8 @@ class Executor:
             elif kind is Delete:
                 deletes = [partial(self._delete, key, a, outcome) for a in group if isinstance(a, Delete)]
                 await self._together(deletes, outcome)
+            elif kind is Patch:
+                await self._patch_all(key, [a for a in group if isinstance(a, Patch)], outcome)
             else:
                 for action in group:
                     await self._one(key, action, outcome)
@@ -101,14 +103,12 @@ class Executor:
                 outcome.requeue_after = seconds if earlier is None else min(seconds, earlier)
             case Update():
                 await self._guard(partial(self._update, key, action, outcome), outcome)
-            case Patch():
-                await self._guard(partial(self._patch, key, action, outcome), outcome)
             case SetStatus(obj, status):
                 await self._guard(partial(self._set_status, key, obj, status, outcome), outcome)
-            case Adopt(obj, owner):
-                await self._guard(partial(self._adopt, key, obj, owner), outcome)
-            case Release(obj, owner):
-                await self._guard(partial(self._release, key, obj, owner), outcome)
+            case Adopt():
+                await self._guard(partial(self._adopt, key, action), outcome)
+            case Release():
+                await self._guard(partial(self._release, key, action), outcome)
             case _:
                 raise TypeError(f"not an action: {action!r}")
 
@@ -140,6 +140,14 @@ class Executor:
         while position < len(writes) and not outcome.stopped:
             await self._together(writes[position : position + size], outcome)
             position, size = position + size, min(size * 2, 256)
+
+    async def _patch_all(self, key: Hashable, patches: Sequence[Patch], outcome: Outcome) -> None:
+        """Patches of different objects run together; several of one object in their order."""
+        while patches and not outcome.stopped:
+            firsts = {meta.uid(patch.obj): patch for patch in reversed(patches)}
+            now = [patch for patch in patches if firsts[meta.uid(patch.obj)] is patch]
+            await self._together([partial(self._patch, key, patch, outcome) for patch in now], outcome)
+            patches = [patch for patch in patches if firsts[meta.uid(patch.obj)] is not patch]
 
     async def _together(self, writes: Sequence[Write], outcome: Outcome) -> None:
         if len(writes) == 1:
@@ -198,6 +206,7 @@ class Executor:
                 uid=meta.uid(obj),
                 propagation_policy=action.propagation_policy,
                 grace_period_seconds=action.grace_period_seconds,
+                resource_version=meta.resource_version(obj) if action.guarded else "",
             )
         except (NotFound, Conflict):
             return  # it is gone, or another object has its name: either way the informer will tell
@@ -253,7 +262,12 @@ class Executor:
             metadata["resourceVersion"] = self._current(obj, outcome)
         body = {**body, "metadata": metadata}
         result = await self._client.patch(
-            gvr_of(obj), meta.name(obj), body, meta.namespace(obj) or None, subresource=action.subresource
+            gvr_of(obj),
+            meta.name(obj),
+            body,
+            meta.namespace(obj) or None,
+            subresource=action.subresource,
+            content_type=STRATEGIC_MERGE_PATCH if action.strategic else MERGE_PATCH,
         )
         self._saw(key, obj, result, outcome)
 
@@ -263,27 +277,31 @@ class Executor:
         result = await self._client.update(gvr_of(obj), body, subresource="status")
         self._saw(key, obj, result, outcome)
 
-    async def _adopt(self, key: Hashable, obj: Object, owner: Object) -> None:
+    async def _adopt(self, key: Hashable, action: Adopt) -> None:
+        obj, owner = action.obj, action.owner
         fresh = await self._client.get(gvr_of(owner), meta.name(owner), meta.namespace(owner) or None)
         if meta.uid(fresh) != meta.uid(owner) or meta.is_terminating(fresh):
             return
-        references = [*(obj["metadata"].get("ownerReferences") or ()), meta.owner_reference(owner)]
-        await self._set_owners(key, obj, references)
-
-    async def _release(self, key: Hashable, obj: Object, owner: Object) -> None:
-        references = [
-            ref for ref in obj["metadata"].get("ownerReferences") or () if ref.get("uid") != meta.uid(owner)
-        ]
-        await self._set_owners(key, obj, references)
-
-    async def _set_owners(self, key: Hashable, obj: Object, references: list[Object]) -> None:
-        body = {
-            "metadata": {
-                "uid": meta.uid(obj),
-                "resourceVersion": meta.resource_version(obj),
-                "ownerReferences": references,
-            }
+        change: Object = {
+            "ownerReferences": [*(obj["metadata"].get("ownerReferences") or ()), meta.owner_reference(owner)]
         }
-        gvr = gvr_of(obj)
+        finalizers = obj["metadata"].get("finalizers") or []
+        if action.finalizer and action.finalizer not in finalizers:
+            change["finalizers"] = [*finalizers, action.finalizer]
+        await self._set_metadata(key, obj, change)
+
+    async def _release(self, key: Hashable, action: Release) -> None:
+        metadata, owner = action.obj["metadata"], meta.uid(action.owner)
+        change: Object = {
+            "ownerReferences": [r for r in metadata.get("ownerReferences") or () if r.get("uid") != owner]
+        }
+        finalizers = metadata.get("finalizers") or []
+        if action.finalizer in finalizers:
+            change["finalizers"] = [one for one in finalizers if one != action.finalizer]
+        await self._set_metadata(key, action.obj, change)
+
+    async def _set_metadata(self, key: Hashable, obj: Object, change: Object) -> None:
+        own = {"uid": meta.uid(obj), "resourceVersion": meta.resource_version(obj)}
+        gvr, body = gvr_of(obj), {"metadata": {**own, **change}}
         result = await self._client.patch(gvr, meta.name(obj), body, meta.namespace(obj) or None)
         self._expectations.wrote(key, gvr, result, self._clock.monotonic())

@@ -9,6 +9,7 @@ from pinnace.api.meta import Object
 from pinnace.api.resources import (
     CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
+    JOBS,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     PODS,
@@ -110,6 +111,7 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
     PERSISTENT_VOLUME_CLAIMS: {VOLUME: by_volume, PENDING_OF_CLASS: pending_of_class},
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
+    JOBS: {CONTROLLER: by_controller},
     SERVICES: {SELECTOR_PAIR: by_selector_pair},
     ENDPOINT_SLICES: {SERVICE: by_service},
 }

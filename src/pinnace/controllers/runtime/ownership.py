@@ -41,10 +41,12 @@ def claim(
     *,
     adoptable: Callable[[Object], bool] = _anything,
     belongs: Callable[[Object], bool] = _anything,
+    finalizer: str = "",
 ) -> Claim:
     """As upstream's ControllerRefManager: a terminating owner keeps what it has and neither adopts nor releases.
 
     `belongs` is what a child has to be besides selected; `adoptable`, what matters only for those that are not ours yet.
+    `finalizer` comes with adoption and goes with release.
     """
     result, selector = Claim(), selector_of(owner)
     leaving = meta.is_terminating(owner)
@@ -54,7 +56,7 @@ def claim(
         elif leaving or meta.is_terminating(child):
             continue
         else:
-            result.actions.append(Release(child, owner))
+            result.actions.append(Release(child, owner, finalizer))
     if leaving:
         return result
     for orphan in world.orphans(gvr, meta.namespace(owner)):
@@ -62,5 +64,5 @@ def claim(
             continue
         if belongs(orphan) and adoptable(orphan):
             result.kept.append(orphan)
-            result.actions.append(Adopt(orphan, owner))
+            result.actions.append(Adopt(orphan, owner, finalizer))
     return result

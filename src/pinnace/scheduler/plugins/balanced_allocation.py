@@ -24,3 +24,13 @@ class NodeResourcesBalancedAllocation:
         shares = np.minimum((usage.requested[:2] + added) / np.maximum(capacity, 1), 1.0)
         deviation = np.where((capacity > 0).all(axis=0), np.abs(shares[0] - shares[1]) / 2, 0.0)
         return ((1.0 - deviation) * MAX_SCORE).astype(np.int64)
+
+    def score_row(self, pod: PodInfo, usage: Usage, row: int) -> int:
+        shares = []
+        for at, resource in enumerate((CPU, MEMORY)):
+            capacity = usage.allocatable.item(at, row)
+            if capacity <= 0:
+                return MAX_SCORE
+            wanted = usage.requested.item(at, row) + pod.demand.requests.get(resource, 0)
+            shares.append(min(wanted / capacity, 1.0))
+        return int((1.0 - abs(shares[0] - shares[1]) / 2) * MAX_SCORE)

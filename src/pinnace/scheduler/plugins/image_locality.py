@@ -32,5 +32,5 @@ class ImageLocality:
         score = MAX_SCORE * (np.clip(total, SMALLEST, highest) - SMALLEST) // (highest - SMALLEST)
         return score.astype(np.int64)[sets.ids]
 
-    def normalize(self, scores: Scores) -> Scores:
+    def normalize(self, scores: Scores, highest: int) -> Scores:
         return scores

@@ -9,15 +9,16 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pinnace.apimachinery.selectors import Selector
-from pinnace.scheduler.columns import ABSENT, Ids
+from pinnace.scheduler.columns import ABSENT
 from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores
-from pinnace.scheduler.node_table import Sums, per_value
-from pinnace.scheduler.pod_columns import PodQuery
+from pinnace.scheduler.happenings import Happening
+from pinnace.scheduler.pod_columns import DomainSums, PodQuery, Tally
 from pinnace.scheduler.pod_info import AffinityTerm
 
 AFFINITY = Refusal(("node(s) didn't match pod affinity rules",), preemption_may_help=False)
 ANTI_AFFINITY = Refusal(("node(s) didn't match pod anti-affinity rules",), preemption_may_help=True)
 EXISTING = Refusal(("node(s) didn't satisfy existing pods anti-affinity rules",), preemption_may_help=True)
+SCORING = ("affinity", "preferred", "preferred_anti")
 HARD_AFFINITY_WEIGHT = 1  # how much a required term of a pod on a node counts when nodes are scored
 
 
@@ -31,51 +32,80 @@ class InterPodAffinity:
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         demand = pod.demand
-        return bool(
-            demand.affinity
-            or demand.anti_affinity
-            or any(carried.kind == "anti" and _selects(carried.term, pod, nodes) for carried in nodes.carried)
-        )
+        return bool(demand.affinity or demand.anti_affinity) or _is_selected(pod, nodes, ("anti",))
 
     def filter(self, pod: PodInfo, nodes: NodeTable) -> Mask:
-        return _near(pod, nodes) & _far(pod, nodes) & _welcome(pod, nodes)
+        mask = _near(pod, nodes) if pod.demand.affinity else nodes.exists.copy()
+        for answer in _none_of(_far_from(pod, nodes)), _none_of(_unwelcome(pod, nodes)):
+            if answer is not None:
+                mask &= answer
+        return mask
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
-        near, far = _near(pod, nodes), _far(pod, nodes)
-        return [AFFINITY if not near[row] else ANTI_AFFINITY if not far[row] else EXISTING for row in rows]
+        near, far = _near(pod, nodes), _none_of(_far_from(pod, nodes))
+        return [
+            AFFINITY if not near[row] else ANTI_AFFINITY if far is not None and not far[row] else EXISTING
+            for row in rows
+        ]
+
+    def may_help(self, pod: PodInfo, what: Happening) -> bool:
+        """A pod that it wants to be near came, one that it must not meet left, or a node got into another domain."""
+        if what.pod is not None and what.nodes is not None:
+            return _pod_helps(pod, what, what.nodes)
+        if not what.node:
+            return True
+        near = [term.topology_key for term in pod.demand.affinity]
+        if "Node/Add" in what.kinds:
+            return all(key in what.labels for key in near)
+        keys = [*near, *(term.topology_key for term in pod.demand.anti_affinity)]
+        return not keys or any(what.labels.get(key) != what.labels_before.get(key) for key in keys)
 
     def scores(self, pod: PodInfo, nodes: NodeTable) -> bool:
         demand = pod.demand
-        return bool(
-            demand.preferred_affinity
-            or demand.preferred_anti_affinity
-            or any(carried.kind != "anti" for carried in nodes.carried)
-        )
+        if demand.preferred_affinity or demand.preferred_anti_affinity:
+            return True
+        return _is_selected(pod, nodes, SCORING)
 
-    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Rows) -> Scores:
-        total = np.zeros(len(feasible))
-        for weight, term, counts in _preferences(pod, nodes):
-            total += weight * _by_domain(term, counts, nodes)[feasible]
-        least, most = total.min(), total.max()
+    def score(self, pod: PodInfo, nodes: NodeTable, feasible: Mask) -> Scores:
+        by_key: dict[str, Scores] = {}  # added up by domain, so that nodes are gone over once for each label
+        for weight, term, tally in _preferences(pod, nodes):
+            points = weight * nodes.sums(tally, term.topology_key).values
+            known = by_key.get(term.topology_key)
+            by_key[term.topology_key] = points if known is None else known + points
+        total = np.zeros(len(feasible), np.int64)
+        for key, values in by_key.items():
+            total += values[nodes.label(key).ids]
+        among = total[feasible]
+        least, most = int(among.min()), int(among.max())
         if most == least:
             return np.zeros(len(feasible), np.int64)
-        return (MAX_SCORE * (total - least) / (most - least)).astype(np.int64)
+        return (MAX_SCORE * ((total - least) / (most - least))).astype(np.int64)
 
 
-def _preferences(pod: PodInfo, nodes: NodeTable) -> Iterator[tuple[int, AffinityTerm, Ids]]:
-    """(signed weight, term, pods per node that count) for the pod's own terms, then for those that others carry."""
+def _preferences(pod: PodInfo, nodes: NodeTable) -> Iterator[tuple[int, AffinityTerm, Tally]]:
+    """(signed weight, term, pods that count) for the pod's own terms, then for those that others carry."""
     for term in pod.demand.preferred_affinity:
-        yield term.weight, term, nodes.matching(_query((term,), nodes))
+        yield term.weight, term, nodes.tally(_query((term,), nodes))
     for term in pod.demand.preferred_anti_affinity:
-        yield -term.weight, term, nodes.matching(_query((term,), nodes))
-    for carried, counts in nodes.carried.items():
-        if carried.kind == "anti" or not _selects(carried.term, pod, nodes):
-            continue
-        if carried.kind == "affinity":
-            yield HARD_AFFINITY_WEIGHT, carried.term, counts
-        else:
-            sign = 1 if carried.kind == "preferred" else -1
-            yield sign * carried.term.weight, carried.term, counts
+        yield -term.weight, term, nodes.tally(_query((term,), nodes))
+    for kind in SCORING:
+        for term, tally in nodes.carried_for(kind, pod):
+            if not _selects(term, pod, nodes):
+                continue
+            if kind == "affinity":
+                yield HARD_AFFINITY_WEIGHT, term, tally
+            else:
+                yield term.weight if kind == "preferred" else -term.weight, term, tally
+
+
+def _is_selected(pod: PodInfo, nodes: NodeTable, kinds: Iterable[str]) -> bool:
+    """Whether a pod on a node carries a term of these kinds that means the pod."""
+    return any(
+        _selects(term, pod, nodes)
+        for kind in kinds
+        if nodes.carries(kind)
+        for term, _ in nodes.carried_for(kind, pod)
+    )
 
 
 def _near(pod: PodInfo, nodes: NodeTable) -> Mask:
@@ -84,42 +114,43 @@ def _near(pod: PodInfo, nodes: NodeTable) -> Mask:
     The first pod of a group that attracts itself may go anywhere.
     """
     terms = pod.demand.affinity
-    mask = np.ones_like(nodes.exists)
+    mask = nodes.exists.copy()
     if not terms:
         return mask
-    matching = nodes.matching(_query(terms, nodes))
+    matching = nodes.tally(_query(terms, nodes))
     found = False
     for term in terms:
-        sums = _by_domain(term, matching, nodes)
-        found = found or bool(sums.any())
-        mask &= sums > 0
+        sums = nodes.sums(matching, term.topology_key)
+        has_some = sums.values > 0
+        found = found or bool(has_some.any())
+        mask &= has_some[sums.ids]
     if not found and all(_selects(term, pod, nodes) for term in terms):
-        mask = np.ones_like(nodes.exists)
+        mask = nodes.exists.copy()
         for term in terms:
             mask &= nodes.label(term.topology_key).ids != ABSENT
     return mask
 
 
-def _far(pod: PodInfo, nodes: NodeTable) -> Mask:
-    mask = np.ones_like(nodes.exists)
+def _far_from(pod: PodInfo, nodes: NodeTable) -> Iterator[DomainSums]:
+    """What the pod's anti-affinity keeps away from."""
     for term in pod.demand.anti_affinity:
-        mask &= _by_domain(term, nodes.matching(_query((term,), nodes)), nodes) == 0
+        yield nodes.sums(nodes.tally(_query((term,), nodes)), term.topology_key)
+
+
+def _unwelcome(pod: PodInfo, nodes: NodeTable) -> Iterator[DomainSums]:
+    """Pods that carry an anti-affinity term that matches the arriving pod."""
+    for term, tally in nodes.carried_for("anti", pod):
+        if _selects(term, pod, nodes):
+            yield nodes.sums(tally, term.topology_key)
+
+
+def _none_of(avoided: Iterable[DomainSums]) -> Mask | None:
+    """Nodes in whose domains nothing is counted; None: all of them."""
+    mask = None
+    for sums in avoided:
+        free = (sums.values == 0)[sums.ids]
+        mask = free if mask is None else mask & free
     return mask
-
-
-def _welcome(pod: PodInfo, nodes: NodeTable) -> Mask:
-    """No pod in the node's domain carries an anti-affinity term that matches the arriving pod."""
-    mask = np.ones_like(nodes.exists)
-    for carried, counts in nodes.carried.items():
-        if carried.kind == "anti" and _selects(carried.term, pod, nodes):
-            mask &= _by_domain(carried.term, counts, nodes) == 0
-    return mask
-
-
-def _by_domain(term: AffinityTerm, counts: Ids, nodes: NodeTable) -> Sums:
-    """For each node, the pods counted in its domain of the term's label; 0 where the node has no such label."""
-    column = nodes.label(term.topology_key)
-    return np.append(per_value(column, counts, nodes.exists), 0)[column.ids]
 
 
 def _query(terms: Iterable[AffinityTerm], nodes: NodeTable) -> PodQuery:
@@ -144,3 +175,20 @@ def _selects(term: AffinityTerm, pod: PodInfo, nodes: NodeTable) -> bool:
         return True
     labels = nodes.namespace_labels.get(pod.namespace, {})
     return term.namespace_selector is not None and term.namespace_selector.matches(labels)
+
+
+def _pod_helps(pod: PodInfo, what: Happening, nodes: NodeTable) -> bool:
+    demand, left = pod.demand, "Pod/Delete" in what.kinds
+    before, after = (what.pod, None) if left else (what.old, what.pod)
+
+    def meant(terms: Iterable[AffinityTerm], other: PodInfo | None, every: bool) -> bool:
+        found = [other is not None and _selects(term, other, nodes) for term in terms]
+        return bool(found) and (all(found) if every else any(found))
+
+    if meant(demand.affinity, after, True) and not meant(demand.affinity, before, True):
+        return True
+    if meant(demand.anti_affinity, before, False) and not meant(demand.anti_affinity, after, False):
+        return True
+    return (
+        left and what.pod is not None and any(_selects(t, pod, nodes) for t in what.pod.demand.anti_affinity)
+    )

@@ -36,8 +36,8 @@ class NodeAffinity:
             total += term.weight * term_matches(term, nodes)
         return total
 
-    def normalize(self, scores: Scores) -> Scores:
-        return normalized(scores)
+    def normalize(self, scores: Scores, highest: int) -> Scores:
+        return normalized(scores, highest)
 
 
 def required(demand: Demand, nodes: NodeTable) -> Mask:

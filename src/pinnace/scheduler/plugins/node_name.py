@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.happenings import Happening
 
 REJECTION = "node(s) didn't match the requested node name"
 
@@ -25,3 +26,6 @@ class NodeName:
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         return [Refusal((REJECTION,), preemption_may_help=False)] * len(rows)
+
+    def may_help(self, pod: PodInfo, what: Happening) -> bool:
+        return what.node == pod.node_name

@@ -26,6 +26,12 @@ class NodePorts:
                 taken |= holders > 0
         return ~taken
 
+    def fits_row(self, pod: PodInfo, usage: Usage, row: int) -> bool:
+        return not any(
+            holders[row] > 0 and any(_conflict(port, wanted) for wanted in pod.demand.host_ports)
+            for port, holders in usage.ports.items()
+        )
+
     def refusals(self, pod: PodInfo, usage: Usage) -> list[Refusal]:
         return [Refusal((REJECTION,), preemption_may_help=True)] * usage.nonzero.shape[1]
 

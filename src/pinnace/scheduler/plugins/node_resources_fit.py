@@ -31,6 +31,17 @@ class NodeResourcesFit:
             mask &= _fits(usage, resource, amount)
         return mask
 
+    def fits_row(self, pod: PodInfo, usage: Usage, row: int) -> bool:
+        requested, allocatable, resources = usage.requested, usage.allocatable, usage.resources
+        pods = resources[PODS]
+        if requested.item(pods, row) >= allocatable.item(pods, row):
+            return False
+        for resource, amount in pod.demand.requests.items():
+            at = resources.get(resource)
+            if at is None or requested.item(at, row) + amount > allocatable.item(at, row):
+                return False
+        return True
+
     def refusals(self, pod: PodInfo, usage: Usage) -> list[Refusal]:
         count = usage.nonzero.shape[1]
         reasons: list[list[str]] = [[] for _ in range(count)]
@@ -58,6 +69,17 @@ class NodeResourcesFit:
         share = np.where(left > 0, left * MAX_SCORE // np.maximum(capacity, 1), 0)
         counted = (capacity > 0).sum(axis=0)
         return share.sum(axis=0) // np.maximum(counted, 1)
+
+    def score_row(self, pod: PodInfo, usage: Usage, row: int) -> int:
+        total = counted = 0
+        added = pod.demand.nonzero_cpu_millis, pod.demand.nonzero_memory_bytes
+        for at, amount in enumerate(added):
+            capacity = usage.allocatable.item(at, row)
+            left = capacity - usage.nonzero.item(at, row) - amount
+            counted += capacity > 0
+            if left > 0:
+                total += left * MAX_SCORE // capacity
+        return total // max(counted, 1)
 
 
 def _allocatable(usage: Usage, resource: str) -> Scores:

@@ -29,8 +29,8 @@ class TaintToleration:
     def score(self, pod: PodInfo, nodes: NodeTable) -> Scores:
         return untolerated(pod, nodes, SOFT)
 
-    def normalize(self, scores: Scores) -> Scores:
-        return normalized(scores, reverse=True)
+    def normalize(self, scores: Scores, highest: int) -> Scores:
+        return normalized(scores, highest, reverse=True)
 
 
 def untolerated(pod: PodInfo, nodes: NodeTable, effects: frozenset[str]) -> Scores:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from pinnace.apimachinery.selectors import from_map
 from pinnace.scheduler.framework import NodeTable, Scores
 from pinnace.scheduler.plugins.balanced_allocation import NodeResourcesBalancedAllocation
@@ -24,11 +22,11 @@ def named(scores: Scores, nodes: NodeTable) -> dict[str, int]:
 
 
 def among_all(nodes: NodeTable) -> Any:
-    return np.flatnonzero(nodes.exists)
+    return nodes.exists
 
 
 def by_name(scores: Scores, nodes: NodeTable) -> dict[str, int]:
-    return {nodes.names[row]: int(score) for row, score in zip(among_all(nodes), scores, strict=True)}
+    return named(scores, nodes)
 
 
 def test_least_allocated_is_the_mean_share_left() -> None:
@@ -59,7 +57,7 @@ def test_preferred_node_affinity_adds_weights_and_scales_to_a_hundred() -> None:
         pod(affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}})
     )
     plugin = NodeAffinity()
-    assert named(plugin.normalize(plugin.score(asked, nodes)), nodes) == {"a": 25, "b": 100, "c": 0}
+    assert named(plugin.normalize(plugin.score(asked, nodes), 40), nodes) == {"a": 25, "b": 100, "c": 0}
 
 
 def test_image_locality_grows_with_size_and_spread_of_the_image() -> None:
