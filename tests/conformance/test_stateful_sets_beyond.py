@@ -6,7 +6,14 @@ import pytest
 
 from conformance.workloads import Object, Workload, recorded, with_image, workload
 from pinnace.api import meta
-from pinnace.api.resources import CONTROLLER_REVISIONS, EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
+from pinnace.api.resources import (
+    CONTROLLER_REVISIONS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    STATEFUL_SETS,
+)
 from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
 
@@ -221,3 +228,24 @@ async def test_the_history_is_as_long_as_asked(cluster: SimulatedCluster) -> Non
         return sorted(r["revision"] for r in await cluster.list(CONTROLLER_REVISIONS)) == [5, 6, 7]
 
     await cluster.until(three_revisions)
+
+
+# --- names
+
+
+async def test_pods_have_names_in_dns_through_their_headless_service(cluster: SimulatedCluster) -> None:
+    """The service that the set names lists its pods with their hostnames, which is what DNS answers from."""
+    service = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "test"},
+        "spec": {"clusterIP": "None", "selector": {"app": "ss"}, "ports": [{"port": 80}]},
+    }  # fmt: skip
+    await cluster.create(service)
+    ss = await start(cluster)
+    await ss.until_ready(3)
+
+    async def hostnames() -> bool:
+        slices = await cluster.list(ENDPOINT_SLICES, labels="kubernetes.io/service-name=test")
+        found = sorted(e.get("hostname") or "" for one in slices for e in one.get("endpoints") or ())
+        return found == ["ss-0", "ss-1", "ss-2"]
+
+    await cluster.until(hostnames)
