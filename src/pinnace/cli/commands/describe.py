@@ -28,6 +28,7 @@ DESCRIBERS = {
     "secrets": "configuration:describe_secret",
     "serviceaccounts": "configuration:describe_service_account",
     "services": "service:describe",
+    "statefulsets.apps": "stateful_set:describe",
 }
 
 
