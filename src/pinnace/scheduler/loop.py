@@ -41,6 +41,8 @@ from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
 
+EVENTS_WAITING = 20_000  # a burst of pods is bound first and told about later
+MANY_IN_FLIGHT = 4
 DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
 
@@ -61,7 +63,9 @@ class Scheduler:
         self._client, self._clock, self._config = client, clock, config
         self._owns_informers = config.informers is None
         self._informers = config.informers or Informers(client, clock)
-        self._recorder = EventRecorder(client, clock, config.scheduler_name)
+        self._recorder = EventRecorder(
+            client, clock, config.scheduler_name, capacity=EVENTS_WAITING, is_busy=self._is_busy
+        )
         self._reporter = Reporter(client, clock, self._recorder)
         storage = Storage()
         self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage)
@@ -81,6 +85,10 @@ class Scheduler:
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
+
+    def _is_busy(self) -> bool:
+        """Binding comes before telling."""
+        return self._queue.in_flight > MANY_IN_FLIGHT
 
     def explain(self, namespace: str, name: str) -> Decision | None:
         """The latest decision about a pod: who refused which number of nodes, and the scores of the best nodes."""
