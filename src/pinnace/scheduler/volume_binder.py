@@ -44,8 +44,10 @@ class VolumesNotBound(Exception):
 
 
 class VolumeBinder:
-    """`then` goes on with the pod when its volumes are bound; `failed` takes it back. `timeouts`: seconds to wait, by scheduler
-    name, where it is not the default."""
+    """`then` goes on with the pod when its volumes are bound; `failed` takes it back.
+
+    `timeouts`: seconds to wait, by scheduler name, where it is not the default.
+    """
 
     def __init__(
         self, client: Client, clock: Clock, storage: Storage, *, happened: Callable[[Happening], None],

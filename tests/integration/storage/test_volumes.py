@@ -290,7 +290,7 @@ async def test_a_claim_for_one_pod_serves_one_pod(cluster: SimulatedCluster) -> 
 
     async def said() -> bool:
         (text,) = await messages(cluster, "FailedScheduling")
-        why = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+        why = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
         return f"3 {why}" in text
 
     await cluster.until(said)
@@ -457,3 +457,64 @@ async def test_a_pod_that_is_deleted_while_it_waits_for_its_volume_leaves_nothin
     assert cluster.scheduler is not None
     assert cluster.scheduler._cache.sizes()["assumed_pods"] == 0
     assert not cluster.scheduler._volumes._tasks
+
+
+async def test_a_pod_of_higher_priority_takes_a_claim_for_one_pod(cluster: SimulatedCluster) -> None:
+    for name, value in (("low", 1), ("high", 1000)):
+        body = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+        }
+        await cluster.create(body)
+    await cluster.create(storage_class())
+    await cluster.create(claim(accessModes=["ReadWriteOncePod"]))
+    await cluster.create(pod("first", "data", priorityClassName="low"))
+    await cluster.until(lambda: runs(cluster, "first"))
+    await cluster.create(pod("second", "data", priorityClassName="high"))
+    await cluster.until(lambda: runs(cluster, "second"))
+    assert await cluster.is_gone(r.PODS, "first")
+
+
+async def test_each_pod_of_a_stateful_set_keeps_its_own_volume(cluster: SimulatedCluster) -> None:
+    await cluster.create(storage_class())
+    template = {"metadata": {"name": "data"}, "spec": claim()["spec"]}
+    body = {
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
+        "spec": {
+            "replicas": 3, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
+            "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}},
+            "volumeClaimTemplates": [template],
+        },
+    }  # fmt: skip
+    await cluster.create(body)
+
+    async def ready() -> bool:
+        return (await cluster.get(r.STATEFUL_SETS, "db"))["status"].get("readyReplicas") == 3
+
+    async def places() -> dict[str, tuple[str, str]]:
+        found = {}
+        for one in await cluster.list(r.PODS):
+            name = meta.name(one)
+            data = await cluster.get(r.PERSISTENT_VOLUME_CLAIMS, f"data-{name}")
+            found[name] = one["spec"]["nodeName"], data["spec"]["volumeName"]
+        return found
+
+    await cluster.until(ready)
+    before = await places()
+    assert len({disk for _, disk in before.values()}) == 3
+    for name in before:
+        await cluster.client.delete(r.PODS, name, "default", grace_period_seconds=0)
+
+    async def as_before() -> bool:
+        return await places() == before
+
+    await cluster.until(as_before)
+    await cluster.client.delete(r.STATEFUL_SETS, "db", "default")
+
+    async def nothing_left() -> bool:
+        return not await cluster.list(r.PERSISTENT_VOLUMES)
+
+    await cluster.until(nothing_left)

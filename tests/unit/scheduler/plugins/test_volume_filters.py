@@ -237,7 +237,7 @@ def test_a_zone_that_does_not_fit_has_upstreams_words() -> None:
 def test_a_claim_for_one_pod_is_used_by_one_pod() -> None:
     plugin = VolumeRestrictions(stored(claim(accessModes=["ReadWriteOncePod"])))
     nodes = table(node("a"), node("b"), pods=(mounting("data", name="user", node="a"),))
-    text = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+    text = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
     assert reasons(plugin, mounting("data"), nodes) == [("a", (text,), True), ("b", (text,), True)]
     other = mounting("data", name="user", node="a", namespace="other")
     assert fitting(plugin, mounting("data"), table(node("a"), pods=(other,))) == ["a"]
