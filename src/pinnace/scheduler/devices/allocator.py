@@ -13,7 +13,7 @@ from pinnace.scheduler.devices.pools import Device, DeviceId, Pool
 from pinnace.scheduler.devices.requests import Ask, CannotAllocate, Wish
 
 MOST_RESULTS = 32  # devices of one claim
-MOST_STEPS = 100_000  # then the search is given up: constraints can make it exponential
+MOST_STEPS = 20_000  # then the search is given up: constraints can make it exponential
 
 
 class Chosen(NamedTuple):
