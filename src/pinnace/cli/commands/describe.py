@@ -20,6 +20,7 @@ DESCRIBERS = {
     "daemonsets.apps": "deployment:describe_daemon_set",
     "deployments.apps": "deployment:describe",
     "endpoints": "configuration:describe_endpoints",
+    "horizontalpodautoscalers.autoscaling": "autoscaler:describe",
     "ingresses.networking.k8s.io": "service:describe_ingress",
     "namespaces": "configuration:describe_namespace",
     "nodes": "node:describe",
