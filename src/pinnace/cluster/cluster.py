@@ -27,6 +27,7 @@ from pinnace.component.tasks import keep_running
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
+    from pinnace.controllers.volumes.local_path import LocalPathConfig
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ class Cluster:
         metrics = self._server.services.metrics.parts
 
         async def controllers(client: Client) -> None:
+            from pinnace.cluster import addons
             from pinnace.controllers.catalog import ControllersConfig
             from pinnace.controllers.controllers import Controllers
             from pinnace.controllers.nodes.ipam import NodeIpamConfig
@@ -139,7 +141,10 @@ class Cluster:
                 issue_account_token=self._issue_account_token,
                 node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
+                local_path=self._local_path(),
             )
+            if settings.local_path is not None:
+                await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
             await shown("controllers", made.metrics, made.run())
 
@@ -162,6 +167,16 @@ class Cluster:
         if not config.disable_scheduler:
             own = self._client("system:kube-scheduler", ())
             tasks.create_task(led(own, "kube-scheduler", scheduler, metrics), name="scheduler")
+
+    def _local_path(self) -> "LocalPathConfig | None":
+        """Where the default storage class keeps its directories; None for a cluster without nodes."""
+        from pinnace.controllers.volumes.local_path import LocalPathConfig
+
+        config = self._config
+        if not config.has_real_node and not config.simulated_nodes:
+            return None
+        node = config.node_name if config.has_real_node else ""
+        return LocalPathConfig(config.directory / "storage", node)
 
     async def _start_nodes(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock

@@ -50,6 +50,9 @@ from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
 from pinnace.controllers.runtime.together import Together
+from pinnace.controllers.volumes import ephemeral, expander
+from pinnace.controllers.volumes.binder import BinderController
+from pinnace.controllers.volumes.local_path import LocalPathConfig, LocalPathProvisioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class ControllersConfig:
     autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
     cluster_signing_key_file: Path | None = None
+    local_path: LocalPathConfig | None = None  # None: no provisioner runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,12 @@ def _signing(config: ControllersConfig) -> Controller:
     return signing.controller(FileAuthority(certificate, key))
 
 
+def _local_path(parts: Parts) -> Runnable:
+    if parts.config.local_path is None:
+        raise ValueError("local-path-provisioner needs a directory for its volumes")
+    return LocalPathProvisioner(parts.client, parts.clock, parts.informers, parts.config.local_path)
+
+
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
@@ -167,6 +177,10 @@ CATALOG: dict[str, Build] = {
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
     ),
+    "persistentvolume-binder": lambda parts: BinderController(parts.client, parts.clock, parts.informers),
+    "persistentvolume-expander": _pure(expander.CONTROLLER),
+    "ephemeral-volume": _pure(ephemeral.CONTROLLER),
+    "local-path-provisioner": _local_path,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "resourcequota": lambda parts: ResourceQuotaController(

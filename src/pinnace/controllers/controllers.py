@@ -15,7 +15,7 @@ from pinnace.controllers.runtime.metrics import LoopMetrics, families
 
 class Controllers:
     """Raises UnknownController when the configuration selects what does not exist; the publisher of the root CA and
-    the signer of certificates are left out when there is no CA to publish or to sign with."""
+    the signer of certificates are left out when there is no CA to publish or to sign with, the provisioner without a directory."""
 
     def __init__(
         self,
@@ -37,6 +37,8 @@ class Controllers:
             chosen.remove("certificatesigningrequest-signing")
         if self.config.node_ipam is None and "node-ipam" in chosen:
             chosen.remove("node-ipam")
+        if self.config.local_path is None and "local-path-provisioner" in chosen:
+            chosen.remove("local-path-provisioner")
         self.running: dict[str, Runnable] = {name: CATALOG[name](parts) for name in chosen}
 
     async def run(self) -> None:

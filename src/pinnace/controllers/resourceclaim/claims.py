@@ -78,7 +78,7 @@ def missing_reservations(claim: Object, kept: list[Object], world: World) -> lis
     owner = meta.controller_of(claim)
     missing = [
         pod_claims.consumer(pod)
-        for pod in world.by_index(PODS, indexes.CLAIM, meta.key(claim))
+        for pod in world.by_index(PODS, indexes.RESOURCE_CLAIM, meta.key(claim))
         if pods.node_name(pod)
         and not pod_claims.is_done(pod)
         and meta.uid(pod) not in known

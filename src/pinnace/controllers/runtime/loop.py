@@ -148,7 +148,7 @@ class ControllerLoop:
         self, key: Key, failure: StatusError, bug: Exception | None = None, *, is_told: bool = False
     ) -> None:
         self._failures[key] = failure
-        self._queue.add_rate_limited(key)
+        self._queue.add_rate_limited(key, at_least=failure.retry_after_seconds)
         about = self._listers[self.controller.primary].get(key[1], key[0])
         self._failed.tell(key, bug or failure, about, in_a_row=self._queue.failures(key), is_told=is_told)
 
