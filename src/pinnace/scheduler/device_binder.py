@@ -79,7 +79,7 @@ class DeviceBinder:
         self._plans[pod.uid] = plan
 
     async def start(self, entry: QueuedPod, node: str) -> None:
-        """Write down what was reserved, then go on."""
+        """Write down what was reserved (if anything was), then go on."""
         plan = self._plans.get(entry.pod.uid)
         if plan is None or not (plan.allocations or plan.reservations):
             await self._then(entry, node)

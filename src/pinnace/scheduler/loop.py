@@ -24,11 +24,14 @@ from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.device_binder import ClaimsNotBound, DeviceBinder
+from pinnace.scheduler.devices.inventory import Inventory
 from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
 from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.plugins.dynamic_resources import DynamicResources, waits_for_claims
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
 from pinnace.scheduler.preemption import DefaultPreemption, rejected_everywhere
@@ -41,6 +44,7 @@ from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
 
+_BEFORE_BINDING = ((VolumesNotBound, "VolumeBinding"), (ClaimsNotBound, DynamicResources.name))
 DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
 
@@ -63,8 +67,8 @@ class Scheduler:
         self._informers = config.informers or Informers(client, clock)
         self._recorder = EventRecorder(client, clock, config.scheduler_name)
         self._reporter = Reporter(client, clock, self._recorder)
-        storage = Storage()
-        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage)
+        storage, devices = Storage(), Inventory()
+        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage, devices)
         self._queue = SchedulingQueue(clock, self._profile.sort.key, hints_of(self._profile))
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
@@ -74,9 +78,13 @@ class Scheduler:
         self._cycle = Cycle(self._profile, rng, self._nominator, preemption)
         self._evictor = Evictor(client, clock, self._recorder, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._devices = DeviceBinder(
+            client, clock, devices,
+            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+        )  # fmt: skip
         self._volumes = VolumeBinder(
             client, clock, storage,
-            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+            happened=self._queue.happened, then=self._devices.start, failed=self._binding_failed,
         )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
@@ -101,6 +109,7 @@ class Scheduler:
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
             await self._volumes.close()
+            await self._devices.close()
             await self._binder.close()
             await self._evictor.close()
 
@@ -179,7 +188,7 @@ class Scheduler:
             self._queue.remove(pod.uid)
             self._withdraw(pod)
             return
-        if not self._profile.gates.admits(pod):
+        if not self._profile.gates.admits(pod) or (pod.has_claims and waits_for_claims(new)):
             self._queue.gate(pod)
             return
         self._heed_nomination(pod, nominated_node(old) if old is not None else "")
@@ -230,9 +239,11 @@ class Scheduler:
         self._queue.assumed(entry)
         if self._nominator:
             self._withdraw(entry.pod, unless=decision.node)
+        if entry.pod.has_claims:
+            self._devices.reserve(entry.pod, decision.node, self._labels(decision.node))
         if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
             return  # the pod is bound when its volumes are
-        await self._binder.start(entry, decision.node)
+        await (self._devices if entry.pod.has_claims else self._binder).start(entry, decision.node)
 
     async def _decide(self, pod: PodInfo) -> Decision:
         nodes = self._cache.nodes
@@ -240,6 +251,10 @@ class Scheduler:
             await self._volumes.follow(self._informers)
             if len(nodes) and (why := self._volumes.rejects(pod)):
                 return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
+        if pod.has_claims:
+            await self._devices.follow(self._informers)
+            if len(nodes) and (why := self._devices.rejects(pod)):
+                return rejected_everywhere(pod, DynamicResources.name, why, len(nodes))
         return self._cycle.decide(pod, nodes)
 
     def _labels(self, node: str) -> Mapping[str, str]:
@@ -250,6 +265,8 @@ class Scheduler:
         pod, preemption = entry.pod, decision.preemption
         self._count("unschedulable", entry)
         self.metrics.preemptions += preemption is not None
+        if DynamicResources.name in decision.plugins:
+            self._devices.free_useless(pod)
         if preemption is None or preemption.keeps:
             self._queue.refused(entry, decision.plugins)
             self._report(pod, UNSCHEDULABLE, decision.message)
@@ -287,20 +304,21 @@ class Scheduler:
         self._count("scheduled", entry)
         self.metrics.bound(entry.attempts, self._clock.monotonic() - entry.queued_at)
         self._queue.done(entry)
+        self._devices.done(entry.pod.uid)
         self._reporter.scheduled(entry.pod, node)
 
     def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
         self._cache.forget(entry.pod.uid)
+        self._devices.give_back(entry.pod)
         self._happened("Pod/Delete", node=node, pod=entry.pod)  # the room that was assumed is free again
         if isinstance(error, NotFound):
             self._queue.remove(entry.pod.uid)
             return
         self._count("error", entry)
         self._queue.failed(entry)
-        what = (
-            'PreBind plugin "VolumeBinding"'
-            if isinstance(error, VolumesNotBound)
-            else 'Bind plugin "DefaultBinder"'
+        what = next(
+            (f'PreBind plugin "{name}"' for kind, name in _BEFORE_BINDING if isinstance(error, kind)),
+            'Bind plugin "DefaultBinder"',
         )
         self._report(entry.pod, SCHEDULER_ERROR, f"running {what}: {error}")
 

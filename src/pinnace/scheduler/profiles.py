@@ -1,12 +1,13 @@
 """Profiles: which plugins run, in which order, with which weights. The default one is upstream's of v1.36.
 
-Left out so far: DynamicResources (see docs/conformance.md). DefaultPreemption is the cycle's own part.
+DefaultPreemption is the cycle's own part.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pinnace.apimachinery.selectors import Selector
+from pinnace.scheduler.devices.inventory import Inventory
 from pinnace.scheduler.framework import (
     NodeFilter,
     NodeScore,
@@ -18,6 +19,7 @@ from pinnace.scheduler.framework import (
     UsageScore,
 )
 from pinnace.scheduler.plugins.balanced_allocation import NodeResourcesBalancedAllocation
+from pinnace.scheduler.plugins.dynamic_resources import DynamicResources
 from pinnace.scheduler.plugins.image_locality import ImageLocality
 from pinnace.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from pinnace.scheduler.plugins.node_affinity import NodeAffinity
@@ -52,9 +54,11 @@ class Profile:
 
 
 def default_profile(
-    workload_selector: Callable[[PodInfo], Selector | None], storage: Storage | None = None
+    workload_selector: Callable[[PodInfo], Selector | None],
+    storage: Storage | None = None,
+    devices: Inventory | None = None,
 ) -> Profile:
-    """Without `storage`, as if there were no volumes."""
+    """Without `storage`, as if there were no volumes; without `devices`, as if there were none."""
     known = storage or Storage()
     taints, affinity, fit = TaintToleration(), NodeAffinity(), NodeResourcesFit()
     spread, near = PodTopologySpread(workload_selector), InterPodAffinity()
@@ -72,6 +76,7 @@ def default_profile(
             VolumeZone(known),
             spread,
             near,
+            DynamicResources(devices or Inventory()),
         ),
         prefilters=(affinity,),
         scores=(

@@ -64,7 +64,7 @@ class DynamicResources:
         self._latest: tuple[str, int, Needs] | None = None  # of the pod that was asked about last
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return "resourceClaims" in pod.object["spec"]
+        return pod.has_claims
 
     def filter(self, pod: PodInfo, nodes: NodeTable) -> Mask:
         mask = np.zeros_like(nodes.exists)
