@@ -77,7 +77,7 @@ def made_from(template: Object, pod: Object, name: str) -> Object:
 
 
 def _pods_of(template: Key, world: World) -> list[Object]:
-    found = world.by_index(PODS, indexes.CLAIM_TEMPLATE, template)
+    found = world.by_index(PODS, indexes.RESOURCE_CLAIM_TEMPLATE, template)
     return [pod for pod in found if not meta.is_terminating(pod) and not pod_claims.is_done(pod)]
 
 

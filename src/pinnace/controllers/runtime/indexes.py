@@ -27,13 +27,13 @@ NODE = "node"
 LABEL = "label"
 SELECTOR_PAIR = "selector-pair"
 SERVICE = "service"
-TOPOLOGY_AWARE = "topology-aware"
-RESOURCE_CLAIM, CLAIM_TEMPLATE = "resource-claim", "resource-claim-template"
 CLAIM = "claim"  # pods by namespace and name of the claims that they mount
 CLAIM_REF = "claim-reference"  # volumes by namespace and name of the claim that they are for
 FREE_OF_CLASS = "free-of-class"  # volumes without a claim
 VOLUME = "volume"  # claims by the volume that they name
 PENDING_OF_CLASS = "pending-of-class"  # claims that name no volume; None: of no class
+TOPOLOGY_AWARE = "topology-aware"
+RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE = "resource-claim", "resource-claim-template"
 
 
 def by_controller(obj: Object) -> Iterable[Hashable]:
@@ -61,7 +61,7 @@ def by_resource_claim(pod: Object) -> Iterable[Hashable]:
     return [(meta.namespace(pod), name) for name in pod_claims.claim_names(pod)]
 
 
-def by_claim_template(pod: Object) -> Iterable[Hashable]:
+def by_resource_claim_template(pod: Object) -> Iterable[Hashable]:
     if "resourceClaims" not in (pod.get("spec") or {}):
         return ()
     return [(meta.namespace(pod), name) for name in pod_claims.template_names(pod)]
@@ -116,11 +116,11 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
         LABEL: by_label,
         CLAIM: by_claim,
         RESOURCE_CLAIM: by_resource_claim,
-        CLAIM_TEMPLATE: by_claim_template,
+        RESOURCE_CLAIM_TEMPLATE: by_resource_claim_template,
     },
-    RESOURCE_CLAIMS: _OWNED,
     PERSISTENT_VOLUMES: {CLAIM_REF: by_claim_ref, FREE_OF_CLASS: free_of_class},
     PERSISTENT_VOLUME_CLAIMS: {VOLUME: by_volume, PENDING_OF_CLASS: pending_of_class},
+    RESOURCE_CLAIMS: _OWNED,
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
     JOBS: {CONTROLLER: by_controller},
