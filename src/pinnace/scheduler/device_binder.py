@@ -6,6 +6,7 @@ What is watched for this is watched from the first pod with claims on.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from pinnace.api import meta
 from pinnace.api import resources as r
@@ -15,20 +16,21 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
-from pinnace.scheduler.devices import inventory as kinds
-from pinnace.scheduler.devices.inventory import Inventory
-from pinnace.scheduler.plugins.dynamic_resources import DevicePlan, DynamicResources
+from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queue import QueuedPod
+
+if TYPE_CHECKING:
+    from pinnace.scheduler.devices.planner import DevicePlan
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5  # to write the status of a claim that others write, too
 TIMEOUT = 60.0
 WATCHED: Mapping[str, GVR] = {
-    kinds.SLICE: r.RESOURCE_SLICES,
-    kinds.CLASS: r.DEVICE_CLASSES,
-    kinds.CLAIM: r.RESOURCE_CLAIMS,
+    "ResourceSlice": r.RESOURCE_SLICES,
+    "DeviceClass": r.DEVICE_CLASSES,
+    "ResourceClaim": r.RESOURCE_CLAIMS,
 }
 Continue = Callable[[QueuedPod, str], Awaitable[None]]
 
@@ -41,11 +43,10 @@ class DeviceBinder:
     """`then` goes on with the pod when its claims are written; `failed` takes it back."""
 
     def __init__(
-        self, client: Client, clock: Clock, inventory: Inventory, *, happened: Callable[[Iterable[str]], None],
+        self, client: Client, clock: Clock, devices: Devices, *, happened: Callable[[Iterable[str]], None],
         then: Continue, failed: Callable[[QueuedPod, str, Exception], None],
     ) -> None:  # fmt: skip
-        self._client, self._clock, self._inventory = client, clock, inventory
-        self._plugin = DynamicResources(inventory)
+        self._client, self._clock, self._devices = client, clock, devices
         self._happened, self._then, self._failed = happened, then, failed
         self._is_following = False
         self._plans: dict[str, DevicePlan] = {}  # by uid of the pod
@@ -63,19 +64,19 @@ class DeviceBinder:
 
     def _handler(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
-            self._happened(self._inventory.changed(kind, old, new))
+            self._happened(self._devices.inventory.changed(kind, old, new))
 
         return changed
 
     def rejects(self, pod: PodInfo) -> str:
         """Why the pod cannot be scheduled anywhere now; "" when nodes are worth a look."""
-        return self._plugin.rejects(pod)
+        return self._devices.planner.needs(pod).refusal
 
     def reserve(self, pod: PodInfo, node: str, labels: Mapping[str, str]) -> None:
         """The devices are this pod's from now on."""
-        plan = self._plugin.plan(pod, node, labels)
+        plan = self._devices.planner.plan(pod, node, labels)
         for claim, allocation in plan.allocations:
-            self._inventory.assume(claim, allocation)
+            self._devices.inventory.assume(claim, allocation)
         self._plans[pod.uid] = plan
 
     async def start(self, entry: QueuedPod, node: str) -> None:
@@ -96,14 +97,14 @@ class DeviceBinder:
         if plan is None:
             return
         for claim, _ in plan.allocations:
-            self._inventory.forget(claim)
+            self._devices.inventory.forget(claim)
         claims = [*(claim for claim, _ in plan.allocations), *plan.reservations]
         if claims:
             self._spawn(self._unreserve(pod, claims), f"unreserve claims of {pod.name}")
 
     def free_useless(self, pod: PodInfo) -> None:
         """The pod fits nowhere: an allocation that nobody uses may be what keeps it from other nodes."""
-        for claim in self._plugin.needs(pod).allocated:
+        for claim in self._devices.planner.needs(pod).allocated:
             others = [one for one in pod_claims.reserved_for(claim) if one["uid"] != pod.uid]
             selector = (pod_claims.allocation(claim) or {}).get("nodeSelector")
             if not others and selector is not None:
@@ -125,7 +126,7 @@ class DeviceBinder:
 
     # --- one pod
 
-    async def _run(self, entry: QueuedPod, node: str, plan: DevicePlan) -> None:
+    async def _run(self, entry: QueuedPod, node: str, plan: "DevicePlan") -> None:
         try:
             await self._clock.wait_for(self._write(entry.pod, plan), TIMEOUT)
         except (ClaimsNotBound, StatusError, OSError, TimeoutError) as error:
@@ -136,7 +137,7 @@ class DeviceBinder:
         else:
             await self._then(entry, node)
 
-    async def _write(self, pod: PodInfo, plan: DevicePlan) -> None:
+    async def _write(self, pod: PodInfo, plan: "DevicePlan") -> None:
         for claim, allocation in plan.allocations:
             await self._bind(claim, pod, allocation)
         for claim in plan.reservations:

@@ -25,7 +25,7 @@ from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision, DecisionRing
 from pinnace.scheduler.device_binder import ClaimsNotBound, DeviceBinder
-from pinnace.scheduler.devices.inventory import Inventory
+from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
@@ -67,7 +67,7 @@ class Scheduler:
         self._informers = config.informers or Informers(client, clock)
         self._recorder = EventRecorder(client, clock, config.scheduler_name)
         self._reporter = Reporter(client, clock, self._recorder)
-        storage, devices = Storage(), Inventory()
+        storage, devices = Storage(), Devices()
         self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage, devices)
         self._queue = SchedulingQueue(clock, self._profile.sort.key, hints_of(self._profile))
         self._cache = SchedulerCache()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pinnace.apimachinery.selectors import Selector
-from pinnace.scheduler.devices.inventory import Inventory
+from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.framework import (
     NodeFilter,
     NodeScore,
@@ -56,7 +56,7 @@ class Profile:
 def default_profile(
     workload_selector: Callable[[PodInfo], Selector | None],
     storage: Storage | None = None,
-    devices: Inventory | None = None,
+    devices: Devices | None = None,
 ) -> Profile:
     """Without `storage`, as if there were no volumes; without `devices`, as if there were none."""
     known = storage or Storage()
@@ -76,7 +76,7 @@ def default_profile(
             VolumeZone(known),
             spread,
             near,
-            DynamicResources(devices or Inventory()),
+            DynamicResources(devices or Devices()),
         ),
         prefilters=(affinity,),
         scores=(
