@@ -36,6 +36,7 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
     AutoscalingConfig,
@@ -151,7 +152,7 @@ CATALOG: dict[str, Build] = {
     "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
         parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
     ),
-    "disruption": _pure(disruption.CONTROLLER),
+    "disruption": _together(disruption.CONTROLLER, stale.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
     "serviceaccount-token": _from_config(
         lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
