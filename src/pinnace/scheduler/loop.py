@@ -84,7 +84,7 @@ class Scheduler:
             timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
-        self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
+        self.metrics = SchedulerMetrics(self._queue, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
         self._since = clock.now().timestamp() - clock.monotonic()
 
