@@ -130,6 +130,7 @@ class Cluster:
             from pinnace.cluster import addons
             from pinnace.controllers.catalog import ControllersConfig
             from pinnace.controllers.controllers import Controllers
+            from pinnace.controllers.nodes.ipam import NodeIpamConfig
             from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
 
             settings = ControllersConfig(
@@ -138,6 +139,7 @@ class Cluster:
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
                 issue_account_token=self._issue_account_token,
+                node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
             )
@@ -194,7 +196,7 @@ class Cluster:
                 from pinnace.kubelet.simulated import SimulatedNodes, SimulatedNodesConfig
 
                 client = self._client("system:node-simulator", (MASTERS,))
-                settings = SimulatedNodesConfig(pod_network=config.pod_cidr)
+                settings = SimulatedNodesConfig(pod_network=config.pod_cidr, has_stages=True)
                 await SimulatedNodes(client, clock, config.simulated_nodes, settings).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")

@@ -37,6 +37,8 @@ class Controllers:
             chosen.remove("certificatesigningrequest-signing")
         if self.config.local_path is None and "local-path-provisioner" in chosen:
             chosen.remove("local-path-provisioner")
+        if self.config.node_ipam is None and "node-ipam" in chosen:
+            chosen.remove("node-ipam")
         self.running: dict[str, Runnable] = {name: CATALOG[name](parts) for name in chosen}
 
     async def run(self) -> None:

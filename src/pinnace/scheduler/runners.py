@@ -27,7 +27,7 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the profiles have in common. `started`: when a pod started, for preemption."""
+    """What the profiles have in common. `started`: when a pod started, for preemption; `make_recorder`: of events from a name."""
 
     client: Client
     clock: Clock
@@ -36,6 +36,7 @@ class Shared:
     nominator: Nominator
     budgets: Budgets
     started: Callable[[PodInfo], float]
+    make_recorder: Callable[[str], EventRecorder]
 
 
 def build_runner(settings: ProfileSettings, shared: Shared) -> Runner:
@@ -46,7 +47,7 @@ def build_runner(settings: ProfileSettings, shared: Shared) -> Runner:
         preemption = DefaultPreemption(
             shared.nominator, shared.budgets, shared.rng, shared.started, profile.preemption
         )
-    recorder = EventRecorder(shared.client, shared.clock, profile.name)
+    recorder = shared.make_recorder(profile.name)
     return Runner(
         profile,
         Cycle(profile, shared.rng, shared.nominator, preemption),

@@ -6,6 +6,7 @@ from pinnace.api import meta
 from pinnace.api.core.volume_binding import claim_names, claim_ref_key, class_name
 from pinnace.api.core.volume_rules import class_of
 from pinnace.api.meta import Object
+from pinnace.api.resource import pod_claims
 from pinnace.api.resources import (
     CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
@@ -14,6 +15,7 @@ from pinnace.api.resources import (
     PERSISTENT_VOLUMES,
     PODS,
     REPLICA_SETS,
+    RESOURCE_CLAIMS,
     SERVICES,
 )
 from pinnace.apimachinery.gvk import GVR
@@ -30,6 +32,8 @@ CLAIM_REF = "claim-reference"  # volumes by namespace and name of the claim that
 FREE_OF_CLASS = "free-of-class"  # volumes without a claim
 VOLUME = "volume"  # claims by the volume that they name
 PENDING_OF_CLASS = "pending-of-class"  # claims that name no volume; None: of no class
+TOPOLOGY_AWARE = "topology-aware"
+RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE = "resource-claim", "resource-claim-template"
 
 
 def by_controller(obj: Object) -> Iterable[Hashable]:
@@ -51,10 +55,28 @@ def by_label(obj: Object) -> Iterable[Hashable]:
     return [(space, key, value) for key, value in meta.labels(obj).items()]
 
 
+def by_resource_claim(pod: Object) -> Iterable[Hashable]:
+    if "resourceClaims" not in (pod.get("spec") or {}):
+        return ()
+    return [(meta.namespace(pod), name) for name in pod_claims.claim_names(pod)]
+
+
+def by_resource_claim_template(pod: Object) -> Iterable[Hashable]:
+    if "resourceClaims" not in (pod.get("spec") or {}):
+        return ()
+    return [(meta.namespace(pod), name) for name in pod_claims.template_names(pod)]
+
+
 def by_selector_pair(service: Object) -> Iterable[Hashable]:
     """One pair of the selector stands for all: who has it may match, who lacks it cannot."""
     selector = (service.get("spec") or {}).get("selector")
     return ((meta.namespace(service), *min(selector.items())),) if selector else ()
+
+
+def topology_aware(service: Object) -> Iterable[Hashable]:
+    """Services that may ask for hints by zone."""
+    known = meta.annotations(service)
+    return (True,) if any(name in known for name in _TOPOLOGY_ANNOTATIONS) else ()
 
 
 def by_service(slice_: Object) -> Iterable[Hashable]:
@@ -84,16 +106,25 @@ def pending_of_class(claim: Object) -> Iterable[Hashable]:
     return () if (claim.get("spec") or {}).get("volumeName") else (class_of(claim),)
 
 
+_TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints")
 _OWNED: dict[str, Indexer] = {CONTROLLER: by_controller, ORPHANS: orphans}
 
 INDEXES: dict[GVR, dict[str, Indexer]] = {
-    PODS: {**_OWNED, NODE: by_node, LABEL: by_label, CLAIM: by_claim},
+    PODS: {
+        **_OWNED,
+        NODE: by_node,
+        LABEL: by_label,
+        CLAIM: by_claim,
+        RESOURCE_CLAIM: by_resource_claim,
+        RESOURCE_CLAIM_TEMPLATE: by_resource_claim_template,
+    },
     PERSISTENT_VOLUMES: {CLAIM_REF: by_claim_ref, FREE_OF_CLASS: free_of_class},
     PERSISTENT_VOLUME_CLAIMS: {VOLUME: by_volume, PENDING_OF_CLASS: pending_of_class},
+    RESOURCE_CLAIMS: _OWNED,
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
     JOBS: {CONTROLLER: by_controller},
-    SERVICES: {SELECTOR_PAIR: by_selector_pair},
+    SERVICES: {SELECTOR_PAIR: by_selector_pair, TOPOLOGY_AWARE: topology_aware},
     ENDPOINT_SLICES: {SERVICE: by_service},
 }
 
