@@ -15,7 +15,6 @@ from pinnace.api import meta
 from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.times import parse_time
-from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
@@ -43,7 +42,6 @@ from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
 
-EVENTS_WAITING = 20_000  # a burst of pods is bound first and told about later
 MANY_IN_FLIGHT = 4
 DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
@@ -72,7 +70,7 @@ class Scheduler:
         settings = config.settings
         shared = Shared(
             client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of, storage),
-            self._nominator, self._budgets, self._started, self._make_recorder,
+            self._nominator, self._budgets, self._started, self._is_busy,
         )  # fmt: skip
         self._runners = {one.name: build_runner(one, shared) for one in settings.profiles}
         hints = {name: hints_of(runner.profile) for name, runner in self._runners.items()}
@@ -97,9 +95,6 @@ class Scheduler:
         self.metrics = SchedulerMetrics(self._queue, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
         self._since = clock.now().timestamp() - clock.monotonic()
-
-    def _make_recorder(self, name: str) -> EventRecorder:
-        return EventRecorder(self._client, self._clock, name, capacity=EVENTS_WAITING, is_busy=self._is_busy)
 
     def _is_busy(self) -> bool:
         """Binding comes before telling."""

@@ -16,6 +16,8 @@ from pinnace.scheduler.profiles import Parts, Profile, build_profile
 from pinnace.scheduler.reporting import Reporter
 from pinnace.scheduler.settings import ProfileSettings
 
+EVENTS_WAITING = 20_000  # a burst of pods is bound first and told about later
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
@@ -27,7 +29,7 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the profiles have in common. `started`: when a pod started, for preemption; `make_recorder`: of events from a name."""
+    """What the profiles have in common. `started`: when a pod started, for preemption; `is_busy`: events wait."""
 
     client: Client
     clock: Clock
@@ -36,7 +38,7 @@ class Shared:
     nominator: Nominator
     budgets: Budgets
     started: Callable[[PodInfo], float]
-    make_recorder: Callable[[str], EventRecorder]
+    is_busy: Callable[[], bool]
 
 
 def build_runner(settings: ProfileSettings, shared: Shared) -> Runner:
@@ -47,7 +49,9 @@ def build_runner(settings: ProfileSettings, shared: Shared) -> Runner:
         preemption = DefaultPreemption(
             shared.nominator, shared.budgets, shared.rng, shared.started, profile.preemption
         )
-    recorder = shared.make_recorder(profile.name)
+    recorder = EventRecorder(
+        shared.client, shared.clock, profile.name, capacity=EVENTS_WAITING, is_busy=shared.is_busy
+    )
     return Runner(
         profile,
         Cycle(profile, shared.rng, shared.nominator, preemption),
