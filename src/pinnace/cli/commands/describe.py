@@ -33,6 +33,7 @@ DESCRIBERS = {
     "serviceaccounts": "configuration:describe_service_account",
     "services": "service:describe",
     "storageclasses.storage.k8s.io": "storage:describe_class",
+    "statefulsets.apps": "stateful_set:describe",
 }
 
 
