@@ -95,13 +95,13 @@ class WorkQueue(Generic[K]):
         if self._timers:
             self._set_timer(self._timers[0][0])
 
-    def add_rate_limited(self, key: K, *, is_expected: bool = False) -> float:
+    def add_rate_limited(self, key: K, *, is_expected: bool = False, at_least: float = 0.0) -> float:
         """Add after this key's back-off, and lengthen it; returns the seconds. What `is_expected` (a conflict) takes nothing
-        from what all keys share."""
+        from what all keys share; `at_least` is what the server asked for."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self.retries += 1
-        delay = min(self._base * 2 ** min(failures, 60), self._max)
+        delay = max(at_least, min(self._base * 2 ** min(failures, 60), self._max))
         if self._rate is not None and not is_expected:
             delay = max(delay, self._overall_delay(self._rate))
         self.add_after(key, delay)

@@ -33,6 +33,10 @@ from pinnace.scheduler.pod_info import (
     Toleration,
 )
 
+_LIMITING = frozenset(
+    ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
+)
+
 # What a container without a request counts as when nodes are scored, so that such pods spread as well.
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/scheduler/util/pod_resources.go
 DEFAULT_CPU_MILLIS, DEFAULT_MEMORY_BYTES = 100, 200 * 1024 * 1024
@@ -54,7 +58,12 @@ def parse_pod(pod: Object) -> PodInfo:
         scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
         demand=demand_of(pod),
         object=pod,
+        volumes=_limiting(spec["volumes"]) if spec.get("volumes") else (),
     )
+
+
+def _limiting(volumes: list[Object]) -> tuple[Object, ...]:
+    return tuple(one for one in volumes if not _LIMITING.isdisjoint(one))
 
 
 def is_finished(pod: Object) -> bool:
@@ -99,9 +108,9 @@ def _parse_demand(facts: bytes) -> Demand:
         host_ports=tuple(_host_ports([*containers, *(c for c in init_containers if c[3] == "Always")], host_network)),
         images=tuple(c[0] for c in [*init_containers, *containers] if c[0]),
         node_selector=tuple(Requirement(k, "In", frozenset((v,))) for k, v in (node_selector or {}).items()),
-        required_node_terms=None if required is None else _node_terms(required.get("nodeSelectorTerms") or ()),
+        required_node_terms=None if required is None else node_terms(required.get("nodeSelectorTerms") or ()),
         preferred_node_terms=tuple(
-            _node_term(entry["preference"], entry["weight"])
+            node_term(entry["preference"], entry["weight"])
             for entry in node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
         ),
         tolerations=tuple(
@@ -185,12 +194,12 @@ def _host_ports(containers: list[Any], host_network: bool | None) -> list[HostPo
     return found
 
 
-def _node_terms(terms: Any) -> tuple[NodeTerm, ...]:
+def node_terms(terms: Any) -> tuple[NodeTerm, ...]:
     """A term without any condition matches no node, as upstream has it."""
-    return tuple(term for term in map(_node_term, terms) if term.expressions or term.fields)
+    return tuple(term for term in map(node_term, terms) if term.expressions or term.fields)
 
 
-def _node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
+def node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
     return NodeTerm(
         tuple(map(node_selector_requirement, term.get("matchExpressions") or ())),
         tuple(map(node_selector_requirement, term.get("matchFields") or ())),

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from pinnace.api import meta
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.columns import Ints, grown
-from pinnace.scheduler.decisions import Preemption, fit_error
+from pinnace.scheduler.decisions import Decision, Preemption, fit_error
 from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PODS
 from pinnace.scheduler.refusals import Refusals
+from pinnace.scheduler.settings import DEFAULT_ARGS, PreemptionArgs
 from pinnace.scheduler.victims import NO_VICTIMS, Candidate, PriorityUsage, Search, VictimFinder
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
@@ -29,17 +30,6 @@ WAITING = "not eligible due to a terminating pod on the nominated node."
 PREEMPTED = "PreemptionByScheduler"
 KEPT_SHORTLISTS = 16
 BATCH = 64  # trying a few nodes more now is cheaper than one after the other later
-
-
-@dataclass(frozen=True, slots=True)
-class PreemptionArgs:
-    min_candidate_nodes_percentage: int = 10
-    min_candidate_nodes_absolute: int = 100
-
-    def wanted(self, nodes: int) -> int:
-        return min(
-            nodes, max(nodes * self.min_candidate_nodes_percentage // 100, self.min_candidate_nodes_absolute)
-        )
 
 
 @dataclass(slots=True)
@@ -80,7 +70,7 @@ class DefaultPreemption:
 
     def __init__(
         self, nominator: Nominator, budgets: Budgets, rng: random.Random,
-        started: Callable[[PodInfo], float] = lambda pod: 0.0, args: PreemptionArgs = PreemptionArgs(),
+        started: Callable[[PodInfo], float] = lambda pod: 0.0, args: PreemptionArgs = DEFAULT_ARGS.preemption,
     ) -> None:  # fmt: skip
         self._nominator, self._budgets, self._rng, self._args = nominator, budgets, rng, args
         self._finder = VictimFinder(nominator, budgets, started)
@@ -208,4 +198,14 @@ def is_leaving_by_preemption(pod: PodInfo) -> bool:
     condition = meta.find_condition(pod.object, "DisruptionTarget")
     return (
         condition is not None and condition.get("status") == "True" and condition.get("reason") == PREEMPTED
+    )
+
+
+def rejected_everywhere(pod: PodInfo, plugin: str, why: str, nodes: int) -> Decision:
+    """A plugin refuses the pod before it looks at any node, and no eviction would change that."""
+    never = pod.object["spec"].get("preemptionPolicy") == "Never"
+    after = NEVER if never else fit_error(nodes, [NOT_HELPFUL] * nodes)
+    message = f"0/{nodes} nodes are available: {why}. preemption: {after}"
+    return Decision(
+        pod.namespace, pod.name, "", nodes, 0, {plugin: nodes}, message=message, plugins=frozenset((plugin,))
     )

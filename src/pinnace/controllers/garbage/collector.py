@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.garbage.decisions import Keep, OwnerState, decide
-from pinnace.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Node
+from pinnace.controllers.garbage.graph import FOREGROUND, ORPHAN, REMEMBERED_ABSENT, Graph, Node
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.workers import Workers
 
@@ -38,6 +39,7 @@ class GarbageCollector:
         )
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
         self._watched: set[GVR] = set()
+        self._not_there: OrderedDict[tuple[str, ...], None] = OrderedDict()  # what references named in vain
         self._definitions_changed = asyncio.Event()
         self._watch_resources()
 
@@ -100,23 +102,35 @@ class GarbageCollector:
             await self._collect(node)
 
     async def _look_up(self, node: Node) -> None:
-        """An owner that no informer knows: ask the server; if it is not there, its dependents are garbage."""
-        served = self._directory.find(node.api_version, node.kind)
-        if served is None:
-            await self._directory.refresh()
-            served = self._directory.find(node.api_version, node.kind)
-        if served is None:
-            raise Conflict(f"no resource serves {node.api_version} {node.kind}")  # perhaps later
-        if not await self._exists(served.gvr, served.namespaced, node):
-            for dependent in self._graph.remove(node.uid):
+        """An owner that no informer knows: ask the server; if it is not there, every dependent asks for what it named itself."""
+        reference = {"apiVersion": node.api_version, "kind": node.kind, "name": node.name, "uid": node.uid}
+        if await self._looked_up(reference, node.namespace) != "solid":
+            for dependent in list(node.dependents.values()):
                 self._queue.add(dependent.uid)
 
-    async def _exists(self, gvr: GVR, namespaced: bool, node: Node) -> bool:
+    async def _looked_up(self, ref: Object, namespace: str) -> OwnerState:
+        """What the server says of the owner that an object of `namespace` ("" for none) names."""
+        place = (ref["uid"], ref["apiVersion"], ref["kind"], ref["name"], namespace)
+        if place in self._not_there:
+            return "dangling"
+        served = self._directory.find(ref["apiVersion"], ref["kind"])
+        if served is None:
+            await self._directory.refresh()
+            served = self._directory.find(ref["apiVersion"], ref["kind"])
+        if served is None:
+            raise Conflict(f"no resource serves {ref['apiVersion']} {ref['kind']}")  # perhaps later
+        if served.namespaced and not namespace:
+            return "impossible"
         try:
-            found = await self._client.get(gvr, node.name, node.namespace if namespaced else None)
+            found = await self._client.get(served.gvr, ref["name"], namespace if served.namespaced else None)
         except NotFound:
-            return False
-        return meta.uid(found) == node.uid
+            found = {"metadata": {}}
+        if meta.uid(found) == ref["uid"]:
+            return "solid"
+        self._not_there[place] = None
+        while len(self._not_there) > REMEMBERED_ABSENT:
+            self._not_there.popitem(last=False)
+        return "dangling"
 
     async def _set_free(self, node: Node) -> None:
         """Orphan: take the reference off every dependent, then the finalizer off the owner."""
@@ -138,6 +152,8 @@ class GarbageCollector:
             return
         owners = [(ref, await self._state_of(node, ref, obj)) for ref in node.owners]
         match decide(node, owners):
+            case None:
+                return
             case Keep(drop):
                 if drop:
                     await self._drop_owners(node, drop)
@@ -148,17 +164,13 @@ class GarbageCollector:
 
     async def _state_of(self, node: Node, ref: Object, obj: Object) -> OwnerState:
         owner = self._graph.get(ref["uid"])
-        if owner is None or owner.is_virtual:
+        if owner is None or owner.is_virtual or not owner.is_named_by(ref):
             if self._graph.is_absent(ref["uid"]):
                 return "dangling"
-            served = self._directory.find(ref["apiVersion"], ref["kind"])
-            if served is None:
-                raise Conflict(f"no resource serves {ref['apiVersion']} {ref['kind']}")
-            candidate = Node(ref["uid"], ref["name"], node.namespace)
-            return "solid" if await self._exists(served.gvr, served.namespaced, candidate) else "dangling"
+            return await self._looked_up(ref, node.namespace)
         if not owner.may_own(node):
             self._recorder.event(obj, "Warning", "OwnerRefInvalidNamespace", _wrong_namespace(node, ref))
-            return "dangling"
+            return "dangling" if node.namespace else "impossible"
         return "waiting" if owner.is_deleting_dependents else "solid"
 
     def _copy_of(self, node: Node) -> Object | None:

@@ -7,8 +7,9 @@ from typing import Literal
 from pinnace.api.meta import Object
 from pinnace.controllers.garbage.graph import FOREGROUND, ORPHAN, Node
 
-OwnerState = Literal["solid", "dangling", "waiting"]
-"""solid: exists; dangling: does not; waiting: is being deleted in the foreground and waits for its dependents."""
+OwnerState = Literal["solid", "dangling", "waiting", "impossible"]
+"""solid: exists; dangling: does not; waiting: is being deleted in the foreground and waits for its dependents; impossible: a
+namespaced owner of something without a namespace, about which nothing can be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ class Remove:
     unblock: bool = False
 
 
-def decide(node: Node, owners: Sequence[tuple[Object, OwnerState]]) -> Keep | Remove:
+def decide(node: Node, owners: Sequence[tuple[Object, OwnerState]]) -> Keep | Remove | None:
+    """None: hands off, as upstream does with an impossible owner."""
+    if any(state == "impossible" for _, state in owners):
+        return None
     if not owners or any(state == "solid" for _, state in owners):
         return Keep(frozenset(ref["uid"] for ref, state in owners if state != "solid"))
     if any(state == "waiting" for _, state in owners) and node.dependents:

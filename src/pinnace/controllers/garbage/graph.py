@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
-from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.gvk import GVR, parse_api_version
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -37,6 +37,12 @@ class Node:
     def is_orphaning(self) -> bool:
         return self.is_terminating and ORPHAN in self.finalizers
 
+    def is_named_by(self, reference: Object) -> bool:
+        """A uid alone is not enough: the reference must also name the kind and the name that belong to it."""
+        group, _ = parse_api_version(reference["apiVersion"])
+        own, _ = parse_api_version(self.api_version)
+        return (self.kind, self.name, own) == (reference["kind"], reference["name"], group)
+
     def may_own(self, child: "Node") -> bool:
         """Only what is in the same namespace, unless it is cluster-scoped itself (or not known well enough yet)."""
         return self.is_virtual or not self.namespace or self.namespace == child.namespace
@@ -46,7 +52,9 @@ class Node:
         return [
             node
             for node in self.dependents.values()
-            if any(ref["uid"] == self.uid and ref.get("blockOwnerDeletion") for ref in node.owners)
+            if node is not self
+            and self.may_own(node)
+            and any(ref["uid"] == self.uid and ref.get("blockOwnerDeletion") for ref in node.owners)
         ]
 
 
@@ -82,7 +90,7 @@ class Graph:
             node.owners = owners
             yield from self._relink(node, before, owners)
         if is_new:
-            yield from [child for child in node.dependents.values() if not node.may_own(child)]
+            yield from [child for child in node.dependents.values() if not self._is_owned(child, node)]
         if node.is_orphaning or node.is_deleting_dependents:
             yield node
         if node.is_deleting_dependents and (is_new or not was_deleting):
@@ -105,8 +113,16 @@ class Graph:
                 self._nodes[owner.uid] = owner
                 yield owner
             owner.dependents[node.uid] = node
-            if owner.is_deleting_dependents or self.is_absent(owner.uid) or not owner.may_own(node):
+            if owner.is_deleting_dependents or self.is_absent(owner.uid) or not self._is_owned(node, owner):
                 yield node
+
+    @staticmethod
+    def _is_owned(child: Node, owner: Node) -> bool:
+        """Whether every reference to `owner` is one that can be right."""
+        return owner.is_virtual or (
+            owner.may_own(child)
+            and all(owner.is_named_by(ref) for ref in child.owners if ref["uid"] == owner.uid)
+        )
 
     def remove(self, uid: str) -> Iterator[Node]:
         """The object is gone: its dependents may be garbage, and owners in foreground deletion may go on."""

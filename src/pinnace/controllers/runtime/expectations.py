@@ -2,7 +2,8 @@
 
 A create or update is seen when the informer of that resource has reached the revision that the write got (revisions are
 store-wide and grow); a delete is seen when the object is gone, replaced or marked for deletion in the copy. A write that had
-no answer may have been done: what is there is read afresh, and the informer must come to know all of it.
+no answer may have been done, and an event that does not come may be lost: then what is there is read afresh, and the informer
+must come to know all of it.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -13,13 +14,13 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.informer import Informer
 
-PATIENCE = 60.0  # seconds after which a missing event no longer holds a key back
+PATIENCE = 60.0  # seconds after which a missing event is no longer waited for, but looked into
 
 
 @dataclass(slots=True)
 class _Pending:
     since: float
-    revisions: dict[GVR, int] = field(default_factory=dict)
+    revisions: dict[tuple[GVR, str], int] = field(default_factory=dict)  # (gvr, namespace) -> revision
     deletions: list[tuple[GVR, str, str, str]] = field(default_factory=list)  # gvr, namespace, name, uid
     uncertain: set[tuple[GVR, str]] = field(default_factory=set)  # gvr, namespace
 
@@ -40,7 +41,8 @@ class Expectations:
         revision = revision_of(result)
         if revision and self._informer_of(gvr) is not None:
             revisions = self._pending.setdefault(key, _Pending(now)).revisions
-            revisions[gvr] = max(revisions.get(gvr, 0), revision)
+            place = (gvr, meta.namespace(result))
+            revisions[place] = max(revisions.get(place, 0), revision)
 
     def deleted(self, key: Hashable, gvr: GVR, obj: Object, now: float) -> None:
         if self._informer_of(gvr) is not None:
@@ -75,23 +77,26 @@ class Expectations:
         self._pending.pop(key, None)
 
     def fulfilled(self, key: Hashable, now: float) -> bool:
-        """True when every write for `key` has been seen, or has been waited for too long."""
+        """True when every write for `key` has been seen. What takes too long becomes uncertain: to be looked into."""
         pending = self._pending.get(key)
         if pending is None:
             return True
-        if now - pending.since < PATIENCE and not (
-            self._reached(pending.revisions) and self._gone(pending.deletions)
-        ):
-            return False
-        del self._pending[key]
-        return True
+        if not pending.uncertain and self._reached(pending.revisions) and self._gone(pending.deletions):
+            del self._pending[key]
+            return True
+        if now - pending.since >= PATIENCE:
+            pending.uncertain.update(pending.revisions)
+            pending.uncertain.update((gvr, namespace) for gvr, namespace, _, _ in pending.deletions)
+            pending.revisions.clear()
+            pending.deletions.clear()
+        return False
 
-    def _reached(self, revisions: dict[GVR, int]) -> bool:
-        for gvr, revision in list(revisions.items()):
+    def _reached(self, revisions: dict[tuple[GVR, str], int]) -> bool:
+        for (gvr, namespace), revision in list(revisions.items()):
             informer = self._informer_of(gvr)
             if informer is not None and int(informer.resource_version or 0) < revision:
                 return False
-            del revisions[gvr]
+            del revisions[gvr, namespace]
         return True
 
     def _gone(self, deletions: list[tuple[GVR, str, str, str]]) -> bool:

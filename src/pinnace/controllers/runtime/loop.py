@@ -40,9 +40,9 @@ class ControllerLoop:
         self._queue: WorkQueue[Key] = WorkQueue(clock, retries_per_second=RETRIES_PER_SECOND)
         self._recorder = EventRecorder(client, clock, controller.source)
         self._expectations = Expectations(self._informers.get)
-        self._executor = Executor(client, clock, self._recorder, self._expectations)
-        self._failures: dict[Key, StatusError] = {}
         self._memory: Memory = {}
+        self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
+        self._failures: dict[Key, StatusError] = {}
         self._last_pass: dict[Key, float] = {}
         self.metrics = LoopMetrics(controller.name, self._queue)
         self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
@@ -148,7 +148,7 @@ class ControllerLoop:
         self, key: Key, failure: StatusError, bug: Exception | None = None, *, is_told: bool = False
     ) -> None:
         self._failures[key] = failure
-        self._queue.add_rate_limited(key)
+        self._queue.add_rate_limited(key, at_least=failure.retry_after_seconds)
         about = self._listers[self.controller.primary].get(key[1], key[0])
         self._failed.tell(key, bug or failure, about, in_a_row=self._queue.failures(key), is_told=is_told)
 

@@ -97,7 +97,8 @@ class Workers(Generic[K]):
             except Conflict:
                 self.queue.add_rate_limited(key, is_expected=True)
             except Exception as error:
-                self.queue.add_rate_limited(key)
+                asked = error.retry_after_seconds if isinstance(error, StatusError) else 0
+                self.queue.add_rate_limited(key, at_least=asked)
                 self._tell(key, error)
             finally:
                 self.queue.done(key)

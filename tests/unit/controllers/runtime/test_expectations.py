@@ -39,8 +39,28 @@ def test_a_delete_is_seen_when_the_object_is_gone_replaced_or_leaving() -> None:
         assert expectations.fulfilled("key", 1)
 
 
-def test_a_lost_event_holds_a_key_back_only_for_so_long() -> None:
+def test_a_lost_event_is_looked_into_after_a_while() -> None:
     _, expectations = setup()
     expectations.wrote("key", PODS, written(7), 0)
     assert not expectations.fulfilled("key", PATIENCE - 1)
+    assert expectations.uncertain_about("key") == []
+    assert not expectations.fulfilled("key", PATIENCE)
+    assert expectations.uncertain_about("key") == [(PODS, "default")]
+    expectations.take_stock("key", PODS, "default", [], PATIENCE)  # it was deleted, and nobody told
     assert expectations.fulfilled("key", PATIENCE)
+
+
+def test_after_a_write_without_an_answer_the_informer_must_know_all_that_is_there() -> None:
+    informer, expectations = setup()
+    informer.resource_version = "5"
+    informer.lister.put(pod("old", uid="u-old"))
+    expectations.uncertain("key", PODS, "default")
+    assert not expectations.fulfilled("key", 0)
+    fresh = [pod("made", uid="u-made", resourceVersion="9")]
+    expectations.take_stock("key", PODS, "default", fresh, 0)
+    assert expectations.uncertain_about("key") == []
+    assert not expectations.fulfilled("key", 0)
+    informer.resource_version = "9"
+    assert not expectations.fulfilled("key", 0)  # the old one is gone, and the informer has it still
+    informer.lister._store(("default", "old"), None)
+    assert expectations.fulfilled("key", 0)

@@ -1,0 +1,142 @@
+"""A controller that is killed at any moment and started again reaches the same state: one run for each contact with the API."""
+
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.controllers import stateful_stories
+from integration.controllers.lives import Life, Story, live
+from pinnace.api import meta
+from pinnace.api.resources import CONFIG_MAPS, DEPLOYMENTS
+from pinnace.client.interface import STRATEGIC_MERGE_PATCH
+from pinnace.testing.simulated_cluster import SimulatedCluster
+
+Object = dict[str, Any]
+
+
+def deployment(replicas: int = 3) -> Object:
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {
+            "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
+            "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "one"}]}},
+        },
+    }  # fmt: skip
+
+
+async def create_deployment(cluster: SimulatedCluster) -> None:
+    await cluster.create(deployment())
+
+
+async def change_image(cluster: SimulatedCluster) -> None:
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "two"}]}}}}
+    await cluster.client.patch(DEPLOYMENTS, "web", change, "default", content_type=STRATEGIC_MERGE_PATCH)
+
+
+async def rolled_out(cluster: SimulatedCluster) -> bool:
+    return await cluster.is_rolled_out("web")
+
+
+def config_map(name: str, *owners: Object, blocks: bool = True) -> Object:
+    references = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": meta.name(owner), "uid": meta.uid(owner),
+         "blockOwnerDeletion": blocks}
+        for owner in owners
+    ]  # fmt: skip
+    metadata: Object = {"name": name, **({"ownerReferences": references} if references else {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+async def create_family(cluster: SimulatedCluster) -> None:
+    """An owner, two children of it, a grandchild, and a child that somebody else owns as well."""
+    owner = await cluster.create(config_map("owner"))
+    other = await cluster.create(config_map("other"))
+    child = await cluster.create(config_map("child", owner))
+    await cluster.create(config_map("child-unblocking", owner, blocks=False))
+    await cluster.create(config_map("grandchild", child))
+    await cluster.create(config_map("shared", owner, other))
+
+
+async def names(cluster: SimulatedCluster) -> set[str]:
+    return {meta.name(obj) for obj in await cluster.list(CONFIG_MAPS)} - {"kube-root-ca.crt"}
+
+
+async def has_family(cluster: SimulatedCluster) -> bool:
+    return len(await names(cluster)) == 6
+
+
+async def only_shared_left(cluster: SimulatedCluster) -> bool:
+    return await names(cluster) == {"other", "shared"} and await owners(cluster, "shared") == {"other"}
+
+
+async def owners(cluster: SimulatedCluster, name: str) -> set[str]:
+    references = (await cluster.get(CONFIG_MAPS, name))["metadata"].get("ownerReferences") or ()
+    return {reference["name"] for reference in references}
+
+
+async def set_free(cluster: SimulatedCluster) -> bool:
+    left = await names(cluster)
+    return "owner" not in left and len(left) == 5 and not await owners(cluster, "child")
+
+
+def delete_owner(policy: str) -> Any:
+    async def act(cluster: SimulatedCluster) -> None:
+        await cluster.client.delete(CONFIG_MAPS, "owner", "default", propagation_policy=policy)
+
+    return act
+
+
+WORKLOADS = ("deployment", "replicaset")
+COLLECTOR = ("garbage-collector",)
+
+STORIES = {
+    "deployment created": Story(WORKLOADS, create_deployment, rolled_out, most_pods=3),
+    "deployment rolled": Story(
+        WORKLOADS,
+        change_image,
+        rolled_out,
+        create_deployment,
+        rolled_out,
+        most_pods=4,
+        fewest_ready=2,
+        stride=5,
+    ),
+    "garbage in the background": Story(
+        COLLECTOR, delete_owner("Background"), only_shared_left, create_family, has_family
+    ),
+    "garbage in the foreground": Story(
+        COLLECTOR, delete_owner("Foreground"), only_shared_left, create_family, has_family
+    ),
+    "orphans": Story(COLLECTOR, delete_owner("Orphan"), set_free, create_family, has_family),
+    **stateful_stories.STORIES,
+}
+
+
+def check(story: Story, whole: Life, life: Life) -> None:
+    assert life.state == whole.state
+    assert life.created_pods == whole.created_pods  # nothing is created twice
+    if story.most_pods is not None:
+        assert life.most_pods <= story.most_pods
+    assert life.fewest_ready >= story.fewest_ready
+
+
+@pytest.mark.parametrize("name", STORIES)
+async def test_death_at_any_contact_changes_nothing_in_the_end(tmp_path: Path, name: str) -> None:
+    story = STORIES[name]
+    whole = await live(tmp_path / "whole", story)
+    check(story, whole, whole)
+    deaths, stride = 0, 1 if os.environ.get("PINNACE_EVERY_DEATH") else story.stride
+    for moment in itertools.count(1, stride):
+        life = await live(tmp_path / str(moment), story, moment)
+        try:
+            check(story, whole, life)
+        except AssertionError as error:
+            raise AssertionError(f"death {moment}, {life.last_words}: {error}") from error
+        if not life.last_words:
+            break  # it lived to see the end
+        deaths += 1
+    assert deaths >= 10
