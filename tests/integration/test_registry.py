@@ -348,7 +348,7 @@ async def test_an_unknown_field_of_a_template_is_told_every_time(
         odd["spec"]["surprise"] = 1
         query = {"fieldValidation": "Strict" if name == "three" else "Ignore"}
         if name == "three":
-            with pytest.raises(errors.BadRequest, match='unknown field "spec.surprise"'):
+            with pytest.raises(errors.BadRequest, match=r'unknown field "spec\.surprise"'):
                 await remote.raw("POST", "/api/v1/namespaces/default/pods", query=query, body=odd)
         else:
             made = await remote.raw("POST", "/api/v1/namespaces/default/pods", query=query, body=odd)
