@@ -266,7 +266,11 @@ class Scheduler:
         asks_for_devices = self._asks_for_devices(entry.pod)
         if asks_for_devices:
             self._devices.reserve(entry.pod, decision.node, self._labels(decision.node))
-        if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
+        if (
+            entry.pod.volumes
+            and self._binds_volumes(entry.pod)
+            and self._volumes.reserve(entry, decision.node, self._labels(decision.node))
+        ):
             return  # the pod is bound when its volumes are
         await (self._devices if asks_for_devices else self._binder).start(entry, decision.node)
 
@@ -274,14 +278,17 @@ class Scheduler:
         nodes = self._cache.nodes
         if pod.volumes:
             await self._volumes.follow(self._informers)
-            binds = self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
-            if len(nodes) and binds and (why := self._volumes.rejects(pod)):
+            if len(nodes) and self._binds_volumes(pod) and (why := self._volumes.rejects(pod)):
                 return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
         if self._asks_for_devices(pod):
             await self._devices.follow(self._informers)
             if len(nodes) and (why := self._devices.rejects(pod)):
                 return rejected_everywhere(pod, DynamicResources.name, why, len(nodes))
         return self._runners[pod.scheduler_name].cycle.decide(pod, nodes)
+
+    def _binds_volumes(self, pod: PodInfo) -> bool:
+        """False where the pod's profile has the plugin turned off."""
+        return self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
 
     def _asks_for_devices(self, pod: PodInfo) -> bool:
         return pod.has_claims and self._runners[pod.scheduler_name].profile.runs(DynamicResources.name)
