@@ -126,7 +126,7 @@ class Cluster:
     def _start_control_plane(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock
         assert self._server is not None
-        metrics = self._server.services.metrics.parts
+        metrics, debug = self._server.services.metrics.parts, self._server.services.debug
 
         async def controllers(client: Client) -> None:
             from pinnace.cluster import addons
@@ -134,6 +134,7 @@ class Cluster:
             from pinnace.controllers.controllers import Controllers
             from pinnace.controllers.nodes.ipam import NodeIpamConfig
             from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
+            from pinnace.controllers.volumes.local_path import LocalPathProvisioner
 
             settings = ControllersConfig(
                 controllers=tuple(config.controllers.split(",")),
@@ -145,16 +146,27 @@ class Cluster:
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
             )
-            if settings.local_path is not None:
-                await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
-            await shown("controllers", made.metrics, made.run())
+
+            async def work() -> None:
+                async with asyncio.TaskGroup() as parts:
+                    parts.create_task(made.run())
+                    if LocalPathProvisioner.name in made.running:
+                        parts.create_task(addons.create_missing(client, addons.storage_classes()))
+
+            await shown("controllers", made.metrics, work())
 
         async def scheduler(client: Client) -> None:
+            from pinnace.cluster.scheduler_config import scheduler_settings
             from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 
-            made = Scheduler(client, clock, SchedulerConfig())
-            await shown("scheduler", made.metrics.families, made.run())
+            settings = scheduler_settings(config)
+            made = Scheduler(client, clock, SchedulerConfig(settings=settings))
+            debug["scheduler"] = made.debug
+            try:
+                await shown("scheduler", made.metrics.families, made.run())
+            finally:
+                del debug["scheduler"]
 
         async def shown(name: str, source: Source, work: Awaitable[None]) -> None:
             metrics[name] = source

@@ -36,6 +36,7 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
     AutoscalingConfig,
@@ -50,8 +51,7 @@ from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
 from pinnace.controllers.runtime.together import Together
-from pinnace.controllers.volumes import ephemeral, expander
-from pinnace.controllers.volumes.binder import BinderController
+from pinnace.controllers.volumes import attach_detach, binder, ephemeral, expander
 from pinnace.controllers.volumes.local_path import LocalPathConfig, LocalPathProvisioner
 
 
@@ -151,7 +151,7 @@ CATALOG: dict[str, Build] = {
     "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
         parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
     ),
-    "disruption": _pure(disruption.CONTROLLER),
+    "disruption": _together(disruption.CONTROLLER, stale.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
     "serviceaccount-token": _from_config(
         lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
@@ -177,12 +177,14 @@ CATALOG: dict[str, Build] = {
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
     ),
-    "persistentvolume-binder": lambda parts: BinderController(parts.client, parts.clock, parts.informers),
+    "persistentvolume-binder": _together(binder.CLAIMS, binder.VOLUMES),
     "persistentvolume-expander": _pure(expander.CONTROLLER),
+    "persistentvolume-attach-detach": _pure(attach_detach.CONTROLLER),
     "ephemeral-volume": _pure(ephemeral.CONTROLLER),
     "local-path-provisioner": _local_path,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
+    "volumeattributesclass-protection": _pure(storage_protection.ATTRIBUTES_CLASSES),
     "resourcequota": lambda parts: ResourceQuotaController(
         parts.client, parts.clock, parts.informers, parts.directory
     ),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from pinnace.component.metrics import Family, Histogram, exponential
+from pinnace.scheduler.queue import SchedulingQueue
 
 ATTEMPT_SECONDS = exponential(0.001, 2, 15)
 SLI_SECONDS = exponential(0.01, 2, 20)
@@ -11,18 +12,21 @@ MANY = 16  # attempts are a label up to 15, as upstream
 
 
 class SchedulerMetrics:
-    def __init__(
-        self, profile: str, pending: Callable[[], dict[str, int]], cached: Callable[[], dict[str, int]]
-    ) -> None:
-        self._profile, self._pending, self._cached = profile, pending, cached
-        self.attempts = {
-            result: Histogram(ATTEMPT_SECONDS) for result in ("scheduled", "unschedulable", "error")
-        }
+    def __init__(self, queue: SchedulingQueue, cached: Callable[[], dict[str, int]]) -> None:
+        self._queue, self._cached = queue, cached
+        self.attempts: dict[tuple[str, str], Histogram] = {}  # by profile and result
         self.algorithm = Histogram(ATTEMPT_SECONDS)
         self.until_bound: dict[str, Histogram] = {}  # by number of attempts
         self.needed = Histogram(ATTEMPTS)
         self.victims = Histogram(exponential(1, 2, 7))
         self.preemptions = 0
+
+    def attempted(self, profile: str, result: str, seconds: float) -> None:
+        """result: scheduled, unschedulable or error."""
+        histogram = self.attempts.get((profile, result))
+        if histogram is None:
+            histogram = self.attempts[profile, result] = Histogram(ATTEMPT_SECONDS)
+        histogram.observe(seconds)
 
     def bound(self, attempts: int, seconds: float) -> None:
         label = str(attempts) if attempts < MANY else f"{MANY - 1}+"
@@ -33,7 +37,7 @@ class SchedulerMetrics:
         self.victims.observe(victims)
 
     def families(self) -> Iterator[Family]:
-        results = [((self._profile, result), each) for result, each in self.attempts.items() if each.count]
+        results = list(self.attempts.items())
         labels = "profile", "result"
         yield Family("scheduler_schedule_attempts_total",
                      "Number of attempts to schedule pods, by the result: scheduled, unschedulable or error.", "counter",
@@ -52,6 +56,11 @@ class SchedulerMetrics:
         yield Family("scheduler_preemption_victims", "Number of selected preemption victims", "histogram", (),
                      [((), self.victims)] if self.victims.count else [])  # fmt: skip
         yield Family("scheduler_pending_pods", "Number of pending pods, by the queue: active, backoff, unschedulable or gated.",
-                     "gauge", ("queue",), [((queue,), count) for queue, count in self._pending().items()])  # fmt: skip
+                     "gauge", ("queue",), [((queue,), count) for queue, count in self._queue.sizes().items()])  # fmt: skip
+        yield Family("scheduler_queue_incoming_pods_total", "Number of pods added to scheduling queues by event and queue type.",
+                     "counter", ("queue", "event"), list(self._queue.incoming.items()))  # fmt: skip
+        yield Family("scheduler_unschedulable_pods", "The number of unschedulable pods broken down by plugin name. A pod will increment "
+                     "the gauge for all plugins that caused it to not schedule and so this metric have meaning only when broken down by "
+                     "plugin.", "gauge", ("plugin", "profile"), list(self._queue.refused_by().items()))  # fmt: skip
         yield Family("scheduler_cache_size", "Number of nodes and of pods in the scheduler cache.", "gauge", ("type",),
                      [((kind,), count) for kind, count in self._cached().items()])  # fmt: skip

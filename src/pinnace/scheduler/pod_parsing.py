@@ -32,6 +32,7 @@ from pinnace.scheduler.pod_info import (
     SpreadConstraint,
     Toleration,
 )
+from pinnace.scheduler.pod_resizing import in_force
 
 _LIMITING = frozenset(
     ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
@@ -81,11 +82,13 @@ def demand_of(pod: Object) -> Demand:
     spec = pod["spec"]
     constraints = spec.get("topologySpreadConstraints") or ()
     affinity = spec.get("affinity") or {}
+    resized = in_force(pod) if spec.get("nodeName") else None
     needs_labels = any(c.get("matchLabelKeys") for c in constraints) or "matchLabelKeys" in str(affinity)
     facts = [
         meta.namespace(pod), meta.labels(pod) if needs_labels else None,
-        [[c.get("image"), c.get("resources"), c.get("ports")] for c in spec.get("containers") or ()],
-        [[c.get("image"), c.get("resources"), c.get("ports"), c.get("restartPolicy")]
+        [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports")]
+         for c in spec.get("containers") or ()],
+        [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports"), c.get("restartPolicy")]
          for c in spec.get("initContainers") or ()],
         spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), affinity,
         spec.get("tolerations"), constraints, spec.get("hostNetwork"),
@@ -108,9 +111,9 @@ def _parse_demand(facts: bytes) -> Demand:
         host_ports=tuple(_host_ports([*containers, *(c for c in init_containers if c[3] == "Always")], host_network)),
         images=tuple(c[0] for c in [*init_containers, *containers] if c[0]),
         node_selector=tuple(Requirement(k, "In", frozenset((v,))) for k, v in (node_selector or {}).items()),
-        required_node_terms=None if required is None else _node_terms(required.get("nodeSelectorTerms") or ()),
+        required_node_terms=None if required is None else node_terms(required.get("nodeSelectorTerms") or ()),
         preferred_node_terms=tuple(
-            _node_term(entry["preference"], entry["weight"])
+            node_term(entry["preference"], entry["weight"])
             for entry in node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
         ),
         tolerations=tuple(
@@ -194,12 +197,12 @@ def _host_ports(containers: list[Any], host_network: bool | None) -> list[HostPo
     return found
 
 
-def _node_terms(terms: Any) -> tuple[NodeTerm, ...]:
+def node_terms(terms: Any) -> tuple[NodeTerm, ...]:
     """A term without any condition matches no node, as upstream has it."""
-    return tuple(term for term in map(_node_term, terms) if term.expressions or term.fields)
+    return tuple(term for term in map(node_term, terms) if term.expressions or term.fields)
 
 
-def _node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
+def node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
     return NodeTerm(
         tuple(map(node_selector_requirement, term.get("matchExpressions") or ())),
         tuple(map(node_selector_requirement, term.get("matchFields") or ())),

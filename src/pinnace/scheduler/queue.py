@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pinnace.component.clock import Clock
@@ -21,7 +21,7 @@ LONGEST_WAIT = 300.0
 FLUSH_EVERY = 30.0
 
 MayHelp = Callable[[PodInfo, Happening], bool]
-Group = tuple[frozenset[str], Demand, int]  # who refused, the demand, the priority
+Group = tuple[str, frozenset[str], Demand, int]  # the scheduler's name, who refused, the demand, the priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class QueuedPod:
 
     @property
     def group(self) -> Group:
-        return self.refused_by, self.pod.demand, self.pod.priority
+        return self.pod.scheduler_name, self.refused_by, self.pod.demand, self.pod.priority
 
 
 class SchedulingQueue:
-    """`sort` orders pods; `hints` says for each plugin when its refusals are worth another try."""
+    """`sort` orders pods; `hints` says for each profile and plugin when its refusals are worth another try."""
 
     def __init__(
-        self, clock: Clock, sort: Callable[[PodInfo, float], tuple[float, ...]], hints: Mapping[str, Hint],
-        backoff: Backoff = Backoff(),
+        self, clock: Clock, sort: Callable[[PodInfo, float], tuple[float, ...]],
+        hints: Mapping[str, Mapping[str, Hint]], backoff: Backoff = Backoff(),
     ) -> None:  # fmt: skip
         self._clock, self._sort = clock, sort
         self._hints, self._pause = hints, backoff
@@ -86,6 +86,7 @@ class SchedulingQueue:
         self._in_flight: dict[str, QueuedPod] = {}
         self._deciding: dict[str, QueuedPod] = {}  # those in flight that have no node yet
         self._gated: set[str] = set()
+        self.incoming: dict[tuple[str, str], int] = {}  # (queue, event) -> how many pods that brought there
         self._wake = asyncio.Event()
         self._backoff_changed = asyncio.Event()
 
@@ -98,6 +99,11 @@ class SchedulingQueue:
         return len(self._in_backoff)
 
     @property
+    def in_flight(self) -> int:
+        """Pods that are being decided or bound."""
+        return len(self._in_flight)
+
+    @property
     def unschedulable(self) -> int:
         return len(self._waiting)
 
@@ -106,6 +112,23 @@ class SchedulingQueue:
             "active": self.active, "backoff": self.backing_off, "unschedulable": self.unschedulable,
             "gated": len(self._gated),
         }  # fmt: skip
+
+    def places(self) -> Iterator[tuple[str, QueuedPod]]:
+        """Every pod that waits, with the queue in which it does; `binding` for those that have a node already."""
+        for place, entries in (
+            ("active", self._in_active), ("backoff", self._in_backoff), ("unschedulable", self._waiting),
+            ("binding", self._in_flight),
+        ):  # fmt: skip
+            for entry in entries.values():
+                yield place, entry
+
+    def refused_by(self) -> dict[tuple[str, str], int]:
+        """(plugin, profile) -> how many pods wait that the plugin refused."""
+        found: dict[tuple[str, str], int] = {}
+        for (profile, plugins, _, _), members in self._groups.items():
+            for plugin in plugins:
+                found[plugin, profile] = found.get((plugin, profile), 0) + len(members)
+        return found
 
     # --- pods come, change and go
 
@@ -119,10 +142,10 @@ class SchedulingQueue:
             return
         entry = self._take(pod.uid)
         if entry is None:
-            self._activate(QueuedPod(pod, self._clock.monotonic()))
+            self._activate(QueuedPod(pod, self._clock.monotonic()), "PodAdd")
         else:
             entry.pod = pod
-            self._requeue(entry)
+            self._requeue(entry, "PodUpdate")
 
     def gate(self, pod: PodInfo) -> None:
         """The pod has scheduling gates: it is not tried, whatever happens."""
@@ -167,18 +190,23 @@ class SchedulingQueue:
             del self._groups[entry.group]
         return entry
 
-    def _activate(self, entry: QueuedPod) -> None:
+    def _activate(self, entry: QueuedPod, why: str) -> None:
+        self._count("active", why)
         self._in_active[entry.pod.uid] = entry
         heapq.heappush(
             self._active, (self._sort(entry.pod, entry.queued_at), next(self._order), entry.pod.uid)
         )
         self._wake.set()
 
-    def _requeue(self, entry: QueuedPod) -> None:
+    def _count(self, place: str, why: str) -> None:
+        self.incoming[place, why] = self.incoming.get((place, why), 0) + 1
+
+    def _requeue(self, entry: QueuedPod, why: str) -> None:
         entry.is_held = entry.is_called = False
         if entry.ready_at <= self._clock.monotonic():
-            self._activate(entry)
+            self._activate(entry, why)
             return
+        self._count("backoff", why)
         self._in_backoff[entry.pod.uid] = entry
         heapq.heappush(self._backoff, (entry.ready_at, next(self._order), entry.pod.uid))
         self._backoff_changed.set()
@@ -246,9 +274,10 @@ class SchedulingQueue:
         entry.ready_at = self._clock.monotonic() + self._pause.after(entry.refusals)
         missed, entry.missed = entry.missed, []
         self._wait(entry)
+        self._count("unschedulable", "ScheduleAttemptFailure")
         mine = {entry.pod.uid: entry}
         if any(self._helped(entry.group, mine, happening) for happening in missed):
-            self._call(entry)
+            self._call(entry, "PodUpdate")
 
     def failed(self, entry: QueuedPod) -> None:
         """An error that has nothing to do with fitting: try again after the back-off."""
@@ -257,7 +286,7 @@ class SchedulingQueue:
             entry.errors += 1
             entry.ready_at = self._clock.monotonic() + self._pause.after(entry.errors)
             entry.missed = []
-            self._requeue(entry)
+            self._requeue(entry, "ScheduleAttemptFailure")
 
     # --- the world changes
 
@@ -270,17 +299,18 @@ class SchedulingQueue:
             return
         woken = [entry for group in self._groups.items() for entry in self._helped(*group, happening)]
         for entry in woken:
-            self._call(entry)
+            self._call(entry, happening.kinds[0].replace("/", ""))
 
-    def _call(self, entry: QueuedPod) -> None:
+    def _call(self, entry: QueuedPod, why: str) -> None:
         if entry.is_held:
             entry.is_called = True
         else:
-            self._requeue(self._leave(entry.pod.uid))
+            self._requeue(self._leave(entry.pod.uid), why)
 
     def _helped(self, group: Group, members: dict[str, QueuedPod], happening: Happening) -> list[QueuedPod]:
-        plugins = group[0]
-        hints = [self._hints[plugin] for plugin in plugins if plugin in self._hints]
+        profile, plugins, _, _ = group
+        known = self._hints[profile]
+        hints = [known[plugin] for plugin in plugins if plugin in known]
         if len(hints) < len(plugins) or not plugins or happening is OWN_UPDATE:
             return list(members.values())  # an unknown plugin, or no node at all: anything may help
         hints = [hint for hint in hints if hint.concerns(happening)]
@@ -308,7 +338,7 @@ class SchedulingQueue:
             return
         entry.is_held = False
         if entry.is_called or retry:
-            self._requeue(self._leave(uid))
+            self._requeue(self._leave(uid), "PreemptionDone")
 
     # --- time passes
 
@@ -320,10 +350,10 @@ class SchedulingQueue:
             entry = self._in_backoff.get(uid)
             if entry is not None and entry.ready_at <= now:
                 del self._in_backoff[uid]
-                self._activate(entry)
+                self._activate(entry, "BackoffComplete")
         for entry in [e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT]:
             if not entry.is_held:
-                self._requeue(self._leave(entry.pod.uid))
+                self._requeue(self._leave(entry.pod.uid), "UnschedulableTimeout")
         return max(0.0, self._backoff[0][0] - now) if self._backoff else FLUSH_EVERY
 
     async def run(self) -> None:

@@ -5,7 +5,7 @@ What is watched for this is watched from the first pod with volumes on. A pod wh
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pinnace.api import meta
@@ -17,6 +17,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler import storage as kinds
+from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins.volume_binding import Plan, VolumeBinding
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queue import QueuedPod
@@ -25,6 +26,7 @@ from pinnace.scheduler.storage import Storage
 log = logging.getLogger(__name__)
 
 TIMEOUT = 600.0
+NO_TIMEOUTS: Mapping[str, float] = {}
 WATCHED: Mapping[str, GVR] = {
     kinds.CLAIM: r.PERSISTENT_VOLUME_CLAIMS,
     kinds.VOLUME: r.PERSISTENT_VOLUMES,
@@ -42,15 +44,19 @@ class VolumesNotBound(Exception):
 
 
 class VolumeBinder:
-    """`then` goes on with the pod when its volumes are bound; `failed` takes it back."""
+    """`then` goes on with the pod when its volumes are bound; `failed` takes it back.
+
+    `timeouts`: seconds to wait, by scheduler name, where it is not the default.
+    """
 
     def __init__(
-        self, client: Client, clock: Clock, storage: Storage, *, happened: Callable[[Iterable[str]], None],
-        then: Continue, failed: Callable[[QueuedPod, str, Exception], None],
+        self, client: Client, clock: Clock, storage: Storage, *, happened: Callable[[Happening], None],
+        then: Continue, failed: Callable[[QueuedPod, str, Exception], None], timeouts: Mapping[str, float] = NO_TIMEOUTS,
     ) -> None:  # fmt: skip
         self._client, self._clock, self._storage = client, clock, storage
         self._plugin = VolumeBinding(storage)
         self._happened, self._then, self._failed = happened, then, failed
+        self._timeouts = timeouts
         self._is_following = False
         self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}  # claim -> who waits for it
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by uid of the pod
@@ -68,7 +74,7 @@ class VolumeBinder:
     def _handler(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
             events = self._storage.changed(kind, old, new)
-            self._happened(events)
+            self._happened(Happening(events, about=new or old))
             if kind == kinds.CLAIM:
                 for event in self._waiting.get(meta.key(new or old or {}), ()):
                     event.set()
@@ -108,7 +114,9 @@ class VolumeBinder:
     async def _run(self, entry: QueuedPod, node: str, labels: Mapping[str, str], plan: Plan) -> None:
         try:
             await self._write(node, plan)
-            await self._clock.wait_for(self._wait(node, labels, plan), TIMEOUT)
+            await self._clock.wait_for(
+                self._wait(node, labels, plan), self._timeouts.get(entry.pod.scheduler_name, TIMEOUT)
+            )
         except asyncio.CancelledError:
             self._give_back(plan)
             raise

@@ -1,7 +1,7 @@
 """The scheduling queue, on a fake clock."""
 
 from pinnace.scheduler.plugins.priority_sort import PrioritySort
-from pinnace.scheduler.pod_info import PodInfo
+from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.queue import Hint, QueuedPod, SchedulingQueue
 from pinnace.testing.fake_clock import FakeClock
@@ -11,7 +11,7 @@ HINTS = {"Fit": Hint(("Node/Add", "Pod/Delete")), "Taints": Hint(("Node/UpdateTa
 
 
 def queue(clock: FakeClock) -> SchedulingQueue:
-    return SchedulingQueue(clock, PrioritySort().key, HINTS)
+    return SchedulingQueue(clock, PrioritySort().key, {DEFAULT_SCHEDULER: HINTS})
 
 
 def info(name: str = "p", **more: object) -> PodInfo:
@@ -156,3 +156,17 @@ def test_a_pod_released_without_news_goes_on_waiting() -> None:
     assert line.unschedulable == 1
     line.happened(("Pod/Delete",))
     assert line.backing_off == 1
+
+
+def test_counts_what_brought_pods_into_which_queue_and_who_refused_those_that_wait() -> None:
+    line = queue(FakeClock())
+    line.add(info("a"))
+    line.add(info("b"))
+    for plugins in ({"Fit"}, {"Fit", "Taints"}):
+        line.refused(take(line), plugins)
+    assert line.refused_by() == {("Fit", DEFAULT_SCHEDULER): 2, ("Taints", DEFAULT_SCHEDULER): 1}
+    line.happened(("Pod/Delete",))
+    assert line.incoming == {
+        ("active", "PodAdd"): 2, ("unschedulable", "ScheduleAttemptFailure"): 2, ("backoff", "PodDelete"): 2,
+    }  # fmt: skip
+    assert line.refused_by() == {}

@@ -40,9 +40,9 @@ class ControllerLoop:
         self._queue: WorkQueue[Key] = WorkQueue(clock, retries_per_second=RETRIES_PER_SECOND)
         self._recorder = EventRecorder(client, clock, controller.source)
         self._expectations = Expectations(self._informers.get)
-        self._executor = Executor(client, clock, self._recorder, self._expectations)
-        self._failures: dict[Key, StatusError] = {}
         self._memory: Memory = {}
+        self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
+        self._failures: dict[Key, StatusError] = {}
         self._last_pass: dict[Key, float] = {}
         self.metrics = LoopMetrics(controller.name, self._queue)
         self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
