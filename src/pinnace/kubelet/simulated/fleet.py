@@ -123,13 +123,15 @@ class Fleet:
             await self._renew(meta.name(node))
 
     async def heartbeat(self) -> None:
-        """Renew all leases once per period, evenly spread over it, until cancelled."""
+        """Renew all leases once per period, evenly spread over it, until cancelled. A slow round does not make the next one late."""
+        due_at = self._clock.monotonic()
         while True:
             count = len(self._ips)
             period = self._config.heartbeat_seconds or (10.0 if count <= 200 else 25.0)
             parts = max(1, min(count, int(period)))
             for part in range(parts):
-                await self._clock.sleep(period / parts)
+                due_at = max(due_at, self._clock.monotonic() - period) + period / parts
+                await self._clock.sleep(due_at - self._clock.monotonic())
                 due = [name for name in self.names[part::parts] if name not in self._silent]
                 for first in range(0, len(due), TOGETHER):
                     await asyncio.gather(*map(self._renew, due[first : first + TOGETHER]))
