@@ -21,6 +21,7 @@ from pinnace.scheduler.preemption import PREEMPTED
 log = logging.getLogger(__name__)
 
 TIMEOUT = 60.0
+AT_A_TIME = 64
 
 
 class Evictor:
@@ -32,6 +33,7 @@ class Evictor:
     ) -> None:  # fmt: skip
         self._client, self._clock, self._recorders = client, clock, recorders
         self._pods, self._finished = pods, finished
+        self._places = asyncio.Semaphore(AT_A_TIME)  # of preemptors, so that a burst does not flood the server
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, pod: PodInfo, node: str, victims: Sequence[PodInfo], weaker: Iterable[PodInfo]) -> None:
@@ -46,10 +48,11 @@ class Evictor:
     async def _run(self, pod: PodInfo, node: str, victims: list[PodInfo], weaker: list[PodInfo]) -> None:
         succeeded = False
         try:
-            done = await asyncio.gather(
-                *(self._withdraw(other) for other in weaker),
-                *(self._evict(pod, node, one) for one in victims),
-            )
+            async with self._places:
+                done = await asyncio.gather(
+                    *(self._withdraw(other) for other in weaker),
+                    *(self._evict(pod, node, one) for one in victims),
+                )
             succeeded = all(done)
         except Exception:
             log.exception("preemption for %s/%s failed", pod.namespace, pod.name)
