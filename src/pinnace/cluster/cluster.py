@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinnace import __version__
+from pinnace.api import meta
 from pinnace.api.core import nodes as node_rules
+from pinnace.api.meta import Object
 from pinnace.api.resources import NODES
 from pinnace.apiserver.server import ApiServer
 from pinnace.client.informer import Informer
@@ -208,9 +210,14 @@ class Cluster:
             return
         informer = Informer(self._client(ADMIN, (MASTERS,)), self._clock, NODES)
         ready = asyncio.Event()
+        names: set[str] = set()
 
-        def look(_old: object, _new: object) -> None:
-            if sum(map(node_rules.is_ready, informer.lister)) >= wanted:
+        def look(old: Object | None, new: Object | None) -> None:
+            if new is not None and node_rules.is_ready(new):
+                names.add(meta.name(new))
+            else:
+                names.discard(meta.name(new or old or {}))
+            if len(names) >= wanted:
                 ready.set()
 
         informer.add_handler(look)

@@ -262,7 +262,11 @@ class Scheduler:
         self._queue.assumed(entry)
         if self._nominator:
             self._withdraw(entry.pod, unless=decision.node)
-        if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
+        if (
+            entry.pod.volumes
+            and self._binds_volumes(entry.pod)
+            and self._volumes.reserve(entry, decision.node, self._labels(decision.node))
+        ):
             return  # the pod is bound when its volumes are
         await self._binder.start(entry, decision.node)
 
@@ -270,8 +274,7 @@ class Scheduler:
         nodes = self._cache.nodes
         if pod.volumes:
             await self._volumes.follow(self._informers)
-            binds = self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
-            if len(nodes) and binds and (why := self._volumes.rejects(pod)):
+            if len(nodes) and self._binds_volumes(pod) and (why := self._volumes.rejects(pod)):
                 return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
         cycle = self._runners[pod.scheduler_name].cycle
         if self._extenders is None or not self._extenders.has_say(pod):
@@ -281,6 +284,10 @@ class Scheduler:
     def _bound_elsewhere(self, pod: PodInfo, node: str) -> Awaitable[None] | None:
         binder = self._extenders.binder(pod) if self._extenders is not None else None
         return binder.bind(pod, node) if binder is not None else None
+
+    def _binds_volumes(self, pod: PodInfo) -> bool:
+        """False where the pod's profile has the plugin turned off."""
+        return self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
 
     def _labels(self, node: str) -> Mapping[str, str]:
         nodes = self._cache.nodes

@@ -25,11 +25,15 @@ DESCRIBERS = {
     "jobs.batch": "batch:describe_job",
     "namespaces": "configuration:describe_namespace",
     "nodes": "node:describe",
+    "persistentvolumeclaims": "storage:describe_claim",
+    "persistentvolumes": "storage:describe_volume",
     "pods": "pod:describe",
     "replicasets.apps": "deployment:describe_replica_set",
     "secrets": "configuration:describe_secret",
     "serviceaccounts": "configuration:describe_service_account",
     "services": "service:describe",
+    "storageclasses.storage.k8s.io": "storage:describe_class",
+    "statefulsets.apps": "stateful_set:describe",
 }
 
 
