@@ -33,7 +33,9 @@ class Evictor:
     ) -> None:  # fmt: skip
         self._client, self._clock, self._recorders = client, clock, recorders
         self._pods, self._finished = pods, finished
-        self._places = asyncio.Semaphore(AT_A_TIME)  # of preemptors, so that a burst does not flood the server
+        self._places = asyncio.Semaphore(
+            AT_A_TIME
+        )  # of preemptors, so that a burst does not flood the server
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, pod: PodInfo, node: str, victims: Sequence[PodInfo], weaker: Iterable[PodInfo]) -> None:
