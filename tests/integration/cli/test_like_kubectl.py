@@ -236,6 +236,10 @@ WRITING = [
     "create deployment d1 --image=nginx:1", "create deployment d2 --image=nginx:1 --dry-run=server", "expose deploy web --name=w2 --port=81",
     "get svc w2 -o jsonpath={.spec.ports}{.spec.selector}", "delete svc w2 -o name", "delete cm c1 c2 -o name", "delete cm --all -o name",
     "delete deploy -l app=nope",
+    "autoscale deploy web --min=2 --max=5 --cpu-percent=80", "autoscale deploy web --min=2 --max=5", "autoscale deploy/web --max=3 --name=h2",
+    "get hpa web -o jsonpath={.spec.minReplicas}{.spec.maxReplicas}{.spec.metrics[*].resource.target.averageUtilization}",
+    "autoscale deploy web --max=0", "autoscale deploy web --min=3 --max=2", "autoscale svc web --max=2",
+    "autoscale deploy nope --max=2", "delete hpa web h2 -o name",
 ]  # fmt: skip
 
 
@@ -385,6 +389,54 @@ async def test_writing_commands_are_the_same(programs: tuple[Program, Program]) 
         if theirs != mine:
             differences.append(difference(command, theirs, mine))
     assert not differences, "\n".join(differences)
+
+
+AUTOSCALER = """
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: h, labels: {a: b}}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 7
+  behavior: {scaleDown: {stabilizationWindowSeconds: 60, policies: [{type: Pods, value: 2, periodSeconds: 30}]}}
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}
+  - {type: Resource, resource: {name: memory, target: {type: AverageValue, averageValue: 100Mi}}}
+  - {type: ContainerResource, containerResource: {name: cpu, container: c, target: {type: Utilization, averageUtilization: 50}}}
+  - {type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: "10"}}}
+  - {type: Object, object: {metric: {name: load}, describedObject: {kind: Service, name: s}, target: {type: Value, value: "3"}}}
+  - {type: Object, object: {metric: {name: each}, describedObject: {kind: Service, name: s}, target: {type: AverageValue, averageValue: "3"}}}
+  - {type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: "4"}}}
+  - {type: External, external: {metric: {name: total}, target: {type: Value, value: "5"}}}
+"""
+AUTOSCALER_STATUS = {
+    "currentReplicas": 2, "desiredReplicas": 3,
+    "conditions": [
+        {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "recommended size matches current size"},
+    ],
+    "currentMetrics": [
+        {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 40, "averageValue": "40m"}}},
+        {"type": "Resource", "resource": {"name": "memory", "current": {"averageValue": "90Mi"}}},
+        {"type": ""},
+        {"type": "Pods", "pods": {"metric": {"name": "hits"}, "current": {"averageValue": "9"}}},
+        {"type": "Object", "object": {"metric": {"name": "load"}, "describedObject": {"kind": "Service", "name": "s"},
+                                      "current": {"value": "2"}}},
+    ],
+}  # fmt: skip
+
+
+async def test_autoscalers(programs: tuple[Program, Program], api_server: ApiServerInProcess) -> None:
+    kubectl, pinnace = programs
+    code, _, err = await kubectl("apply", "-f", "-", stdin=AUTOSCALER)
+    assert code == 0, err
+    before = await kubectl("describe", "hpa", "h"), await pinnace("describe", "hpa", "h")
+    assert same(*before), difference("describe hpa without a status", *before)
+    body = {"metadata": {}, "status": AUTOSCALER_STATUS}
+    client = api_server.local_client()
+    await client.patch(r.HORIZONTAL_POD_AUTOSCALERS, "h", body, "default", subresource="status")
+    for command in ("describe hpa h", "describe hpa", "get hpa", "get hpa h -o wide"):
+        theirs, mine = await kubectl(*words(command)), await pinnace(*words(command))
+        assert same(theirs, mine), difference(command, theirs, mine)
 
 
 CUSTOM = """

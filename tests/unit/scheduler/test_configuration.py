@@ -47,6 +47,7 @@ def test_default_plugins_have_upstreams_order_and_weights() -> None:
     assert filters(made) == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
         "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
+        "DynamicResources",
     ]  # fmt: skip
     assert weights(made) == {
         "TaintToleration": 3, "NodeAffinity": 2, "NodeResourcesFit": 1, "PodTopologySpread": 2,

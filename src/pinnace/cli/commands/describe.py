@@ -21,6 +21,7 @@ DESCRIBERS = {
     "daemonsets.apps": "deployment:describe_daemon_set",
     "deployments.apps": "deployment:describe",
     "endpoints": "configuration:describe_endpoints",
+    "horizontalpodautoscalers.autoscaling": "autoscaler:describe",
     "ingresses.networking.k8s.io": "service:describe_ingress",
     "jobs.batch": "batch:describe_job",
     "namespaces": "configuration:describe_namespace",
