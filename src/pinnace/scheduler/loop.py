@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from pinnace.scheduler.decisions import Decision, DecisionRing, Record
 from pinnace.scheduler.device_binder import ClaimsNotBound, DeviceBinder
 from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.eviction import Evictor
+from pinnace.scheduler.extenders import Extenders
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
 from pinnace.scheduler.metrics import SchedulerMetrics
@@ -82,7 +83,13 @@ class Scheduler:
         self._queue = SchedulingQueue(clock, sort, hints, backoff)
         recorders = {name: runner.recorder for name, runner in self._runners.items()}
         self._evictor = Evictor(client, clock, recorders, self._pods, self._evicted)
-        self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._extenders: Extenders | None = None
+        if settings.extenders:
+            self._extenders = Extenders(settings.extenders, clock, self._informers.of(NODES).lister.get)
+        self._binder = Binder(
+            client, clock, bound=self._bound, failed=self._binding_failed,
+            elsewhere=self._bound_elsewhere if self._extenders is not None else None,
+        )  # fmt: skip
         self._devices = DeviceBinder(
             client, clock, devices,
             happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
@@ -93,7 +100,7 @@ class Scheduler:
             timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
-        self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
+        self.metrics = SchedulerMetrics(self._queue, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
         self._since = clock.now().timestamp() - clock.monotonic()
 
@@ -131,6 +138,8 @@ class Scheduler:
             await self._devices.close()
             await self._binder.close()
             await self._evictor.close()
+            if self._extenders is not None:
+                await self._extenders.close()
 
     # --- what the watches say
 
@@ -284,7 +293,14 @@ class Scheduler:
             await self._devices.follow(self._informers)
             if len(nodes) and (why := self._devices.rejects(pod)):
                 return rejected_everywhere(pod, DynamicResources.name, why, len(nodes))
-        return self._runners[pod.scheduler_name].cycle.decide(pod, nodes)
+        cycle = self._runners[pod.scheduler_name].cycle
+        if self._extenders is None or not self._extenders.has_say(pod):
+            return cycle.decide(pod, nodes)
+        return cycle.decide(pod, nodes, await self._extenders.ask(pod, cycle.fitting(pod, nodes)))
+
+    def _bound_elsewhere(self, pod: PodInfo, node: str) -> Awaitable[None] | None:
+        binder = self._extenders.binder(pod) if self._extenders is not None else None
+        return binder.bind(pod, node) if binder is not None else None
 
     def _binds_volumes(self, pod: PodInfo) -> bool:
         """False where the pod's profile has the plugin turned off."""
