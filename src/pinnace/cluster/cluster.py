@@ -134,6 +134,7 @@ class Cluster:
             from pinnace.controllers.controllers import Controllers
             from pinnace.controllers.nodes.ipam import NodeIpamConfig
             from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
+            from pinnace.controllers.volumes.local_path import LocalPathProvisioner
 
             settings = ControllersConfig(
                 controllers=tuple(config.controllers.split(",")),
@@ -145,10 +146,15 @@ class Cluster:
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
             )
-            if settings.local_path is not None:
-                await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
-            await shown("controllers", made.metrics, made.run())
+
+            async def work() -> None:
+                async with asyncio.TaskGroup() as parts:
+                    parts.create_task(made.run())
+                    if LocalPathProvisioner.name in made.running:
+                        parts.create_task(addons.create_missing(client, addons.storage_classes()))
+
+            await shown("controllers", made.metrics, work())
 
         async def scheduler(client: Client) -> None:
             from pinnace.cluster.scheduler_config import scheduler_settings

@@ -52,7 +52,9 @@ async def pinnace(api_server: ApiServerInProcess) -> Kubectl:
     return run
 
 
-async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: Kubectl) -> None:
+async def test_status_history_undo_restart_pause_resume(
+    start: Start, kubectl: Kubectl, pinnace: Kubectl
+) -> None:
     client = await start("deployment", "replicaset")
     await client.create(DEPLOYMENTS, deployment(2))
     assert 'deployment "web" successfully rolled out' in await kubectl("rollout", "status", "deploy/web")
@@ -62,6 +64,8 @@ async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: K
     history = await kubectl("rollout", "history", "deploy/web")
     assert [line.split()[0] for line in history.splitlines()[2:]] == ["1", "2"]
     assert "Image:\tone" in await kubectl("rollout", "history", "deploy/web", "--revision=1")
+    for words in ("status deploy/web", "history deploy/web", "history deploy/web --revision=2"):
+        assert await pinnace("rollout", *words.split()) == await kubectl("rollout", *words.split())
 
     assert await kubectl("rollout", "undo", "deploy/web") == "deployment.apps/web rolled back"
     await eventually(lambda: rolled_out(client, "one", 2))
@@ -81,7 +85,7 @@ async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: K
     assert await kubectl("rollout", "resume", "deploy/web") == "deployment.apps/web resumed"
 
 
-async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -> None:
+async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl, pinnace: Kubectl) -> None:
     client = await start("daemonset", "node-lifecycle")
     body = deployment()
     spec = {"selector": body["spec"]["selector"], "template": body["spec"]["template"]}
@@ -91,7 +95,9 @@ async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -
     assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
     history = await kubectl("rollout", "history", "ds/web")
     assert [line.split()[0] for line in history.splitlines()[2:]] == ["1", "2"]
-    assert "rolled back" in await kubectl("rollout", "undo", "ds/web")
+    for words in ("status ds/web", "history ds/web", "history ds/web --revision=2"):
+        assert await pinnace("rollout", *words.split()) == await kubectl("rollout", *words.split())
+    assert "rolled back" in await pinnace("rollout", "undo", "ds/web")
     assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
 
     async def images() -> bool:

@@ -3,6 +3,7 @@
 An allocation is assumed from the decision until the API shows one, or until it is given back.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -37,6 +38,8 @@ class Inventory:
         self._devices = _Devices(self._objects[SLICE])
         self._usage: Usage | None = Usage()
         self.version = 0  # changes with everything here
+        self.version_of: Counter[str] = Counter()  # changes with what is taken of a node's own devices
+        self.shared_version = 0  # changes with what is taken elsewhere, and with slices and classes
 
     def changed(self, kind: str, old: Object | None, new: Object | None) -> tuple[str, ...]:
         """Returns the events that this means for waiting pods."""
@@ -49,6 +52,7 @@ class Inventory:
             _put(self._objects[kind], key, new)
         if kind == SLICE:
             self._devices, self._usage = _Devices(self._objects[SLICE]), None
+        self.shared_version += kind != CLAIM
         self.version += 1
         action = "Add" if old is None else "Delete" if new is None else "Update"
         return (f"{kind}/{action}",)
@@ -122,6 +126,10 @@ class Inventory:
 
     def _count_device(self, usage: Usage, identity: DeviceId, sign: int) -> None:
         device = self.pools.by_id.get(identity)
+        if device is not None and device.place.node and not device.consumes:
+            self.version_of[device.place.node] += 1
+        else:
+            self.shared_version += 1
         if device is None:  # no longer published: taken all the same
             (usage.devices.add if sign > 0 else usage.devices.discard)(identity)
         elif sign > 0:

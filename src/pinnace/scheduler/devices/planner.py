@@ -1,7 +1,11 @@
 """What a pod's claims mean for a node: are they there, can they be, and what is to be written when the pod goes there."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import orjson
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
@@ -14,6 +18,7 @@ from pinnace.scheduler.pod_info import PodInfo
 
 NOT_THERE = "resourceclaim not available on the node"
 MOST_RESERVED = 256
+KEPT_WISHES = 64
 
 
 @dataclass(slots=True)
@@ -23,6 +28,16 @@ class Needs:
     allocated: list[Object] = field(default_factory=list)  # claims
     wishes: list[Wish] = field(default_factory=list)
     refusal: str = ""
+    signature: bytes = b""  # of the wishes: claims of one template have the same
+
+
+class _Fit(NamedTuple):
+    """Whether wishes could be satisfied on a node, and what that was true of."""
+
+    own: int
+    shared: int
+    labels: Mapping[str, str]
+    fits: bool
 
 
 @dataclass(slots=True)
@@ -36,6 +51,7 @@ class DevicePlan:
 class Planner:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
+        self._fits: OrderedDict[bytes, dict[str, _Fit]] = OrderedDict()
         self._latest: tuple[Object, int, Needs] | None = None  # of the pod that was asked about last
 
     def plan(self, pod: PodInfo, node: str, labels: Mapping[str, str]) -> DevicePlan:
@@ -72,6 +88,8 @@ class Planner:
                     needs.wishes.append(requests.read(claim, self._inventory.classes))
         except (pod_claims.NotMade, CannotAllocate) as error:
             needs.refusal = str(error)
+        specs = [wish.claim.get("spec") for wish in needs.wishes]
+        needs.signature = orjson.dumps(specs, option=orjson.OPT_SORT_KEYS)
         return needs
 
     def _claim(self, pod: Object, name: str, entry: Object) -> Object:
@@ -97,10 +115,26 @@ class Planner:
             if not allocations.is_usable_on(allocation, node, labels):
                 return NOT_THERE
         try:
-            return "" if self._allocate(needs, node, labels) is not None else NO_DEVICES
+            return "" if self._can_allocate(needs, node, labels) else NO_DEVICES
         except CannotAllocate as error:
             needs.refusal = str(error)
             return needs.refusal
+
+    def _can_allocate(self, needs: Needs, node: str, labels: Mapping[str, str]) -> bool:
+        """Asked again only when something was taken or given back that this node can use."""
+        if not needs.wishes:
+            return True
+        kept = self._fits.get(needs.signature)
+        if kept is None:
+            kept = self._fits[needs.signature] = {}
+            if len(self._fits) > KEPT_WISHES:
+                self._fits.popitem(last=False)
+        own, shared = self._inventory.version_of[node], self._inventory.shared_version
+        known = kept.get(node)
+        if known is None or known.own != own or known.shared != shared or known.labels != labels:
+            fits = self._allocate(needs, node, labels) is not None
+            known = kept[node] = _Fit(own, shared, labels, fits)
+        return known.fits
 
     def _allocate(self, needs: Needs, node: str, labels: Mapping[str, str]) -> list[list[Chosen]] | None:
         if not needs.wishes:
