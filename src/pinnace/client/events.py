@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 REMEMBERED = 4096
 REPEAT_WINDOW = 600.0
 BURST, REFILL_SECONDS = 25.0, 300.0
+AT_ONCE = 32  # events that are written together share a commit
+
+_Waiting = tuple[Object, str, str, str, str]  # the object, kind, reason, message, when
 
 
 @dataclass(slots=True)
@@ -38,10 +41,11 @@ class EventRecorder:
     def __init__(self, client: Client, clock: Clock, component: str, host: str = "") -> None:
         self._client, self._clock = client, clock
         self._component, self._host = component, host
-        self._queue: asyncio.Queue[tuple[Object, str, str, str, str]] = asyncio.Queue(maxsize=1000)
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=1000)
         self._seen: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._budget: OrderedDict[str, tuple[float, float]] = OrderedDict()  # uid -> (tokens, when)
         self._last_micros = 0
+        self._dropped = 0
 
     def event(self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
         """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when a thousand wait already."""
@@ -51,16 +55,36 @@ class EventRecorder:
         try:
             self._queue.put_nowait((reference, kind, reason, message, format_time(self._clock.now())))
         except asyncio.QueueFull:
-            log.warning("event dropped: %s %s", reason, message)
+            self._dropped += 1
+            log.debug("event dropped: %s %s", reason, message)
 
     async def run(self) -> None:
-        """Write events until cancelled."""
+        """Write events until cancelled: those that wait at a time go together, those that repeat one after the other."""
         while True:
-            reference, kind, reason, message, when = await self._queue.get()
+            batch = [await self._queue.get()]
+            while len(batch) < AT_ONCE and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            if self._dropped:
+                log.warning("%d events dropped: more came than could be written", self._dropped)
+                self._dropped = 0
+            groups: dict[tuple[str, ...], list[_Waiting]] = {}
+            for waiting in batch:
+                groups.setdefault(_series_key(*waiting[:4]), []).append(waiting)
+            if len(groups) == 1:
+                await self._write_in_order(batch)
+            else:
+                await asyncio.gather(*map(self._write_in_order, groups.values()))
+
+    async def _write_in_order(self, group: "list[_Waiting]") -> None:
+        for reference, kind, reason, message, when in group:
             try:
                 await self._write(reference, kind, reason, message, when)
             except (StatusError, OSError, TimeoutError) as error:
-                log.warning("event not recorded (%s): %s %s", error, reason, message)
+                is_leaving = isinstance(error, StatusError) and any(
+                    cause.reason == "NamespaceTerminating" for cause in error.causes
+                )
+                level = logging.DEBUG if is_leaving else logging.WARNING
+                log.log(level, "event not recorded (%s): %s %s", error, reason, message)
             except Exception:
                 log.exception("event not recorded: %s %s", reason, message)
             finally:
@@ -71,8 +95,7 @@ class EventRecorder:
         await self._queue.join()
 
     async def _write(self, reference: Object, kind: str, reason: str, message: str, when: str) -> None:
-        key = (reference.get("kind", ""), reference.get("namespace", ""), reference.get("name", ""),
-               reference.get("uid", ""), reference.get("fieldPath", ""), kind, reason, message)  # fmt: skip
+        key = _series_key(reference, kind, reason, message)
         now = self._clock.monotonic()
         series = self._seen.get(key)
         if series is not None and now - series.last < REPEAT_WINDOW:
@@ -124,3 +147,9 @@ class EventRecorder:
         while len(self._budget) > REMEMBERED:
             self._budget.popitem(last=False)
         return allowed
+
+
+def _series_key(reference: Object, kind: str, reason: str, message: str) -> tuple[str, ...]:
+    """What makes two events the same."""
+    about = tuple(reference.get(field, "") for field in ("kind", "namespace", "name", "uid", "fieldPath"))
+    return (*about, kind, reason, message)
