@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from conformance.workloads import Object, Workload, workload
+from conformance.workloads import Object, Workload, lone_pod, workload
+from custom_resources import FOOS, definition, foo, version
 from pinnace.api import meta
+from pinnace.api.core import pods
+from pinnace.api.resources import CUSTOM_RESOURCE_DEFINITIONS, EVENTS, PODS
 from pinnace.api.resources import POD_DISRUPTION_BUDGETS as BUDGETS
-from pinnace.api.resources import PODS
 from pinnace.apimachinery.errors import NotFound, TooManyRequests
 from pinnace.testing.simulated_cluster import SimulatedCluster
 
@@ -117,3 +119,131 @@ async def test_a_budget_blocks_an_eviction_until_it_is_changed(cluster: Simulate
     await cluster.until(lambda: cluster.is_gone(BUDGETS, "web"))
     await evict(cluster, second)
     await cluster.until(lambda: cluster.is_gone(PODS, second))
+
+
+# --- beyond upstream's suite
+
+
+async def pods_of_a_foo(cluster: SimulatedCluster, replicas: int, count: int, **served: Any) -> None:
+    """A custom resource that controls pods, as an operator would make them."""
+    await cluster.create(definition(version(**served)))
+
+    async def established() -> bool:
+        found = await cluster.get(CUSTOM_RESOURCE_DEFINITIONS, "foos.example.com")
+        return meta.condition_is_true(found, "Established")
+
+    await cluster.until(established)
+    owner = await cluster.client.create(FOOS, foo(spec={"replicas": replicas}), "default")
+    for number in range(count):
+        pod = lone_pod(f"p{number}", app="web")
+        pod["metadata"]["ownerReferences"] = [meta.owner_reference(owner, block_owner_deletion=False)]
+        await cluster.create(pod)
+
+    async def all_ready() -> bool:
+        return all(map(pods.is_ready, await cluster.list(PODS)))
+
+    await cluster.until(all_ready)
+
+
+async def test_the_scale_of_a_custom_resource_counts(cluster: SimulatedCluster) -> None:
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    await pods_of_a_foo(cluster, 6, 5, subresources={"scale": scale})
+    await cluster.create(budget(maxUnavailable="50%"))
+    await cluster.until(lambda: allows(cluster, 2))
+    said = await status(cluster)
+    assert (said["expectedPods"], said["desiredHealthy"], said["currentHealthy"]) == (6, 3, 5)
+    await evict(cluster, "p0")
+    await cluster.until(lambda: allows(cluster, 1))
+    await cluster.client.patch(FOOS, "a", {"spec": {"replicas": 4}}, "default")
+    await cluster.advance(10)
+    cluster.pods.not_ready("p1")  # something happens to the pods: the scale is asked for again
+    await cluster.until(lambda: expects(cluster, 4))
+
+
+async def expects(cluster: SimulatedCluster, count: int) -> bool:
+    return bool((await status(cluster))["expectedPods"] == count)
+
+
+async def test_pods_of_something_without_a_scale_are_not_evicted(cluster: SimulatedCluster) -> None:
+    await pods_of_a_foo(cluster, 2, 2)
+    await cluster.create(budget(maxUnavailable=1))
+
+    async def failed() -> bool:
+        condition = meta.find_condition(await cluster.get(BUDGETS, "web"), "DisruptionAllowed")
+        return condition is not None and (condition["status"], condition["reason"], condition["message"]) == (
+            "False", "SyncFailed", "foos.example.com does not implement the scale subresource",
+        )  # fmt: skip
+
+    await cluster.until(failed)
+    with pytest.raises(TooManyRequests):
+        await evict(cluster, "p0")
+    events = {e["reason"] for e in await cluster.list(EVENTS) if e["involvedObject"]["name"] == "web"}
+    assert "CalculateExpectedPodCountFailed" in events
+
+
+async def test_a_pod_that_nobody_came_for_is_no_target_any_more(cluster: SimulatedCluster) -> None:
+    await cluster.create(lone_pod("p", app="web"))
+
+    async def target() -> Object:
+        return pods.get_condition(await cluster.get(PODS, "p"), "DisruptionTarget") or {}
+
+    async def ready() -> bool:
+        return pods.is_ready(await cluster.get(PODS, "p"))
+
+    await cluster.until(ready)
+    current = meta.mutable_copy(await cluster.get(PODS, "p"))
+    moment = current["status"]["conditions"][0]["lastTransitionTime"]
+    current["status"]["conditions"].append(
+        {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "PreemptionByScheduler",
+            "lastTransitionTime": moment,
+        }
+    )
+    await cluster.client.update(PODS, current, subresource="status")
+
+    async def is_target() -> bool:
+        return (await target()).get("status") == "True"
+
+    await cluster.holds(is_target, seconds=115)
+    await cluster.advance(10)
+    assert (await target())["status"] == "False"
+
+
+async def test_a_stateful_set_is_drained_as_far_as_its_budget_allows(cluster: SimulatedCluster) -> None:
+    made = await Workload(cluster, workload("StatefulSet", "web", 3, serviceName="web")).start()
+    await made.until_ready(3)
+    await cluster.create(budget(maxUnavailable=1))
+    await cluster.until(lambda: allows(cluster, 1))
+    await evict(cluster, "web-1")
+    with pytest.raises(TooManyRequests):
+        await evict(cluster, "web-0")
+    await made.until_ready(3)
+    await cluster.until(lambda: allows(cluster, 1))
+
+
+@pytest.mark.parametrize(
+    ("policy", "spared"), [("IfHealthyBudget", True), ("AlwaysAllow", False), (None, True)]
+)
+async def test_unhealthy_pods_go_as_the_policy_says(
+    cluster: SimulatedCluster, policy: str | None, spared: bool
+) -> None:
+    """While the budget is not met, pods that are not ready are held back or let go."""
+    await cluster.create(budget(minAvailable=2, **({"unhealthyPodEvictionPolicy": policy} if policy else {})))
+    made = await Workload(cluster, workload("ReplicaSet", "web", 2)).start()
+    first, second = (meta.name(pod) for pod in await made.until_ready(2))
+    cluster.pods.not_ready("app=web")
+    await cluster.until(lambda: is_healthy(cluster, 0))
+    if spared:
+        with pytest.raises(TooManyRequests):
+            await evict(cluster, first)
+    else:
+        await evict(cluster, first)
+        await cluster.until(lambda: cluster.is_gone(PODS, first))
+    cluster.pods.ready(second)
+    await cluster.until(lambda: is_healthy(cluster, 1 if spared else 2))
+
+
+async def is_healthy(cluster: SimulatedCluster, count: int) -> bool:
+    return bool((await status(cluster)).get("currentHealthy") == count)

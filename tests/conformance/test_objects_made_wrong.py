@@ -80,6 +80,7 @@ async def test_a_label_put_back_gives_the_pod_its_owner_again(cluster: Simulated
     """It is adopted again; what is then too much goes."""
     made = await start(cluster, kind)
     robbed = (await made.until_ready(SIZE))[0]
+    await cluster.advance(2)  # of two daemons on a node the older stays: its replacement must be younger
     for value in (None, "web"):
         await cluster.client.patch(
             PODS, meta.name(robbed), {"metadata": {"labels": {"app": value}}}, "default"

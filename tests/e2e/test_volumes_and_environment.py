@@ -1,6 +1,7 @@
 """Configuration reaching containers: environment, volumes that change in place, tokens."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,40 @@ def test_resources_become_cgroup_limits(space: Space) -> None:
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true",
     )
     assert str(32 * 1024 * 1024) in text.split()
+
+
+def test_a_claim_keeps_data_while_pods_come_and_go(space: Space) -> None:
+    claim = {
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+    }  # fmt: skip
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    mounts = [
+        {"name": "v", "mountPath": "/data"},
+        {"name": "v", "mountPath": "/part", "subPath": "deep/part"},
+    ]
+    space.apply(claim)
+    space.apply(pod("first", volumes=volumes, container={"volumeMounts": mounts}))
+    space.until_ready("first")
+    space.kubectl("exec", "first", "--", "sh", "-c", "echo kept > /data/file; echo below > /part/file")
+    name = space.out("get", "pvc", "data", "-o", "jsonpath={.spec.volumeName}")
+    directory = Path(space.out("get", "pv", name, "-o", "jsonpath={.spec.hostPath.path}"))
+    assert directory.parent == space.cluster.data / "storage"
+    assert (directory / "deep" / "part" / "file").read_text() == "below\n"
+    space.kubectl("delete", "pod", "first", "--grace-period=0", "--force")
+
+    only_read = [{"name": "v", "persistentVolumeClaim": {"claimName": "data", "readOnly": True}}]
+    space.apply(pod("second", volumes=only_read, container={"volumeMounts": mounts[:1]}))
+    space.until_ready("second")
+    assert space.out("exec", "second", "--", "cat", "/data/file", "/data/deep/part/file").split() == [
+        "kept",
+        "below",
+    ]
+    refused = space.kubectl("exec", "second", "--", "touch", "/data/new", check=False)
+    assert "Read-only file system" in refused.stderr
+
+    space.kubectl("delete", "pvc", "data", "--wait=false")
+    assert space.out("get", "pvc", "data", "-o", "jsonpath={.status.phase}") == "Bound", "a pod uses it"
+    space.kubectl("delete", "pod", "second", "--grace-period=0", "--force")
+    until(lambda: not directory.exists())
+    until(lambda: space.kubectl("get", "pv", name, check=False).returncode)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import orjson
 from multidict import CIMultiDict
 
-from pinnace.api.resources import Resource
+from pinnace.api.resources import PODS, Resource
 from pinnace.apimachinery.errors import StatusError, from_status
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.authn.user import AUTHENTICATED, User
@@ -24,6 +24,8 @@ from pinnace.apiserver.handlers.dispatch import Dispatcher, no_such_resource
 from pinnace.apiserver.handlers.options import parse_scope
 from pinnace.apiserver.pipeline import compose
 from pinnace.apiserver.registry.base import private_copy
+from pinnace.apiserver.registry.binding import SUCCESS as BOUND
+from pinnace.apiserver.registry.binding import bind_in_process
 from pinnace.apiserver.registry.context import DeleteOptions, WriteContext
 from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.request import Request, Response, StreamingResponse
@@ -134,6 +136,10 @@ class LocalClient:
         field_manager: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         namespace = namespace or body.get("metadata", {}).get("namespace")
+        if subresource == "binding" and gvr == PODS:
+            return await self._bind(
+                name, namespace or "", body, self._context(field_manager, dry_run=dry_run)
+            )
         if subresource or not self._is_plain(gvr):
             query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
             return await self._send("POST", gvr.path(namespace, name, subresource), query, body)
@@ -142,6 +148,13 @@ class LocalClient:
         body.setdefault("metadata", {})
         item = await registry.create(body, namespace or "", self._context(field_manager, dry_run=dry_run))
         return item.obj
+
+    async def _bind(self, name: str, namespace: str, body: Object, ctx: WriteContext) -> Object:
+        """A scheduler does this for every pod: the short way."""
+        registry = await self._registry("create", PODS, namespace, name, "binding")
+        binding = {**body, "metadata": {**(body.get("metadata") or {})}}
+        await bind_in_process(self._services.registries, registry.row, name, namespace, binding, ctx)
+        return dict(BOUND)
 
     async def update(
         self, gvr: GVR, body: Object, *, subresource: str = "", field_manager: str = "", dry_run: bool = False

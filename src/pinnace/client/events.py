@@ -1,6 +1,6 @@
 """Recording events: what happened to an object, for people who run `describe`.
 
-Events are written in the background and never disturb the caller. An event that repeats within ten minutes raises the
+Events are written in the background and never disturb the caller, who may also say that it is too busy for them. An event that repeats within ten minutes raises the
 count of the first one, as upstream's correlator does; one object may cause 25 new events, then one every five minutes.
 """
 
@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pinnace.api import meta
@@ -20,11 +21,10 @@ from pinnace.component.clock import Clock
 log = logging.getLogger(__name__)
 
 REMEMBERED = 4096
+AT_A_TIME = 16  # written together, so that they share a commit
+LONGEST_HOLD, HOLD_STEP = 10.0, 0.05  # seconds
 REPEAT_WINDOW = 600.0
 BURST, REFILL_SECONDS = 25.0, 300.0
-AT_ONCE = 32  # events that are written together share a commit
-
-_Waiting = tuple[Object, str, str, str, str]  # the object, kind, reason, message, when
 
 
 @dataclass(slots=True)
@@ -35,58 +35,83 @@ class _Series:
     last: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    reference: Object
+    kind: str
+    reason: str
+    message: str
+    when: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal for repetitions of one event."""
+        about = (self.reference.get(part, "") for part in ("kind", "namespace", "name", "uid", "fieldPath"))
+        return (*about, self.kind, self.reason, self.message)
+
+
 class EventRecorder:
     """`component` is the event's source, e.g. `kubelet` or `deployment-controller`; `host` the node, for the kubelet."""
 
-    def __init__(self, client: Client, clock: Clock, component: str, host: str = "") -> None:
+    def __init__(
+        self, client: Client, clock: Clock, component: str, host: str = "", *, capacity: int = 1000,
+        is_busy: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
+        """`capacity`: how many may wait, later ones are dropped. While `is_busy`, up to half of them wait, for ten seconds
+        at most: what they tell about is more urgent."""
         self._client, self._clock = client, clock
         self._component, self._host = component, host
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=1000)
+        self._is_busy = is_busy
+        self._queue: asyncio.Queue[_Told] = asyncio.Queue(maxsize=capacity)
         self._seen: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._budget: OrderedDict[str, tuple[float, float]] = OrderedDict()  # uid -> (tokens, when)
-        self._last_micros = 0
-        self._dropped = 0
+        self._last_micros = self._dropped = 0
 
     def event(self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
-        """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when a thousand wait already."""
+        """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when too many wait already."""
         reference = meta.object_reference(about) if "metadata" in about else dict(about)
         if field_path:
             reference["fieldPath"] = field_path
         try:
-            self._queue.put_nowait((reference, kind, reason, message, format_time(self._clock.now())))
+            self._queue.put_nowait(_Told(reference, kind, reason, message, format_time(self._clock.now())))
         except asyncio.QueueFull:
             self._dropped += 1
             log.debug("event dropped: %s %s", reason, message)
 
     async def run(self) -> None:
-        """Write events until cancelled: those that wait at a time go together, those that repeat one after the other."""
+        """Write events until cancelled."""
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < AT_ONCE and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            first = await self._queue.get()
             if self._dropped:
                 log.warning("%d events dropped: more came than could be written", self._dropped)
                 self._dropped = 0
-            groups: dict[tuple[str, ...], list[_Waiting]] = {}
-            for waiting in batch:
-                groups.setdefault(_series_key(*waiting[:4]), []).append(waiting)
-            if len(groups) == 1:
-                await self._write_in_order(batch)
-            else:
-                await asyncio.gather(*map(self._write_in_order, groups.values()))
+            if self._is_busy is not None:
+                await self._hold(self._is_busy)
+            by_key: dict[tuple[str, ...], list[_Told]] = {first.key: [first]}
+            for _ in range(min(AT_A_TIME - 1, self._queue.qsize())):
+                told = self._queue.get_nowait()
+                by_key.setdefault(told.key, []).append(told)
+            await asyncio.gather(*map(self._record, by_key.values()))
 
-    async def _write_in_order(self, group: "list[_Waiting]") -> None:
-        for reference, kind, reason, message, when in group:
+    async def _hold(self, is_busy: Callable[[], bool]) -> None:
+        begun = self._clock.monotonic()
+        while (
+            is_busy()
+            and self._queue.qsize() < self._queue.maxsize // 2
+            and self._clock.monotonic() - begun < LONGEST_HOLD
+        ):
+            await self._clock.sleep(HOLD_STEP)
+
+    async def _record(self, same: list["_Told"]) -> None:
+        """Events of one series, one after the other."""
+        for told in same:
             try:
-                await self._write(reference, kind, reason, message, when)
+                await self._write(told)
             except (StatusError, OSError, TimeoutError) as error:
-                is_leaving = isinstance(error, StatusError) and any(
-                    cause.reason == "NamespaceTerminating" for cause in error.causes
-                )
-                level = logging.DEBUG if is_leaving else logging.WARNING
-                log.log(level, "event not recorded (%s): %s %s", error, reason, message)
+                level = logging.DEBUG if _is_of_a_leaving_namespace(error) else logging.WARNING
+                log.log(level, "event not recorded (%s): %s %s", error, told.reason, told.message)
             except Exception:
-                log.exception("event not recorded: %s %s", reason, message)
+                log.exception("event not recorded: %s %s", told.reason, told.message)
             finally:
                 self._queue.task_done()
 
@@ -94,9 +119,8 @@ class EventRecorder:
         """Return when every event recorded so far is written; `run` must be running."""
         await self._queue.join()
 
-    async def _write(self, reference: Object, kind: str, reason: str, message: str, when: str) -> None:
-        key = _series_key(reference, kind, reason, message)
-        now = self._clock.monotonic()
+    async def _write(self, told: "_Told") -> None:
+        reference, key, when, now = told.reference, told.key, told.when, self._clock.monotonic()
         series = self._seen.get(key)
         if series is not None and now - series.last < REPEAT_WINDOW:
             series.count, series.last = series.count + 1, now
@@ -121,7 +145,7 @@ class EventRecorder:
             {
                 "apiVersion": "v1", "kind": "Event",
                 "metadata": {"name": name, "namespace": namespace},
-                "involvedObject": reference, "type": kind, "reason": reason, "message": message[:1024],
+                "involvedObject": reference, "type": told.kind, "reason": told.reason, "message": told.message[:1024],
                 "source": source, "firstTimestamp": when, "lastTimestamp": when, "count": 1,
                 "reportingComponent": self._component, "reportingInstance": self._host,
             },
@@ -149,7 +173,7 @@ class EventRecorder:
         return allowed
 
 
-def _series_key(reference: Object, kind: str, reason: str, message: str) -> tuple[str, ...]:
-    """What makes two events the same."""
-    about = tuple(reference.get(field, "") for field in ("kind", "namespace", "name", "uid", "fieldPath"))
-    return (*about, kind, reason, message)
+def _is_of_a_leaving_namespace(error: Exception) -> bool:
+    return isinstance(error, StatusError) and any(
+        cause.reason == "NamespaceTerminating" for cause in error.causes
+    )

@@ -27,6 +27,7 @@ from pinnace.component.tasks import keep_running
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
+    from pinnace.controllers.volumes.local_path import LocalPathConfig
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +127,10 @@ class Cluster:
         metrics = self._server.services.metrics.parts
 
         async def controllers(client: Client) -> None:
+            from pinnace.cluster import addons
             from pinnace.controllers.catalog import ControllersConfig
             from pinnace.controllers.controllers import Controllers
+            from pinnace.controllers.nodes.ipam import NodeIpamConfig
             from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
 
             settings = ControllersConfig(
@@ -136,8 +139,12 @@ class Cluster:
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
                 issue_account_token=self._issue_account_token,
+                node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
+                local_path=self._local_path(),
             )
+            if settings.local_path is not None:
+                await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
             await shown("controllers", made.metrics, made.run())
 
@@ -161,6 +168,16 @@ class Cluster:
             own = self._client("system:kube-scheduler", ())
             tasks.create_task(led(own, "kube-scheduler", scheduler, metrics), name="scheduler")
 
+    def _local_path(self) -> "LocalPathConfig | None":
+        """Where the default storage class keeps its directories; None for a cluster without nodes."""
+        from pinnace.controllers.volumes.local_path import LocalPathConfig
+
+        config = self._config
+        if not config.has_real_node and not config.simulated_nodes:
+            return None
+        node = config.node_name if config.has_real_node else ""
+        return LocalPathConfig(config.directory / "storage", node)
+
     async def _start_nodes(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock
         if self._node is not None:
@@ -173,7 +190,7 @@ class Cluster:
                 from pinnace.kubelet.simulated import SimulatedNodes, SimulatedNodesConfig
 
                 client = self._client("system:node-simulator", (MASTERS,))
-                settings = SimulatedNodesConfig(pod_network=config.pod_cidr)
+                settings = SimulatedNodesConfig(pod_network=config.pod_cidr, has_stages=True)
                 await SimulatedNodes(client, clock, config.simulated_nodes, settings).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")

@@ -29,6 +29,7 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
+        pod_cidrs=(str(node.subnet),),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
     if thresholds:

@@ -1,5 +1,6 @@
 """The table of all controllers, with upstream's names, and the selection that `--controllers '*,-NAME'` makes."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers import (
+    bootstrap_tokens,
     clusterrole_aggregation,
     cronjob,
     daemonset,
@@ -21,6 +23,7 @@ from pinnace.controllers import (
     podgc,
     replicaset,
     replicationcontroller,
+    resourceclaim,
     root_ca,
     serviceaccount,
     serviceaccount_token,
@@ -33,19 +36,24 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
     AutoscalingConfig,
     HorizontalPodAutoscalerController,
 )
 from pinnace.controllers.namespace import NamespaceController
-from pinnace.controllers.nodes import lifecycle, taint_eviction
+from pinnace.controllers.nodes import ipam, lifecycle, taint_eviction
+from pinnace.controllers.nodes.ttl import TtlController
 from pinnace.controllers.resourcequota import ResourceQuotaController
 from pinnace.controllers.runtime import Controller
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
 from pinnace.controllers.runtime.together import Together
+from pinnace.controllers.volumes import ephemeral, expander
+from pinnace.controllers.volumes.binder import BinderController
+from pinnace.controllers.volumes.local_path import LocalPathConfig, LocalPathProvisioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,12 @@ class ControllersConfig:
     root_ca: str = ""
     issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
+    node_ipam: ipam.NodeIpamConfig | None = None  # None: nodes get no subnets
     pod_gc: podgc.PodGCConfig = field(default_factory=podgc.PodGCConfig)
     autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
     cluster_signing_key_file: Path | None = None
+    local_path: LocalPathConfig | None = None  # None: no provisioner runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,18 @@ class Runnable(Protocol):
 Build = Callable[[Parts], Runnable]
 
 
+class LoopPair:
+    """Two loops that are one controller to users; the first one's passes are counted."""
+
+    def __init__(self, counted: ControllerLoop, other: ControllerLoop) -> None:
+        self._loops, self.metrics = (counted, other), counted.metrics
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for loop in self._loops:
+                tasks.create_task(loop.run())
+
+
 def _pure(row: Controller) -> Build:
     return lambda parts: _pure_loop(row, parts)
 
@@ -96,11 +118,23 @@ def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
     return lambda parts: ControllerLoop(make(parts.config), parts.client, parts.clock, parts.informers)
 
 
+def _node_ipam(config: ControllersConfig) -> Controller:
+    if config.node_ipam is None:
+        raise ValueError("node-ipam needs a network to divide")
+    return ipam.controller(config.node_ipam)
+
+
 def _signing(config: ControllersConfig) -> Controller:
     certificate, key = config.cluster_signing_cert_file, config.cluster_signing_key_file
     if certificate is None or key is None:
         raise ValueError("certificatesigningrequest-signing needs a certificate and a key to sign with")
     return signing.controller(FileAuthority(certificate, key))
+
+
+def _local_path(parts: Parts) -> Runnable:
+    if parts.config.local_path is None:
+        raise ValueError("local-path-provisioner needs a directory for its volumes")
+    return LocalPathProvisioner(parts.client, parts.clock, parts.informers, parts.config.local_path)
 
 
 CATALOG: dict[str, Build] = {
@@ -118,7 +152,7 @@ CATALOG: dict[str, Build] = {
     "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
         parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
     ),
-    "disruption": _pure(disruption.CONTROLLER),
+    "disruption": _together(disruption.CONTROLLER, stale.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
     "serviceaccount-token": _from_config(
         lambda config: serviceaccount_token.controller(config.issue_account_token, config.root_ca)
@@ -132,10 +166,22 @@ CATALOG: dict[str, Build] = {
     "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
     "service-cidr": _pure(servicecidr.CONTROLLER),
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
+    "node-ipam": _from_config(_node_ipam),
+    "resourceclaim": lambda parts: LoopPair(
+        ControllerLoop(resourceclaim.CLAIMS, parts.client, parts.clock, parts.informers),
+        ControllerLoop(resourceclaim.TEMPLATES, parts.client, parts.clock, parts.informers),
+    ),
+    "ttl": lambda parts: TtlController(parts.client, parts.clock, parts.informers),
+    "bootstrap-signer": _pure(bootstrap_tokens.SIGNER),
+    "token-cleaner": _pure(bootstrap_tokens.CLEANER),
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
     ),
+    "persistentvolume-binder": lambda parts: BinderController(parts.client, parts.clock, parts.informers),
+    "persistentvolume-expander": _pure(expander.CONTROLLER),
+    "ephemeral-volume": _pure(ephemeral.CONTROLLER),
+    "local-path-provisioner": _local_path,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "resourcequota": lambda parts: ResourceQuotaController(
@@ -151,12 +197,15 @@ CATALOG: dict[str, Build] = {
 }
 
 
+OFF_BY_DEFAULT = frozenset(("bootstrap-signer", "token-cleaner"))  # `*` does not turn them on, as upstream
+
+
 class UnknownController(ValueError):
     """`--controllers` names something that is not in the table."""
 
 
 def select(asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """`*` turns on all, `name` one, `-name` turns one off, `-*` those that nothing names; the last word on a name counts.
+    """`*` turns on all that are on by default, `name` one, `-name` turns one off, `-*` those that nothing names; the last word on a name counts.
 
     Raises UnknownController. Upstream has no `-*`: there, a list without `*` says the same.
     """
@@ -166,6 +215,10 @@ def select(asked: Sequence[str], known: Sequence[str]) -> list[str]:
     chosen = []
     for name in known:
         words = [word for word in asked if word.removeprefix("-") == name]
-        if (not words[-1].startswith("-")) if words else "*" in asked and "-*" not in asked:
+        if (not words[-1].startswith("-")) if words else _by_star(name, asked):
             chosen.append(name)
     return chosen
+
+
+def _by_star(name: str, asked: Sequence[str]) -> bool:
+    return "*" in asked and "-*" not in asked and name not in OFF_BY_DEFAULT

@@ -15,7 +15,7 @@ from pinnace.controllers.runtime.metrics import LoopMetrics, families
 
 class Controllers:
     """Raises UnknownController when the configuration selects what does not exist; the publisher of the root CA and
-    the signer of certificates are left out when there is no CA to publish or to sign with."""
+    the signer of certificates are left out when there is no CA to publish or to sign with, the provisioner without a directory."""
 
     def __init__(
         self,
@@ -35,6 +35,10 @@ class Controllers:
             chosen.remove("root-ca-certificate-publisher")
         if self.config.cluster_signing_key_file is None and "certificatesigningrequest-signing" in chosen:
             chosen.remove("certificatesigningrequest-signing")
+        if self.config.local_path is None and "local-path-provisioner" in chosen:
+            chosen.remove("local-path-provisioner")
+        if self.config.node_ipam is None and "node-ipam" in chosen:
+            chosen.remove("node-ipam")
         self.running: dict[str, Runnable] = {name: CATALOG[name](parts) for name in chosen}
 
     async def run(self) -> None:

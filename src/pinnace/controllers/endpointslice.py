@@ -1,6 +1,6 @@
 """EndpointSlice controller: a Service's backends in slices of at most 100, changed as little as possible.
 
-Hints come from `trafficDistribution`. Leaves out those of the annotation `service.kubernetes.io/topology-mode`.
+Hints come from `trafficDistribution`, or in proportion to the zones' cpu from `endpointslice_topology`.
 """
 
 from collections import defaultdict
@@ -11,12 +11,14 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from pinnace.client.informer import Key
+from pinnace.controllers import endpointslice_topology as topology
 from pinnace.controllers import service_backends as backends
 from pinnace.controllers.runtime import (
     Action,
     Controller,
     Create,
     Delete,
+    Emit,
     Update,
     World,
     controller_ref,
@@ -27,7 +29,7 @@ from pinnace.controllers.runtime import (
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
-ZONE = "topology.kubernetes.io/zone"
+ZONE = topology.ZONE
 PER_SLICE = 100
 
 PortKey = tuple[tuple[str, int, str, str], ...]
@@ -46,7 +48,7 @@ def reconcile(service: Object, world: World) -> Iterator[Action]:
     for family in backends.families(service):
         wanted = wanted_endpoints(service, found, family, world)
         mine = [s for s in existing if s["addressType"] == family]
-        yield from lay_out(service, family, wanted, mine, trigger)
+        yield from lay_out(service, family, wanted, mine, trigger, world)
     for leftover in existing:
         if leftover["addressType"] not in backends.families(service):
             yield Delete(leftover)
@@ -103,7 +105,7 @@ def endpoint(service: Object, pod: Object, address: str, node: Object | None) ->
 def hints_of(service: Object, entry: Object) -> Object:
     """Who should use this endpoint, by the Service's `trafficDistribution`: its zone, or its node before that."""
     distribution = service["spec"].get("trafficDistribution")
-    if not distribution:
+    if not distribution or topology.is_asked(service):
         return {}
     hints: Object = {}
     if distribution == "PreferSameNode" and entry.get("nodeName"):
@@ -128,6 +130,7 @@ def lay_out(
     wanted: dict[PortKey, dict[str, Object]],
     existing: list[Object],
     trigger: str,
+    world: World,
 ) -> Iterator[Action]:
     """Keep endpoints where they are, fill the gaps, open new slices for the rest; an empty Service keeps one empty slice."""
     drafts, spare = _kept(wanted, existing)
@@ -137,10 +140,39 @@ def lay_out(
     emptied = [draft.source for draft in drafts if not draft.endpoints and draft.source] + spare
     if not filled:
         filled = [_Draft((), emptied.pop() if emptied else None)]
+    yield from _by_topology(service, family, filled, world)
     for draft in filled:
         yield from _write(service, family, draft, trigger)
     for slice_ in emptied:
         yield Delete(slice_)
+
+
+def _by_topology(service: Object, family: str, drafts: list[_Draft], world: World) -> Iterator[Action]:
+    """Hints for the drafts, if the Service asks for them; and what is to be said when that begins or ends."""
+    fact = ("topology hints", meta.key(service))
+    if not topology.is_asked(service):
+        if world.remembers(fact):
+            world.forget(fact)
+            why = f"{topology.DISABLED}, addressType: {family}"
+            yield Emit(service, "Warning", "TopologyAwareHintsDisabled", why)
+        return
+    fresh, unchanged = [], []
+    for draft in drafts:
+        stored = (draft.source or {}).get("endpoints") or []
+        bare = [{key: value for key, value in entry.items() if key != "hints"} for entry in stored]
+        if draft.source is not None and bare == draft.endpoints:
+            draft.endpoints = list(stored)
+            unchanged.append(draft.endpoints)
+        else:
+            fresh.append(draft.endpoints)
+    why = topology.distribute(fresh, unchanged, topology.cpu_shares(world.all(NODES)))
+    if why:
+        world.forget(fact)
+        yield Emit(service, "Warning", "TopologyAwareHintsDisabled", f"{why}, addressType: {family}")
+    elif not world.remembers(fact):
+        world.unchanged_since(fact)
+        text = f"{topology.ENABLED}, addressType: {family}"
+        yield Emit(service, "Normal", "TopologyAwareHintsEnabled", text)
 
 
 def _kept(
@@ -216,12 +248,25 @@ def service_of_slice(old: Object | None, new: Object | None, world: World) -> It
         yield meta.namespace(changed), meta.labels(changed).get(SERVICE_NAME, "")
 
 
+def services_of_node(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:
+    """A node that comes shows its pods; what its zone and cpu are worth matters to hints."""
+    node = new if new is not None else old
+    if node is None or (old is not None and new is not None and topology.shape(old) == topology.shape(new)):
+        return
+    had_zone, has_zone = (meta.labels(one or {"metadata": {}}).get(ZONE) for one in (old, new))
+    if old is None or had_zone != has_zone:
+        for pod in world.pods_on(meta.name(node)):
+            for service in world.services_selecting(pod):
+                yield meta.key(service)
+    for service in world.by_index(SERVICES, indexes.TOPOLOGY_AWARE, True):
+        yield meta.key(service)
+
+
 CONTROLLER = Controller(
     name="endpointslice",
     source="endpoint-slice-controller",
     primary=SERVICES,
     reconcile=reconcile,
-    watches={PODS: backends.services_of_pod, ENDPOINT_SLICES: service_of_slice},
-    reads=(NODES,),
+    watches={PODS: backends.services_of_pod, ENDPOINT_SLICES: service_of_slice, NODES: services_of_node},
     coalesce_seconds=0.1,
 )

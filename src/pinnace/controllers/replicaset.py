@@ -136,10 +136,14 @@ def observed_status(
         "fullyLabeledReplicas": sum(template.matches(meta.labels(pod)) for pod in active),
         "readyReplicas": len(ready),
         "availableReplicas": available,
-        "terminatingReplicas": sum(meta.is_terminating(pod) and not pods.is_terminal(pod) for pod in owned),
         "observedGeneration": rs["metadata"].get("generation", 0),
     }
-    status: Object = {"replicas": len(active), **{name: n for name, n in counts.items() if n}}
+    leaving = sum(meta.is_terminating(pod) and not pods.is_terminal(pod) for pod in owned)
+    status: Object = {
+        "replicas": len(active),
+        "terminatingReplicas": leaving,
+        **{name: n for name, n in counts.items() if n},
+    }
     if found := failure_conditions(rs, surplus, world):
         status["conditions"] = found
     return status

@@ -20,6 +20,9 @@ class KubeletConfig:
     port: int = 10250
     max_pods: int = 110
     node_labels: dict[str, str] = field(default_factory=dict)
+    pod_cidrs: tuple[
+        str, ...
+    ] = ()  # the pods' subnets, where the node knows them before the control plane does
     register_with_taints: tuple[dict[str, str], ...] = ()
     resolv_conf: Path = Path("/etc/resolv.conf")
     kube_reserved: dict[str, str] = field(default_factory=dict)

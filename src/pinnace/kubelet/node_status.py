@@ -59,6 +59,8 @@ def initial_node(config: KubeletConfig, status: Object) -> Object:
     spec: Object = {}
     if config.register_with_taints:
         spec["taints"] = list(config.register_with_taints)
+    if config.pod_cidrs:
+        spec["podCIDR"], spec["podCIDRs"] = config.pod_cidrs[0], list(config.pod_cidrs)
     return {
         "apiVersion": "v1",
         "kind": "Node",

@@ -1,5 +1,6 @@
-"""Config maps, secrets and service account tokens that pods refer to: fetched when needed, watched while needed.
+"""Config maps, secrets, claims and service account tokens that pods refer to: fetched when needed, watched while needed.
 
+A node may only get claims and volumes, not watch them; what is bound stays bound while a pod uses it, so it is asked for once.
 A pod that refers to an object is woken when that object changes, so mounted files and waiting containers follow at once.
 """
 
@@ -11,7 +12,13 @@ from typing import Any
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
-from pinnace.api.resources import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS
+from pinnace.api.resources import (
+    CONFIG_MAPS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.times import parse_time
@@ -40,6 +47,7 @@ class ReferencedObjects:
         self._client, self._clock, self._on_change = client, clock, on_change
         self._watched: dict[Key, _Watched] = {}
         self._tokens: dict[tuple[str, str, int], tuple[str, datetime]] = {}
+        self._bound: dict[tuple[str, GVR, str], Object] = {}  # by uid of the pod
 
     def for_pod(self, pod: Object) -> "PodObjects":
         return PodObjects(self, pod)
@@ -72,6 +80,19 @@ class ReferencedObjects:
         informer.add_handler(notify)
         return watched
 
+    async def get_bound(self, gvr: GVR, namespace: str, name: str, uid: str) -> Object | None:
+        """A claim or volume, asked for until it is bound."""
+        key = (uid, gvr, name)
+        if key in self._bound:
+            return self._bound[key]
+        try:
+            found = await self._client.get(gvr, name, namespace or None)
+        except NotFound:
+            return None
+        if (found.get("status") or {}).get("phase") == "Bound":
+            self._bound[key] = found
+        return found
+
     def release(self, uid: str) -> None:
         """The pod is gone: nothing is watched for it any more."""
         for key in list(self._watched):
@@ -81,6 +102,7 @@ class ReferencedObjects:
                 watched.task.cancel()
                 del self._watched[key]
         self._tokens = {key: entry for key, entry in self._tokens.items() if key[0] != uid}
+        self._bound = {key: entry for key, entry in self._bound.items() if key[0] != uid}
 
     async def token(self, pod: Object, audience: str, seconds: int) -> str:
         """A token bound to this pod; a new one when 80 % of its life (or 24 hours) have passed."""
@@ -124,6 +146,13 @@ class PodObjects:
 
     async def secret(self, name: str) -> Object | None:
         return await self._get(SECRETS, name)
+
+    async def claim(self, name: str) -> Object | None:
+        space = meta.namespace(self._pod)
+        return await self._source.get_bound(PERSISTENT_VOLUME_CLAIMS, space, name, meta.uid(self._pod))
+
+    async def persistent_volume(self, name: str) -> Object | None:
+        return await self._source.get_bound(PERSISTENT_VOLUMES, "", name, meta.uid(self._pod))
 
     async def token(self, audience: str, seconds: int) -> str:
         return await self._source.token(self._pod, audience, seconds)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,14 +31,18 @@ from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
-from pinnace.scheduler.preemption import DefaultPreemption
+from pinnace.scheduler.preemption import DefaultPreemption, rejected_everywhere
 from pinnace.scheduler.profiles import Profile, default_profile
 from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
 from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter
+from pinnace.scheduler.storage import Storage
+from pinnace.scheduler.volume_binder import VolumeBinder, VolumesNotBound
 from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
 
+EVENTS_WAITING = 20_000  # a burst of pods is bound first and told about later
+MANY_IN_FLIGHT = 4
 DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
 
@@ -58,9 +63,12 @@ class Scheduler:
         self._client, self._clock, self._config = client, clock, config
         self._owns_informers = config.informers is None
         self._informers = config.informers or Informers(client, clock)
-        self._recorder = EventRecorder(client, clock, config.scheduler_name)
+        self._recorder = EventRecorder(
+            client, clock, config.scheduler_name, capacity=EVENTS_WAITING, is_busy=self._is_busy
+        )
         self._reporter = Reporter(client, clock, self._recorder)
-        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of)
+        storage = Storage()
+        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage)
         self._queue = SchedulingQueue(clock, self._profile.sort.key, hints_of(self._profile))
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
@@ -70,9 +78,17 @@ class Scheduler:
         self._cycle = Cycle(self._profile, rng, self._nominator, preemption)
         self._evictor = Evictor(client, clock, self._recorder, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._volumes = VolumeBinder(
+            client, clock, storage,
+            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+        )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
         self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
+
+    def _is_busy(self) -> bool:
+        """Binding comes before telling."""
+        return self._queue.in_flight > MANY_IN_FLIGHT
 
     def explain(self, namespace: str, name: str) -> Decision | None:
         """The latest decision about a pod: who refused which number of nodes, and the scores of the best nodes."""
@@ -92,6 +108,7 @@ class Scheduler:
                 tasks.create_task(self._queue.run(), name="scheduler queue")
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
+            await self._volumes.close()
             await self._binder.close()
             await self._evictor.close()
 
@@ -134,6 +151,7 @@ class Scheduler:
     def _pod_left(self, pod: Object) -> None:
         gone = parse_pod(pod)
         self._queue.remove(gone.uid)
+        self._volumes.forget(gone.uid)
         node = self._nominator.remove(gone.uid)
         if self._cache.remove(gone.uid):
             node = gone.node_name or node
@@ -204,7 +222,7 @@ class Scheduler:
     async def _schedule_one(self, entry: QueuedPod) -> None:
         begun = self._clock.monotonic()
         try:
-            decision = self._cycle.decide(entry.pod, self._cache.nodes)
+            decision = await self._decide(entry.pod)
         except Exception as error:  # a pod that a plugin chokes on must not stop the others
             log.exception("scheduling %s/%s failed", *entry.pod.key)
             self._count("error", entry)
@@ -220,7 +238,21 @@ class Scheduler:
         self._queue.assumed(entry)
         if self._nominator:
             self._withdraw(entry.pod, unless=decision.node)
+        if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
+            return  # the pod is bound when its volumes are
         await self._binder.start(entry, decision.node)
+
+    async def _decide(self, pod: PodInfo) -> Decision:
+        nodes = self._cache.nodes
+        if pod.volumes:
+            await self._volumes.follow(self._informers)
+            if len(nodes) and (why := self._volumes.rejects(pod)):
+                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
+        return self._cycle.decide(pod, nodes)
+
+    def _labels(self, node: str) -> Mapping[str, str]:
+        nodes = self._cache.nodes
+        return nodes.labels[nodes.row_of[node]]
 
     def _unfit(self, entry: QueuedPod, decision: Decision) -> None:
         pod, preemption = entry.pod, decision.preemption
@@ -273,7 +305,12 @@ class Scheduler:
             return
         self._count("error", entry)
         self._queue.failed(entry)
-        self._report(entry.pod, SCHEDULER_ERROR, f'running Bind plugin "DefaultBinder": {error}')
+        what = (
+            'PreBind plugin "VolumeBinding"'
+            if isinstance(error, VolumesNotBound)
+            else 'Bind plugin "DefaultBinder"'
+        )
+        self._report(entry.pod, SCHEDULER_ERROR, f"running {what}: {error}")
 
 
 def nominated_node(pod: Object) -> str:

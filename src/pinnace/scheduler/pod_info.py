@@ -1,7 +1,7 @@
 """What the scheduler knows of a pod, read once (`pod_parsing`): `PodInfo`, and the `Demand` that all pods of one template share.
 
 Pods with equal demands are one equivalence class: the cycle keeps filter masks and scores per `Demand` object.
-Left out: volumes and resource claims (their plugins come with their kinds).
+Left out: resource claims.
 """
 
 from collections.abc import Mapping
@@ -127,6 +127,7 @@ class PodInfo:
     scheduler_name: str
     demand: Demand
     object: Object = field(repr=False)
+    volumes: tuple[Object, ...] = ()  # those that limit the choice of a node: claims, and disks of old kinds
 
     @property
     def key(self) -> tuple[str, str]:

@@ -33,6 +33,10 @@ from pinnace.scheduler.pod_info import (
     Toleration,
 )
 
+_LIMITING = frozenset(
+    ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
+)
+
 # What a container without a request counts as when nodes are scored, so that such pods spread as well.
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/scheduler/util/pod_resources.go
 DEFAULT_CPU_MILLIS, DEFAULT_MEMORY_BYTES = 100, 200 * 1024 * 1024
@@ -54,7 +58,12 @@ def parse_pod(pod: Object) -> PodInfo:
         scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
         demand=demand_of(pod),
         object=pod,
+        volumes=_limiting(spec["volumes"]) if spec.get("volumes") else (),
     )
+
+
+def _limiting(volumes: list[Object]) -> tuple[Object, ...]:
+    return tuple(one for one in volumes if not _LIMITING.isdisjoint(one))
 
 
 def is_finished(pod: Object) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pinnace.api import meta
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.columns import Ints, grown
-from pinnace.scheduler.decisions import Preemption, fit_error
+from pinnace.scheduler.decisions import Decision, Preemption, fit_error
 from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PODS
@@ -208,4 +208,14 @@ def is_leaving_by_preemption(pod: PodInfo) -> bool:
     condition = meta.find_condition(pod.object, "DisruptionTarget")
     return (
         condition is not None and condition.get("status") == "True" and condition.get("reason") == PREEMPTED
+    )
+
+
+def rejected_everywhere(pod: PodInfo, plugin: str, why: str, nodes: int) -> Decision:
+    """A plugin refuses the pod before it looks at any node, and no eviction would change that."""
+    never = pod.object["spec"].get("preemptionPolicy") == "Never"
+    after = NEVER if never else fit_error(nodes, [NOT_HELPFUL] * nodes)
+    message = f"0/{nodes} nodes are available: {why}. preemption: {after}"
+    return Decision(
+        pod.namespace, pod.name, "", nodes, 0, {plugin: nodes}, message=message, plugins=frozenset((plugin,))
     )

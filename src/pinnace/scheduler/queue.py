@@ -98,6 +98,11 @@ class SchedulingQueue:
         return len(self._in_backoff)
 
     @property
+    def in_flight(self) -> int:
+        """Pods that are being decided or bound."""
+        return len(self._in_flight)
+
+    @property
     def unschedulable(self) -> int:
         return len(self._waiting)
 

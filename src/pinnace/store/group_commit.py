@@ -55,7 +55,7 @@ class _Stop:
     """The last thing in the queue."""
 
 
-Work = Write | Compaction | _Stop
+Work = list[Write] | Compaction | _Stop
 
 
 class GroupCommit:
@@ -70,7 +70,7 @@ class GroupCommit:
         self._stopping = False
         self._failing = False  # said once, not for every write
 
-    def put(self, work: Write | Compaction) -> None:
+    def put(self, work: list[Write] | Compaction) -> None:
         self._queue.put(work)
 
     def stop(self) -> None:
@@ -106,9 +106,9 @@ class GroupCommit:
                 break
             wait = False
             match work:
-                case Write():
-                    writes.append(work)
-                    size += len(work.value or b"")
+                case list():
+                    writes += work
+                    size += sum(len(write.value or b"") for write in work)
                 case Compaction():
                     self._compactions.append(work)
                 case _Stop():

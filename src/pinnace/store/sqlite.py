@@ -41,6 +41,7 @@ class SqliteBackend:
         self._path = path
         self._broadcaster = Broadcaster()
         self._is_open = False
+        self._gathered: list[Write] = []
 
     def size_bytes(self) -> int:
         """Of the file and what waits beside it to be written into it."""
@@ -79,6 +80,7 @@ class SqliteBackend:
         self._is_open = False
         self._reading.interrupt()
         await self._in_reader(self._reading.close)
+        self._hand_over()
         self._writer.stop()
         await self._in_reader(self._thread.join)
         self._readers.shutdown()
@@ -99,13 +101,22 @@ class SqliteBackend:
     async def _write(self, key: str, value: bytes | None, expected: int) -> int:
         self._refuse_closed()
         done: asyncio.Future[int] = self._loop.create_future()
-        self._writer.put(Write(key, value, expected, done))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(Write(key, value, expected, done))
         return await done
+
+    def _hand_over(self) -> None:
+        """What one turn of the loop has written goes to the writer thread at once: waking it costs more than a write does."""
+        if self._gathered:
+            self._writer.put(self._gathered)
+            self._gathered = []
 
     async def compact(self, revision: int) -> None:
         """Returns once the rows are deleted; history is unreadable from the first step on."""
         self._refuse_closed()
         done: asyncio.Future[None] = self._loop.create_future()
+        self._hand_over()
         self._writer.put(Compaction(revision, done))
         await done
 

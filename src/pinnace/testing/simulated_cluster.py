@@ -41,20 +41,22 @@ Probe = Callable[[], Any]  # a plain or an async function
 class SimulatedCluster:
     """`async with SimulatedCluster(directory, nodes=3, zones=("a", "b", "c")) as cluster:`.
 
-    `controllers` reads as kube-controller-manager's flag, e.g. ("*", "-disruption"); `controllers_config`,
+    With `stages` the nodes play KWOK's Stages. `controllers` reads as kube-controller-manager's flag, e.g. ("*", "-disruption"); `controllers_config`,
     `nodes_config` and `scheduler` replace whole configurations; `has_scheduler=False` leaves the scheduler out. Other keyword
     arguments change the API server's configuration.
     """
 
     def __init__(
-        self, directory: Path, *, nodes: int = 2, zones: tuple[str, ...] = (), controllers: tuple[str, ...] = ("*",),
+        self, directory: Path, *, nodes: int = 2, zones: tuple[str, ...] = (), stages: bool = False, controllers: tuple[str, ...] = ("*",),
         controllers_config: ControllersConfig | None = None, nodes_config: SimulatedNodesConfig | None = None,
         has_scheduler: bool = True, scheduler: SchedulerConfig | None = None, start: datetime = START, **api: Any,
     ) -> None:  # fmt: skip
         self.clock = VirtualClock(start)
         self.api = ApiServerInProcess(directory, clock=self.clock, **api)
         self.client: LocalClient = self.api.local_client()
-        settings = nodes_config or SimulatedNodesConfig(zones=zones, heartbeat_seconds=HEARTBEAT_SECONDS)
+        settings = nodes_config or SimulatedNodesConfig(
+            zones=zones, heartbeat_seconds=HEARTBEAT_SECONDS, has_stages=stages
+        )
         node_client = self.api.local_client("system:node-simulator", MASTERS)
         self.nodes = SimulatedNodes(node_client, self.clock, nodes, settings, rules=())
         self.pods = SimulatedPods(self.nodes)

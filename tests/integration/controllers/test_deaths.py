@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from integration.controllers import stateful_stories
 from integration.controllers.lives import Life, Story, live
 from pinnace.api import meta
 from pinnace.api.resources import CONFIG_MAPS, DEPLOYMENTS
@@ -111,6 +112,7 @@ STORIES = {
         COLLECTOR, delete_owner("Foreground"), only_shared_left, create_family, has_family
     ),
     "orphans": Story(COLLECTOR, delete_owner("Orphan"), set_free, create_family, has_family),
+    **stateful_stories.STORIES,
 }
 
 

@@ -2,7 +2,7 @@ from pinnace.api import meta
 from pinnace.controllers.daemonset import reconcile
 from pinnace.controllers.daemonset.placement import HASH_LABEL, daemon_pod, target_node
 from pinnace.controllers.history import snapshot
-from pinnace.controllers.runtime import Create, Delete, Emit, SetStatus, Update, World
+from pinnace.controllers.runtime import Create, Delete, Emit, Patch, SetStatus, Update, World
 from unit.controllers.builders import NOW, Object, ago, daemonset, node, pod
 
 
@@ -171,3 +171,44 @@ def test_a_terminating_pod_holds_its_place() -> None:
     ds = daemonset()
     leaving = daemon(ds, "a", revision_of(ds), deletionTimestamp=ago(1))
     assert created_on(run(ds, revision_of(ds), node("a"), leaving)) == []
+
+
+def surging(ds: Object, before: Object, now: Object, *, old_ready: bool, new_ready: bool) -> list[str]:
+    new = daemon(ds, "a", now, ready=new_ready)
+    new["metadata"] |= {"name": "agent-a-new", "uid": "new"}
+    actions = run(ds, before, now, node("a"), daemon(ds, "a", before, ready=old_ready), new)
+    return [meta.name(a.obj) for a in actions if isinstance(a, Delete) and a.obj["kind"] == "Pod"]
+
+
+def test_with_surge_an_old_pod_goes_when_it_is_not_ready_or_the_new_one_is_available() -> None:
+    old = daemonset()
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    ds = daemonset(
+        template={**old["spec"]["template"], "spec": {"containers": [{"name": "main", "image": "new"}]}},
+        updateStrategy=strategy,
+    )
+    before, now = revision_of(old), revision_of(ds, 2)
+    assert surging(ds, before, now, old_ready=True, new_ready=False) == []
+    assert surging(ds, before, now, old_ready=False, new_ready=False) == ["agent-a"]
+    assert surging(ds, before, now, old_ready=True, new_ready=True) == ["agent-a"]
+
+
+def test_a_revision_without_a_hash_gets_its_name_as_one() -> None:
+    ds = daemonset()
+    bare = revision_of(ds)
+    del bare["metadata"]["labels"][HASH_LABEL]
+    (patch,) = run(ds, bare)
+    assert isinstance(patch, Patch)
+    assert patch.body == {"metadata": {"labels": {HASH_LABEL: meta.name(bare)}}}
+
+
+def test_of_two_revisions_with_one_template_the_newer_stays_and_no_pod_is_restarted() -> None:
+    ds = daemonset()
+    first, second = revision_of(ds, 1), revision_of(ds, 2)
+    second["metadata"]["name"] = "agent-by-hand"
+    second["metadata"]["labels"] = {**meta.labels(second), HASH_LABEL: "other"}
+    relabel, delete = run(ds, first, second, node("a"), daemon(ds, "a", first))
+    assert isinstance(relabel, Patch)
+    assert relabel.body == {"metadata": {"labels": {HASH_LABEL: "other"}}}
+    assert isinstance(delete, Delete)
+    assert meta.name(delete.obj) == meta.name(first)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from tests.unit.controllers import builders as b
 
 from pinnace.api import conditions, meta
 from pinnace.api.batch.job_status import COMPLETION_INDEX, TRACKING
@@ -11,6 +10,7 @@ from pinnace.api.meta import Object
 from pinnace.controllers.job import ORPHANS, reconcile
 from pinnace.controllers.job.failure_policy import match
 from pinnace.controllers.runtime import Create, Delete, Emit, Patch, RequeueAfter, SetStatus, World
+from unit.controllers import builders as b
 
 NOW = b.NOW
 

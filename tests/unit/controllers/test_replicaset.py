@@ -91,5 +91,5 @@ def test_availability_waits_for_min_ready_seconds() -> None:
 def test_nothing_to_do_is_no_action() -> None:
     rs = replicaset(replicas=1)
     rs["status"] = {"replicas": 1, "fullyLabeledReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-                    "observedGeneration": 1}  # fmt: skip
+                    "terminatingReplicas": 0, "observedGeneration": 1}  # fmt: skip
     assert list(reconcile(rs, World.of([rs, pod("a", rs)], NOW))) == []

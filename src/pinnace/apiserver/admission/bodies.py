@@ -4,6 +4,7 @@ from typing import Any
 
 from pinnace.api.resources import Resource
 from pinnace.apiserver.admission.attributes import Admission, Operation
+from pinnace.apiserver.admission.chain import Chain
 from pinnace.apiserver.registry.context import WriteContext
 from pinnace.apiserver.request import Request
 
@@ -32,8 +33,16 @@ async def _review(
     request: Request, row: Resource, operation: Operation, body: Object, ctx: WriteContext, name: str
 ) -> None:
     info = request.info
+    await judge(request.services.registries.admission, row, operation, body, ctx, info.namespace, name, info.subresource)  # fmt: skip
+
+
+async def judge(
+    chain: Chain, row: Resource, operation: Operation, body: Object, ctx: WriteContext, namespace: str, name: str,
+    subresource: str,
+) -> None:  # fmt: skip
+    """The same for a body that came without a request."""
     admission = Admission(
-        operation, row, ctx.user, ctx.now, info.namespace, name, info.subresource, body, None, ctx.dry_run, ctx.options,
+        operation, row, ctx.user, ctx.now, namespace, name, subresource, body, None, ctx.dry_run, ctx.options,
         ctx.warn, ctx.annotate,
     )  # fmt: skip
-    await request.services.registries.admission.review(admission)
+    await chain.review(admission)

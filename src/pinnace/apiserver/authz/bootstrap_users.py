@@ -219,6 +219,7 @@ SYSTEM_ROLES: dict[str, list[tuple[str, ...]]] = {
         (READ, "storage.k8s.io", "csinodes"),
         (READ, "core", "namespaces"),
         (READ, "storage.k8s.io", "csidrivers csistoragecapacities"),
+        (READ, "storage.k8s.io", "volumeattachments"),
         (READ, "resource.k8s.io", "deviceclasses resourceclaims resourceslices"),
         ("patch update", "resource.k8s.io", "resourceclaims resourceclaims/status"),
     ],

@@ -7,7 +7,7 @@ from pinnace.api.core.bindings import validate_pod_binding
 from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time
-from pinnace.apiserver.admission.bodies import review
+from pinnace.apiserver.admission.bodies import judge, review
 from pinnace.apiserver.bodies import OBJECT_TYPES, decode_object
 from pinnace.apiserver.documents import document
 from pinnace.apiserver.handlers.options import write_context
@@ -41,6 +41,16 @@ async def _bind_from(request: Request, row: Resource, name: str) -> Answer:
     await review(request, row, binding, ctx, name=name or given)
     await bind(request.services.registries, name or given, request.info.namespace, binding, ctx)
     return document(SUCCESS, accepted, 201)
+
+
+async def bind_in_process(
+    registries: Registries, row: Resource, name: str, namespace: str, binding: Object, ctx: WriteContext
+) -> None:
+    """The same without a request: `binding` is changed."""
+    if binding["metadata"].get("name", name) != name:
+        raise errors.BadRequest("name in URL does not match name in Binding object")
+    await judge(registries.admission, row, "CREATE", binding, ctx, namespace, name, "binding")
+    await bind(registries, name, namespace, binding, ctx)
 
 
 async def bind(registries: Registries, name: str, namespace: str, binding: Object, ctx: WriteContext) -> None:

@@ -1,11 +1,13 @@
 """`create`: from files, and the subcommands that write a manifest from flags."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pinnace.cli import dry_run, printers
 from pinnace.cli.builder import Selection, Several, from_files, of_manifest
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command, Run
 from pinnace.cli.commands import create_generators as generators
+from pinnace.cli.commands import create_jobs
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -71,9 +73,12 @@ def validation(flags: Values) -> dict[str, str]:
     return {"fieldValidation": VALIDATION[chosen]}
 
 
+_BATCH = ("CronJob", "Job")  # the words are said even of what is invalid
 _FAILED = {
     "ConfigMap": "configmap:",
+    "CronJob": "cronjob:",
     "Deployment": "deployment:",
+    "Job": "job:",
     "Secret": "secret",
     "ServiceAccount": "serviceaccount:",
 }
@@ -82,9 +87,15 @@ _FAILED = {
 def from_flags(make: "generators.Generator") -> Run:
     """The run function of a subcommand whose manifest comes from its flags."""
 
+    return from_session(lambda _, flags, arguments: make(flags, arguments))
+
+
+def from_session(make: Callable[[Session, Values, list[str]], Iterable[Object]]) -> Run:
+    """The same for one that also asks the server."""
+
     def run_generator(session: Session, flags: Values, arguments: list[str]) -> int:
         try:
-            manifests = list(make(flags, arguments))
+            manifests = list(make(session, flags, arguments))
         except generators.WrongName as error:
             raise CliError(f"{error}\nSee '{session.path} -h' for help and examples") from error
         for manifest in manifests:
@@ -92,7 +103,7 @@ def from_flags(make: "generators.Generator") -> Run:
                 create_one(session, flags, generated(session, flags, manifest))
             except ServerError as error:
                 words = _FAILED.get(manifest["kind"])
-                if words is None or error.reason == "Invalid":
+                if words is None or (error.reason == "Invalid" and manifest["kind"] not in _BATCH):
                     raise
                 raise CliError(f"failed to create {words} {error}") from error
         return 0
@@ -163,6 +174,16 @@ CREATE = Command(
         "configmap": _subcommand(
             generators.config_map, FROM, "NAME [--from-literal=k=v]", "Create a config map from a file, directory or literal."
         ),
+        "cronjob": _subcommand(
+            create_jobs.cron_job,
+            (
+                Flag("image", help="Image name to run."),
+                Flag("schedule", help="A schedule in the Cron format the job should be run with."),
+                Flag("restart", help="job's restart policy. supported values: OnFailure, Never."),
+            ),
+            "NAME --image=image --schedule='0/5 * * * ?' -- [COMMAND] [args...]",
+            "Create a cron job with the specified name.",
+        ),
         "deployment": _subcommand(
             generators.deployment,
             (
@@ -173,6 +194,16 @@ CREATE = Command(
             "NAME --image=image -- [COMMAND] [args...]",
             "Create a deployment with the specified name.",
         ),
+        "job": Command(
+            from_session(create_jobs.job),
+            (
+                Flag("image", help="Image name to run."),
+                Flag("from", help="The name of the resource to create a Job from (only cronjob is supported)."),
+                *WRITE, SAVE,
+            ),
+            "NAME --image=image [--from=cronjob/name] -- [COMMAND] [args...]",
+            "Create a job with the specified name.",
+        ),
         "namespace": _subcommand(generators.namespace, (), "NAME", "Create a namespace."),
         "serviceaccount": _subcommand(generators.service_account, (), "NAME", "Create a service account."),
         "secret": Command(None, usage="(docker-registry | generic | tls)", summary="Create a secret.", subcommands=_SECRETS),
@@ -182,6 +213,7 @@ CREATE = Command(
     },
 )  # fmt: skip
 CREATE.subcommands.update(
+    cj=CREATE.subcommands["cronjob"],
     cm=CREATE.subcommands["configmap"],
     deploy=CREATE.subcommands["deployment"],
     ns=CREATE.subcommands["namespace"],

@@ -17,10 +17,12 @@ Describe = Callable[..., None]
 # resource -> module below pinnace.cli.describe and function; every other resource is described by its fields
 DESCRIBERS = {
     "configmaps": "configuration:describe_config_map",
+    "cronjobs.batch": "batch:describe_cron_job",
     "daemonsets.apps": "deployment:describe_daemon_set",
     "deployments.apps": "deployment:describe",
     "endpoints": "configuration:describe_endpoints",
     "ingresses.networking.k8s.io": "service:describe_ingress",
+    "jobs.batch": "batch:describe_job",
     "namespaces": "configuration:describe_namespace",
     "nodes": "node:describe",
     "pods": "pod:describe",

@@ -42,6 +42,17 @@ def split(on_node: Sequence[Object], digest: str) -> tuple[list[Object], list[Ob
     )
 
 
+def superseded(running: Sequence[Object], digest: str, min_ready: int, now: datetime) -> list[Object]:
+    """With surge a node may have one pod of each kind, but the old one only while it is ready and the new one is not available."""
+    new, old = split(running, digest)
+    done = (
+        old[:1]
+        if new and old and (not pods.is_ready(old[0]) or pods.is_available(new[0], min_ready, now))
+        else []
+    )
+    return [*new[1:], *old[1:], *done]
+
+
 def next_step(
     ds: Object, placed: Mapping[str, Sequence[Object]], digest: str, desired: int, now: datetime
 ) -> Step:
@@ -60,8 +71,8 @@ def _replacing(
     broken, candidates, missing = [], [], 0
     for on_node in placed.values():
         new, old = split(on_node, digest)
-        if len(new) > 1 or len(old) > 1 or not (new or old):
-            missing += 1
+        if len(new) > 1 or len(old) > 1 or bool(new) == bool(old):
+            missing += 1  # placing makes this right first
         elif new:
             missing += not pods.is_available(new[0], min_ready, now)
         elif pods.is_available(old[0], min_ready, now):

@@ -8,7 +8,7 @@ from pinnace.api.meta import Object
 from pinnace.api.resources import NODES
 from pinnace.controllers import history
 from pinnace.controllers.daemonset import placement, rolling
-from pinnace.controllers.daemonset.history import digest_of, tidy
+from pinnace.controllers.daemonset.history import digest_of, label, tidy, unite
 from pinnace.controllers.runtime import (
     Action,
     Create,
@@ -26,7 +26,7 @@ LONGEST_BACKOFF = 900.0  # seconds between two attempts on a node where daemon p
 
 class Pass:
     def __init__(self, ds: Object, world: World, owned: list[Object], revisions: list[Object]) -> None:
-        self.ds, self.world, self.owned = ds, world, owned
+        self.ds, self.world, self.owned, self.revisions = ds, world, owned, revisions
         self.history = history.history_of(ds, revisions)
         self.digest = digest_of(self.history)
         self.status: Object = ds.get("status") or {}
@@ -41,6 +41,10 @@ class Pass:
         self.desired = [name for name, (start, _) in self.verdicts.items() if start]
 
     def run(self) -> Iterator[Action]:
+        mended = [*label(self.revisions), *unite(self.history, self.owned)]
+        if mended:
+            yield from mended  # the next pass sees it
+            return
         for step in history.write_down(
             self.ds, self.history, self.collisions, self.world, placement.HASH_LABEL
         ):
@@ -100,10 +104,9 @@ class Pass:
             elif pods.phase(pod) == "Succeeded" or (yield from self._may_retry(node)):
                 unwanted.append(pod)
                 yield self._found(pod, node)
-        new, old = rolling.split(running, self.digest)
-        surges = rolling.budgets(self.ds, len(self.desired))[0] > 0
-        if surges:
-            return [*unwanted, *new[1:], *old[1:]]
+        if rolling.budgets(self.ds, len(self.desired))[0] > 0:
+            superfluous = rolling.superseded(running, self.digest, self.min_ready, self.world.now)
+            return [*unwanted, *superfluous]
         return [*unwanted, *running[1:]]
 
     def _found(self, pod: Object, node: str) -> Action:

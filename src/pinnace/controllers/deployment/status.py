@@ -39,7 +39,7 @@ def with_condition(found: Sequence[Object], new: Object) -> list[Object]:
 
 
 def counts(deployment: Object, sets: Sequence[Object], new: Object | None) -> Object:
-    """The numbers; those that are zero are left out, as upstream's encoding does."""
+    """The numbers; those that are zero are left out, as upstream's encoding does, except of pods that leave."""
 
     def total(field: str) -> int:
         return sum((rs.get("status") or {}).get(field, 0) for rs in sets)
@@ -52,10 +52,11 @@ def counts(deployment: Object, sets: Sequence[Object], new: Object | None) -> Ob
         "readyReplicas": total("readyReplicas"),
         "availableReplicas": available,
         "unavailableReplicas": max(0, total_replicas(sets) - available),
-        "terminatingReplicas": total("terminatingReplicas"),
         "collisionCount": (deployment.get("status") or {}).get("collisionCount", 0),
     }
-    return {name: number for name, number in numbers.items() if number}
+    shown = {name: number for name, number in numbers.items() if number}
+    leaving = [(rs.get("status") or {}).get("terminatingReplicas") for rs in sets]
+    return shown if None in leaving else {**shown, "terminatingReplicas": sum(leaving)}
 
 
 def availability(deployment: Object, numbers: Object, now: datetime) -> Object:

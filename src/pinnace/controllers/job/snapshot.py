@@ -50,17 +50,34 @@ class Snapshot:
         replacement = self.spec.get("podReplacementPolicy")
         self.replaces_only_failed = replacement == "Failed" or self.failure_policy is not None
         self.is_suspended = bool(self.spec.get("suspend"))
-        self.active = [pod for pod in owned if pods.is_active(pod)]
-        self.terminating = [pod for pod in owned if meta.is_terminating(pod) and not pods.is_terminal(pod)]
+        self.active: list[Object] = []
+        self.terminating: list[Object] = []
+        self.tracked: list[Object] = []  # not let go yet
+        self.ended: list[Object] = []  # of those, the ones that succeeded or failed
+        self._sort(owned)
+        self._indexes: dict[str, int | None] = {}  # of pods, by uid
         uncounted = self.status.get("uncountedTerminatedPods") or {}
         self.uncounted_succeeded: list[str] = uncounted.get("succeeded") or []
         self.uncounted_failed: list[str] = uncounted.get("failed") or []
 
+    def _sort(self, owned: list[Object]) -> None:
+        for pod in owned:
+            has_ended = pods.is_terminal(pod)
+            if not has_ended:
+                (self.terminating if meta.is_terminating(pod) else self.active).append(pod)
+            if is_tracked(pod):
+                self.tracked.append(pod)
+                if has_ended or self.is_failed(pod):
+                    self.ended.append(pod)
+
     # -- pods
     def index_of(self, pod: Object) -> int | None:
         """The pod's completion index, if the Job has that many."""
-        index = completion_index(pod)
-        return index if index is not None and index < (self.completions or 0) else None
+        uid = meta.uid(pod)
+        if uid not in self._indexes:
+            index = completion_index(pod)
+            self._indexes[uid] = index if index is not None and index < (self.completions or 0) else None
+        return self._indexes[uid]
 
     def is_counted_kind(self, pod: Object) -> bool:
         """Indexed Jobs count only pods with an index of theirs."""
@@ -80,8 +97,8 @@ class Snapshot:
         listed = set(known)
         return [
             pod
-            for pod in self.pods
-            if is_tracked(pod) and meta.uid(pod) not in listed and self.is_counted_kind(pod) and wanted(pod)
+            for pod in self.ended
+            if meta.uid(pod) not in listed and wanted(pod) and self.is_counted_kind(pod)
         ]
 
     @cached_property
@@ -113,9 +130,7 @@ class Snapshot:
 
     @cached_property
     def succeeded_indexes(self) -> IndexSet:
-        fresh = (
-            self.index_of(pod) for pod in self.pods if pods.phase(pod) == "Succeeded" and is_tracked(pod)
-        )
+        fresh = (self.index_of(pod) for pod in self.ended if pods.phase(pod) == "Succeeded")
         return self.known_succeeded_indexes | IndexSet.of(index for index in fresh if index is not None)
 
     @cached_property
@@ -124,7 +139,7 @@ class Snapshot:
         if not self.is_indexed or self.limit_per_index is None:
             return None
         known = IndexSet.parse(self.status.get("failedIndexes") or "", self.completions or 0)
-        fresh = (self.index_of(pod) for pod in self.pods if is_tracked(pod) and self._ends_its_index(pod))
+        fresh = (self.index_of(pod) for pod in self.ended if self._ends_its_index(pod))
         found = IndexSet.of(index for index in fresh if index is not None)
         return known | IndexSet.of(
             index

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from pinnace.api import conditions, meta
-from pinnace.api.batch.job_status import is_tracked
 from pinnace.api.meta import Object
 from pinnace.apimachinery.times import format_time
 from pinnace.controllers.job import sizing, verdict
@@ -89,7 +88,7 @@ class Pass:
     def _status(self, verdict_: Object | None) -> tuple[Object, list[Object]]:
         """(the status to be, the pods that it accounts for and whose finalizers can go when it is written)."""
         seen = self.seen
-        tracked = {meta.uid(pod) for pod in seen.pods if is_tracked(pod)}
+        tracked = {meta.uid(pod) for pod in seen.tracked}
         succeeded = [uid for uid in seen.uncounted_succeeded if uid in tracked]
         failed = [uid for uid in seen.uncounted_failed if uid in tracked]
         numbers = {
@@ -111,8 +110,8 @@ class Pass:
         """Add finished pods to the two lists; returns the pods that need no finalizer any more, and whether that is all."""
         counted: list[Object] = []
         new_indexes = 0
-        for pod in self._in_order():
-            if not is_tracked(pod) or not self._may_go(pod, verdict_):
+        for pod in self._in_order(verdict_):
+            if not self._may_go(pod, verdict_):
                 continue
             counted.append(pod)
             uid = meta.uid(pod)
@@ -128,12 +127,14 @@ class Pass:
                 return counted, False
         return counted, True
 
-    def _in_order(self) -> list[Object]:
-        if not self.seen.is_indexed:
-            return self.seen.pods
-        return sorted(
-            self.seen.pods, key=lambda pod: index if (index := self.seen.index_of(pod)) is not None else -1
-        )
+    def _in_order(self, verdict_: Object | None) -> list[Object]:
+        """The pods that come into question, by index."""
+        seen = self.seen
+        all_go = verdict_ is not None or meta.is_terminating(self.job)
+        found = seen.tracked if all_go else seen.ended
+        if not seen.is_indexed:
+            return found
+        return sorted(found, key=lambda pod: -1 if (index := seen.index_of(pod)) is None else index)
 
     def _may_go(self, pod: Object, verdict_: Object | None) -> bool:
         """Nothing of the pod is needed any more, once the status says what became of it."""

@@ -5,6 +5,7 @@ objects) run together; after the first failure only `SetStatus` and `RequeueAfte
 `world.failure` set.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,4 +116,16 @@ class RequeueAfter:
     seconds: float
 
 
-Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Read `path` from the server and remember what `keep` makes of the answer as `fact` (None: there is no such thing).
+
+    For what no informer holds. The key is looked at again at once, and finds it with `world.recall`.
+    """
+
+    fact: Hashable
+    path: str
+    keep: Callable[[Any], Hashable]
+
+
+Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter | Fetch

@@ -27,6 +27,7 @@ from pinnace.controllers.runtime.actions import (
     Create,
     Delete,
     Emit,
+    Fetch,
     Patch,
     Release,
     RequeueAfter,
@@ -35,6 +36,7 @@ from pinnace.controllers.runtime.actions import (
     gvr_of,
 )
 from pinnace.controllers.runtime.expectations import Expectations
+from pinnace.controllers.runtime.world import Memory
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +74,17 @@ def _neighbours(action: Action) -> tuple[type, str]:
 
 class Executor:
     def __init__(
-        self, client: Client, clock: Clock, recorder: EventRecorder, expectations: Expectations
+        self,
+        client: Client,
+        clock: Clock,
+        recorder: EventRecorder,
+        expectations: Expectations,
+        memory: Memory | None = None,
     ) -> None:
+        """`memory` is where worlds recall what was fetched."""
         self._client, self._clock = client, clock
         self._recorder, self._expectations = recorder, expectations
+        self._memory: Memory = memory if memory is not None else {}
 
     async def carry_out(self, key: Hashable, actions: Iterable[Action]) -> Outcome:
         outcome = Outcome()
@@ -110,6 +119,8 @@ class Executor:
                 await self._guard(partial(self._adopt, key, action), outcome)
             case Release():
                 await self._guard(partial(self._release, key, action), outcome)
+            case Fetch():
+                await self._guard(partial(self._fetch, action, outcome), outcome)
             case _:
                 raise TypeError(f"not an action: {action!r}")
 
@@ -291,6 +302,14 @@ class Executor:
         if action.finalizer and action.finalizer not in finalizers:
             change["finalizers"] = [*finalizers, action.finalizer]
         await self._set_metadata(key, obj, change)
+
+    async def _fetch(self, action: Fetch, outcome: Outcome) -> None:
+        try:
+            found = action.keep(await self._client.raw("GET", action.path))
+        except NotFound:
+            found = None
+        self._memory[action.fact] = (found, self._clock.now())
+        outcome.requeue_after = 0.0
 
     async def _release(self, key: Hashable, action: Release) -> None:
         metadata, owner = action.obj["metadata"], meta.uid(action.owner)

@@ -44,9 +44,9 @@ class ControllerLoop:
         self._queue: WorkQueue[Key] = WorkQueue(clock, retries_per_second=RETRIES_PER_SECOND)
         self._recorder = EventRecorder(client, clock, controller.source)
         self._expectations = Expectations(self._informers.get)
-        self._executor = Executor(client, clock, self._recorder, self._expectations)
-        self._failures: dict[Key, StatusError] = {}
         self._memory: Memory = {}
+        self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
+        self._failures: dict[Key, StatusError] = {}
         self._last_pass: dict[Key, float] = {}
         self._thinking: dict[Key, float] = {}  # seconds that `reconcile` took in the last pass
         self._own_status: dict[Key, str] = {}  # the revision that our last status got

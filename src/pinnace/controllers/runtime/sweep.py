@@ -38,8 +38,8 @@ class SweepLoop:
             indexes.add_to(informer.lister, gvr)
         self._recorder = EventRecorder(client, clock, sweep.source)
         self._expectations = Expectations(self._informers.get)
-        self._executor = Executor(client, clock, self._recorder, self._expectations)
         self._memory: Memory = {}
+        self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
         self.metrics = LoopMetrics(sweep.name)
 
     async def run(self) -> None:

@@ -1,7 +1,5 @@
 """Who a pod of a StatefulSet is: its ordinal, its name, and what it looks like when it is made."""
 
-import re
-
 from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.controllers.runtime import pods
@@ -10,26 +8,20 @@ from pinnace.controllers.statefulset import claims
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 REVISION_LABEL = "controller-revision-hash"  # on pods: the name of their revision
-_NAME = re.compile(r"(.*)-([0-9]+)")
 _LARGEST_ORDINAL = 2**31 - 1
 
 
-def parent_and_ordinal(pod: Object) -> tuple[str, int]:
-    """(the set that the pod's name points to, its ordinal); ("", -1) for a name that no set gives."""
-    found = _NAME.fullmatch(meta.name(pod))
-    if found is None:
-        return "", -1
-    ordinal = int(found[2])
-    return found[1], ordinal if ordinal <= _LARGEST_ORDINAL else -1
-
-
 def ordinal_of(pod: Object) -> int:
-    return parent_and_ordinal(pod)[1]
+    """The number behind the last dash of the pod's name; -1 where there is none (or none that counts)."""
+    digits = meta.name(pod).rpartition("-")[2]
+    ordinal = int(digits) if digits.isdecimal() and digits.isascii() else -1
+    return ordinal if ordinal <= _LARGEST_ORDINAL else -1
 
 
 def is_member(ss: Object, pod: Object) -> bool:
     """Whether the pod's name is one that this set could have given."""
-    return parent_and_ordinal(pod)[0] == meta.name(ss)
+    parent, _, digits = meta.name(pod).rpartition("-")
+    return parent == meta.name(ss) and digits.isdecimal() and digits.isascii()
 
 
 def ordinals(ss: Object) -> range:
@@ -51,9 +43,9 @@ def revision_of(pod: Object) -> str:
     return meta.labels(pod).get(REVISION_LABEL, "")
 
 
-def matches(ss: Object, pod: Object) -> bool:
-    """Whether the pod still says who it is."""
-    return meta.labels(pod).get(POD_NAME_LABEL) == meta.name(pod) == pod_name(ss, ordinal_of(pod))
+def matches(ss: Object, pod: Object, ordinal: int) -> bool:
+    """Whether the pod still says that it is the one of this ordinal."""
+    return meta.labels(pod).get(POD_NAME_LABEL) == meta.name(pod) == pod_name(ss, ordinal)
 
 
 def restored(ss: Object, pod: Object) -> Object:

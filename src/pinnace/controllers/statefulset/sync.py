@@ -108,22 +108,22 @@ class Pass:
             yield from self._complete_claims(pod)
         if not (is_running_and_ready(pod) and is_healthy(pod, self.min_ready, self.world.now)):
             return True
-        yield from self._keep_identity(pod)
+        yield from self._keep_identity(pod, slot.ordinal)
         return False
 
     def _parallel(self) -> Stopping:
         """Everything at once; what is unhealthy holds nobody up."""
-        present = [slot.pod for slot in self.slots if slot.pod is not None]
-        for pod in present:
+        present = [(slot.ordinal, slot.pod) for slot in self.slots if slot.pod is not None]
+        for _, pod in present:
             if pods.is_terminal(pod) and not meta.is_terminating(pod):
                 yield self._delete(pod)
         yield from self._create([slot for slot in self.slots if slot.pod is None])
-        for pod in present:
+        for ordinal, pod in present:
             if pods.is_terminal(pod):
                 continue
             if pods.phase(pod) == "Pending":
                 yield from self._complete_claims(pod)
-            yield from self._keep_identity(pod)
+            yield from self._keep_identity(pod, ordinal)
         for pod in self.condemned:
             yield from self._keep_claims(pod)
         for pod in self.condemned:
@@ -169,12 +169,11 @@ class Pass:
     def _delete(self, pod: Object) -> Delete:
         return wording.delete_pod(self.ss, pod)
 
-    def _keep_identity(self, pod: Object) -> Iterator[Action]:
+    def _keep_identity(self, pod: Object, ordinal: int) -> Iterator[Action]:
         """Labels and claims of a running pod are put right; volumes cannot be changed, so there an attempt says why."""
         if (yield from self._keep_claims(pod)):
             yield wording.pod_updated(self.ss, pod)
-        ordinal = identity.ordinal_of(pod)
-        if not (identity.matches(self.ss, pod) and claims.are_mounted(self.ss, ordinal, pod)):
+        if not (identity.matches(self.ss, pod, ordinal) and claims.are_mounted(self.ss, ordinal, pod)):
             yield from self._missing_claims(ordinal)
             yield wording.update_pod(self.ss, identity.restored(self.ss, pod))
 
@@ -196,6 +195,8 @@ class Pass:
 
     def _keep_claims(self, pod: Object) -> Stopping:
         """Give the pod's claims the owners that the retention policy asks for; True when there was something to do."""
+        if not claims.templates(self.ss):
+            return False
         found = list(claims.existing(self.ss, identity.ordinal_of(pod), self.world))
         return (yield from self._own_claims(found, self._bearer(pod)))
 
@@ -230,6 +231,8 @@ class Pass:
 
     def _recheck_availability(self) -> Iterator[Action]:
         """Nothing happens when a ready pod has been ready for long enough: look again then."""
+        if not self.min_ready:
+            return
         waits = [w for pod in self.owned if (w := pods.available_in(pod, self.min_ready, self.world.now))]
         if waits:
             yield RequeueAfter(min(waits) + 0.1)

@@ -25,6 +25,7 @@ class SimulatedNodesConfig:
     region: str = ""
     heartbeat_seconds: float = 0.0  # 0: 10 s for up to 200 nodes, 25 s for more
     workers: int = 16  # writes under way at once
+    has_stages: bool = False  # KWOK's Stages are made known and played
 
 
 def host_ip(number: int) -> str:

@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import logging
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pinnace.api import meta
 from pinnace.api.core import pods
@@ -28,6 +29,9 @@ from pinnace.kubelet.simulated.node_objects import (
 )
 from pinnace.kubelet.simulated.pod_life import next_step
 
+if TYPE_CHECKING:  # loaded when stages are wanted
+    from pinnace.kubelet.simulated.stage_player import StagePlayer
+
 log = logging.getLogger(__name__)
 
 
@@ -49,6 +53,8 @@ class SimulatedNodes:
         self.informers = Informers(client, clock)
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._rules: list[Rule] = list(rules)
+        self._stages: StagePlayer | None = None
+        self._follows_nodes = False
         for _ in range(count):
             self._take_number()
 
@@ -65,16 +71,57 @@ class SimulatedNodes:
 
     async def run(self) -> None:
         """Register the nodes and drive their pods until cancelled."""
+        if self._config.has_stages:
+            await self._make_stages()
         await self._register_all()
         self.informers.of(PODS).add_handler(self._pod_changed)
         try:
             async with asyncio.TaskGroup() as tasks:
+                if self._stages is not None:
+                    self._stages.follow()
+                    tasks.create_task(self._stages.run())
                 tasks.create_task(self.informers.run())
                 tasks.create_task(self._heartbeat())
                 for _ in range(self._config.workers):
                     tasks.create_task(self._work())
         finally:
             self._queue.close()
+
+    # --- stages
+
+    async def _make_stages(self) -> None:
+        from pinnace.kubelet.simulated.stage_player import Addresses, StagePlayer
+
+        addresses = Addresses(
+            lambda name: host_ip(self._number[name]) if name in self._number else "", self._address_of
+        )
+        self._stages = StagePlayer(self._client, self._clock, self.informers, addresses, self._stages_changed)
+        await self._stages.install()
+
+    def _stages_changed(self) -> None:
+        assert self._stages is not None
+        self.look_again()
+        if self._stages.drives("Node"):
+            nodes = self.informers.of(NODES)
+            if not self._follows_nodes:
+                self._follows_nodes = True
+                nodes.add_handler(self._node_changed)
+            else:
+                for node in nodes.lister:
+                    self._node_changed(None, node)
+
+    def _node_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            return
+        if meta.name(new) in self._number and meta.name(new) not in self._silent:
+            self._queue.add(meta.key(new))
+
+    async def _play(self, kind: str, obj: Object | None, key: Key) -> None:
+        assert self._stages is not None
+        if obj is None:
+            self._stages.forget(kind, key)
+        else:
+            await self._stages.play(kind, obj, lambda seconds: self._queue.add_after(key, seconds))
 
     # --- what tests do to nodes and pods
 
@@ -163,9 +210,14 @@ class SimulatedNodes:
         return RUNS_ON
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
-        if new is not None and self._drives(new) and (
-            fast.needs_work(new) or self.behaviour_of(new) is not RUNS_ON
-        ):  # fmt: skip
+        if new is None:
+            if self._stages is not None and old is not None:
+                self._stages.forget("Pod", meta.key(old))
+        elif self._drives(new) and (
+            fast.needs_work(new)
+            or self.behaviour_of(new) is not RUNS_ON
+            or (self._stages is not None and self._stages.drives("Pod"))
+        ):
             self._queue.add(meta.key(new))
 
     def _drives(self, pod: Object) -> bool:
@@ -190,14 +242,20 @@ class SimulatedNodes:
 
     async def _drive(self, key: Key) -> None:
         namespace, name = key
+        if not namespace:  # a node: only queued when there are stages for nodes
+            node = self.informers.of(NODES).lister.get(name)
+            await self._play("Node", node if name in self._number else None, key)
+            return
         pod = self.informers.of(PODS).lister.get(name, namespace)
         if pod is None or not self._drives(pod):
+            return
+        if self._stages is not None and self._stages.drives("Pod"):
+            await self._play("Pod", pod, key)
             return
         behaviour = self.behaviour_of(pod)
         if behaviour is RUNS_ON and await self._drive_fast(pod):
             return
-        address = pods.pod_ip(pod) or self._address_for(pod)
-        step = next_step(pod, behaviour, self._clock.now(), self._host_ip_of(pod), address)
+        step = next_step(pod, behaviour, self._clock.now(), self._host_ip_of(pod), self._address_of(pod))
         if step.status is not None:
             await self._write(pod, step.status)
         if step.leaves:
@@ -220,13 +278,16 @@ class SimulatedNodes:
             await self._write(pod, fast.updated_status(pod))
             return True
         now = format_time(self._clock.now())
-        await self._write(pod, fast.running_status(pod, self._host_ip_of(pod), self._address_for(pod), now))
+        await self._write(pod, fast.running_status(pod, self._host_ip_of(pod), self._new_address(pod), now))
         return True
 
     def _host_ip_of(self, pod: Object) -> str:
         return host_ip(self._number[pods.node_name(pod)])
 
-    def _address_for(self, pod: Object) -> str:
+    def _address_of(self, pod: Object) -> str:
+        return pods.pod_ip(pod) or self._new_address(pod)
+
+    def _new_address(self, pod: Object) -> str:
         return self._host_ip_of(pod) if pods.uses_host_network(pod) else str(next(self._addresses))
 
     async def _write(self, pod: Object, status: Object) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pinnace.kubelet.volumes import payloads
+from pinnace.kubelet.volumes.claims import Claim
 from pinnace.kubelet.volumes.empty_dir import EmptyDir
 from pinnace.kubelet.volumes.host_path import HostPath
 from pinnace.kubelet.volumes.object_files import ObjectFiles, projected
@@ -11,6 +12,8 @@ from pinnace.kubelet.volumes.plugin import MountError, VolumePlugin
 PLUGINS: dict[str, VolumePlugin] = {
     "emptyDir": EmptyDir(),
     "hostPath": HostPath(),
+    "persistentVolumeClaim": Claim(),
+    "ephemeral": Claim(),
     "configMap": ObjectFiles("kubernetes.io/configmap", "configMap", payloads.config_map),
     "secret": ObjectFiles("kubernetes.io/secret", "secret", payloads.secret),
     "downwardAPI": ObjectFiles("kubernetes.io/downward-api", "downwardAPI", payloads.downward_api),
@@ -29,4 +32,6 @@ def plugin_for(volume: dict[str, Any]) -> VolumePlugin:
 
 def is_read_only(volume: dict[str, Any]) -> bool:
     """Whether containers may only read it, whatever their mounts say."""
+    if (volume.get("persistentVolumeClaim") or {}).get("readOnly"):
+        return True
     return any(field in PLUGINS and PLUGINS[field].is_read_only for field in volume)

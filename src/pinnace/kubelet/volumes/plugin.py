@@ -12,10 +12,18 @@ class MountError(Exception):
     """The volume cannot be set up; the message is what follows `MountVolume.SetUp failed for volume "x" : `."""
 
 
+class Unprocessed(MountError):
+    """It is not known yet what is to be mounted: a claim that is missing or not bound."""
+
+
 class ObjectSource(Protocol):
     async def config_map(self, name: str) -> Object | None: ...
 
     async def secret(self, name: str) -> Object | None: ...
+
+    async def claim(self, name: str) -> Object | None: ...
+
+    async def persistent_volume(self, name: str) -> Object | None: ...
 
     async def token(self, audience: str, seconds: int) -> str: ...
 

@@ -13,7 +13,7 @@ from pinnace.api.meta import Object
 from pinnace.kubelet.environment import ConfigError, expand
 from pinnace.kubelet.volumes.catalog import is_read_only, plugin_for
 from pinnace.kubelet.volumes.mounts import mounts_below, unmount_below
-from pinnace.kubelet.volumes.plugin import MountError, VolumeContext
+from pinnace.kubelet.volumes.plugin import MountError, Unprocessed, VolumeContext
 from pinnace.kubelet.volumes.sub_paths import SubPaths, open_inside
 
 PROPAGATION = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
@@ -23,9 +23,13 @@ PROPAGATION = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
 class FailedVolume:
     name: str
     message: str
+    processed: bool = True  # it is known what is to be mounted
 
     @property
     def event(self) -> str:
+        if not self.processed:
+            volumes = f"unmounted volumes=[{self.name}], unattached volumes=[], failed to process volumes=[{self.name}]"
+            return f"Unable to attach or mount volumes: {volumes}: {self.message}"
         return f'MountVolume.SetUp failed for volume "{self.name}" : {self.message}'
 
 
@@ -40,7 +44,7 @@ async def set_up_all(root: Path, context: VolumeContext) -> tuple[dict[str, Path
             directory = root / plugin.name.replace("/", "~") / name
             paths[name] = await plugin.set_up(volume, directory, context)
         except MountError as error:
-            failures.append(FailedVolume(name, str(error)))
+            failures.append(FailedVolume(name, str(error), not isinstance(error, Unprocessed)))
     return paths, failures
 
 

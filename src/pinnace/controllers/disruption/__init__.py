@@ -1,4 +1,7 @@
-"""PodDisruptionBudget status: how many pods are healthy, how many must be, and so how many may be evicted now."""
+"""PodDisruptionBudget status: how many pods are healthy, how many must be, and so how many may be evicted now.
+
+`scales` finds out how many pods there should be; `stale` takes back what was said of pods that were not disrupted after all.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,17 +10,10 @@ from datetime import timedelta
 from pinnace.api import meta
 from pinnace.api.apps.deployments import int_or_percent
 from pinnace.api.meta import Object
-from pinnace.api.resources import (
-    DEPLOYMENTS,
-    POD_DISRUPTION_BUDGETS,
-    PODS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    STATEFUL_SETS,
-)
-from pinnace.apimachinery.selectors import to_text
+from pinnace.api.resources import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.informer import Key
+from pinnace.controllers.disruption import scales
 from pinnace.controllers.runtime import (
     Action,
     Controller,
@@ -30,13 +26,8 @@ from pinnace.controllers.runtime import (
     selector_of,
 )
 
+_EMPTY = {"currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
 DELETION_TIMEOUT = 120.0  # seconds in which an evicted pod should have got its deletionTimestamp
-
-SCALED = {
-    "ReplicaSet": REPLICA_SETS,
-    "ReplicationController": REPLICATION_CONTROLLERS,
-    "StatefulSet": STATEFUL_SETS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +43,26 @@ def reconcile(pdb: Object, world: World) -> Iterator[Action]:
     matching = [p for p in world.all(PODS, meta.namespace(pdb)) if selector.matches(meta.labels(p))]
     if not matching:
         yield Emit(pdb, "Normal", "NoPods", "No matching pods found")
-    unmanaged = [pod for pod in matching if meta.controller_of(pod) is None]
-    if unmanaged:
-        text = to_text(pdb["spec"].get("selector"))
+    yield from several_budgets(pdb, matching, world)
+    try:
+        needed = demand(pdb, matching, world)
+    except scales.UnknownYetError as unknown:
+        if world.failure is not None:
+            yield from fail_safe(pdb, str(world.failure), world)
+        yield unknown.fetch
+        return
+    except scales.UncountableError as error:
+        yield from fail_safe(pdb, str(error), world)
+        return
+    if counts_controllers(pdb) and any(meta.controller_of(pod) is None for pod in matching):
         yield Emit(pdb, "Warning", "UnmanagedPods",
-                   f"Pods selected by this PodDisruptionBudget (selector: {text}) were found to be unmanaged. As a result, "
-                   "the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account "
-                   'for these pods please set ".spec.minAvailable" field of the PDB to an integer value.')  # fmt: skip
-    needed = demand(pdb, matching, world)
+                   f"Pods selected by this PodDisruptionBudget (selector: {shown(pdb['spec'].get('selector'))}) were found to be "
+                   "unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined "
+                   'behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.')  # fmt: skip
     disrupted, recheck = still_disrupted(pdb, matching, world)
+    for pod in given_up(pdb, matching, disrupted):
+        message = f"Pod was expected by PDB {meta.key_text(pdb)} to be deleted but it wasn't"
+        yield Emit(pod, "Warning", "NotDeleted", message)
     healthy = sum(
         pods.is_ready(pod) and not meta.is_terminating(pod) and meta.name(pod) not in disrupted
         for pod in matching
@@ -72,39 +74,79 @@ def reconcile(pdb: Object, world: World) -> Iterator[Action]:
         yield RequeueAfter(recheck)
 
 
+def counts_controllers(pdb: Object) -> bool:
+    """Whether the budget is a share of what the pods' controllers are asked for, and not of the pods that there are."""
+    return pdb["spec"].get("maxUnavailable") is not None or isinstance(pdb["spec"].get("minAvailable"), str)
+
+
 def demand(pdb: Object, matching: list[Object], world: World) -> Demand:
     spec = pdb["spec"]
     if spec.get("maxUnavailable") is not None:
-        expected = expected_scale(matching, world)
+        expected = scales.expected(matching, world)
         return Demand(
             expected, max(0, expected - int_or_percent(spec["maxUnavailable"], expected, round_up=True))
         )
     least = spec.get("minAvailable")
     if isinstance(least, str):
-        expected = expected_scale(matching, world)
+        expected = scales.expected(matching, world)
         return Demand(expected, int_or_percent(least, expected, round_up=True))
     return Demand(len(matching), 0 if least is None else least)
 
 
-def expected_scale(matching: list[Object], world: World) -> int:
-    """The sum of the replicas that the pods' controllers are asked for; each controller counts once."""
-    scales: dict[str, int] = {}
-    for pod in matching:
-        reference = meta.controller_of(pod)
-        gvr = SCALED.get(reference["kind"]) if reference is not None else None
-        if reference is None or gvr is None:
-            continue
-        scaled = world.get(gvr, reference["name"], meta.namespace(pod))
-        if scaled is None or meta.uid(scaled) != reference["uid"]:
-            continue
-        owner = meta.controller_of(scaled)
-        if owner is not None and owner["kind"] == "Deployment":
-            deployment = world.get(DEPLOYMENTS, owner["name"], meta.namespace(pod))
-            if deployment is not None and meta.uid(deployment) == owner["uid"]:
-                scaled = deployment
-        replicas = scaled["spec"].get("replicas")
-        scales[meta.uid(scaled)] = 1 if replicas is None else replicas
-    return sum(scales.values())
+def several_budgets(pdb: Object, matching: list[Object], world: World) -> Iterator[Action]:
+    """Pods that another budget selects too cannot be evicted; each is told once."""
+    others = [
+        p for p in world.all(POD_DISRUPTION_BUDGETS, meta.namespace(pdb)) if meta.uid(p) != meta.uid(pdb)
+    ]
+    selectors = [selector_of(other) for other in others]
+    for pod in matching if others else ():
+        fact = ("several-budgets", meta.uid(pod))
+        if not world.remembers(fact) and any(s.matches(meta.labels(pod)) for s in selectors):
+            world.unchanged_since(fact)
+            message = (
+                f'Pod "{meta.namespace(pod)}"/"{meta.name(pod)}" matches multiple PodDisruptionBudgets.  '
+                f'Chose "{meta.name(pdb)}" arbitrarily.'
+            )
+            yield Emit(pod, "Warning", "MultiplePodDisruptionBudgets", message)
+
+
+def fail_safe(pdb: Object, why: str, world: World) -> Iterator[Action]:
+    """What cannot be counted must not be disrupted."""
+    message = f"Failed to calculate the number of expected pods: {why}"
+    yield Emit(pdb, "Warning", "CalculateExpectedPodCountFailed", message)
+    before = pdb.get("status") or {}
+    failed = conditions.condition("DisruptionAllowed", "False", "SyncFailed", why, world.now)
+    failed["observedGeneration"] = before.get("observedGeneration", 0)
+    found = conditions.with_condition(before.get("conditions") or [], failed)
+    status = {**_EMPTY, **before, "disruptionsAllowed": 0, "conditions": found}
+    if status != before:
+        yield SetStatus(pdb, status)
+
+
+def shown(selector: Object | None) -> str:
+    """A label selector as Go prints it."""
+    labels = "".join(
+        f"{key}: {value}," for key, value in sorted(((selector or {}).get("matchLabels") or {}).items())
+    )
+    rules = "".join(
+        f"LabelSelectorRequirement{{Key:{rule['key']},Operator:{rule['operator']},"
+        f"Values:[{' '.join(rule.get('values') or ())}],}},"
+        for rule in (selector or {}).get("matchExpressions") or ()
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{rules}}},}}"
+    )
+
+
+def given_up(pdb: Object, matching: list[Object], kept: dict[str, str]) -> list[Object]:
+    """Pods whose eviction was granted and that are still here, two minutes later."""
+    known = (pdb.get("status") or {}).get("disruptedPods") or {}
+    return [
+        p
+        for p in matching
+        if meta.name(p) in known and meta.name(p) not in kept and not meta.is_terminating(p)
+    ]
 
 
 def still_disrupted(pdb: Object, matching: list[Object], world: World) -> tuple[dict[str, str], float | None]:
@@ -172,7 +214,7 @@ CONTROLLER = Controller(
     reconcile=reconcile,
     watches={
         PODS: budgets_of_pod,
-        **dict.fromkeys((*SCALED.values(), DEPLOYMENTS), budgets_of_namespace),
+        **dict.fromkeys((*scales.SCALED.values(), DEPLOYMENTS), budgets_of_namespace),
     },
     coalesce_seconds=0.1,
 )

@@ -1,0 +1,205 @@
+"""local-path-provisioner: volumes of the default storage class are directories below the cluster's own.
+
+Works as an external provisioner does: the binder asks through annotations, this makes a volume for the node that the
+scheduler chose, expands it (a directory has no size) and deletes it. Directories are made and removed on this machine's
+node only; volumes of simulated nodes have none.
+"""
+
+import asyncio
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pinnace.api import meta
+from pinnace.api.core import volume_binding as binding
+from pinnace.api.meta import Object
+from pinnace.api.resources import (
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    STORAGE_CLASSES,
+)
+from pinnace.apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
+from pinnace.client.events import EventRecorder
+from pinnace.client.informer import Informers, Key
+from pinnace.client.interface import Client
+from pinnace.client.workqueue import WorkQueue
+from pinnace.component.clock import Clock
+from pinnace.controllers.volumes import local_path_volumes as rules
+from pinnace.controllers.volumes.expander import wants_to_grow
+
+log = logging.getLogger(__name__)
+
+CLASS_RECHECK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPathConfig:
+    """`node` is the node whose files this process reaches; "" when there is none."""
+
+    directory: Path
+    node: str = ""
+
+
+class LocalPathProvisioner:
+    name = "local-path-provisioner"
+
+    def __init__(self, client: Client, clock: Clock, informers: Informers, config: LocalPathConfig) -> None:
+        self._client, self._config = client, config
+        self._claims = informers.of(PERSISTENT_VOLUME_CLAIMS)
+        self._volumes = informers.of(PERSISTENT_VOLUMES)
+        self._classes, self._nodes = informers.of(STORAGE_CLASSES), informers.of(NODES)
+        self._queue: WorkQueue[Key] = WorkQueue(clock)
+        self._recorder = EventRecorder(client, clock, rules.PROVISIONER)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        for informer in (self._claims, self._volumes, self._classes, self._nodes):
+            await informer.wait_synced()
+        self._claims.add_handler(self._claim_changed)
+        self._volumes.add_handler(self._volume_changed)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                for _ in range(4):
+                    tasks.create_task(self._work())
+        finally:
+            self._queue.close()
+
+    def _claim_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is not None and (rules.is_wanted(new) or wants_to_grow(new)):
+            self._queue.add(meta.key(new))
+
+    def _volume_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is not None and (rules.is_to_be_deleted(new) or rules.keeps_finalizer(new)):
+            self._queue.add(meta.key(new))
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await (self._claim(key) if key[0] else self._volume(key[1]))
+                self._queue.forget(key)
+            except (NotFound, Conflict):
+                self._queue.forget(key)  # what changed wakes it again
+            except (StatusError, OSError, TimeoutError) as error:
+                log.warning("%s: %s: %s", self.name, "/".join(key), error)
+                self._queue.add_rate_limited(key)
+            except Exception:
+                log.exception("%s: %s", self.name, "/".join(key))
+                self._queue.add_rate_limited(key)
+            finally:
+                self._queue.done(key)
+
+    # --- claims
+
+    async def _claim(self, key: Key) -> None:
+        claim = self._claims.lister.get(key[1], key[0])
+        if claim is None:
+            return
+        if wants_to_grow(claim):
+            await self._grow(claim)
+        elif rules.is_wanted(claim):
+            await self._provision(claim)
+
+    async def _provision(self, claim: Object) -> None:
+        storage_class = self._classes.lister.get(binding.class_name(claim))
+        if storage_class is None:
+            self._queue.add_after(meta.key(claim), CLASS_RECHECK)
+            return
+        if why := rules.refusal(claim, storage_class):
+            self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
+            return
+        node_name = meta.annotations(claim)[binding.SELECTED_NODE]
+        node = self._nodes.lister.get(node_name)
+        if node is None:
+            await self._choose_again(claim, node_name)
+            return
+        message = f'External provisioner is provisioning volume for claim "{meta.key_text(claim)}"'
+        self._recorder.event(claim, "Normal", "Provisioning", message)
+        directory = rules.directory_of(claim, self._config.directory)
+        if node_name == self._config.node:
+            await asyncio.to_thread(_make, directory)
+        try:
+            await self._client.create(
+                PERSISTENT_VOLUMES, rules.volume_for(claim, storage_class, node, directory)
+            )
+        except AlreadyExists:
+            return
+        message = f"Successfully provisioned volume {rules.name_of(claim)}"
+        self._recorder.event(claim, "Normal", "ProvisioningSucceeded", message)
+
+    async def _choose_again(self, claim: Object, node: str) -> None:
+        """The chosen node is gone: without the annotation the scheduler chooses another."""
+        why = f'failed to get target node: node "{node}" not found'
+        self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
+        body = {"metadata": {"uid": meta.uid(claim), "annotations": {binding.SELECTED_NODE: None}}}
+        await self._client.patch(PERSISTENT_VOLUME_CLAIMS, meta.name(claim), body, meta.namespace(claim))
+
+    async def _grow(self, claim: Object) -> None:
+        volume = self._volumes.lister.get(claim["spec"]["volumeName"])
+        if volume is None or not rules.is_ours(volume):
+            return
+        message = f"External resizer is resizing volume {meta.name(volume)}"
+        self._recorder.event(claim, "Normal", "Resizing", message)
+        if size := rules.missing_size(claim, volume):
+            body = {"metadata": {"uid": meta.uid(volume)}, "spec": {"capacity": {"storage": size}}}
+            await self._client.patch(PERSISTENT_VOLUMES, meta.name(volume), body)
+        size = claim["spec"]["resources"]["requests"]["storage"]
+        status = {"metadata": {"uid": meta.uid(claim)}, "status": {"capacity": {"storage": size}}}
+        await self._client.patch(
+            PERSISTENT_VOLUME_CLAIMS, meta.name(claim), status, meta.namespace(claim), subresource="status"
+        )
+        self._recorder.event(claim, "Normal", "VolumeResizeSuccessful", "Resize volume succeeded")
+
+    # --- volumes
+
+    async def _volume(self, name: str) -> None:
+        volume = self._volumes.lister.get(name)
+        if volume is None:
+            return
+        if rules.is_to_be_deleted(volume):
+            try:
+                await self._remove_directory(volume)
+            except OSError as error:
+                self._recorder.event(volume, "Warning", "VolumeFailedDelete", str(error))
+                raise
+            if not meta.is_terminating(volume):
+                await self._client.delete(PERSISTENT_VOLUMES, name, uid=meta.uid(volume))
+            await self._let_go(volume)
+        elif rules.keeps_finalizer(volume):
+            await self._let_go(volume)
+
+    async def _remove_directory(self, volume: Object) -> None:
+        if meta.annotations(volume).get(rules.NODE_ANNOTATION) != self._config.node or not self._config.node:
+            return
+        path = Path((volume["spec"].get("hostPath") or {}).get("path") or "/")
+        if path.parent != self._config.directory or not path.name.startswith("pvc-"):
+            raise OSError(f"{path} is not a directory of this provisioner")
+        await asyncio.to_thread(_remove, path)
+
+    async def _let_go(self, volume: Object) -> None:
+        fresh = await self._client.get(PERSISTENT_VOLUMES, meta.name(volume))
+        if meta.uid(fresh) != meta.uid(volume):
+            return
+        finalizers = [one for one in fresh["metadata"].get("finalizers") or () if one != rules.FINALIZER]
+        body = {
+            "metadata": {
+                "uid": meta.uid(fresh),
+                "resourceVersion": meta.resource_version(fresh),
+                "finalizers": finalizers,
+            }
+        }
+        await self._client.patch(PERSISTENT_VOLUMES, meta.name(volume), body)
+
+
+def _make(directory: Path) -> None:
+    directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o777)
+
+
+def _remove(directory: Path) -> None:
+    if directory.exists():
+        shutil.rmtree(directory)
