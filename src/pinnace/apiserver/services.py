@@ -1,7 +1,8 @@
 """What the stations of the pipeline and the handlers share: finished dependencies of one running server."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pinnace.apiserver.aggregation.aggregator import Aggregator
 from pinnace.apiserver.authn.authenticator import Authenticator
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pinnace.apiserver.registry.catalog import Registries
 
 
+DebugSource = Callable[[Sequence[str], Mapping[str, str]], Any]
+"""(segments of the path below /debug/NAME, query) -> what is shown as JSON; None: there is no such page."""
+
+
 @dataclass(slots=True)
 class Services:
     config: ApiServerConfig
@@ -41,6 +46,7 @@ class Services:
     audit: "Auditor | None" = None  # None: auditing is off
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
+    debug: dict[str, DebugSource] = field(default_factory=dict)  # what other parts show below /debug/NAME
     port: int = 0  # known once the server listens
 
     def republish(self) -> None:

@@ -124,7 +124,7 @@ class Cluster:
     def _start_control_plane(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock
         assert self._server is not None
-        metrics = self._server.services.metrics.parts
+        metrics, debug = self._server.services.metrics.parts, self._server.services.debug
 
         async def controllers(client: Client) -> None:
             from pinnace.cluster import addons
@@ -149,10 +149,16 @@ class Cluster:
             await shown("controllers", made.metrics, made.run())
 
         async def scheduler(client: Client) -> None:
+            from pinnace.cluster.scheduler_config import scheduler_settings
             from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 
-            made = Scheduler(client, clock, SchedulerConfig())
-            await shown("scheduler", made.metrics.families, made.run())
+            settings = scheduler_settings(config)
+            made = Scheduler(client, clock, SchedulerConfig(settings=settings))
+            debug["scheduler"] = made.debug
+            try:
+                await shown("scheduler", made.metrics.families, made.run())
+            finally:
+                del debug["scheduler"]
 
         async def shown(name: str, source: Source, work: Awaitable[None]) -> None:
             metrics[name] = source

@@ -93,6 +93,7 @@ class ClusterConfig(SecurityFlags):
     cluster_domain: str = "cluster.local"
     controllers: str = "*"
     disable_scheduler: bool = False
+    kube_scheduler_config: str = ""
     leader_elect: bool | None = None  # None: where servers can share the store
     leader_elect_lease_duration: str = ""
     leader_elect_renew_deadline: str = ""
@@ -133,7 +134,7 @@ class ClusterConfig(SecurityFlags):
         self._check_store()
         security.check(self, self.authorization_mode)
         for option in (
-            "admission_control_config_file", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "kube_scheduler_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():
@@ -143,6 +144,10 @@ class ClusterConfig(SecurityFlags):
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
         self._check_election()
         self._check_gates()
+        if self.kube_scheduler_config:
+            from pinnace.cluster import scheduler_config
+
+            scheduler_config.load(self.kube_scheduler_config)
         if self.logging_format not in ("text", "json"):
             raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
 

@@ -57,6 +57,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--controllers", help="controllers to run, as kube-controller-manager's flag: '*,-NAME'")
     add("--disable-scheduler", action="store_true", default=None)
     add(
+        "--kube-scheduler-config",
+        help="a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1), as kube-scheduler's --config",
+    )
+    add(
         "--leader-elect",
         type=boolean,
         nargs="?",

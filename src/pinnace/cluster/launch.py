@@ -88,6 +88,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "enable-admission-plugins": config.enable_admission_plugins,
         "disable-admission-plugins": config.disable_admission_plugins,
         "admission-control-config-file": config.admission_control_config_file,
+        "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
         "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
@@ -100,7 +101,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (
-        "admission-control-config-file", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+        "admission-control-config-file", "kube-scheduler-config", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
         "etcd-password-file",
     )  # fmt: skip
     flags = [

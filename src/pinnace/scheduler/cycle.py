@@ -16,6 +16,7 @@ from pinnace.scheduler.refusals import Refusals, ask_again, never_looked_at
 from pinnace.scheduler.victims import Search
 
 BEST_SHOWN = 3
+FEWEST_SCORED = 100
 
 
 class Cycle:
@@ -28,6 +29,7 @@ class Cycle:
         self._profile, self._rng = profile, rng
         self._nominator, self._preemption = nominator, preemption
         self._keeper = Keeper(profile)
+        self._next_row = 0  # where the next search for enough nodes begins
         self._pod_filters: list[tuple[int, PodFilter]] = [
             (i, plugin) for i, plugin in enumerate(profile.filters) if plugin.reads == "pods"
         ]
@@ -41,6 +43,8 @@ class Cycle:
         feasible, rejected = self._filter(pod, nodes, kept)
         if self._nominator:
             feasible = self._respect_nominated(pod, nodes, feasible, rejected)
+        if self._profile.percentage:
+            feasible = self._enough(feasible, len(nodes))
         count = int(np.count_nonzero(feasible))
         if not count:
             return self._unfit(pod, nodes, kept, rejected)
@@ -139,6 +143,19 @@ class Cycle:
             return kept.ranked, columns
         return np.where(feasible, total, -1), columns
 
+    def _enough(self, feasible: Mask, nodes: int) -> Mask:
+        """As many feasible nodes as the profile's percentage of nodes (a hundred at least), each time from where the last ended."""
+        wanted = max(nodes * self._profile.percentage // 100, FEWEST_SCORED)
+        rows = np.flatnonzero(feasible)
+        if len(rows) <= wanted:
+            return feasible
+        begin = int(np.searchsorted(rows, self._next_row))
+        chosen = np.take(rows, range(begin, begin + wanted), mode="wrap")
+        self._next_row = int(chosen[-1]) + 1
+        mask = np.zeros_like(feasible)
+        mask[chosen] = True
+        return mask
+
     # --- nominated pods
 
     def _respect_nominated(
@@ -199,7 +216,7 @@ class Cycle:
         message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
         return Decision(
             pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message,
-            plugins=frozenset(rejected), preemption=preemption,
+            plugins=frozenset(rejected), preemption=preemption, reasons=refusals.examples(nodes.names),
         )  # fmt: skip
 
     def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: Kept, refusals: Refusals) -> Preemption | None:

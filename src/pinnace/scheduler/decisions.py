@@ -1,8 +1,9 @@
 """What a scheduling cycle decided and why; and a ring of the latest decisions, for `explain`."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pinnace.scheduler.pod_info import PodInfo
 
@@ -27,6 +28,12 @@ class Preemption:
     victims: tuple[PodInfo, ...] = ()
     message: str = ""
     keeps: bool = False
+    victim_names: tuple[str, ...] = ()  # for those who only remember
+
+    def remembered(self) -> "Preemption":
+        """The same without holding on to the pods."""
+        names = tuple(f"{victim.namespace}/{victim.name}" for victim in self.victims)
+        return replace(self, victims=(), victim_names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,16 @@ class Decision:
     message: str = ""
     plugins: frozenset[str] = field(default_factory=frozenset)
     preemption: Preemption | None = None  # asked for when the pod fits nowhere
+    reasons: tuple["Reason", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason that nodes gave, how many did, and some of them."""
+
+    text: str
+    count: int
+    nodes: tuple[str, ...]
 
 
 def fit_error(total: int, reasons: Iterable[str] | Mapping[str, int], post_filter: str = "") -> str:
@@ -59,22 +76,38 @@ def fit_error(total: int, reasons: Iterable[str] | Mapping[str, int], post_filte
     return f"{message} {post_filter}" if post_filter else message
 
 
+class Record(NamedTuple):
+    """A decision, when (in seconds since 1970) and for how long it was made, and which attempt it was."""
+
+    decision: Decision
+    profile: str
+    at: float
+    seconds: float
+    attempt: int
+
+
 class DecisionRing:
     """The latest decision of each of the last few thousand pods."""
 
     def __init__(self, size: int = REMEMBERED) -> None:
         self._size = size
-        self._decisions: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._decisions)
+        return len(self._records)
 
-    def add(self, decision: Decision) -> None:
+    def add(self, record: Record) -> None:
+        decision = record.decision
+        if decision.preemption is not None and decision.preemption.victims:
+            record = record._replace(decision=replace(decision, preemption=decision.preemption.remembered()))
         key = decision.namespace, decision.name
-        self._decisions[key] = decision
-        self._decisions.move_to_end(key)
-        if len(self._decisions) > self._size:
-            self._decisions.popitem(last=False)
+        self._records[key] = record
+        self._records.move_to_end(key)
+        if len(self._records) > self._size:
+            self._records.popitem(last=False)
 
-    def get(self, namespace: str, name: str) -> Decision | None:
-        return self._decisions.get((namespace, name))
+    def get(self, namespace: str, name: str) -> Record | None:
+        return self._records.get((namespace, name))
+
+    def latest_first(self) -> Iterator[Record]:
+        return reversed(self._records.values())

@@ -5,7 +5,7 @@ The preemptor is not tried again before that is done, since its victims would be
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pinnace.api import meta
 from pinnace.api.resources import PODS
@@ -24,13 +24,13 @@ TIMEOUT = 60.0
 
 
 class Evictor:
-    """`finished(preemptor, succeeded)` is called on the event loop when all victims were told to go, or one could not be."""
+    """`recorders` by the preemptor's scheduler name. `finished(preemptor, succeeded)` is called on the event loop when all victims were told to go, or one could not be."""
 
     def __init__(
-        self, client: Client, clock: Clock, recorder: EventRecorder, pods: Lister,
+        self, client: Client, clock: Clock, recorders: Mapping[str, EventRecorder], pods: Lister,
         finished: Callable[[PodInfo, bool], None],
     ) -> None:  # fmt: skip
-        self._client, self._clock, self._recorder = client, clock, recorder
+        self._client, self._clock, self._recorders = client, clock, recorders
         self._pods, self._finished = pods, finished
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -44,10 +44,16 @@ class Evictor:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, pod: PodInfo, node: str, victims: list[PodInfo], weaker: list[PodInfo]) -> None:
-        done = await asyncio.gather(
-            *(self._withdraw(other) for other in weaker), *(self._evict(pod, node, one) for one in victims)
-        )
-        self._finished(pod, all(done))
+        succeeded = False
+        try:
+            done = await asyncio.gather(
+                *(self._withdraw(other) for other in weaker),
+                *(self._evict(pod, node, one) for one in victims),
+            )
+            succeeded = all(done)
+        except Exception:
+            log.exception("preemption for %s/%s failed", pod.namespace, pod.name)
+        self._finished(pod, succeeded)
 
     async def _withdraw(self, pod: PodInfo) -> bool:
         body = {"metadata": {"uid": pod.uid}, "status": {"nominatedNodeName": None}}
@@ -69,9 +75,8 @@ class Evictor:
             self._client.delete(PODS, victim.name, victim.namespace, uid=victim.uid), what
         ):
             return False
-        self._recorder.event(
-            victim.object, "Normal", "Preempted", f"Preempted by pod {pod.uid} on node {node}"
-        )
+        message = f"Preempted by pod {pod.uid} on node {node}"
+        self._recorders[pod.scheduler_name].event(victim.object, "Normal", "Preempted", message)
         return True
 
     async def _try(self, request: "asyncio.Future[Object] | object", what: str) -> bool:

@@ -13,7 +13,12 @@ from pinnace.scheduler.queue import Hint
 
 
 def hints_of(profile: Profile) -> dict[str, Hint]:
-    return {plugin.name: _hint(plugin) for plugin in profile.filters}
+    found: dict[str, Hint] = {}
+    for plugin in profile.filters:
+        known, hint = found.get(plugin.name), _hint(plugin)
+        # Two filters of one name (what the configuration adds to node affinity): an event of either kind counts.
+        found[plugin.name] = hint if known is None else Hint((*known.kinds, *hint.kinds))
+    return found
 
 
 def _hint(plugin: Filter) -> Hint:

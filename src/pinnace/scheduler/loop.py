@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +15,13 @@ from pinnace.api import meta
 from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.times import parse_time
-from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
-from pinnace.scheduler.cycle import Cycle
-from pinnace.scheduler.decisions import Decision, DecisionRing
+from pinnace.scheduler.decisions import Decision, DecisionRing, Record
 from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
@@ -31,26 +29,27 @@ from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
-from pinnace.scheduler.preemption import DefaultPreemption, rejected_everywhere
-from pinnace.scheduler.profiles import Profile, default_profile
-from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
-from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE, Reporter
+from pinnace.scheduler.preemption import rejected_everywhere
+from pinnace.scheduler.profiles import Parts
+from pinnace.scheduler.queue import Backoff, QueuedPod, SchedulingQueue
+from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE
+from pinnace.scheduler.runners import Shared, build_runner
+from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
 from pinnace.scheduler.storage import Storage
 from pinnace.scheduler.volume_binder import VolumeBinder, VolumesNotBound
 from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
 
-EVENTS_WAITING = 20_000  # a burst of pods is bound first and told about later
 MANY_IN_FLIGHT = 4
 DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """`seed` makes the choice among equal nodes repeatable; `scheduler_name` is what pods name in spec.schedulerName."""
+    """`seed` makes the choice among equal nodes repeatable; `settings` holds the profiles, by the names that pods use."""
 
-    scheduler_name: str = DEFAULT_SCHEDULER
+    settings: SchedulerSettings = DEFAULT_SETTINGS
     seed: int | None = None
     remembered_decisions: int = 4096
     informers: Informers | None = field(
@@ -63,28 +62,32 @@ class Scheduler:
         self._client, self._clock, self._config = client, clock, config
         self._owns_informers = config.informers is None
         self._informers = config.informers or Informers(client, clock)
-        self._recorder = EventRecorder(
-            client, clock, config.scheduler_name, capacity=EVENTS_WAITING, is_busy=self._is_busy
-        )
-        self._reporter = Reporter(client, clock, self._recorder)
         storage = Storage()
-        self._profile: Profile = default_profile(WorkloadSelectors(self._informers).of, storage)
-        self._queue = SchedulingQueue(clock, self._profile.sort.key, hints_of(self._profile))
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
         self._pods = self._informers.of(PODS).lister
-        rng = random.Random(config.seed)
-        preemption = DefaultPreemption(self._nominator, self._budgets, rng, self._started)
-        self._cycle = Cycle(self._profile, rng, self._nominator, preemption)
-        self._evictor = Evictor(client, clock, self._recorder, self._pods, self._evicted)
+        settings = config.settings
+        shared = Shared(
+            client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of, storage),
+            self._nominator, self._budgets, self._started, self._is_busy,
+        )  # fmt: skip
+        self._runners = {one.name: build_runner(one, shared) for one in settings.profiles}
+        hints = {name: hints_of(runner.profile) for name, runner in self._runners.items()}
+        sort = next(iter(self._runners.values())).profile.sort.key  # upstream: the same in all profiles
+        backoff = Backoff(settings.first_backoff, settings.longest_backoff)
+        self._queue = SchedulingQueue(clock, sort, hints, backoff)
+        recorders = {name: runner.recorder for name, runner in self._runners.items()}
+        self._evictor = Evictor(client, clock, recorders, self._pods, self._evicted)
         self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
         self._volumes = VolumeBinder(
             client, clock, storage,
             happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+            timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
-        self.metrics = SchedulerMetrics(config.scheduler_name, self._queue.sizes, self._cache.sizes)
+        self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
+        self._since = clock.now().timestamp() - clock.monotonic()
 
     def _is_busy(self) -> bool:
         """Binding comes before telling."""
@@ -92,7 +95,14 @@ class Scheduler:
 
     def explain(self, namespace: str, name: str) -> Decision | None:
         """The latest decision about a pod: who refused which number of nodes, and the scores of the best nodes."""
-        return self.decisions.get(namespace, name)
+        record = self.decisions.get(namespace, name)
+        return record.decision if record is not None else None
+
+    def debug(self, path: Sequence[str], query: Mapping[str, str]) -> Any:
+        """What `/debug/scheduler` shows; None where there is nothing."""
+        from pinnace.scheduler.debugging import show
+
+        return show(self.decisions, self._queue, path, query)
 
     async def run(self) -> None:
         """Schedule until cancelled."""
@@ -104,7 +114,8 @@ class Scheduler:
             async with asyncio.TaskGroup() as tasks:
                 if self._owns_informers:
                     tasks.create_task(self._informers.run(), name="scheduler informers")
-                tasks.create_task(self._recorder.run(), name="scheduler events")
+                for name, runner in self._runners.items():
+                    tasks.create_task(runner.recorder.run(), name=f"events of {name}")
                 tasks.create_task(self._queue.run(), name="scheduler queue")
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
@@ -145,7 +156,7 @@ class Scheduler:
             old = None
         if new["spec"].get("nodeName"):
             self._pod_on_node(old, new)
-        elif (new["spec"].get("schedulerName") or DEFAULT_SCHEDULER) == self._config.scheduler_name:
+        elif (new["spec"].get("schedulerName") or DEFAULT_SCHEDULER) in self._runners:
             self._pod_to_schedule(old, new)
 
     def _pod_left(self, pod: Object) -> None:
@@ -187,7 +198,8 @@ class Scheduler:
             self._queue.remove(pod.uid)
             self._withdraw(pod)
             return
-        if not self._profile.gates.admits(pod):
+        gates = self._runners[pod.scheduler_name].profile.gates
+        if gates is not None and not gates.admits(pod):
             self._queue.gate(pod)
             return
         self._heed_nomination(pod, nominated_node(old) if old is not None else "")
@@ -229,8 +241,11 @@ class Scheduler:
             self._queue.failed(entry)
             self._report(entry.pod, SCHEDULER_ERROR, str(error))
             return
-        self.metrics.algorithm.observe(self._clock.monotonic() - begun)
-        self.decisions.add(decision)
+        took = self._clock.monotonic() - begun
+        self.metrics.algorithm.observe(took)
+        self.decisions.add(
+            Record(decision, entry.pod.scheduler_name, begun + self._since, took, entry.attempts)
+        )
         if not decision.node:
             self._unfit(entry, decision)
             return
@@ -246,9 +261,10 @@ class Scheduler:
         nodes = self._cache.nodes
         if pod.volumes:
             await self._volumes.follow(self._informers)
-            if len(nodes) and (why := self._volumes.rejects(pod)):
+            binds = self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
+            if len(nodes) and binds and (why := self._volumes.rejects(pod)):
                 return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
-        return self._cycle.decide(pod, nodes)
+        return self._runners[pod.scheduler_name].cycle.decide(pod, nodes)
 
     def _labels(self, node: str) -> Mapping[str, str]:
         nodes = self._cache.nodes
@@ -284,10 +300,12 @@ class Scheduler:
         return parse_time(begun).timestamp() if begun else math.inf
 
     def _count(self, result: str, entry: QueuedPod) -> None:
-        self.metrics.attempts[result].observe(self._clock.monotonic() - entry.tried_at)
+        seconds = self._clock.monotonic() - entry.tried_at
+        self.metrics.attempted(entry.pod.scheduler_name, result, seconds)
 
     def _report(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
-        task = asyncio.create_task(self._reporter.failed(pod, reason, message, nomination))
+        reporter = self._runners[pod.scheduler_name].reporter
+        task = asyncio.create_task(reporter.failed(pod, reason, message, nomination))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
@@ -295,7 +313,7 @@ class Scheduler:
         self._count("scheduled", entry)
         self.metrics.bound(entry.attempts, self._clock.monotonic() - entry.queued_at)
         self._queue.done(entry)
-        self._reporter.scheduled(entry.pod, node)
+        self._runners[entry.pod.scheduler_name].reporter.scheduled(entry.pod, node)
 
     def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
         self._cache.forget(entry.pod.uid)

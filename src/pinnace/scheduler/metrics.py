@@ -11,18 +11,21 @@ MANY = 16  # attempts are a label up to 15, as upstream
 
 
 class SchedulerMetrics:
-    def __init__(
-        self, profile: str, pending: Callable[[], dict[str, int]], cached: Callable[[], dict[str, int]]
-    ) -> None:
-        self._profile, self._pending, self._cached = profile, pending, cached
-        self.attempts = {
-            result: Histogram(ATTEMPT_SECONDS) for result in ("scheduled", "unschedulable", "error")
-        }
+    def __init__(self, pending: Callable[[], dict[str, int]], cached: Callable[[], dict[str, int]]) -> None:
+        self._pending, self._cached = pending, cached
+        self.attempts: dict[tuple[str, str], Histogram] = {}  # by profile and result
         self.algorithm = Histogram(ATTEMPT_SECONDS)
         self.until_bound: dict[str, Histogram] = {}  # by number of attempts
         self.needed = Histogram(ATTEMPTS)
         self.victims = Histogram(exponential(1, 2, 7))
         self.preemptions = 0
+
+    def attempted(self, profile: str, result: str, seconds: float) -> None:
+        """result: scheduled, unschedulable or error."""
+        histogram = self.attempts.get((profile, result))
+        if histogram is None:
+            histogram = self.attempts[profile, result] = Histogram(ATTEMPT_SECONDS)
+        histogram.observe(seconds)
 
     def bound(self, attempts: int, seconds: float) -> None:
         label = str(attempts) if attempts < MANY else f"{MANY - 1}+"
@@ -33,7 +36,7 @@ class SchedulerMetrics:
         self.victims.observe(victims)
 
     def families(self) -> Iterator[Family]:
-        results = [((self._profile, result), each) for result, each in self.attempts.items() if each.count]
+        results = list(self.attempts.items())
         labels = "profile", "result"
         yield Family("scheduler_schedule_attempts_total",
                      "Number of attempts to schedule pods, by the result: scheduled, unschedulable or error.", "counter",

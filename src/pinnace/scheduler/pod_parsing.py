@@ -108,9 +108,9 @@ def _parse_demand(facts: bytes) -> Demand:
         host_ports=tuple(_host_ports([*containers, *(c for c in init_containers if c[3] == "Always")], host_network)),
         images=tuple(c[0] for c in [*init_containers, *containers] if c[0]),
         node_selector=tuple(Requirement(k, "In", frozenset((v,))) for k, v in (node_selector or {}).items()),
-        required_node_terms=None if required is None else _node_terms(required.get("nodeSelectorTerms") or ()),
+        required_node_terms=None if required is None else node_terms(required.get("nodeSelectorTerms") or ()),
         preferred_node_terms=tuple(
-            _node_term(entry["preference"], entry["weight"])
+            node_term(entry["preference"], entry["weight"])
             for entry in node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
         ),
         tolerations=tuple(
@@ -194,12 +194,12 @@ def _host_ports(containers: list[Any], host_network: bool | None) -> list[HostPo
     return found
 
 
-def _node_terms(terms: Any) -> tuple[NodeTerm, ...]:
+def node_terms(terms: Any) -> tuple[NodeTerm, ...]:
     """A term without any condition matches no node, as upstream has it."""
-    return tuple(term for term in map(_node_term, terms) if term.expressions or term.fields)
+    return tuple(term for term in map(node_term, terms) if term.expressions or term.fields)
 
 
-def _node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
+def node_term(term: Mapping[str, Any], weight: int = 0) -> NodeTerm:
     return NodeTerm(
         tuple(map(node_selector_requirement, term.get("matchExpressions") or ())),
         tuple(map(node_selector_requirement, term.get("matchFields") or ())),

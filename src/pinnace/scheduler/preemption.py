@@ -21,6 +21,7 @@ from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PODS
 from pinnace.scheduler.refusals import Refusals
+from pinnace.scheduler.settings import DEFAULT_ARGS, PreemptionArgs
 from pinnace.scheduler.victims import NO_VICTIMS, Candidate, PriorityUsage, Search, VictimFinder
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
@@ -29,17 +30,6 @@ WAITING = "not eligible due to a terminating pod on the nominated node."
 PREEMPTED = "PreemptionByScheduler"
 KEPT_SHORTLISTS = 16
 BATCH = 64  # trying a few nodes more now is cheaper than one after the other later
-
-
-@dataclass(frozen=True, slots=True)
-class PreemptionArgs:
-    min_candidate_nodes_percentage: int = 10
-    min_candidate_nodes_absolute: int = 100
-
-    def wanted(self, nodes: int) -> int:
-        return min(
-            nodes, max(nodes * self.min_candidate_nodes_percentage // 100, self.min_candidate_nodes_absolute)
-        )
 
 
 @dataclass(slots=True)
@@ -80,7 +70,7 @@ class DefaultPreemption:
 
     def __init__(
         self, nominator: Nominator, budgets: Budgets, rng: random.Random,
-        started: Callable[[PodInfo], float] = lambda pod: 0.0, args: PreemptionArgs = PreemptionArgs(),
+        started: Callable[[PodInfo], float] = lambda pod: 0.0, args: PreemptionArgs = DEFAULT_ARGS.preemption,
     ) -> None:  # fmt: skip
         self._nominator, self._budgets, self._rng, self._args = nominator, budgets, rng, args
         self._finder = VictimFinder(nominator, budgets, started)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pinnace.component.clock import Clock
@@ -21,7 +21,7 @@ LONGEST_WAIT = 300.0
 FLUSH_EVERY = 30.0
 
 MayHelp = Callable[[PodInfo, Happening], bool]
-Group = tuple[frozenset[str], Demand, int]  # who refused, the demand, the priority
+Group = tuple[str, frozenset[str], Demand, int]  # the scheduler's name, who refused, the demand, the priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class QueuedPod:
 
     @property
     def group(self) -> Group:
-        return self.refused_by, self.pod.demand, self.pod.priority
+        return self.pod.scheduler_name, self.refused_by, self.pod.demand, self.pod.priority
 
 
 class SchedulingQueue:
-    """`sort` orders pods; `hints` says for each plugin when its refusals are worth another try."""
+    """`sort` orders pods; `hints` says for each profile and plugin when its refusals are worth another try."""
 
     def __init__(
-        self, clock: Clock, sort: Callable[[PodInfo, float], tuple[float, ...]], hints: Mapping[str, Hint],
-        backoff: Backoff = Backoff(),
+        self, clock: Clock, sort: Callable[[PodInfo, float], tuple[float, ...]],
+        hints: Mapping[str, Mapping[str, Hint]], backoff: Backoff = Backoff(),
     ) -> None:  # fmt: skip
         self._clock, self._sort = clock, sort
         self._hints, self._pause = hints, backoff
@@ -111,6 +111,15 @@ class SchedulingQueue:
             "active": self.active, "backoff": self.backing_off, "unschedulable": self.unschedulable,
             "gated": len(self._gated),
         }  # fmt: skip
+
+    def places(self) -> Iterator[tuple[str, QueuedPod]]:
+        """Every pod that waits, with the queue in which it does; `binding` for those that have a node already."""
+        for place, entries in (
+            ("active", self._in_active), ("backoff", self._in_backoff), ("unschedulable", self._waiting),
+            ("binding", self._in_flight),
+        ):  # fmt: skip
+            for entry in entries.values():
+                yield place, entry
 
     # --- pods come, change and go
 
@@ -284,8 +293,9 @@ class SchedulingQueue:
             self._requeue(self._leave(entry.pod.uid))
 
     def _helped(self, group: Group, members: dict[str, QueuedPod], happening: Happening) -> list[QueuedPod]:
-        plugins = group[0]
-        hints = [self._hints[plugin] for plugin in plugins if plugin in self._hints]
+        profile, plugins, _, _ = group
+        known = self._hints[profile]
+        hints = [known[plugin] for plugin in plugins if plugin in known]
         if len(hints) < len(plugins) or not plugins or happening is OWN_UPDATE:
             return list(members.values())  # an unknown plugin, or no node at all: anything may help
         hints = [hint for hint in hints if hint.concerns(happening)]

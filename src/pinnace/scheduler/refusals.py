@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnace.scheduler.columns import ABSENT, Ids
+from pinnace.scheduler.decisions import Reason
 from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
 from pinnace.scheduler.profiles import Filter
+
+EXAMPLES = 5  # nodes shown for each reason
 
 
 @dataclass(slots=True)
@@ -67,6 +70,19 @@ class Refusals:
             for reason in kind.reasons:
                 total[reason] += count
         return +total
+
+    def examples(self, names: Sequence[str]) -> tuple[Reason, ...]:
+        """Each reason with some of the nodes that gave it, the most frequent first."""
+        found: dict[str, list[int]] = {}
+        for number, kind in enumerate(self.kinds):
+            rows = np.flatnonzero(self.ids == number)
+            for reason in kind.reasons if len(rows) else ():
+                found.setdefault(reason, []).extend(rows[:EXAMPLES].tolist())
+        counts = self.reasons()
+        return tuple(
+            Reason(text, counts[text], tuple(names[row] for row in sorted(rows)[:EXAMPLES]))
+            for text, rows in sorted(found.items(), key=lambda item: (-counts[item[0]], item[0]))
+        )
 
 
 def never_looked_at(plugins: Iterable[str]) -> Refusal:

@@ -25,6 +25,7 @@ from pinnace.scheduler.storage import Storage
 log = logging.getLogger(__name__)
 
 TIMEOUT = 600.0
+NO_TIMEOUTS: Mapping[str, float] = {}
 WATCHED: Mapping[str, GVR] = {
     kinds.CLAIM: r.PERSISTENT_VOLUME_CLAIMS,
     kinds.VOLUME: r.PERSISTENT_VOLUMES,
@@ -42,15 +43,16 @@ class VolumesNotBound(Exception):
 
 
 class VolumeBinder:
-    """`then` goes on with the pod when its volumes are bound; `failed` takes it back."""
+    """`timeouts`: seconds to wait, by scheduler name, where it is not the default. `then` goes on with the pod when its volumes are bound; `failed` takes it back."""
 
     def __init__(
         self, client: Client, clock: Clock, storage: Storage, *, happened: Callable[[Iterable[str]], None],
-        then: Continue, failed: Callable[[QueuedPod, str, Exception], None],
+        then: Continue, failed: Callable[[QueuedPod, str, Exception], None], timeouts: Mapping[str, float] = NO_TIMEOUTS,
     ) -> None:  # fmt: skip
         self._client, self._clock, self._storage = client, clock, storage
         self._plugin = VolumeBinding(storage)
         self._happened, self._then, self._failed = happened, then, failed
+        self._timeouts = timeouts
         self._is_following = False
         self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}  # claim -> who waits for it
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by uid of the pod
@@ -108,7 +110,9 @@ class VolumeBinder:
     async def _run(self, entry: QueuedPod, node: str, labels: Mapping[str, str], plan: Plan) -> None:
         try:
             await self._write(node, plan)
-            await self._clock.wait_for(self._wait(node, labels, plan), TIMEOUT)
+            await self._clock.wait_for(
+                self._wait(node, labels, plan), self._timeouts.get(entry.pod.scheduler_name, TIMEOUT)
+            )
         except asyncio.CancelledError:
             self._give_back(plan)
             raise

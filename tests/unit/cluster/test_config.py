@@ -7,6 +7,7 @@ import pytest
 from pinnace.cluster.config import ClusterConfig, from_args, remember
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.flags import add_flags
+from pinnace.cluster.scheduler_config import scheduler_settings
 
 
 def parsed(*argv: str) -> ClusterConfig:
@@ -106,3 +107,18 @@ def test_the_directory_is_absolute_and_without_links(tmp_path: Path, monkeypatch
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path)
     assert ClusterConfig(data_dir="link/data").directory == tmp_path / "real" / "data"
+
+
+def test_a_scheduler_configuration_is_read_before_anything_starts(tmp_path: Path) -> None:
+    path = tmp_path / "scheduler.yaml"
+    path.write_text(
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nparalelism: 3\n"
+    )
+    with pytest.raises(UsageError) as error:
+        parsed("--data-dir", str(tmp_path), "--kube-scheduler-config", str(path))
+    assert str(error.value) == (
+        f'--kube-scheduler-config {path}: strict decoding error: unknown field "paralelism"'
+    )
+    path.write_text(path.read_text().replace("paralelism: 3", "parallelism: 3"))
+    config = parsed("--data-dir", str(tmp_path), "--kube-scheduler-config", str(path))
+    assert scheduler_settings(config).without_effect == ("parallelism",)

@@ -6,6 +6,7 @@ import pytest
 
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
+from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER
 from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.profiles import default_profile
 from pinnace.scheduler.queue import SchedulingQueue
@@ -21,7 +22,9 @@ class Line:
 
     def __init__(self, world: World, *waiting: Object) -> None:
         self.world, self.profile = world, default_profile(lambda pod: None)
-        self.queue = SchedulingQueue(FakeClock(), self.profile.sort.key, hints_of(self.profile))
+        self.queue = SchedulingQueue(
+            FakeClock(), self.profile.sort.key, {DEFAULT_SCHEDULER: hints_of(self.profile)}
+        )
         for one in waiting:
             self.queue.add(parse_pod(one))
             entry = self.queue.pop_nowait()

@@ -7,7 +7,9 @@ from typing import Any
 
 from pinnace.api.resources import EVENTS, NODES, PODS
 from pinnace.apimachinery import errors
+from pinnace.scheduler.configuration import read
 from pinnace.scheduler.loop import Scheduler, SchedulerConfig
+from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from unit.scheduler.objects import node, pod
@@ -16,8 +18,10 @@ Object = dict[str, Any]
 
 
 @asynccontextmanager
-async def running(client: FakeClient, clock: FakeClock) -> AsyncGenerator[Scheduler, None]:
-    scheduler = Scheduler(client, clock, SchedulerConfig(seed=1))
+async def running(
+    client: FakeClient, clock: FakeClock, settings: SchedulerSettings = DEFAULT_SETTINGS
+) -> AsyncGenerator[Scheduler, None]:
+    scheduler = Scheduler(client, clock, SchedulerConfig(settings, seed=1))
     task = asyncio.create_task(scheduler.run())
     await clock.advance(0.1)
     try:
@@ -141,3 +145,65 @@ async def test_a_second_scheduler_takes_over_where_the_first_stopped() -> None:
         await client.delete(PODS, "a", "default")
         await clock.advance(1.0)
         assert (await get(client, "b"))["spec"]["nodeName"] == "n1"
+
+
+PACKING = {
+    "schedulerName": "packing",
+    "pluginConfig": [{"name": "NodeResourcesFit", "args": {"scoringStrategy": {"type": "MostAllocated"}}}],
+    "plugins": {
+        "score": {"disabled": [{"name": "*"}], "enabled": [{"name": "NodeResourcesFit"}]},
+        "postFilter": {"disabled": [{"name": "DefaultPreemption"}]},
+    },
+}
+
+
+def two_profiles() -> SchedulerSettings:
+    return read(
+        {
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "profiles": [{"schedulerName": "default-scheduler"}, PACKING],
+            "podInitialBackoffSeconds": 3,
+        }
+    )
+
+
+def of_packing(name: str, **more: Any) -> Object:
+    return pod(name, cpu="1", **more) | {
+        "spec": pod(name, cpu="1", **more)["spec"] | {"schedulerName": "packing"}
+    }
+
+
+async def test_each_pod_is_placed_by_the_profile_that_it_names() -> None:
+    busy = pod("busy", cpu="2", memory="4Gi", node="n1")
+    client, clock = (
+        FakeClient([node("n1"), node("n2"), busy, pod("spread", cpu="1"), of_packing("packed")]),
+        FakeClock(),
+    )
+    async with running(client, clock, two_profiles()):
+        assert (await get(client, "spread"))["spec"]["nodeName"] == "n2"
+        assert (await get(client, "packed"))["spec"]["nodeName"] == "n1"
+        sources = {
+            e["involvedObject"]["name"]: e["source"]["component"]
+            for e in (await client.list(EVENTS))["items"]
+        }
+        assert sources == {"spread": "default-scheduler", "packed": "packing"}
+
+
+async def test_a_profile_without_preemption_evicts_nobody() -> None:
+    low = pod("low", cpu="1", node="n1")
+    client, clock = FakeClient([node("n1", cpu="1"), low, of_packing("high", priority=9)]), FakeClock()
+    async with running(client, clock, two_profiles()):
+        await clock.advance(20.0)
+        (condition,) = (await get(client, "high"))["status"]["conditions"]
+        assert condition["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+        assert (await get(client, "low"))["spec"]["nodeName"] == "n1"
+
+
+async def test_the_back_off_of_the_configuration_counts() -> None:
+    client, clock = RefusingClient([node("n1", cpu="1"), pod("web", cpu="1")]), FakeClock()
+    async with running(client, clock, two_profiles()):
+        await clock.advance(2.5)
+        assert "nodeName" not in (await get(client, "web"))["spec"]
+        await clock.advance(1.0)
+        assert (await get(client, "web"))["spec"]["nodeName"] == "n1"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinnace.scheduler.preemption import PreemptionArgs
+from pinnace.scheduler.settings import PreemptionArgs
 from pinnace.scheduler.victims import VictimFinder
 from unit.scheduler.objects import node, pod
 from unit.scheduler.world import World

@@ -1,7 +1,7 @@
 """The scheduling queue, on a fake clock."""
 
 from pinnace.scheduler.plugins.priority_sort import PrioritySort
-from pinnace.scheduler.pod_info import PodInfo
+from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.queue import Hint, QueuedPod, SchedulingQueue
 from pinnace.testing.fake_clock import FakeClock
@@ -11,7 +11,7 @@ HINTS = {"Fit": Hint(("Node/Add", "Pod/Delete")), "Taints": Hint(("Node/UpdateTa
 
 
 def queue(clock: FakeClock) -> SchedulingQueue:
-    return SchedulingQueue(clock, PrioritySort().key, HINTS)
+    return SchedulingQueue(clock, PrioritySort().key, {DEFAULT_SCHEDULER: HINTS})
 
 
 def info(name: str = "p", **more: object) -> PodInfo:

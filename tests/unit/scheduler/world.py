@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+from pinnace.apimachinery.selectors import Selector
 from pinnace.apimachinery.times import parse_time
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
@@ -11,21 +12,29 @@ from pinnace.scheduler.decisions import Decision, Preemption
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
-from pinnace.scheduler.preemption import DefaultPreemption, PreemptionArgs
-from pinnace.scheduler.profiles import default_profile
+from pinnace.scheduler.preemption import DefaultPreemption
+from pinnace.scheduler.profiles import Parts, build_profile
+from pinnace.scheduler.settings import PluginArgs, PreemptionArgs, ProfileSettings
+from pinnace.scheduler.storage import Storage
 
 Object = dict[str, Any]
 
 
 class World:
-    def __init__(self, *nodes: Object, args: PreemptionArgs | None = None, seed: int = 7) -> None:
+    def __init__(
+        self, *nodes: Object, args: PreemptionArgs | None = None, seed: int = 7, plugins: PluginArgs | None = None,
+        settings: ProfileSettings | None = None, selector: Selector | None = None,
+    ) -> None:  # fmt: skip
         self.cache = SchedulerCache()
         for one in nodes:
             self.cache.set_node(one)
         self.budgets, self.nominator = Budgets(), Nominator(self.cache.nodes)
         rng = random.Random(seed)
         preemption = DefaultPreemption(self.nominator, self.budgets, rng, started, args or PreemptionArgs())
-        self.cycle = Cycle(default_profile(lambda pod: None), rng, self.nominator, preemption)
+        self.profile = build_profile(
+            settings or ProfileSettings(args=plugins or PluginArgs()), Parts(lambda pod: selector, Storage())
+        )
+        self.cycle = Cycle(self.profile, rng, self.nominator, preemption)
 
     def run(self, *pods: Object) -> "World":
         for one in pods:

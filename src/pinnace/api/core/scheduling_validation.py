@@ -39,7 +39,7 @@ def validate_tolerations(tolerations: Sequence[Mapping[str, Any]], path: str) ->
 
 def validate_affinity(affinity: Mapping[str, Any], path: str) -> Found:
     if node := affinity.get("nodeAffinity"):
-        yield from _validate_node_affinity(node, f"{path}.nodeAffinity")
+        yield from validate_node_affinity(node, f"{path}.nodeAffinity")
     for kind in ("podAffinity", "podAntiAffinity"):
         if (pod := affinity.get(kind)) is None:
             continue
@@ -69,7 +69,7 @@ def _validate_pod_term(term: Mapping[str, Any], path: str) -> Found:
         yield from fields.all_invalid(f"{path}.topologyKey", key, names.qualified_name(key))
 
 
-def _validate_node_affinity(affinity: Mapping[str, Any], path: str) -> Found:
+def validate_node_affinity(affinity: Mapping[str, Any], path: str) -> Found:
     if (required := affinity.get(REQUIRED)) is not None:
         yield from validate_node_selector(required, f"{path}.{REQUIRED}")
     for index, weighted in enumerate(affinity.get(PREFERRED) or ()):

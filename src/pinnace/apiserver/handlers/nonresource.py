@@ -39,9 +39,22 @@ async def serve(request: Request) -> Answer:
 
         dump = DUMPS.get(path.removeprefix(_FLOW_DUMPS))
         return Response(dump(request.services.fairness).encode(), content_type=TEXT) if dump else not_found()
+    if first == "debug":
+        return _debug(request, path)
     if path == "/":
         return Response(orjson.dumps({"paths": paths(request)}, option=orjson.OPT_INDENT_2))
     return not_found()
+
+
+def _debug(request: Request, path: str) -> Response:
+    """What another part of this process shows of itself."""
+    _, _, name, *segments = [*path.split("/"), ""] if path == "/debug" else path.split("/")
+    source = request.services.debug.get(name)
+    query = {key: values[-1] for key, values in request.query.items() if values}
+    shown = source(segments, query) if source is not None else None
+    if shown is None:
+        return not_found()
+    return Response(orjson.dumps(shown, option=orjson.OPT_INDENT_2))
 
 
 def not_found() -> Response:
@@ -82,6 +95,7 @@ def paths(request: Request) -> list[str]:
     names = {f"/apis/{gvr.group}" for gvr in groups if gvr.group}
     others = {"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
               "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"}  # fmt: skip
+    others |= {f"/debug/{name}" for name in request.services.debug}
     health = request.services.health
     checks = {f"/{root}/{name}" for root in ("healthz", "livez", "readyz") for name in health.checks(root)}
     return sorted(versions | names | others | checks)

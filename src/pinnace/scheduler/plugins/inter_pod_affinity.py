@@ -14,12 +14,12 @@ from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Ref
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.pod_columns import DomainSums, PodQuery, Tally
 from pinnace.scheduler.pod_info import AffinityTerm
+from pinnace.scheduler.settings import DEFAULT_ARGS, InterPodAffinityArgs
 
 AFFINITY = Refusal(("node(s) didn't match pod affinity rules",), preemption_may_help=False)
 ANTI_AFFINITY = Refusal(("node(s) didn't match pod anti-affinity rules",), preemption_may_help=True)
 EXISTING = Refusal(("node(s) didn't satisfy existing pods anti-affinity rules",), preemption_may_help=True)
 SCORING = ("affinity", "preferred", "preferred_anti")
-HARD_AFFINITY_WEIGHT = 1  # how much a required term of a pod on a node counts when nodes are scored
 
 
 class InterPodAffinity:
@@ -29,6 +29,9 @@ class InterPodAffinity:
     requeue_on: ClassVar[tuple[str, ...]] = (
         "Node/Add", "Node/UpdateLabel", "Pod/Add", "Pod/Delete", "Pod/UpdateLabel", "Namespace/Update",
     )  # fmt: skip
+
+    def __init__(self, args: InterPodAffinityArgs = DEFAULT_ARGS.inter_pod_affinity) -> None:
+        self._args = args
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         demand = pod.demand
@@ -64,11 +67,13 @@ class InterPodAffinity:
         demand = pod.demand
         if demand.preferred_affinity or demand.preferred_anti_affinity:
             return True
+        if self._args.ignore_preferred_terms_of_existing_pods:
+            return False
         return _is_selected(pod, nodes, SCORING)
 
     def score(self, pod: PodInfo, nodes: NodeTable, feasible: Mask) -> Scores:
         by_key: dict[str, Scores] = {}  # added up by domain, so that nodes are gone over once for each label
-        for weight, term, tally in _preferences(pod, nodes):
+        for weight, term, tally in _preferences(pod, nodes, self._args.hard_pod_affinity_weight):
             points = weight * nodes.sums(tally, term.topology_key).values
             known = by_key.get(term.topology_key)
             by_key[term.topology_key] = points if known is None else known + points
@@ -82,7 +87,9 @@ class InterPodAffinity:
         return (MAX_SCORE * ((total - least) / (most - least))).astype(np.int64)
 
 
-def _preferences(pod: PodInfo, nodes: NodeTable) -> Iterator[tuple[int, AffinityTerm, Tally]]:
+def _preferences(
+    pod: PodInfo, nodes: NodeTable, hard_weight: int
+) -> Iterator[tuple[int, AffinityTerm, Tally]]:
     """(signed weight, term, pods that count) for the pod's own terms, then for those that others carry."""
     for term in pod.demand.preferred_affinity:
         yield term.weight, term, nodes.tally(_query((term,), nodes))
@@ -93,7 +100,7 @@ def _preferences(pod: PodInfo, nodes: NodeTable) -> Iterator[tuple[int, Affinity
             if not _selects(term, pod, nodes):
                 continue
             if kind == "affinity":
-                yield HARD_AFFINITY_WEIGHT, term, tally
+                yield hard_weight, term, tally
             else:
                 yield term.weight if kind == "preferred" else -term.weight, term, tally
 

@@ -8,6 +8,7 @@ import numpy as np
 from pinnace.apimachinery.selectors import Requirement
 from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Scores, normalized
 from pinnace.scheduler.pod_info import NodeTerm
+from pinnace.scheduler.settings import DEFAULT_ARGS, NodeAffinityArgs
 
 
 class NodeAffinity:
@@ -17,6 +18,9 @@ class NodeAffinity:
     rejection: ClassVar[str] = "node(s) didn't match Pod's node affinity/selector"
     preemption_may_help: ClassVar[bool] = False
     requeue_on: ClassVar[tuple[str, ...]] = ("Node/Add", "Node/UpdateLabel")
+
+    def __init__(self, args: NodeAffinityArgs = DEFAULT_ARGS.node_affinity) -> None:
+        self._added = args.preferred
 
     def candidates(self, demand: Demand) -> frozenset[str] | None:
         return only_named_nodes(demand)
@@ -28,16 +32,38 @@ class NodeAffinity:
         return required(pod.demand, nodes)
 
     def scores(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return bool(pod.demand.preferred_node_terms)
+        return bool(pod.demand.preferred_node_terms or self._added)
 
     def score(self, pod: PodInfo, nodes: NodeTable) -> Scores:
         total = np.zeros(len(nodes.exists), np.int64)
-        for term in pod.demand.preferred_node_terms:
+        for term in (*pod.demand.preferred_node_terms, *self._added):
             total += term.weight * term_matches(term, nodes)
         return total
 
     def normalize(self, scores: Scores, highest: int) -> Scores:
         return normalized(scores, highest)
+
+
+class AddedNodeAffinity:
+    """The part of NodeAffinity that the scheduler's configuration adds to every pod (`addedAffinity`)."""
+
+    name: ClassVar[str] = "NodeAffinity"
+    reads: ClassVar[Literal["nodes"]] = "nodes"
+    rejection: ClassVar[str] = "node(s) didn't match scheduler-enforced node affinity"
+    preemption_may_help: ClassVar[bool] = False
+    requeue_on: ClassVar[tuple[str, ...]] = ("Node/Add", "Node/UpdateLabel")
+
+    def __init__(self, terms: tuple[NodeTerm, ...]) -> None:
+        self._terms = terms
+
+    def applies(self, demand: Demand) -> bool:
+        return True
+
+    def filter(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+        mask = np.zeros_like(nodes.exists)
+        for term in self._terms:
+            mask |= term_matches(term, nodes)
+        return mask
 
 
 def required(demand: Demand, nodes: NodeTable) -> Mask:

@@ -18,11 +18,11 @@ from pinnace.scheduler.plugins import node_affinity
 from pinnace.scheduler.plugins.taint_toleration import HARD, untolerated
 from pinnace.scheduler.pod_columns import DomainSums, PodQuery
 from pinnace.scheduler.pod_info import SpreadConstraint
+from pinnace.scheduler.settings import DEFAULT_ARGS, SpreadArgs
 
 HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 SKEWED = "node(s) didn't match pod topology spread constraints"
 UNLABELLED = f"{SKEWED} (missing required label)"
-DEFAULT_SKEWS = ((HOSTNAME, 3), (ZONE, 5))
 
 
 class PodTopologySpread:
@@ -36,11 +36,14 @@ class PodTopologySpread:
         "Pod/Add", "Pod/Delete", "Pod/UpdateLabel",
     )  # fmt: skip
 
-    def __init__(self, workload_selector: Callable[[PodInfo], Selector | None]) -> None:
-        self._workload_selector = workload_selector
+    def __init__(
+        self, workload_selector: Callable[[PodInfo], Selector | None], args: SpreadArgs = DEFAULT_ARGS.spread
+    ) -> None:
+        self._workload_selector, self._args = workload_selector, args
+        self._has_hard_defaults = any(default.is_hard for default in args.defaults)
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return any(constraint.is_hard for constraint in pod.demand.spread)
+        return bool(self._hard(pod))
 
     def filter(self, pod: PodInfo, nodes: NodeTable) -> Mask:
         mask = nodes.exists.copy()
@@ -74,7 +77,9 @@ class PodTopologySpread:
         return any(all(key in labels for key in keys) for labels in (what.labels, what.labels_before))
 
     def _hard(self, pod: PodInfo) -> list[SpreadConstraint]:
-        return [constraint for constraint in pod.demand.spread if constraint.is_hard]
+        if pod.demand.spread or not self._has_hard_defaults:
+            return [constraint for constraint in pod.demand.spread if constraint.is_hard]
+        return [constraint for constraint in self._defaults(pod) if constraint.is_hard]
 
     def _is_even(self, pod: PodInfo, constraint: SpreadConstraint, nodes: NodeTable) -> Mask:
         """False also for nodes that lack the label."""
@@ -89,18 +94,27 @@ class PodTopologySpread:
     def _soft(self, pod: PodInfo) -> tuple[SpreadConstraint, ...]:
         if pod.demand.spread:
             return tuple(constraint for constraint in pod.demand.spread if not constraint.is_hard)
-        selector = self._workload_selector(pod)
+        return tuple(constraint for constraint in self._defaults(pod) if not constraint.is_hard)
+
+    def _defaults(self, pod: PodInfo) -> tuple[SpreadConstraint, ...]:
+        selector = self._workload_selector(pod) if self._args.defaults else None
         if selector is None or selector.is_everything:
             return ()
-        return tuple(SpreadConstraint(key, skew, selector, is_hard=False) for key, skew in DEFAULT_SKEWS)
+        return tuple(
+            SpreadConstraint(
+                one.topology_key, one.max_skew, selector, one.is_hard, one.min_domains,
+                one.honor_affinity, one.honor_taints,
+            )
+            for one in self._args.defaults
+        )  # fmt: skip
 
     def scores(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(self._soft(pod))
 
     def score(self, pod: PodInfo, nodes: NodeTable, feasible: Mask) -> Scores:
         constraints = self._soft(pod)
-        # The defaults also score nodes that carry only some of the labels.
-        labelled = constraints if pod.demand.spread else ()
+        # The system's defaults also score nodes that carry only some of the labels.
+        labelled = constraints if pod.demand.spread or not self._args.is_system else ()
         counted = feasible
         for constraint in labelled:
             counted = counted & (nodes.label(constraint.topology_key).ids != ABSENT)

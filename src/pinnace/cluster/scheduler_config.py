@@ -1,0 +1,38 @@
+"""The file of `--kube-scheduler-config`: read at the start, again whenever the scheduler starts."""
+
+import logging
+from pathlib import Path
+
+from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.errors import UsageError
+from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
+
+log = logging.getLogger(__name__)
+
+
+def scheduler_settings(config: ClusterConfig) -> SchedulerSettings:
+    """What the file says, or the defaults."""
+    if not config.kube_scheduler_config:
+        return DEFAULT_SETTINGS
+    settings = load(config.kube_scheduler_config)
+    if settings.without_effect:
+        log.warning(
+            "%s: %s: no effect here, since the scheduler runs in the server's process",
+            config.kube_scheduler_config, ", ".join(settings.without_effect),
+        )  # fmt: skip
+    return settings
+
+
+def load(path: str) -> SchedulerSettings:
+    """Raises UsageError."""
+    import yaml  # only where a file is given: it costs start-up time
+
+    from pinnace.scheduler.configuration import ConfigurationError, read
+
+    try:
+        return read(yaml.safe_load(Path(path).read_text()))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+    except (yaml.YAMLError, UnicodeDecodeError, ConfigurationError) as error:
+        why = str(error)
+    raise UsageError(f"--kube-scheduler-config {path}: {why}")
