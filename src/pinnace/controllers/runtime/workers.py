@@ -71,9 +71,11 @@ class Pool(Generic[K]):
                 self._queue.on_ready = self._hire
                 for _ in range(len(self._queue)):
                     self._hire()
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._queue.on_ready = lambda: None  # keys may still come, but no task any more
         finally:
-            self._queue.on_ready = lambda: None
             self._queue.close()
 
     def _hire(self) -> None:
