@@ -142,13 +142,14 @@ COLLECTOR = ("garbage-collector",)
 
 STORIES = {
     "deployment created": Story(WORKLOADS, create_deployment, rolled_out, most_pods=3),
+    # as upstream, surge counts what sets are to keep: pods that an old set has not deleted yet may come on top
     "deployment rolled": Story(
         WORKLOADS,
         change_image,
         rolled_out,
         create_deployment,
         rolled_out,
-        most_pods=4,
+        most_pods=5,
         fewest_ready=2,
         stride=5,
     ),
