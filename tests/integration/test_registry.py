@@ -320,3 +320,36 @@ async def test_an_update_that_creates_needs_the_right_to_create(api_server: ApiS
     lease = {**body, "kind": "Lease", "apiVersion": "coordination.k8s.io/v1"}
     with pytest.raises((errors.Forbidden, errors.NotFound)):
         await jane.update(r.LEASES, lease)
+
+
+async def test_pods_of_one_template_are_judged_and_defaulted_alike_but_share_nothing(
+    client: LocalClient,
+) -> None:
+    """What is remembered of a template must not carry over what admission or a client did to one of its pods."""
+    first = await client.create(r.PODS, pod("one"), "default")
+    second = await client.create(r.PODS, pod("two"), "default")
+    volumes = [made["spec"]["volumes"][0]["name"] for made in (first, second)]
+    assert volumes[0] != volumes[1]
+    assert first["spec"].keys() == second["spec"].keys()
+    assert first["spec"]["restartPolicy"] == second["spec"]["restartPolicy"] == "Always"
+    slip = pod("three")
+    slip["spec"]["containers"][0]["imagePullPolicy"] = 7
+    for _ in range(2):
+        with pytest.raises(errors.BadRequest, match="cannot unmarshal number"):
+            await client.create(r.PODS, slip, "default")
+
+
+async def test_an_unknown_field_of_a_template_is_told_every_time(
+    api_server: ApiServerInProcess, client: LocalClient
+) -> None:
+    remote = api_server.rest_client()
+    for name in ("one", "two", "three"):
+        odd = pod(name)
+        odd["spec"]["surprise"] = 1
+        query = {"fieldValidation": "Strict" if name == "three" else "Ignore"}
+        if name == "three":
+            with pytest.raises(errors.BadRequest, match=r'unknown field "spec\.surprise"'):
+                await remote.raw("POST", "/api/v1/namespaces/default/pods", query=query, body=odd)
+        else:
+            made = await remote.raw("POST", "/api/v1/namespaces/default/pods", query=query, body=odd)
+            assert "surprise" not in made["spec"]

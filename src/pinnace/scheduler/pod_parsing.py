@@ -32,6 +32,7 @@ from pinnace.scheduler.pod_info import (
     SpreadConstraint,
     Toleration,
 )
+from pinnace.scheduler.pod_resizing import in_force
 
 _LIMITING = frozenset(
     ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
@@ -81,11 +82,13 @@ def demand_of(pod: Object) -> Demand:
     spec = pod["spec"]
     constraints = spec.get("topologySpreadConstraints") or ()
     affinity = spec.get("affinity") or {}
+    resized = in_force(pod) if spec.get("nodeName") else None
     needs_labels = any(c.get("matchLabelKeys") for c in constraints) or "matchLabelKeys" in str(affinity)
     facts = [
         meta.namespace(pod), meta.labels(pod) if needs_labels else None,
-        [[c.get("image"), c.get("resources"), c.get("ports")] for c in spec.get("containers") or ()],
-        [[c.get("image"), c.get("resources"), c.get("ports"), c.get("restartPolicy")]
+        [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports")]
+         for c in spec.get("containers") or ()],
+        [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports"), c.get("restartPolicy")]
          for c in spec.get("initContainers") or ()],
         spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), affinity,
         spec.get("tolerations"), constraints, spec.get("hostNetwork"),

@@ -56,13 +56,14 @@ class CustomRegistry(Registry):
         *,
         settled: Collection[str] = (),
         slips: Sequence[Problem] = (),
-    ) -> None:
+    ) -> bool:
         """Types are for the schema's validation to judge; here only unknown and repeated fields are told."""
         repeated = field_validation.duplicates(obj, ctx, raw)
         unknown = embedded.coerce(self.structural, obj, self._object_meta())
         unknown += pruning.prune(self.structural, obj)
         problems = [Problem("unknown", path, f'unknown field "{path}"') for path in unknown]
         field_validation.report(self.row, [*slips, *repeated, *problems], ctx)
+        return not problems
 
     def _place(self, obj: Object, namespace: str) -> None:
         if not obj.get("kind") or not obj.get("apiVersion"):

@@ -17,6 +17,7 @@ from pinnace.api.strategy import Strategy
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVK, parse_api_version
 from pinnace.apimachinery.protobuf.codec import encode_message
+from pinnace.apimachinery.remembered import Remembered
 from pinnace.apimachinery.schema import Problem, Schema
 from pinnace.apiserver.admission.attributes import Admission, Operation
 from pinnace.apiserver.admission.chain import Chain
@@ -85,6 +86,7 @@ class RegistryBase:
         self, row: Resource, storage: ObjectStorage, strategy: Strategy, shared: "Registries"
     ) -> None:
         self.row, self.storage, self.strategy, self.shared = row, storage, strategy, shared
+        self._templates: Remembered[bytes] = Remembered()  # fields as created objects of a template have them
 
     @cached_property
     def schema(self) -> Schema | None:
@@ -122,9 +124,9 @@ class RegistryBase:
     def check_fields(
         self, obj: Object, ctx: WriteContext, raw: bytes | None = None, *, settled: Collection[str] = (),
         slips: Sequence[Problem] = (),
-    ) -> None:  # fmt: skip
+    ) -> bool:  # fmt: skip
         """What the decoder says of a body: unknown fields go, wrong types are refused; `slips` are known already."""
-        field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled, slips=slips)
+        return field_validation.check(self.row, self.schema, obj, ctx, raw, settled=settled, slips=slips)
 
     def settle(self, obj: Object) -> None:
         """What a webhook made of an object is decoded like what a client sends: types checked, defaults filled in."""

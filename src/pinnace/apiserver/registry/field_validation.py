@@ -45,10 +45,13 @@ def check(
     *,
     settled: Collection[str] = (),
     slips: Sequence[Problem] = (),
-) -> None:
-    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict. Fields that are `settled` are not looked into."""
+) -> bool:
+    """Prune `obj` in place; raises BadRequest for wrong types always, for the rest when Strict. Fields that are `settled` are not looked into.
+
+    True when the schema had nothing to object to.
+    """
     if schema is None:
-        return
+        return True
     repeated = duplicates(obj, ctx, raw)
     with set_aside(obj, settled):
         problems = schema.prune(obj)
@@ -56,6 +59,7 @@ def check(
     if wrong:
         raise undecodable(row, wrong[0].message)
     report(row, [*slips, *repeated, *problems], ctx)
+    return not problems
 
 
 def report(row: Resource, found: list[Problem], ctx: WriteContext) -> None:

@@ -51,11 +51,19 @@ class Registry(RegistryBase):
         applied: bool = False,
     ) -> Item:
         """`obj` belongs to the registry from here on; `raw` is the text it was decoded from, if there was one."""
-        self.check_fields(obj, ctx, raw)
+        asked = self._asked_templates(obj)
+        known = {name: kept for name, key in asked.items() if (kept := self._templates.get(key)) is not None}
+        is_clean = self.check_fields(obj, ctx, raw, settled=known)
         self._place(obj, namespace)
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
-        self.strategy.default(obj)
+        with field_validation.set_aside(obj, known):
+            self.strategy.default(obj)
+        for name, key in asked.items():
+            if name in known:
+                obj[name] = orjson.loads(known[name])
+            elif is_clean:
+                self._templates.put(key, orjson.dumps(obj[name]))
         if not applied:
             self._record(None, obj, ctx)  # before admission, as upstream: what plugins add has no owner
         admission = self._admission("CREATE", ctx, namespace, obj=obj, name=obj["metadata"].get("name", ""))
@@ -70,6 +78,15 @@ class Registry(RegistryBase):
         await self.admission.validate(admission)
         await self.check(obj, None, ctx)
         return await self._store_new(self.to_stored(obj), ctx, generated=generated)
+
+    def _asked_templates(self, obj: Object) -> dict[str, tuple[str, bytes]]:
+        """Under which key fields that depend on nothing else are remembered, as checking and defaulting leave them: objects
+        made from one template ask for the same again and again."""
+        fields = [name for name in self.strategy.independent_fields if isinstance(obj.get(name), dict)]
+        try:
+            return {name: self._templates.key(name, obj[name]) for name in fields}
+        except TypeError:  # of another text than JSON, with values that JSON has not
+            return {}
 
     async def _store_new(self, obj: Object, ctx: WriteContext, *, generated: bool) -> Item:
         """A generated name that is taken is drawn again; a name that the user chose is not."""
