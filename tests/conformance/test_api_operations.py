@@ -309,8 +309,14 @@ async def test_storage_classes(rest_client: RestClient) -> None:
 @pytest.mark.conformance(
     "[sig-storage] VolumeAttributesClass [FeatureGate:VolumeAttributesClass] should run through the lifecycle of a VolumeAttributesClass [Conformance]"
 )
-async def test_volume_attributes_classes(rest_client: RestClient) -> None:
-    await operate(rest_client, r.VOLUME_ATTRIBUTES_CLASSES, NAMES)
+async def test_volume_attributes_classes(rest_client: RestClient, api_server: ApiServerInProcess) -> None:
+    config = ControllersConfig(("volumeattributesclass-protection",))
+    working = asyncio.create_task(Controllers(api_server.local_client(), RealClock(), config).run())
+    try:
+        await operate(rest_client, r.VOLUME_ATTRIBUTES_CLASSES, NAMES)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 @pytest.mark.conformance(

@@ -1,7 +1,10 @@
 """[sig-apps] Job: what upstream's conformance tests demand of Jobs, on simulated nodes."""
 
+import asyncio
 import itertools
+from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +12,10 @@ import pytest
 from pinnace.api import conditions, meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
-from pinnace.api.resources import EVENTS, JOBS, PODS
+from pinnace.api.resources import EVENTS, JOBS, NAMESPACES, PODS
 from pinnace.apimachinery.times import parse_time
+from pinnace.controllers.catalog import ControllersConfig
+from pinnace.controllers.controllers import Controllers
 from pinnace.kubelet.simulated.behaviour import SUCCEEDS, Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
 
@@ -523,10 +528,57 @@ async def test_pods_of_a_deleted_job_lose_their_finalizer(cluster: SimulatedClus
     assert len(await work.running()) == (2 if policy == "Orphan" else 0)
 
 
-async def test_a_job_of_a_thousand_pods(cluster: SimulatedCluster) -> None:
+async def test_a_job_of_many_pods(cluster: SimulatedCluster) -> None:
     cluster.pods.behave(lambda _: Behaviour(runs=(Run(60),)))
-    work = await start(cluster, job(parallelism=200, completions=400))
+    work = await start(cluster, job(parallelism=100, completions=250))
     await work.complete()
     status = await work.status()
-    assert (status["succeeded"], status.get("failed"), status["uncountedTerminatedPods"]) == (400, None, {})
-    assert len(await work.pods()) == 400
+    assert (status["succeeded"], status.get("failed"), status["uncountedTerminatedPods"]) == (250, None, {})
+    assert len(await work.pods()) == 250
+
+
+async def test_a_namespace_with_a_running_job_goes(cluster: SimulatedCluster) -> None:
+    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gone"}})
+    await cluster.settle()
+    body = job(parallelism=2, completions=2)
+    body["metadata"]["namespace"] = "gone"
+    await cluster.create(body)
+
+    async def two_pods() -> bool:
+        return len(await cluster.list(PODS, "gone")) == 2
+
+    await cluster.until(two_pods)
+    await cluster.client.delete(NAMESPACES, "gone")
+    await cluster.until(lambda: cluster.is_gone(NAMESPACES, "gone"))
+
+
+@pytest.mark.parametrize("mode", ["NonIndexed", "Indexed"])
+async def test_a_job_outlives_its_controller(tmp_path: Path, mode: str) -> None:
+    """Every 0.7 seconds another controller takes over; each pod is counted once all the same."""
+    async with SimulatedCluster(tmp_path, controllers=("*", "-job")) as cluster:
+        cluster.pods.behave(_every_third_fails)
+        work = await start(cluster, job(completionMode=mode, parallelism=4, completions=12, backoffLimit=100))
+        config = ControllersConfig(controllers=("job",))
+
+        async def ended() -> bool:
+            return await work.has("Complete") is not None
+
+        for _ in range(2000):
+            runner = asyncio.create_task(Controllers(cluster.client, cluster.clock, config).run())
+            await cluster.advance(0.7)
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+            if await ended():
+                break
+        status, found = await work.status(), await work.pods()
+        phases = Counter(pods.phase(pod) for pod in found)
+        assert (status["succeeded"], status["failed"]) == (12, phases["Failed"])
+        assert phases["Succeeded"] == 12
+        assert phases["Failed"] > 0
+        assert status["uncountedTerminatedPods"] == {}
+        assert not [pod for pod in found if "finalizers" in pod["metadata"]]
+
+
+def _every_third_fails(pod: Object) -> Behaviour:
+    fails = sum(map(ord, meta.uid(pod))) % 3 == 0
+    return Behaviour(runs=(Run(2, exit_code=int(fails)),))

@@ -6,7 +6,14 @@ import pytest
 
 from conformance.workloads import Object, Workload, recorded, with_image, workload
 from pinnace.api import meta
-from pinnace.api.resources import CONTROLLER_REVISIONS, EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
+from pinnace.api.resources import (
+    CONTROLLER_REVISIONS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    STATEFUL_SETS,
+)
 from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
 
@@ -221,3 +228,76 @@ async def test_the_history_is_as_long_as_asked(cluster: SimulatedCluster) -> Non
         return sorted(r["revision"] for r in await cluster.list(CONTROLLER_REVISIONS)) == [5, 6, 7]
 
     await cluster.until(three_revisions)
+
+
+# --- names
+
+
+async def test_pods_have_names_in_dns_through_their_headless_service(cluster: SimulatedCluster) -> None:
+    """The service that the set names lists its pods with their hostnames, which is what DNS answers from."""
+    service = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "test"},
+        "spec": {"clusterIP": "None", "selector": {"app": "ss"}, "ports": [{"port": 80}]},
+    }  # fmt: skip
+    await cluster.create(service)
+    ss = await start(cluster)
+    await ss.until_ready(3)
+
+    async def hostnames() -> bool:
+        slices = await cluster.list(ENDPOINT_SLICES, labels="kubernetes.io/service-name=test")
+        found = sorted(e.get("hostname") or "" for one in slices for e in one.get("endpoints") or ())
+        return found == ["ss-0", "ss-1", "ss-2"]
+
+    await cluster.until(hostnames)
+
+
+# --- volumes
+
+
+async def test_a_pod_comes_back_to_its_volume(cluster: SimulatedCluster) -> None:
+    """In order, with claims that volumes are bound to: after a scale-down and up each name has the volume that it had."""
+    for number in range(3):
+        await cluster.create(
+            {
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"pv-{number}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "by-hand",
+                    "hostPath": {"path": f"/srv/{number}"}, "persistentVolumeReclaimPolicy": "Retain",
+                },
+            }
+        )  # fmt: skip
+    spec = with_claims()
+    del spec["podManagementPolicy"]
+    spec["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "by-hand"
+    ss = await start(cluster, 3, **spec)
+    await ss.until_ready(3)
+
+    async def volumes() -> dict[str, str]:
+        found = await cluster.list(PERSISTENT_VOLUME_CLAIMS)
+        return {meta.name(claim): claim["spec"]["volumeName"] for claim in found}
+
+    before = await volumes()
+    assert sorted(before.values()) == ["pv-0", "pv-1", "pv-2"]
+    await ss.scale(0)
+    await ss.until_ready(0)
+    await ss.scale(3)
+    after = await ss.until_ready(3)
+    assert await volumes() == before
+    assert [pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] for pod in after] == sorted(
+        before
+    )
+    await cluster.client.delete(
+        PERSISTENT_VOLUME_CLAIMS, "data-ss-2", "default"
+    )  # held by the pod that uses it
+    await cluster.advance(30)
+    assert await claims_are(cluster, 0, 1, 2)
+    await cluster.client.delete(PODS, "ss-2", "default")
+
+    async def without_volume() -> bool:
+        """The pod is back, and waits with a new claim for a volume that nobody has: the old one is Released."""
+        found = {meta.name(c): c for c in await cluster.list(PERSISTENT_VOLUME_CLAIMS)}
+        fresh = found.get("data-ss-2")
+        return fresh is not None and not meta.is_terminating(fresh) and not fresh["spec"].get("volumeName")
+
+    await cluster.until(without_volume)
+    await cluster.until(lambda: has_pods(ss, "ss-0", "ss-1", "ss-2"))

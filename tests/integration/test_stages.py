@@ -228,3 +228,19 @@ async def test_nodes_have_stages_too(cluster: SimulatedCluster) -> None:
 async def is_unready(cluster: SimulatedCluster, name: str) -> bool:
     node = await cluster.get(NODES, name)
     return not nodes.is_ready(node) and len(node["status"]["conditions"]) >= 4
+
+
+async def test_the_stage_of_the_manual_is_understood_and_played(cluster: SimulatedCluster) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "simulated.md").read_text()
+    text = page.partition("<!-- stage: begin -->")[2].partition("<!-- stage: end -->")[0]
+    await bring(
+        cluster, stage(RUNS), yaml.safe_load(text.strip().removeprefix("```yaml").removesuffix("```"))
+    )
+    assert (await accepted(cluster, "pod-breaks"))["status"] == "True"
+    await cluster.create(pod(labels={"fragile": "true"}))
+    await cluster.until(lambda: phase_is(cluster, "p", "Failed"), within=70)
+    broken = await cluster.get(PODS, "p")
+    assert (broken["status"]["reason"], broken["status"]["containerStatuses"][0]["ready"]) == (
+        "Broken",
+        False,
+    )

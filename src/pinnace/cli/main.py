@@ -17,6 +17,7 @@ COMMANDS = {
     "apply": "apply:APPLY",
     "attach": "exec:ATTACH",
     "auth": "auth:AUTH",
+    "autoscale": "autoscale:AUTOSCALE",
     "cluster-info": "discovery:CLUSTER_INFO",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
@@ -51,7 +52,7 @@ CLUSTER_COMMANDS = {
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("agent", "dashboard", "snapshot", "trace", "why")
 PLANNED_KUBECTL = (
-    "autoscale", "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
+    "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
     "options", "plugin", "port-forward", "proxy", "set",
 )  # fmt: skip
 

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pinnace import __version__
+from pinnace.api import meta
 from pinnace.api.core import nodes as node_rules
+from pinnace.api.meta import Object
 from pinnace.api.resources import NODES
 from pinnace.apiserver.server import ApiServer
 from pinnace.client.informer import Informer
@@ -132,6 +134,7 @@ class Cluster:
             from pinnace.controllers.controllers import Controllers
             from pinnace.controllers.nodes.ipam import NodeIpamConfig
             from pinnace.controllers.nodes.lifecycle import NodeLifecycleConfig
+            from pinnace.controllers.volumes.local_path import LocalPathProvisioner
 
             settings = ControllersConfig(
                 controllers=tuple(config.controllers.split(",")),
@@ -143,10 +146,15 @@ class Cluster:
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
             )
-            if settings.local_path is not None:
-                await addons.create_missing(client, addons.storage_classes())
             made = Controllers(client, clock, settings)
-            await shown("controllers", made.metrics, made.run())
+
+            async def work() -> None:
+                async with asyncio.TaskGroup() as parts:
+                    parts.create_task(made.run())
+                    if LocalPathProvisioner.name in made.running:
+                        parts.create_task(addons.create_missing(client, addons.storage_classes()))
+
+            await shown("controllers", made.metrics, work())
 
         async def scheduler(client: Client) -> None:
             from pinnace.cluster.scheduler_config import scheduler_settings
@@ -208,9 +216,14 @@ class Cluster:
             return
         informer = Informer(self._client(ADMIN, (MASTERS,)), self._clock, NODES)
         ready = asyncio.Event()
+        names: set[str] = set()
 
-        def look(_old: object, _new: object) -> None:
-            if sum(map(node_rules.is_ready, informer.lister)) >= wanted:
+        def look(old: Object | None, new: Object | None) -> None:
+            if new is not None and node_rules.is_ready(new):
+                names.add(meta.name(new))
+            else:
+                names.discard(meta.name(new or old or {}))
+            if len(names) >= wanted:
                 ready.set()
 
         informer.add_handler(look)

@@ -51,8 +51,7 @@ from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
 from pinnace.controllers.runtime.together import Together
-from pinnace.controllers.volumes import ephemeral, expander
-from pinnace.controllers.volumes.binder import BinderController
+from pinnace.controllers.volumes import attach_detach, binder, ephemeral, expander
 from pinnace.controllers.volumes.local_path import LocalPathConfig, LocalPathProvisioner
 
 
@@ -178,12 +177,14 @@ CATALOG: dict[str, Build] = {
     "pod-garbage-collector": lambda parts: SweepLoop(
         podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
     ),
-    "persistentvolume-binder": lambda parts: BinderController(parts.client, parts.clock, parts.informers),
+    "persistentvolume-binder": _together(binder.CLAIMS, binder.VOLUMES),
     "persistentvolume-expander": _pure(expander.CONTROLLER),
+    "persistentvolume-attach-detach": _pure(attach_detach.CONTROLLER),
     "ephemeral-volume": _pure(ephemeral.CONTROLLER),
     "local-path-provisioner": _local_path,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
+    "volumeattributesclass-protection": _pure(storage_protection.ATTRIBUTES_CLASSES),
     "resourcequota": lambda parts: ResourceQuotaController(
         parts.client, parts.clock, parts.informers, parts.directory
     ),

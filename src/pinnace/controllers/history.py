@@ -28,9 +28,13 @@ def data_of(owner: Object) -> Object:
     return {"spec": {"template": {**owner["spec"]["template"], "$patch": "replace"}}}
 
 
-def template_of(revision: Object) -> Object:
-    """The pod template that a revision keeps."""
-    kept: Object = revision["data"]["spec"]["template"]
+def template_of(revision: Object, owner: Object) -> Object:
+    """The pod template that a revision keeps; the owner's present one where somebody made a revision that keeps none."""
+    data = revision.get("data")
+    spec = data.get("spec") if isinstance(data, dict) else None
+    kept = spec.get("template") if isinstance(spec, dict) else None
+    if not isinstance(kept, dict) or "spec" not in kept:
+        return dict(owner["spec"]["template"])
     return {field: value for field, value in kept.items() if field != "$patch"}
 
 

@@ -5,12 +5,13 @@ Binding goes on with a bounded number of requests at a time. Success and failure
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pinnace.api.resources import PODS
 from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queue import QueuedPod
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,11 @@ class Binder:
         *,
         bound: Callable[[QueuedPod, str], None],
         failed: Callable[[QueuedPod, str, Exception], None],
+        elsewhere: Callable[[PodInfo, str], Awaitable[None] | None] | None = None,
     ) -> None:
+        """`elsewhere` gives the request that binds a pod in another way, or None for pods that are bound as all others."""
         self._client, self._clock = client, clock
-        self._bound, self._failed = bound, failed
+        self._bound, self._failed, self._elsewhere = bound, failed, elsewhere
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -51,7 +54,12 @@ class Binder:
             "target": {"kind": "Node", "name": node},
         }
         try:
-            request = self._client.create(PODS, body, pod.namespace, name=pod.name, subresource="binding")
+            other = self._elsewhere(pod, node) if self._elsewhere is not None else None
+            request: Awaitable[object] = (
+                other
+                if other is not None
+                else self._client.create(PODS, body, pod.namespace, name=pod.name, subresource="binding")
+            )
             await self._clock.wait_for(request, TIMEOUT)
         except (StatusError, OSError, TimeoutError) as error:
             self._report(entry, node, error)

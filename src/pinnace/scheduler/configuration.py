@@ -2,18 +2,20 @@
 
 Errors are upstream's: unknown fields and wrong types as its decoder words them, then all findings of its validation, then
 what keeps a profile from being built. What the document says about things that this scheduler does not have (threads, its
-own connection, its own leader election) is checked and named in `SchedulerSettings.without_effect`. Extenders are refused.
+own connection, its own leader election) is checked and named in `SchedulerSettings.without_effect`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pinnace.api import fields
+from pinnace.api import fields, names
 from pinnace.apimachinery.errors import Cause
+from pinnace.apimachinery.times import parse_duration
 from pinnace.scheduler import plugin_args
 from pinnace.scheduler.plugin_sets import DEFAULTS, MULTI_POINT, POINTS, PluginError, PluginSet, resolve
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER
-from pinnace.scheduler.settings import PluginArgs, ProfileSettings, SchedulerSettings
+from pinnace.scheduler.settings import ExtenderSettings, PluginArgs, ProfileSettings, SchedulerSettings
 from pinnace.scheduler.strict_decoding import DecodingError, Shape, check
 
 Object = Mapping[str, Any]
@@ -36,11 +38,20 @@ _ELECTION: Shape = {
 _CONNECTION: Shape = {
     "kubeconfig": "string", "acceptContentTypes": "string", "contentType": "string", "qps": "any", "burst": "int32",
 }  # fmt: skip
+_EXTENDER: Shape = {
+    "urlPrefix": "string", "filterVerb": "string", "preemptVerb": "string", "prioritizeVerb": "string",
+    "weight": "int64", "bindVerb": "string", "enableHTTPS": "bool", "httpTimeout": "Duration", "nodeCacheCapable": "bool",
+    "ignorable": "bool", "managedResources": [{"name": "string", "ignoredByScheduler": "bool"}],
+    "tlsConfig": {
+        "insecure": "bool", "serverName": "string", "certFile": "string", "keyFile": "string", "caFile": "string",
+        "certData": "string", "keyData": "string", "caData": "string",
+    },
+}  # fmt: skip
 _DOCUMENT: Shape = {
     "kind": "string", "apiVersion": "string", "parallelism": "int32", "leaderElection": _ELECTION,
     "clientConnection": _CONNECTION, "enableProfiling": "bool", "enableContentionProfiling": "bool",
     "percentageOfNodesToScore": "int32", "podInitialBackoffSeconds": "int64", "podMaxBackoffSeconds": "int64",
-    "profiles": [_PROFILE], "extenders": ["any"], "delayCacheUntilActive": "bool",
+    "profiles": [_PROFILE], "extenders": [_EXTENDER], "delayCacheUntilActive": "bool",
 }  # fmt: skip
 WITHOUT_EFFECT = (
     "parallelism", "leaderElection", "clientConnection", "enableProfiling", "enableContentionProfiling", "delayCacheUntilActive",
@@ -152,8 +163,65 @@ def _validate(document: Object) -> Found:
     if longest < first:
         why = "must be greater than or equal to PodInitialBackoffSeconds"
         yield fields.invalid("podMaxBackoffSeconds", longest, why)
-    if document.get("extenders"):
-        yield fields.forbidden("extenders", "this scheduler calls no extenders")
+    yield from _validate_extenders(document.get("extenders") or ())
+
+
+def _validate_extenders(extenders: Sequence[Object]) -> Found:
+    seen: set[str] = set()
+    for number, one in enumerate(extenders):
+        path = f"extenders[{number}]"
+        if one.get("prioritizeVerb") and (one.get("weight") or 0) <= 0:
+            yield fields.invalid(
+                f"{path}.weight", one.get("weight") or 0, "must have a positive weight applied to it"
+            )
+        if one.get("preemptVerb"):
+            yield fields.forbidden(f"{path}.preemptVerb", "this scheduler asks no extender about victims")
+        for field in ("serverName", "certData", "keyData"):
+            if (one.get("tlsConfig") or {}).get(field):
+                yield fields.forbidden(f"{path}.tlsConfig.{field}", "not supported by this scheduler")
+        if not str(one.get("urlPrefix") or "").startswith(("http://", "https://")):
+            yield fields.invalid(
+                f"{path}.urlPrefix", one.get("urlPrefix") or "", "must be an http or https URL"
+            )
+        try:
+            parse_duration(one.get("httpTimeout") or "5s")
+        except ValueError:
+            yield fields.invalid(f"{path}.httpTimeout", one["httpTimeout"], "invalid duration")
+        for position, resource in enumerate(one.get("managedResources") or ()):
+            here, name = f"{path}.managedResources[{position}].name", resource.get("name") or ""
+            yield from fields.all_invalid(here, name, names.qualified_name(name))
+            if "/" not in name or name.split("/")[0].endswith("kubernetes.io"):
+                yield fields.invalid(here, name, "is an invalid extended resource name")
+            if name in seen:
+                yield fields.invalid(here, name, "duplicate extender managed resource name")
+            seen.add(name)
+    binders = sum(bool(one.get("bindVerb")) for one in extenders)
+    if binders > 1:
+        yield fields.invalid(
+            "extenders",
+            f"found {binders} extenders implementing bind",
+            "only one extender can implement bind",
+        )
+
+
+def _extender(one: Object) -> ExtenderSettings:
+    return ExtenderSettings(
+        one["urlPrefix"], one.get("filterVerb") or "", one.get("prioritizeVerb") or "", one.get("weight") or 0,
+        one.get("bindVerb") or "", bool(one.get("enableHTTPS")), one.get("tlsConfig") or {},
+        parse_duration(one.get("httpTimeout") or "5s") or 5.0, bool(one.get("nodeCacheCapable")),
+        frozenset(resource.get("name") or "" for resource in one.get("managedResources") or ()),
+        bool(one.get("ignorable")),
+    )  # fmt: skip
+
+
+def _ignored(document: Object) -> frozenset[str]:
+    """Resources that extenders see to and the scheduler need not."""
+    return frozenset(
+        resource.get("name") or ""
+        for one in document.get("extenders") or ()
+        for resource in one.get("managedResources") or ()
+        if resource.get("ignoredByScheduler")
+    )
 
 
 def _percentage(body: Object, path: str) -> Found:
@@ -200,7 +268,7 @@ def _settings(document: Object) -> SchedulerSettings:
     first, longest = _backoff(document)
     return SchedulerSettings(
         tuple(_profile(profile, _name(profile, len(profiles)), document) for profile in profiles),
-        float(first), float(longest),
+        float(first), float(longest), tuple(map(_extender, document.get("extenders") or ())),
         tuple(field for field in WITHOUT_EFFECT if document.get(field) is not None),
     )  # fmt: skip
 
@@ -215,6 +283,8 @@ def _profile(profile: Object, name: str, document: Object) -> ProfileSettings:
     for entry in profile.get("pluginConfig") or ():
         if entry.get("args") is not None:
             args = plugin_args.apply(args, entry["name"], entry["args"])
+    if ignored := _ignored(document):
+        args = replace(args, fit=replace(args.fit, ignored_resources=args.fit.ignored_resources | ignored))
     percentage = profile.get("percentageOfNodesToScore")
     if percentage is None:
         percentage = document.get("percentageOfNodesToScore") or 0

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from pinnace.scheduler.columns import ABSENT
-from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, Preemption, fit_error
-from pinnace.scheduler.framework import Mask, NodeTable, PodFilter, PodInfo, Scores
+from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, Outside, Preemption, fit_error
+from pinnace.scheduler.framework import Mask, NodeTable, PodFilter, PodInfo, Refusal, Scores
 from pinnace.scheduler.kept import NO_NODE, Keeper, Kept
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.preemption import DefaultPreemption
@@ -17,6 +17,7 @@ from pinnace.scheduler.victims import Search
 
 BEST_SHOWN = 3
 FEWEST_SCORED = 100
+EXTENDER = "Extender"  # who refused or scored, where plugins are named
 
 
 class Cycle:
@@ -35,21 +36,44 @@ class Cycle:
         ]
         self._last_kept = max((i for i, f in enumerate(profile.filters) if f.reads != "pods"), default=-1)
 
-    def decide(self, pod: PodInfo, nodes: NodeTable) -> Decision:
-        """The node for the pod, or why there is none."""
+    def fitting(self, pod: PodInfo, nodes: NodeTable) -> list[str]:
+        """The feasible nodes, for extenders to choose from."""
+        if not len(nodes):
+            return []
+        feasible, _ = self._feasible(pod, nodes, self._keeper.of(pod, nodes))
+        if self._profile.percentage:
+            feasible = self._enough(feasible, len(nodes))
+        return [nodes.names[row] for row in np.flatnonzero(feasible).tolist()]
+
+    def decide(self, pod: PodInfo, nodes: NodeTable, outside: Outside | None = None) -> Decision:
+        """The node for the pod, or why there is none. `outside`: what extenders said about the nodes that fit."""
         if not len(nodes):
             return Decision(pod.namespace, pod.name, "", 0, 0, {}, message=NO_NODES)
         kept = self._keeper.of(pod, nodes)
-        feasible, rejected = self._filter(pod, nodes, kept)
-        if self._nominator:
-            feasible = self._respect_nominated(pod, nodes, feasible, rejected)
-        if self._profile.percentage:
+        feasible, rejected = self._feasible(pod, nodes, kept)
+        if outside is not None:
+            feasible = self._heed(outside, nodes, feasible, rejected)
+        elif self._profile.percentage:
             feasible = self._enough(feasible, len(nodes))
         count = int(np.count_nonzero(feasible))
         if not count:
-            return self._unfit(pod, nodes, kept, rejected)
-        cards = self._rank(pod, nodes, kept, feasible, count)
+            return self._unfit(pod, nodes, kept, rejected, outside)
+        cards = self._rank(pod, nodes, kept, feasible, count, outside)
         return Decision(pod.namespace, pod.name, cards[0].node, len(nodes), count, rejected, cards)
+
+    def _feasible(self, pod: PodInfo, nodes: NodeTable, kept: Kept) -> tuple[Mask, dict[str, int]]:
+        feasible, rejected = self._filter(pod, nodes, kept)
+        if self._nominator:
+            feasible = self._respect_nominated(pod, nodes, feasible, rejected)
+        return feasible, rejected
+
+    def _heed(self, outside: Outside, nodes: NodeTable, feasible: Mask, rejected: dict[str, int]) -> Mask:
+        allowed = np.zeros_like(feasible)
+        allowed[[nodes.row_of[name] for name in outside.allowed if name in nodes.row_of]] = True
+        refused = int(np.count_nonzero(feasible & ~allowed))
+        if refused:
+            rejected[EXTENDER] = refused
+        return feasible & allowed
 
     # --- filter
 
@@ -97,12 +121,18 @@ class Cycle:
     # --- score
 
     def _rank(
-        self, pod: PodInfo, nodes: NodeTable, kept: Kept, feasible: Mask, count: int
+        self, pod: PodInfo, nodes: NodeTable, kept: Kept, feasible: Mask, count: int, outside: Outside | None
     ) -> tuple[NodeScoreCard, ...]:
         """The best nodes, the chosen one first; among equals the choice is random."""
         if count == 1:
             return (NodeScoreCard(nodes.names[int(feasible.argmax())], 0, {}),)
         ranked, columns = self._ranked(pod, nodes, kept, feasible)
+        if outside is not None and outside.points:
+            points = np.zeros_like(ranked)
+            for name, more in outside.points.items():
+                points[nodes.row_of.get(name, 0)] += more if name in nodes.row_of else 0
+            ranked = np.where(feasible, ranked + points, -1)
+            columns = [*columns, (EXTENDER, points)]
         ties = (ranked == ranked.max()).nonzero()[0]
         chosen = int(ties[self._rng.randrange(len(ties))])
         shown = [chosen, *(tie for tie in ties[:BEST_SHOWN].tolist() if tie != chosen)]
@@ -210,8 +240,12 @@ class Cycle:
 
     # --- refusal
 
-    def _unfit(self, pod: PodInfo, nodes: NodeTable, kept: Kept, rejected: dict[str, int]) -> Decision:
+    def _unfit(
+        self, pod: PodInfo, nodes: NodeTable, kept: Kept, rejected: dict[str, int], outside: Outside | None
+    ) -> Decision:
         refusals = self._refusals(pod, nodes, kept)
+        if outside is not None:
+            refusals = _with_outside(outside, nodes, refusals)
         preemption = self._preempt(pod, nodes, kept, refusals)
         message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
         return Decision(
@@ -267,3 +301,12 @@ class Cycle:
             found.merge(np.flatnonzero(among & ~mask), refusals)
             among &= mask
         return found
+
+
+def _with_outside(outside: Outside, nodes: NodeTable, refusals: Refusals) -> Refusals:
+    """Nodes that fit are refused by an extender, for a reason or without one."""
+    found = refusals.copy()
+    for row in np.flatnonzero(nodes.exists & (refusals.ids == ABSENT)).tolist():
+        message, may_help = outside.refused.get(nodes.names[row], ("", False))
+        found.put(np.array([row]), Refusal((message,) if message else (), may_help))
+    return found

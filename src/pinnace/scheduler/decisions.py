@@ -37,6 +37,15 @@ class Preemption:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """What extenders said: the nodes that they let through, why not others, and points to be added to totals."""
+
+    allowed: frozenset[str]
+    refused: Mapping[str, tuple[str, bool]]  # node -> (message, whether preemption may help)
+    points: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """`node` is "" when the pod fits nowhere; then `message` says so in upstream's words and `plugins` names who refused."""
 

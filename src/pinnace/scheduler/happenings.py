@@ -12,12 +12,12 @@ import numpy as np
 from pinnace.scheduler.columns import Usage
 from pinnace.scheduler.node_table import NodeTable
 from pinnace.scheduler.nomination import Nominator
-from pinnace.scheduler.pod_info import PodInfo
+from pinnace.scheduler.pod_info import Object, PodInfo
 
 
 @dataclass(slots=True)
 class Happening:
-    """One or more kinds of events of one node or pod.
+    """One or more kinds of events of one node, pod or object of storage.
 
     `node` is the node that changed, or that the pod is (was) on; `pod` the pod as it is now (or was, when it is gone), and
     `old` as it was before a change. `labels_before` are the node's former labels.
@@ -30,6 +30,7 @@ class Happening:
     pod: PodInfo | None = None
     old: PodInfo | None = None
     labels_before: Mapping[str, str] = field(default_factory=dict)
+    about: Object | None = None  # the claim, volume or class as it is now (or was, when it is gone)
 
     @property
     def row(self) -> int | None:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +22,15 @@ from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.decisions import Decision, DecisionRing, Record
+from pinnace.scheduler.device_binder import ClaimsNotBound, DeviceBinder
+from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.eviction import Evictor
+from pinnace.scheduler.extenders import Extenders
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
 from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.plugins.dynamic_resources import DynamicResources, waits_for_claims
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import is_finished, parse_pod
 from pinnace.scheduler.preemption import rejected_everywhere
@@ -41,6 +45,7 @@ from pinnace.scheduler.workloads import WorkloadSelectors
 
 log = logging.getLogger(__name__)
 
+_BEFORE_BINDING = ((VolumesNotBound, "VolumeBinding"), (ClaimsNotBound, DynamicResources.name))
 MANY_IN_FLIGHT = 4
 DECISIONS_AT_A_TIME = 8  # then the event loop serves everybody else
 
@@ -62,13 +67,13 @@ class Scheduler:
         self._client, self._clock, self._config = client, clock, config
         self._owns_informers = config.informers is None
         self._informers = config.informers or Informers(client, clock)
-        storage = Storage()
+        storage, devices = Storage(), Devices()
         self._cache = SchedulerCache()
         self._budgets, self._nominator = Budgets(), Nominator(self._cache.nodes)
         self._pods = self._informers.of(PODS).lister
         settings = config.settings
         shared = Shared(
-            client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of, storage),
+            client, clock, random.Random(config.seed), Parts(WorkloadSelectors(self._informers).of, storage, devices),
             self._nominator, self._budgets, self._started, self._is_busy,
         )  # fmt: skip
         self._runners = {one.name: build_runner(one, shared) for one in settings.profiles}
@@ -78,14 +83,24 @@ class Scheduler:
         self._queue = SchedulingQueue(clock, sort, hints, backoff)
         recorders = {name: runner.recorder for name, runner in self._runners.items()}
         self._evictor = Evictor(client, clock, recorders, self._pods, self._evicted)
-        self._binder = Binder(client, clock, bound=self._bound, failed=self._binding_failed)
+        self._extenders: Extenders | None = None
+        if settings.extenders:
+            self._extenders = Extenders(settings.extenders, clock, self._informers.of(NODES).lister.get)
+        self._binder = Binder(
+            client, clock, bound=self._bound, failed=self._binding_failed,
+            elsewhere=self._bound_elsewhere if self._extenders is not None else None,
+        )  # fmt: skip
+        self._devices = DeviceBinder(
+            client, clock, devices,
+            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+        )  # fmt: skip
         self._volumes = VolumeBinder(
             client, clock, storage,
-            happened=self._queue.happened, then=self._binder.start, failed=self._binding_failed,
+            happened=self._queue.happened, then=self._devices.start, failed=self._binding_failed,
             timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
-        self.metrics = SchedulerMetrics(self._queue.sizes, self._cache.sizes)
+        self.metrics = SchedulerMetrics(self._queue, self._cache.sizes)
         self.decisions = DecisionRing(config.remembered_decisions)
         self._since = clock.now().timestamp() - clock.monotonic()
 
@@ -120,8 +135,11 @@ class Scheduler:
                 tasks.create_task(self._schedule(), name="scheduler cycle")
         finally:
             await self._volumes.close()
+            await self._devices.close()
             await self._binder.close()
             await self._evictor.close()
+            if self._extenders is not None:
+                await self._extenders.close()
 
     # --- what the watches say
 
@@ -200,7 +218,8 @@ class Scheduler:
             self._withdraw(pod)
             return
         gates = self._runners[pod.scheduler_name].profile.gates
-        if gates is not None and not gates.admits(pod):
+        is_gated = gates is not None and not gates.admits(pod)
+        if is_gated or (self._asks_for_devices(pod) and waits_for_claims(new)):
             self._queue.gate(pod)
             return
         self._heed_nomination(pod, nominated_node(old) if old is not None else "")
@@ -254,18 +273,42 @@ class Scheduler:
         self._queue.assumed(entry)
         if self._nominator:
             self._withdraw(entry.pod, unless=decision.node)
-        if entry.pod.volumes and self._volumes.reserve(entry, decision.node, self._labels(decision.node)):
+        asks_for_devices = self._asks_for_devices(entry.pod)
+        if asks_for_devices:
+            self._devices.reserve(entry.pod, decision.node, self._labels(decision.node))
+        if (
+            entry.pod.volumes
+            and self._binds_volumes(entry.pod)
+            and self._volumes.reserve(entry, decision.node, self._labels(decision.node))
+        ):
             return  # the pod is bound when its volumes are
-        await self._binder.start(entry, decision.node)
+        await (self._devices if asks_for_devices else self._binder).start(entry, decision.node)
 
     async def _decide(self, pod: PodInfo) -> Decision:
         nodes = self._cache.nodes
         if pod.volumes:
             await self._volumes.follow(self._informers)
-            binds = self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
-            if len(nodes) and binds and (why := self._volumes.rejects(pod)):
+            if len(nodes) and self._binds_volumes(pod) and (why := self._volumes.rejects(pod)):
                 return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
-        return self._runners[pod.scheduler_name].cycle.decide(pod, nodes)
+        if self._asks_for_devices(pod):
+            await self._devices.follow(self._informers)
+            if len(nodes) and (why := self._devices.rejects(pod)):
+                return rejected_everywhere(pod, DynamicResources.name, why, len(nodes))
+        cycle = self._runners[pod.scheduler_name].cycle
+        if self._extenders is None or not self._extenders.has_say(pod):
+            return cycle.decide(pod, nodes)
+        return cycle.decide(pod, nodes, await self._extenders.ask(pod, cycle.fitting(pod, nodes)))
+
+    def _bound_elsewhere(self, pod: PodInfo, node: str) -> Awaitable[None] | None:
+        binder = self._extenders.binder(pod) if self._extenders is not None else None
+        return binder.bind(pod, node) if binder is not None else None
+
+    def _binds_volumes(self, pod: PodInfo) -> bool:
+        """False where the pod's profile has the plugin turned off."""
+        return self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
+
+    def _asks_for_devices(self, pod: PodInfo) -> bool:
+        return pod.has_claims and self._runners[pod.scheduler_name].profile.runs(DynamicResources.name)
 
     def _labels(self, node: str) -> Mapping[str, str]:
         nodes = self._cache.nodes
@@ -275,6 +318,8 @@ class Scheduler:
         pod, preemption = entry.pod, decision.preemption
         self._count("unschedulable", entry)
         self.metrics.preemptions += preemption is not None
+        if DynamicResources.name in decision.plugins:
+            self._devices.free_useless(pod)
         if preemption is None or preemption.keeps:
             self._queue.refused(entry, decision.plugins)
             self._report(pod, UNSCHEDULABLE, decision.message)
@@ -314,20 +359,21 @@ class Scheduler:
         self._count("scheduled", entry)
         self.metrics.bound(entry.attempts, self._clock.monotonic() - entry.queued_at)
         self._queue.done(entry)
+        self._devices.done(entry.pod.uid)
         self._runners[entry.pod.scheduler_name].reporter.scheduled(entry.pod, node)
 
     def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
         self._cache.forget(entry.pod.uid)
+        self._devices.give_back(entry.pod)
         self._happened("Pod/Delete", node=node, pod=entry.pod)  # the room that was assumed is free again
         if isinstance(error, NotFound):
             self._queue.remove(entry.pod.uid)
             return
         self._count("error", entry)
         self._queue.failed(entry)
-        what = (
-            'PreBind plugin "VolumeBinding"'
-            if isinstance(error, VolumesNotBound)
-            else 'Bind plugin "DefaultBinder"'
+        what = next(
+            (f'PreBind plugin "{name}"' for kind, name in _BEFORE_BINDING if isinstance(error, kind)),
+            'Bind plugin "DefaultBinder"',
         )
         self._report(entry.pod, SCHEDULER_ERROR, f"running {what}: {error}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from pinnace.component.metrics import Family, Histogram, exponential
+from pinnace.scheduler.queue import SchedulingQueue
 
 ATTEMPT_SECONDS = exponential(0.001, 2, 15)
 SLI_SECONDS = exponential(0.01, 2, 20)
@@ -11,8 +12,8 @@ MANY = 16  # attempts are a label up to 15, as upstream
 
 
 class SchedulerMetrics:
-    def __init__(self, pending: Callable[[], dict[str, int]], cached: Callable[[], dict[str, int]]) -> None:
-        self._pending, self._cached = pending, cached
+    def __init__(self, queue: SchedulingQueue, cached: Callable[[], dict[str, int]]) -> None:
+        self._queue, self._cached = queue, cached
         self.attempts: dict[tuple[str, str], Histogram] = {}  # by profile and result
         self.algorithm = Histogram(ATTEMPT_SECONDS)
         self.until_bound: dict[str, Histogram] = {}  # by number of attempts
@@ -55,6 +56,11 @@ class SchedulerMetrics:
         yield Family("scheduler_preemption_victims", "Number of selected preemption victims", "histogram", (),
                      [((), self.victims)] if self.victims.count else [])  # fmt: skip
         yield Family("scheduler_pending_pods", "Number of pending pods, by the queue: active, backoff, unschedulable or gated.",
-                     "gauge", ("queue",), [((queue,), count) for queue, count in self._pending().items()])  # fmt: skip
+                     "gauge", ("queue",), [((queue,), count) for queue, count in self._queue.sizes().items()])  # fmt: skip
+        yield Family("scheduler_queue_incoming_pods_total", "Number of pods added to scheduling queues by event and queue type.",
+                     "counter", ("queue", "event"), list(self._queue.incoming.items()))  # fmt: skip
+        yield Family("scheduler_unschedulable_pods", "The number of unschedulable pods broken down by plugin name. A pod will increment "
+                     "the gauge for all plugins that caused it to not schedule and so this metric have meaning only when broken down by "
+                     "plugin.", "gauge", ("plugin", "profile"), list(self._queue.refused_by().items()))  # fmt: skip
         yield Family("scheduler_cache_size", "Number of nodes and of pods in the scheduler cache.", "gauge", ("type",),
                      [((kind,), count) for kind, count in self._cached().items()])  # fmt: skip

@@ -131,6 +131,11 @@ class PodInfo:
     volumes: tuple[Object, ...] = ()  # those that limit the choice of a node: claims, and disks of old kinds
 
     @property
+    def has_claims(self) -> bool:
+        """It asks for devices."""
+        return "resourceClaims" in self.object["spec"]
+
+    @property
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
 

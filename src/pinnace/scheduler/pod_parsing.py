@@ -32,6 +32,7 @@ from pinnace.scheduler.pod_info import (
     SpreadConstraint,
     Toleration,
 )
+from pinnace.scheduler.pod_resizing import in_force
 
 _LIMITING = frozenset(
     ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
@@ -83,18 +84,29 @@ _DEMANDING = ("containers", "initContainers", "resources", "overhead", "nodeSele
 
 def _asks_the_same(pod: Object, known: PodInfo) -> bool:
     spec, before = pod["spec"], known.object["spec"]
+    if _reports_containers(pod) or _reports_containers(
+        known.object
+    ):  # which may say that others are in force
+        return False
     if known.demand.reads_labels and (pod["metadata"].get("labels") or {}) != known.labels:
         return False
     return all(spec.get(part) == before.get(part) for part in _DEMANDING)
 
 
+def _reports_containers(pod: Object) -> bool:
+    status = pod.get("status") or {}
+    return bool(status.get("containerStatuses") or status.get("initContainerStatuses"))
+
+
 def demand_of(pod: Object) -> Demand:
     """The shared demand of this pod's template."""
     spec = pod["spec"]
+    resized = in_force(pod) if spec.get("nodeName") else None
     facts = [
         meta.namespace(pod), None,
-        [[c.get("image"), c.get("resources"), c.get("ports")] for c in spec.get("containers") or ()],
-        [[c.get("image"), c.get("resources"), c.get("ports"), c.get("restartPolicy")]
+        [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports")]
+         for c in spec.get("containers") or ()],
+        [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports"), c.get("restartPolicy")]
          for c in spec.get("initContainers") or ()],
         spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), spec.get("affinity") or {},
         spec.get("tolerations"), spec.get("topologySpreadConstraints") or (), spec.get("hostNetwork"),

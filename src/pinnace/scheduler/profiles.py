@@ -1,13 +1,11 @@
-"""Profiles: which plugins run, in which order, with which weights and arguments. The default one is upstream's of v1.36.
-
-Left out so far: DynamicResources (see docs/conformance/scheduler.md).
-"""
+"""Profiles: which plugins run, in which order, with which weights and arguments. The default one is upstream's of v1.36."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pinnace.apimachinery.selectors import Selector
+from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.framework import (
     NodeFilter,
     NodeScore,
@@ -19,6 +17,7 @@ from pinnace.scheduler.framework import (
     UsageScore,
 )
 from pinnace.scheduler.plugin_sets import PluginError, default_points
+from pinnace.scheduler.plugins.dynamic_resources import DynamicResources
 from pinnace.scheduler.plugins.image_locality import ImageLocality
 from pinnace.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from pinnace.scheduler.plugins.node_affinity import AddedNodeAffinity, NodeAffinity
@@ -47,6 +46,7 @@ class Parts:
 
     workload_selector: Callable[[PodInfo], Selector | None]
     storage: Storage
+    devices: Devices = field(default_factory=Devices)
 
 
 # How each plugin that filters or scores is made; a default plugin that is in no catalogue is not there yet.
@@ -63,6 +63,7 @@ CATALOG: Mapping[str, Callable[[PluginArgs, Parts], Any]] = {
     "VolumeZone": lambda args, parts: VolumeZone(parts.storage),
     "PodTopologySpread": lambda args, parts: PodTopologySpread(parts.workload_selector, args.spread),
     "InterPodAffinity": lambda args, parts: InterPodAffinity(args.inter_pod_affinity),
+    "DynamicResources": lambda args, parts: DynamicResources(parts.devices),
     "NodeResourcesBalancedAllocation": lambda args, parts: balance_for(args.balanced_resources),
     "ImageLocality": lambda args, parts: ImageLocality(),
 }
@@ -131,5 +132,5 @@ def build_profile(settings: ProfileSettings, parts: Parts) -> Profile:
 def default_profile(
     workload_selector: Callable[[PodInfo], Selector | None], storage: Storage | None = None
 ) -> Profile:
-    """Without `storage`, as if there were no volumes."""
+    """Without `storage`, as if there were no volumes; there are no devices."""
     return build_profile(ProfileSettings(), Parts(workload_selector, storage or Storage()))

@@ -86,6 +86,7 @@ class SchedulingQueue:
         self._in_flight: dict[str, QueuedPod] = {}
         self._deciding: dict[str, QueuedPod] = {}  # those in flight that have no node yet
         self._gated: set[str] = set()
+        self.incoming: dict[tuple[str, str], int] = {}  # (queue, event) -> how many pods that brought there
         self._wake = asyncio.Event()
         self._backoff_changed = asyncio.Event()
 
@@ -121,6 +122,14 @@ class SchedulingQueue:
             for entry in entries.values():
                 yield place, entry
 
+    def refused_by(self) -> dict[tuple[str, str], int]:
+        """(plugin, profile) -> how many pods wait that the plugin refused."""
+        found: dict[tuple[str, str], int] = {}
+        for (profile, plugins, _, _), members in self._groups.items():
+            for plugin in plugins:
+                found[plugin, profile] = found.get((plugin, profile), 0) + len(members)
+        return found
+
     # --- pods come, change and go
 
     def add(self, pod: PodInfo) -> None:
@@ -133,10 +142,10 @@ class SchedulingQueue:
             return
         entry = self._take(pod.uid)
         if entry is None:
-            self._activate(QueuedPod(pod, self._clock.monotonic()))
+            self._activate(QueuedPod(pod, self._clock.monotonic()), "PodAdd")
         else:
             entry.pod = pod
-            self._requeue(entry)
+            self._requeue(entry, "PodUpdate")
 
     def gate(self, pod: PodInfo) -> None:
         """The pod has scheduling gates: it is not tried, whatever happens."""
@@ -181,18 +190,23 @@ class SchedulingQueue:
             del self._groups[entry.group]
         return entry
 
-    def _activate(self, entry: QueuedPod) -> None:
+    def _activate(self, entry: QueuedPod, why: str) -> None:
+        self._count("active", why)
         self._in_active[entry.pod.uid] = entry
         heapq.heappush(
             self._active, (self._sort(entry.pod, entry.queued_at), next(self._order), entry.pod.uid)
         )
         self._wake.set()
 
-    def _requeue(self, entry: QueuedPod) -> None:
+    def _count(self, place: str, why: str) -> None:
+        self.incoming[place, why] = self.incoming.get((place, why), 0) + 1
+
+    def _requeue(self, entry: QueuedPod, why: str) -> None:
         entry.is_held = entry.is_called = False
         if entry.ready_at <= self._clock.monotonic():
-            self._activate(entry)
+            self._activate(entry, why)
             return
+        self._count("backoff", why)
         self._in_backoff[entry.pod.uid] = entry
         heapq.heappush(self._backoff, (entry.ready_at, next(self._order), entry.pod.uid))
         self._backoff_changed.set()
@@ -260,9 +274,10 @@ class SchedulingQueue:
         entry.ready_at = self._clock.monotonic() + self._pause.after(entry.refusals)
         missed, entry.missed = entry.missed, []
         self._wait(entry)
+        self._count("unschedulable", "ScheduleAttemptFailure")
         mine = {entry.pod.uid: entry}
         if any(self._helped(entry.group, mine, happening) for happening in missed):
-            self._call(entry)
+            self._call(entry, "PodUpdate")
 
     def failed(self, entry: QueuedPod) -> None:
         """An error that has nothing to do with fitting: try again after the back-off."""
@@ -271,7 +286,7 @@ class SchedulingQueue:
             entry.errors += 1
             entry.ready_at = self._clock.monotonic() + self._pause.after(entry.errors)
             entry.missed = []
-            self._requeue(entry)
+            self._requeue(entry, "ScheduleAttemptFailure")
 
     # --- the world changes
 
@@ -284,13 +299,13 @@ class SchedulingQueue:
             return
         woken = [entry for group in self._groups.items() for entry in self._helped(*group, happening)]
         for entry in woken:
-            self._call(entry)
+            self._call(entry, happening.kinds[0].replace("/", ""))
 
-    def _call(self, entry: QueuedPod) -> None:
+    def _call(self, entry: QueuedPod, why: str) -> None:
         if entry.is_held:
             entry.is_called = True
         else:
-            self._requeue(self._leave(entry.pod.uid))
+            self._requeue(self._leave(entry.pod.uid), why)
 
     def _helped(self, group: Group, members: dict[str, QueuedPod], happening: Happening) -> list[QueuedPod]:
         profile, plugins, _, _ = group
@@ -323,7 +338,7 @@ class SchedulingQueue:
             return
         entry.is_held = False
         if entry.is_called or retry:
-            self._requeue(self._leave(uid))
+            self._requeue(self._leave(uid), "PreemptionDone")
 
     # --- time passes
 
@@ -335,10 +350,10 @@ class SchedulingQueue:
             entry = self._in_backoff.get(uid)
             if entry is not None and entry.ready_at <= now:
                 del self._in_backoff[uid]
-                self._activate(entry)
+                self._activate(entry, "BackoffComplete")
         for entry in [e for e in self._waiting.values() if now - e.tried_at >= LONGEST_WAIT]:
             if not entry.is_held:
-                self._requeue(self._leave(entry.pod.uid))
+                self._requeue(self._leave(entry.pod.uid), "UnschedulableTimeout")
         return max(0.0, self._backoff[0][0] - now) if self._backoff else FLUSH_EVERY
 
     async def run(self) -> None:

@@ -98,12 +98,30 @@ class ProfileSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtenderSettings:
+    """A server that has a say in filtering, scoring or binding; `tls` holds the fields of tlsConfig as they are."""
+
+    url_prefix: str
+    filter_verb: str = ""
+    prioritize_verb: str = ""
+    weight: int = 0
+    bind_verb: str = ""
+    enable_https: bool = False
+    tls: Mapping[str, object] = field(default_factory=dict)
+    timeout_seconds: float = 5.0
+    node_cache_capable: bool = False
+    managed_resources: frozenset[str] = frozenset()
+    ignorable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulerSettings:
     """`without_effect` names what the file says and this scheduler has no use for."""
 
     profiles: tuple[ProfileSettings, ...] = (ProfileSettings(),)
     first_backoff: float = 1.0
     longest_backoff: float = 10.0
+    extenders: tuple[ExtenderSettings, ...] = ()
     without_effect: tuple[str, ...] = field(default=())
 
 

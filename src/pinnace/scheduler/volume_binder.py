@@ -5,7 +5,7 @@ What is watched for this is watched from the first pod with volumes on. A pod wh
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pinnace.api import meta
@@ -17,6 +17,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler import storage as kinds
+from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins.volume_binding import Plan, VolumeBinding
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queue import QueuedPod
@@ -43,10 +44,13 @@ class VolumesNotBound(Exception):
 
 
 class VolumeBinder:
-    """`timeouts`: seconds to wait, by scheduler name, where it is not the default. `then` goes on with the pod when its volumes are bound; `failed` takes it back."""
+    """`then` goes on with the pod when its volumes are bound; `failed` takes it back.
+
+    `timeouts`: seconds to wait, by scheduler name, where it is not the default.
+    """
 
     def __init__(
-        self, client: Client, clock: Clock, storage: Storage, *, happened: Callable[[Iterable[str]], None],
+        self, client: Client, clock: Clock, storage: Storage, *, happened: Callable[[Happening], None],
         then: Continue, failed: Callable[[QueuedPod, str, Exception], None], timeouts: Mapping[str, float] = NO_TIMEOUTS,
     ) -> None:  # fmt: skip
         self._client, self._clock, self._storage = client, clock, storage
@@ -70,7 +74,7 @@ class VolumeBinder:
     def _handler(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
             events = self._storage.changed(kind, old, new)
-            self._happened(events)
+            self._happened(Happening(events, about=new or old))
             if kind == kinds.CLAIM:
                 for event in self._waiting.get(meta.key(new or old or {}), ()):
                     event.set()

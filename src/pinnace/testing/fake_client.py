@@ -164,6 +164,9 @@ class FakeClient:
         subresource: str = "", field_manager: str = "", force: bool = False, dry_run: bool = False,
     ) -> Object:  # fmt: skip
         self.calls.append((f"patch {subresource}".strip(), gvr.resource, name, body))
+        version = (body.get("metadata") or {}).get("resourceVersion") if isinstance(body, dict) else None
+        if version and version != meta.resource_version(self._find(gvr, name, namespace)):
+            raise errors.conflict(gvr.resource, name, errors.OBJECT_MODIFIED, gvr.group)
         if content_type == STRATEGIC_MERGE_PATCH:
             from pinnace.apimachinery.patch import strategic
             from pinnace.apimachinery.schema import schemas

@@ -98,6 +98,78 @@ spec:
   tls: [{hosts: [web.example.com], secretName: tls}]
   rules: [{host: web.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
 """  # fmt: skip
+STORAGE = """
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: gold, annotations: {storageclass.kubernetes.io/is-default-class: "true", note: two}}
+provisioner: disks.example
+parameters: {type: fast, size: large}
+mountOptions: [noatime, ro]
+allowVolumeExpansion: true
+volumeBindingMode: WaitForFirstConsumer
+allowedTopologies: [{matchLabelExpressions: [{key: zone, values: [a, b]}, {key: rack, values: [r]}]}]
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: plain}
+provisioner: disks.example
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, labels: {a: b}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: gold, resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: copy}
+spec:
+  accessModes: [ReadWriteOnce, ReadOnlyMany]
+  storageClassName: ""
+  volumeName: local
+  dataSource: {kind: PersistentVolumeClaim, name: data}
+  resources: {requests: {storage: 1Gi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: user}
+spec:
+  containers: [{name: main, image: busybox}]
+  volumes:
+  - {name: data, persistentVolumeClaim: {claimName: data, readOnly: true}}
+  - name: scratch
+    ephemeral: {volumeClaimTemplate: {metadata: {labels: {k: v}}, spec: {accessModes: [ReadWriteOnce], storageClassName: gold, resources: {requests: {storage: 1Gi}}}}}
+  - {name: share, nfs: {server: s.example, path: /x}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: local, annotations: {note: "1"}}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 5Gi}
+  storageClassName: gold
+  local: {path: /mnt/disk}
+  claimRef: {namespace: default, name: data}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a, b]}, {key: ssd, operator: Exists}]}, {matchExpressions: [{key: kubernetes.io/hostname, operator: NotIn, values: [c]}]}]}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: driver, labels: {tier: disks}}
+spec:
+  accessModes: [ReadWriteMany, ReadOnlyMany]
+  capacity: {storage: "1"}
+  persistentVolumeReclaimPolicy: Delete
+  csi: {driver: disks.example, volumeHandle: h-1, fsType: ext4, readOnly: true, volumeAttributes: {b: c, a: d}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: share}
+spec: {accessModes: [ReadWriteMany], capacity: {storage: 1Gi}, volumeMode: Block, nfs: {server: s.example, path: /x}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: host}
+spec: {accessModes: [ReadWriteOnce], capacity: {storage: 1Gi}, hostPath: {path: /srv, type: Directory}}
+"""  # fmt: skip
 NODE = {
     "apiVersion": "v1",
     "kind": "Node",
@@ -133,6 +205,8 @@ READING = [
     "describe job done", "describe job many", "describe cj cron", "describe cj", "create job", "create job x", "create job x --image=a --from=cronjob/cron",
     "create job x --from=cronjob/nope", "create job x --from=cronjob/cron -- ls", "create job x --from=deploy/web",
     "wait job done --for=condition=complete --timeout=1s", "wait job work --for=condition=complete --timeout=1s",
+    "describe pvc data", "describe pvc copy", "describe pv local", "describe pv driver", "describe pv share", "describe pv host",
+    "describe sc gold", "describe sc plain", "describe pod user", "get pv", "get pvc", "get sc",
     "auth can-i get pods", "auth can-i get pods --as=nobody", "auth can-i get nodes", "auth can-i get /healthz", "auth whoami", "auth can-i",
     "api-resources -o name", "api-versions", "config current-context", "config view", "config get-contexts", "config use-context x",
     "rollout status deploy web --timeout=1s", "rollout history deploy web", "rollout history pod one", "rollout status pod one",
@@ -162,6 +236,10 @@ WRITING = [
     "create deployment d1 --image=nginx:1", "create deployment d2 --image=nginx:1 --dry-run=server", "expose deploy web --name=w2 --port=81",
     "get svc w2 -o jsonpath={.spec.ports}{.spec.selector}", "delete svc w2 -o name", "delete cm c1 c2 -o name", "delete cm --all -o name",
     "delete deploy -l app=nope",
+    "autoscale deploy web --min=2 --max=5 --cpu-percent=80", "autoscale deploy web --min=2 --max=5", "autoscale deploy/web --max=3 --name=h2",
+    "get hpa web -o jsonpath={.spec.minReplicas}{.spec.maxReplicas}{.spec.metrics[*].resource.target.averageUtilization}",
+    "autoscale deploy web --max=0", "autoscale deploy web --min=3 --max=2", "autoscale svc web --max=2",
+    "autoscale deploy nope --max=2", "delete hpa web h2 -o name",
 ]  # fmt: skip
 
 
@@ -280,7 +358,7 @@ async def test_reading_commands_are_the_same(
     programs: tuple[Program, Program], api_server: ApiServerInProcess
 ) -> None:
     kubectl, ours = programs
-    code, _, err = await kubectl("apply", "-f", "-", stdin=MANIFEST)
+    code, _, err = await kubectl("apply", "-f", "-", stdin=f"{MANIFEST}---\n{STORAGE}")
     assert code == 0, err
     await finished_jobs(api_server.local_client())
     differences = []
@@ -311,6 +389,54 @@ async def test_writing_commands_are_the_same(programs: tuple[Program, Program]) 
         if theirs != mine:
             differences.append(difference(command, theirs, mine))
     assert not differences, "\n".join(differences)
+
+
+AUTOSCALER = """
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: h, labels: {a: b}}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 7
+  behavior: {scaleDown: {stabilizationWindowSeconds: 60, policies: [{type: Pods, value: 2, periodSeconds: 30}]}}
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}
+  - {type: Resource, resource: {name: memory, target: {type: AverageValue, averageValue: 100Mi}}}
+  - {type: ContainerResource, containerResource: {name: cpu, container: c, target: {type: Utilization, averageUtilization: 50}}}
+  - {type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: "10"}}}
+  - {type: Object, object: {metric: {name: load}, describedObject: {kind: Service, name: s}, target: {type: Value, value: "3"}}}
+  - {type: Object, object: {metric: {name: each}, describedObject: {kind: Service, name: s}, target: {type: AverageValue, averageValue: "3"}}}
+  - {type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: "4"}}}
+  - {type: External, external: {metric: {name: total}, target: {type: Value, value: "5"}}}
+"""
+AUTOSCALER_STATUS = {
+    "currentReplicas": 2, "desiredReplicas": 3,
+    "conditions": [
+        {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "recommended size matches current size"},
+    ],
+    "currentMetrics": [
+        {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 40, "averageValue": "40m"}}},
+        {"type": "Resource", "resource": {"name": "memory", "current": {"averageValue": "90Mi"}}},
+        {"type": ""},
+        {"type": "Pods", "pods": {"metric": {"name": "hits"}, "current": {"averageValue": "9"}}},
+        {"type": "Object", "object": {"metric": {"name": "load"}, "describedObject": {"kind": "Service", "name": "s"},
+                                      "current": {"value": "2"}}},
+    ],
+}  # fmt: skip
+
+
+async def test_autoscalers(programs: tuple[Program, Program], api_server: ApiServerInProcess) -> None:
+    kubectl, pinnace = programs
+    code, _, err = await kubectl("apply", "-f", "-", stdin=AUTOSCALER)
+    assert code == 0, err
+    before = await kubectl("describe", "hpa", "h"), await pinnace("describe", "hpa", "h")
+    assert same(*before), difference("describe hpa without a status", *before)
+    body = {"metadata": {}, "status": AUTOSCALER_STATUS}
+    client = api_server.local_client()
+    await client.patch(r.HORIZONTAL_POD_AUTOSCALERS, "h", body, "default", subresource="status")
+    for command in ("describe hpa h", "describe hpa", "get hpa", "get hpa h -o wide"):
+        theirs, mine = await kubectl(*words(command)), await pinnace(*words(command))
+        assert same(theirs, mine), difference(command, theirs, mine)
 
 
 CUSTOM = """

@@ -14,7 +14,7 @@ from pinnace.api.resources import DEPLOYMENTS, EVENTS, HORIZONTAL_POD_AUTOSCALER
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.times import format_time
 from pinnace.client.interface import Client, Object
-from pinnace.component.clock import RealClock
+from pinnace.component.clock import Clock, RealClock
 from pinnace.controllers.catalog import ControllersConfig
 from pinnace.controllers.controllers import Controllers
 from pinnace.controllers.horizontalpodautoscaling import AutoscalingConfig
@@ -27,8 +27,8 @@ QUICK = AutoscalingConfig(sync_period=0.1, downscale_stabilization=0.3, cpu_init
 class Metered:
     """A client whose metrics APIs answer with `values`: path -> value, or for pods cpu of each."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, clock: Clock | None = None) -> None:
+        self._client, self._clock = client, clock or RealClock()
         self.cpu: str | None = None
         self.values: dict[str, str] = {}
         self.queries: list[tuple[str, Mapping[str, str]]] = []
@@ -60,12 +60,12 @@ class Metered:
     def _usage(self, pod: Object) -> Object:
         usage = [{"name": "main", "usage": {"cpu": self.cpu, "memory": "10Mi"}}]
         return {"metadata": {"name": meta.name(pod), "namespace": "default"}, "containers": usage,
-                "timestamp": format_time(RealClock().now()), "window": "10s"}  # fmt: skip
+                "timestamp": format_time(self._clock.now()), "window": "10s"}  # fmt: skip
 
     def _value(self, path: str, about: Object) -> Object:
         return {
             "describedObject": about,
-            "timestamp": format_time(RealClock().now()),
+            "timestamp": format_time(self._clock.now()),
             "value": self.values[path],
         }
 

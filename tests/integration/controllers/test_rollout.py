@@ -37,7 +37,24 @@ async def kubectl(api_server: ApiServerInProcess) -> Kubectl:
     return run
 
 
-async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: Kubectl) -> None:
+@pytest_asyncio.fixture
+async def pinnace(api_server: ApiServerInProcess) -> Kubectl:
+    config = str(api_server.kubeconfig())
+
+    async def run(*arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pinnace", "--kubeconfig", config, *arguments,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+        return output.decode().strip()
+
+    return run
+
+
+async def test_status_history_undo_restart_pause_resume(
+    start: Start, kubectl: Kubectl, pinnace: Kubectl
+) -> None:
     client = await start("deployment", "replicaset")
     await client.create(DEPLOYMENTS, deployment(2))
     assert 'deployment "web" successfully rolled out' in await kubectl("rollout", "status", "deploy/web")
@@ -47,6 +64,8 @@ async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: K
     history = await kubectl("rollout", "history", "deploy/web")
     assert [line.split()[0] for line in history.splitlines()[2:]] == ["1", "2"]
     assert "Image:\tone" in await kubectl("rollout", "history", "deploy/web", "--revision=1")
+    for words in ("status deploy/web", "history deploy/web", "history deploy/web --revision=2"):
+        assert await pinnace("rollout", *words.split()) == await kubectl("rollout", *words.split())
 
     assert await kubectl("rollout", "undo", "deploy/web") == "deployment.apps/web rolled back"
     await eventually(lambda: rolled_out(client, "one", 2))
@@ -66,7 +85,7 @@ async def test_status_history_undo_restart_pause_resume(start: Start, kubectl: K
     assert await kubectl("rollout", "resume", "deploy/web") == "deployment.apps/web resumed"
 
 
-async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -> None:
+async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl, pinnace: Kubectl) -> None:
     client = await start("daemonset", "node-lifecycle")
     body = deployment()
     spec = {"selector": body["spec"]["selector"], "template": body["spec"]["template"]}
@@ -76,7 +95,9 @@ async def test_a_daemon_set_can_be_rolled_back(start: Start, kubectl: Kubectl) -
     assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
     history = await kubectl("rollout", "history", "ds/web")
     assert [line.split()[0] for line in history.splitlines()[2:]] == ["1", "2"]
-    assert "rolled back" in await kubectl("rollout", "undo", "ds/web")
+    for words in ("status ds/web", "history ds/web", "history ds/web --revision=2"):
+        assert await pinnace("rollout", *words.split()) == await kubectl("rollout", *words.split())
+    assert "rolled back" in await pinnace("rollout", "undo", "ds/web")
     assert "successfully rolled out" in await kubectl("rollout", "status", "ds/web")
 
     async def images() -> bool:
@@ -104,17 +125,9 @@ def stateful_set() -> dict[str, Any]:
 
 
 async def test_both_programs_say_the_same_of_a_stateful_set(
-    start: Start, kubectl: Kubectl, api_server: ApiServerInProcess
+    start: Start, kubectl: Kubectl, pinnace: Kubectl
 ) -> None:
     client = await start("statefulset")
-
-    async def pinnace(*arguments: str) -> str:
-        command = (sys.executable, "-m", "pinnace", "--kubeconfig", str(api_server.kubeconfig()), *arguments)
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        output, _ = await asyncio.wait_for(process.communicate(), 30)
-        return output.decode().strip()
 
     async def both(*arguments: str) -> str:
         """What kubectl says; `pinnace` says the same."""
@@ -155,12 +168,37 @@ async def test_both_programs_say_the_same_of_a_stateful_set(
     assert await images() == {"two"}
     assert await kubectl("rollout", "restart", "sts/web") == "statefulset.apps/web restarted"
     await kubectl("rollout", "status", "sts/web")
+    described = await both("describe", "sts", "web", "--show-events=false")
+    assert "Update Strategy:    RollingUpdate\n  Partition:        0" in described
+    assert described.endswith("<none>")
+    assert "create Pod web-0 in StatefulSet web successful" in await pinnace("describe", "sts", "web")
     on_delete = {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}}
     await client.patch(STATEFUL_SETS, "web", on_delete, "default")
     with pytest.raises(
         AssertionError, match="rollout status is only available for RollingUpdate strategy type"
     ):
         await both("rollout", "status", "sts/web")
+
+
+async def test_both_programs_describe_claims_alike(
+    api_server: ApiServerInProcess, kubectl: Kubectl, pinnace: Kubectl
+) -> None:
+    claims = [
+        {"metadata": {"name": "data", "labels": {"a": "1", "b": "2"}, "annotations": {"note": "mine"}},
+         "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "resources": {"requests": {"storage": "1Gi"}}}},
+        {"metadata": {"name": "log"}, "spec": {"accessModes": ["ReadWriteOnce", "ReadOnlyMany"]}},
+    ]  # fmt: skip
+    body = stateful_set()
+    body["spec"] |= {
+        "volumeClaimTemplates": claims,
+        "updateStrategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"partition": 2, "maxUnavailable": "30%"},
+        },
+    }
+    await api_server.local_client().create(STATEFUL_SETS, body)
+    arguments = ("describe", "sts", "web")
+    assert await pinnace(*arguments) == await kubectl(*arguments)
 
 
 async def test_drain_respects_disruption_budgets(start: Start, kubectl: Kubectl) -> None:

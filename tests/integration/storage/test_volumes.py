@@ -290,7 +290,7 @@ async def test_a_claim_for_one_pod_serves_one_pod(cluster: SimulatedCluster) -> 
 
     async def said() -> bool:
         (text,) = await messages(cluster, "FailedScheduling")
-        why = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+        why = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
         return f"3 {why}" in text
 
     await cluster.until(said)
@@ -327,3 +327,194 @@ async def test_an_ephemeral_volume_does_not_take_a_claim_of_its_name(cluster: Si
         return await messages(cluster, "FailedBinding") == [f"ephemeral volume scratch: {why}"]
 
     await cluster.until(said)
+
+
+async def test_a_volume_of_a_driver_is_attached_where_its_pod_runs_and_moves_along(
+    cluster: SimulatedCluster,
+) -> None:
+    """The test is the driver's attacher."""
+    await cluster.create(
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "CSIDriver",
+            "metadata": {"name": "disks.example"},
+            "spec": {},
+        }
+    )
+    source: Object = {"csi": {"driver": "disks.example", "volumeHandle": "d-1"}, "storageClassName": ""}
+    disk = volume("disk", **source)
+    for field in ("local", "nodeAffinity"):
+        disk["spec"].pop(field)
+    await cluster.create(disk)
+    await cluster.create(claim(storageClassName=""))
+
+    async def attachments() -> list[str]:
+        return [one["spec"]["nodeName"] for one in await cluster.list(r.VOLUME_ATTACHMENTS)]
+
+    async def attach() -> None:
+        (one,) = await cluster.list(r.VOLUME_ATTACHMENTS)
+        await cluster.client.patch(
+            r.VOLUME_ATTACHMENTS, meta.name(one), {"status": {"attached": True}}, subresource="status"
+        )
+
+    async def attached_to() -> list[str]:
+        nodes = await cluster.list(r.NODES)
+        return [meta.name(one) for one in nodes if one["status"].get("volumesAttached")]
+
+    await cluster.create(pod("first", "data", nodeName="sim-0"))
+    await cluster.until(lambda: is_bound(cluster))
+    await cluster.until(attachments)
+    assert await attachments() == ["sim-0"]
+    await attach()
+    await cluster.until(attached_to)
+    assert (await cluster.get(r.NODES, "sim-0"))["status"]["volumesAttached"] == [
+        {"name": "kubernetes.io/csi/disks.example^d-1", "devicePath": ""}
+    ]
+    assert await messages(cluster, "SuccessfulAttachVolume") == [
+        'AttachVolume.Attach succeeded for volume "disk" '
+    ]
+
+    await cluster.create(pod("second", "data", nodeName="sim-1"))
+    text = 'Multi-Attach error for volume "disk" Volume is already used by pod(s) first'
+
+    async def refused() -> bool:
+        return await messages(cluster, "FailedAttachVolume") == [text]
+
+    await cluster.until(refused)
+    await cluster.client.delete(r.PODS, "first", "default", grace_period_seconds=0)
+
+    async def moved() -> bool:
+        return await attachments() == ["sim-1"] and not await attached_to()
+
+    await cluster.until(moved)
+
+
+async def test_a_class_of_attributes_stays_while_a_claim_has_it(cluster: SimulatedCluster) -> None:
+    gvr = r.VOLUME_ATTRIBUTES_CLASSES
+    body = {"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttributesClass", "metadata": {"name": "quick"},
+            "driverName": "disks.example", "parameters": {"iops": "100"}}  # fmt: skip
+    made = await cluster.create(body)
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
+    await cluster.create(claim(volumeAttributesClassName="quick"))
+    await cluster.settle()
+    await cluster.client.delete(gvr, "quick")
+    await cluster.advance(60)
+    assert meta.is_terminating(await cluster.get(gvr, "quick"))
+    await cluster.client.delete(r.PERSISTENT_VOLUME_CLAIMS, "data", "default")
+    await cluster.until(lambda: cluster.is_gone(gvr, "quick"))
+
+
+async def test_a_provisioner_that_gives_up_sends_the_pod_to_another_node(cluster: SimulatedCluster) -> None:
+    """The test is the provisioner: it takes the annotation off, as external provisioners do when a node will not do."""
+    await cluster.create(storage_class("slow", provisioner="disks.example"))
+    await cluster.create(claim(storageClassName="slow"))
+    await cluster.create(pod("p", "data"))
+    selected = "volume.kubernetes.io/selected-node"
+
+    async def chosen() -> str:
+        return meta.annotations(await cluster.get(r.PERSISTENT_VOLUME_CLAIMS, "data")).get(selected, "")
+
+    first = await cluster.until(chosen)
+    assert (await cluster.get(r.PODS, "p"))["spec"].get("nodeName") is None, "it waits for its volume"
+    await cluster.client.patch(r.NODES, first, {"spec": {"unschedulable": True}})
+    body = {"metadata": {"annotations": {selected: None}}}
+    await cluster.client.patch(r.PERSISTENT_VOLUME_CLAIMS, "data", body, "default")
+
+    async def told() -> bool:
+        text = 'running PreBind plugin "VolumeBinding": binding volumes: provisioning failed for PVC "data"'
+        return text in await messages(cluster, "FailedScheduling")
+
+    await cluster.until(told)
+    second = await cluster.until(chosen)
+    assert second != first
+    data = await cluster.get(r.PERSISTENT_VOLUME_CLAIMS, "data")
+    reference = {
+        "namespace": "default",
+        "name": "data",
+        "uid": meta.uid(data),
+        "kind": "PersistentVolumeClaim",
+        "apiVersion": "v1",
+    }
+    await cluster.create(volume("made", node=second, storageClassName="slow", claimRef=reference))
+    await cluster.until(lambda: runs(cluster))
+    assert (await cluster.get(r.PODS, "p"))["spec"]["nodeName"] == second
+
+
+async def test_a_pod_that_is_deleted_while_it_waits_for_its_volume_leaves_nothing_assumed(
+    cluster: SimulatedCluster,
+) -> None:
+    await cluster.create(storage_class("slow", provisioner="disks.example"))
+    await cluster.create(claim(storageClassName="slow"))
+    await cluster.create(pod("p", "data"))
+
+    async def waiting() -> bool:
+        data = await cluster.get(r.PERSISTENT_VOLUME_CLAIMS, "data")
+        return "volume.kubernetes.io/selected-node" in meta.annotations(data)
+
+    await cluster.until(waiting)
+    await cluster.client.delete(r.PODS, "p", "default", grace_period_seconds=0)
+    await cluster.settle()
+    assert cluster.scheduler is not None
+    assert cluster.scheduler._cache.sizes()["assumed_pods"] == 0
+    assert not cluster.scheduler._volumes._tasks
+
+
+async def test_a_pod_of_higher_priority_takes_a_claim_for_one_pod(cluster: SimulatedCluster) -> None:
+    for name, value in (("low", 1), ("high", 1000)):
+        body = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+        }
+        await cluster.create(body)
+    await cluster.create(storage_class())
+    await cluster.create(claim(accessModes=["ReadWriteOncePod"]))
+    await cluster.create(pod("first", "data", priorityClassName="low"))
+    await cluster.until(lambda: runs(cluster, "first"))
+    await cluster.create(pod("second", "data", priorityClassName="high"))
+    await cluster.until(lambda: runs(cluster, "second"))
+    assert await cluster.is_gone(r.PODS, "first")
+
+
+async def test_each_pod_of_a_stateful_set_keeps_its_own_volume(cluster: SimulatedCluster) -> None:
+    await cluster.create(storage_class())
+    template = {"metadata": {"name": "data"}, "spec": claim()["spec"]}
+    body = {
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
+        "spec": {
+            "replicas": 3, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
+            "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}},
+            "volumeClaimTemplates": [template],
+        },
+    }  # fmt: skip
+    await cluster.create(body)
+
+    async def ready() -> bool:
+        return (await cluster.get(r.STATEFUL_SETS, "db"))["status"].get("readyReplicas") == 3
+
+    async def places() -> dict[str, tuple[str, str]]:
+        found = {}
+        for one in await cluster.list(r.PODS):
+            name = meta.name(one)
+            data = await cluster.get(r.PERSISTENT_VOLUME_CLAIMS, f"data-{name}")
+            found[name] = one["spec"]["nodeName"], data["spec"]["volumeName"]
+        return found
+
+    await cluster.until(ready)
+    before = await places()
+    assert len({disk for _, disk in before.values()}) == 3
+    for name in before:
+        await cluster.client.delete(r.PODS, name, "default", grace_period_seconds=0)
+
+    async def as_before() -> bool:
+        return await places() == before
+
+    await cluster.until(as_before)
+    await cluster.client.delete(r.STATEFUL_SETS, "db", "default")
+
+    async def nothing_left() -> bool:
+        return not await cluster.list(r.PERSISTENT_VOLUMES)
+
+    await cluster.until(nothing_left)

@@ -212,3 +212,11 @@ def test_of_two_revisions_with_one_template_the_newer_stays_and_no_pod_is_restar
     assert relabel.body == {"metadata": {"labels": {HASH_LABEL: "other"}}}
     assert isinstance(delete, Delete)
     assert meta.name(delete.obj) == meta.name(first)
+
+
+def test_with_surge_a_node_gets_a_pod_while_its_last_one_leaves() -> None:
+    surge = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    for strategy, made in ((surge, ["a"]), ({"type": "OnDelete"}, [])):
+        ds = daemonset(updateStrategy=strategy)
+        leaving = daemon(ds, "a", revision_of(ds), deletionTimestamp=ago(1))
+        assert created_on(run(ds, revision_of(ds), node("a"), leaving)) == made

@@ -66,3 +66,29 @@ async def test_a_deleted_node_stays_away() -> None:
         await client.delete(LEASES, "sim-0", "kube-node-lease")
         await clock.advance(30)
         assert [meta.name(n) for n in (await client.list(NODES))["items"]] == ["sim-1"]
+
+
+async def test_pods_of_jobs_succeed_after_a_second() -> None:
+    job = bound("work", "sim-0")
+    job["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "j", "uid": "1", "controller": True}]
+    job["spec"]["restartPolicy"] = "Never"
+    client = FakeClient([job])
+    async with running(client) as clock:
+        assert pods.phase(await client.get(PODS, "work", "default")) == "Running"
+        await clock.advance(1.5)
+        done = await client.get(PODS, "work", "default")
+        assert pods.phase(done) == "Succeeded"
+        assert not pods.is_ready(done)
+
+
+async def test_a_pod_becomes_ready_when_its_gates_open() -> None:
+    gated = bound("gated", "sim-0")
+    gated["spec"]["readinessGates"] = [{"conditionType": "example.com/open"}]
+    client = FakeClient([gated])
+    async with running(client) as clock:
+        found = await client.get(PODS, "gated", "default")
+        assert (pods.phase(found), pods.is_ready(found)) == ("Running", False)
+        opened = [*found["status"]["conditions"], {"type": "example.com/open", "status": "True"}]
+        await client.patch(PODS, "gated", {"status": {"conditions": opened}}, "default", subresource="status")
+        await clock.advance(0.1)
+        assert pods.is_ready(await client.get(PODS, "gated", "default"))

@@ -47,6 +47,7 @@ def test_default_plugins_have_upstreams_order_and_weights() -> None:
     assert filters(made) == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
         "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
+        "DynamicResources",
     ]  # fmt: skip
     assert weights(made) == {
         "TaintToleration": 3, "NodeAffinity": 2, "NodeResourcesFit": 1, "PodTopologySpread": 2,
@@ -214,7 +215,22 @@ BAD_SCORES = {
             'initializing profiles: creating profile for scheduler name default-scheduler: plugin "ImageLocality" already '
             'registered as "ScorePlugin"',
         ),
-        (document(extenders=[{"urlPrefix": "http://x"}]), "extenders: Forbidden: this scheduler calls no extenders"),
+        (
+            document(extenders=[{"urlPrefix": "http://x", "preemptVerb": "preempt"}]),
+            "extenders[0].preemptVerb: Forbidden: this scheduler asks no extender about victims",
+        ),
+        (
+            document(extenders=[{"urlPrefix": "http://x", "prioritizeVerb": "p"}]),
+            "extenders[0].weight: Invalid value: 0: must have a positive weight applied to it",
+        ),
+        (
+            document(extenders=[{"urlPrefix": "http://x", "bindVerb": "b"}, {"urlPrefix": "http://y", "bindVerb": "b"}]),
+            'extenders: Invalid value: "found 2 extenders implementing bind": only one extender can implement bind',
+        ),
+        (
+            document(extenders=[{"urlPrefix": "http://x", "managedResources": [{"name": "cpu"}]}]),
+            'extenders[0].managedResources[0].name: Invalid value: "cpu": is an invalid extended resource name',
+        ),
         (
             document(profiles=[{"pluginConfig": [{"name": "Magic", "args": {}}]}]),
             'profiles[0].pluginConfig[0]: Invalid value: "Magic": no such plugin',

@@ -156,3 +156,17 @@ def test_a_pod_released_without_news_goes_on_waiting() -> None:
     assert line.unschedulable == 1
     line.happened(("Pod/Delete",))
     assert line.backing_off == 1
+
+
+def test_counts_what_brought_pods_into_which_queue_and_who_refused_those_that_wait() -> None:
+    line = queue(FakeClock())
+    line.add(info("a"))
+    line.add(info("b"))
+    for plugins in ({"Fit"}, {"Fit", "Taints"}):
+        line.refused(take(line), plugins)
+    assert line.refused_by() == {("Fit", DEFAULT_SCHEDULER): 2, ("Taints", DEFAULT_SCHEDULER): 1}
+    line.happened(("Pod/Delete",))
+    assert line.incoming == {
+        ("active", "PodAdd"): 2, ("unschedulable", "ScheduleAttemptFailure"): 2, ("backoff", "PodDelete"): 2,
+    }  # fmt: skip
+    assert line.refused_by() == {}

@@ -106,16 +106,5 @@ def _validate_zone(zone: str) -> Iterator[Cause]:
     if zone.lower() == "local":
         why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         yield fields.invalid(path, zone, why)
-    if not is_known_zone(zone):
+    if not schedules.is_known_zone(zone):
         yield fields.invalid(path, zone, f"unknown time zone {zone}")
-
-
-def is_known_zone(zone: str) -> bool:
-    """Whether the time zone database (the system's, else that of the package tzdata) has it."""
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # unknown; malformed; a directory of zones
-        return False
-    return True

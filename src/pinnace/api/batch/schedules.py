@@ -141,6 +141,17 @@ def zone_in(text: str) -> str:
     return head.partition("=")[2] if head.startswith(("TZ=", "CRON_TZ=")) else ""
 
 
+def is_known_zone(zone: str) -> bool:
+    """Whether the time zone database (the system's, else that of the package tzdata) has it."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):  # unknown; malformed; a directory of zones
+        return False
+    return True
+
+
 def _is_free(word: str) -> bool:
     """Some part of it has no bounds: `*`, also `*/1`, but not `*/2`."""
     for part in word.split(","):

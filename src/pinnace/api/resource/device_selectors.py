@@ -3,8 +3,8 @@
 Upstream: https://github.com/kubernetes/dynamic-resource-allocation/blob/master/cel/compile.go
 """
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from pinnace.api import fields
@@ -53,3 +53,57 @@ def validate(expression: str, path: str) -> Iterator[Cause]:
         yield fields.invalid(path, expression, why)
     elif program.estimated_cost.max > MAX_COST:
         yield fields.forbidden(path, "too complex, exceeds cost limit")
+
+
+class SelectorFailed(Exception):
+    """The expression cannot be judged for this device."""
+
+
+class _ByDomain(dict[str, dict[str, Any]]):
+    """A domain that a device says nothing of is empty, as upstream has it."""
+
+    def __missing__(self, domain: str) -> dict[str, Any]:
+        return {}
+
+
+def matches(expression: str, driver: str, device: Mapping[str, Any]) -> bool:
+    """Whether the selector holds for a device of a slice. Raises SelectorFailed."""
+    from pinnace.apimachinery import cel
+    from pinnace.apimachinery.cel.library import quantities
+
+    attributes, capacity = _ByDomain(), _ByDomain()
+    for name, attribute in (device.get("attributes") or {}).items():
+        _put(attributes, driver, name, _value_of(attribute))
+    for name, amount in (device.get("capacity") or {}).items():
+        _put(capacity, driver, name, quantities.parse(str(amount["value"])))
+    given = {
+        "driver": driver,
+        "attributes": attributes,
+        "capacity": capacity,
+        "allowMultipleAllocations": bool(device.get("allowMultipleAllocations")),
+    }
+    try:
+        answer = _program(expression).evaluate({"device": given}, cel.Budget(MAX_COST))
+    except (cel.CompileError, cel.EvaluationError, cel.BudgetExceeded) as error:
+        raise SelectorFailed(f"CEL runtime error: {error}") from error
+    if not isinstance(answer, bool):
+        raise SelectorFailed("CEL expression did not return a bool")
+    return answer
+
+
+@lru_cache(maxsize=256)
+def _program(expression: str) -> Any:
+    return _environment().compile(expression)
+
+
+def _put(found: _ByDomain, driver: str, name: str, value: Any) -> None:
+    """A name without a domain is the driver's own."""
+    domain, slash, own = name.partition("/")
+    found.setdefault(domain if slash else driver, {})[own if slash else name] = value
+
+
+def _value_of(attribute: Mapping[str, Any]) -> Any:
+    from pinnace.apimachinery.cel.library import semvers
+
+    (kind, value), *_ = attribute.items()
+    return semvers.parse(value) if kind == "version" else value

@@ -39,7 +39,7 @@ PLUGINS: dict[str, tuple[str, bool, str]] = {
     "StorageObjectInUseProtection": (
         "storage_object_in_use_protection:StorageObjectInUseProtection",
         True,
-        "persistentvolumeclaims persistentvolumes",
+        "persistentvolumeclaims persistentvolumes volumeattributesclasses.storage.k8s.io",
     ),
     "OwnerReferencesPermissionEnforcement": (
         "owner_references:OwnerReferencesPermissionEnforcement",

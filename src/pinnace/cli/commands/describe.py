@@ -21,15 +21,20 @@ DESCRIBERS = {
     "daemonsets.apps": "deployment:describe_daemon_set",
     "deployments.apps": "deployment:describe",
     "endpoints": "configuration:describe_endpoints",
+    "horizontalpodautoscalers.autoscaling": "autoscaler:describe",
     "ingresses.networking.k8s.io": "service:describe_ingress",
     "jobs.batch": "batch:describe_job",
     "namespaces": "configuration:describe_namespace",
     "nodes": "node:describe",
+    "persistentvolumeclaims": "storage:describe_claim",
+    "persistentvolumes": "storage:describe_volume",
     "pods": "pod:describe",
     "replicasets.apps": "deployment:describe_replica_set",
     "secrets": "configuration:describe_secret",
     "serviceaccounts": "configuration:describe_service_account",
     "services": "service:describe",
+    "storageclasses.storage.k8s.io": "storage:describe_class",
+    "statefulsets.apps": "stateful_set:describe",
 }
 
 

@@ -19,6 +19,20 @@ def write_volumes(writer: Writer, volumes: list[Object], *, indent: str = "") ->
             writer.line(line, 2)
 
 
+def source_lines(spec: Object) -> list[str]:
+    """Where the storage of a PersistentVolume lies."""
+    kind = next((one for one in _PERSISTENT if spec.get(one) is not None), "")
+    return (
+        _PERSISTENT[kind](spec[kind])
+        if kind
+        else _lines({key: spec[key] for key in spec if _is_source(spec, key)})
+    )
+
+
+def _is_source(spec: Object, key: str) -> bool:
+    return isinstance(spec[key], dict) and key not in ("capacity", "claimRef", "nodeAffinity")
+
+
 def _lines(volume: Object) -> list[str]:
     for source, describe in _KINDS.items():
         if volume.get(source) is not None:
@@ -96,6 +110,53 @@ def _projected(source: Object) -> list[str]:
     return lines
 
 
+def _ephemeral(source: Object) -> list[str]:
+    template = source.get("volumeClaimTemplate") or {}
+    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    writer = Writer()
+    writer.line(
+        "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)"
+    )
+    writer.line(f"StorageClass:\t{spec.get('storageClassName', '')}")
+    writer.line("Volume:\t")
+    writer.labels("Labels", metadata.get("labels"))
+    writer.annotations("Annotations", metadata.get("annotations"))
+    writer.line("Capacity:\t")
+    writer.line("Access Modes:\t")
+    if spec.get("volumeMode"):
+        writer.line(f"VolumeMode:\t{spec['volumeMode']}")
+    return writer.unaligned().splitlines()
+
+
+def _local(source: Object) -> list[str]:
+    return [
+        "Type:\tLocalVolume (a persistent volume backed by local storage on a node)",
+        f"Path:\t{source['path']}",
+    ]
+
+
+def _nfs(source: Object) -> list[str]:
+    return [
+        "Type:\tNFS (an NFS mount that lasts the lifetime of a pod)",
+        f"Server:\t{source.get('server', '')}",
+        f"Path:\t{source.get('path', '')}",
+        f"ReadOnly:\t{_boolean(source.get('readOnly'))}",
+    ]
+
+
+def _csi(source: Object) -> list[str]:
+    lines = [
+        "Type:\tCSI (a Container Storage Interface (CSI) volume source)",
+        f"Driver:\t{source['driver']}",
+        f"FSType:\t{source.get('fsType', '')}",
+        f"VolumeHandle:\t{source['volumeHandle']}",
+        f"ReadOnly:\t{_boolean(source.get('readOnly'))}",
+    ]
+    attributes = sorted((source.get("volumeAttributes") or {}).items())
+    shown = [f"{key}={value}" for key, value in attributes] or ["<none>"]
+    return lines + [f"{'VolumeAttributes:' if at == 0 else ''}\t{pair}" for at, pair in enumerate(shown)]
+
+
 def _boolean(value: Any) -> str:
     return "true" if value else "false"
 
@@ -106,6 +167,14 @@ _KINDS: dict[str, Callable[[Object], list[str]]] = {
     "secret": _secret,
     "configMap": _config_map,
     "persistentVolumeClaim": _claim,
+    "ephemeral": _ephemeral,
+    "nfs": _nfs,
     "downwardAPI": _downward,
     "projected": _projected,
+}
+_PERSISTENT: dict[str, Callable[[Object], list[str]]] = {
+    "hostPath": _host_path,
+    "local": _local,
+    "nfs": _nfs,
+    "csi": _csi,
 }

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, tzinfo
 
 from pinnace.api import meta
 from pinnace.api.batch import schedules
-from pinnace.api.batch.cronjobs import is_known_zone
 from pinnace.api.batch.job_status import finished_as, is_complete
 from pinnace.api.meta import Object
 from pinnace.api.resources import CRON_JOBS, JOBS
@@ -144,7 +143,7 @@ class Pass:
         spec = self.cron_job["spec"]
         text = spec["schedule"]
         zone = schedules.zone_in(text) or spec.get("timeZone")
-        if zone is not None and not is_known_zone(zone):
+        if zone is not None and not schedules.is_known_zone(zone):
             message = f'invalid timeZone: "{zone}": unknown time zone {zone}'
             self._emit("UnknownTimeZone", message, "Warning")
             return None

@@ -62,6 +62,10 @@ class Pass:
             yield SetStatus(self.ds, status)
         yield from self._recheck_availability()
 
+    @property
+    def surges(self) -> bool:
+        return rolling.is_rolling(self.ds) and rolling.budgets(self.ds, len(self.desired))[0] > 0
+
     # --- placing
 
     def _place(self) -> Generator[Action, None, bool]:
@@ -74,6 +78,8 @@ class Pass:
                 delete += [pod for pod in on_node if not meta.is_terminating(pod)]
             elif on_node:
                 delete += yield from self._unwanted(node, on_node)
+                if start and self.surges and not any(map(pods.is_active, on_node)):
+                    create.append(node)  # with surge a node need not wait until its last pod is gone
             elif start:
                 create.append(node)
         delete += [
@@ -104,7 +110,7 @@ class Pass:
             elif pods.phase(pod) == "Succeeded" or (yield from self._may_retry(node)):
                 unwanted.append(pod)
                 yield self._found(pod, node)
-        if rolling.budgets(self.ds, len(self.desired))[0] > 0:
+        if self.surges:
             superfluous = rolling.superseded(running, self.digest, self.min_ready, self.world.now)
             return [*unwanted, *superfluous]
         return [*unwanted, *running[1:]]

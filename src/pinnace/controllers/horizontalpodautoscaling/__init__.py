@@ -1,7 +1,7 @@
 """HorizontalPodAutoscaler controller: the scale of a target follows what its pods, or something else, measure.
 
 `measurements` asks the metrics APIs, `calculator` says what a metric asks for, `limits` what may be done about it,
-`metrics` goes through the metrics of one autoscaler, and `controller` carries it out.
+`metrics` goes through the metrics of one autoscaler, `judge` decides and writes, and `controller` is the loop.
 """
 
 from pinnace.controllers.horizontalpodautoscaling.config import AutoscalingConfig

@@ -1,7 +1,7 @@
 """What a controller decides to do: plain data, yielded by a pure `reconcile`, carried out by the executor.
 
 Rules of a pass: actions run in order; neighbours of one kind (creates of one kind of object, deletes, patches of different
-objects) run together; after the first failure only `SetStatus` and `RequeueAfter` still run, and the key comes back with
+objects of one kind) run together; after the first failure only `SetStatus` and `RequeueAfter` still run, and the key comes back with
 `world.failure` set.
 """
 

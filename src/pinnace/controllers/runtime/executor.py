@@ -67,8 +67,8 @@ def unanswered(error: Exception) -> InternalError:
 
 
 def _neighbours(action: Action) -> tuple[type, str]:
-    """What runs together. Creates of several kinds do not: the later ones may need the earlier ones."""
-    return type(action), action.obj["kind"] if isinstance(action, Create) else ""
+    """What runs together. Creates and patches of several kinds do not: the later ones may need the earlier ones."""
+    return type(action), action.obj["kind"] if isinstance(action, Create | Patch) else ""
 
 
 class Executor:

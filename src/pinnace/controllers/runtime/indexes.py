@@ -17,6 +17,7 @@ from pinnace.api.resources import (
     REPLICA_SETS,
     RESOURCE_CLAIMS,
     SERVICES,
+    VOLUME_ATTACHMENTS,
 )
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.informer import Indexer, Lister
@@ -28,6 +29,9 @@ LABEL = "label"
 SELECTOR_PAIR = "selector-pair"
 SERVICE = "service"
 CLAIM = "claim"  # pods by namespace and name of the claims that they mount
+CLAIMING_ON = "claiming-on-node"  # pods with claims by node
+ATTACHED_TO = "attached-to-node"  # attachments by node
+ATTACHMENT_OF = "attachment-of-volume"
 CLAIM_REF = "claim-reference"  # volumes by namespace and name of the claim that they are for
 FREE_OF_CLASS = "free-of-class"  # volumes without a claim
 VOLUME = "volume"  # claims by the volume that they name
@@ -88,6 +92,20 @@ def by_claim(pod: Object) -> Iterable[Hashable]:
     return [(meta.namespace(pod), name) for _, name in claim_names(pod)]
 
 
+def claiming_on(pod: Object) -> Iterable[Hashable]:
+    node = (pod.get("spec") or {}).get("nodeName")
+    return (node,) if node and any(True for _ in claim_names(pod)) else ()
+
+
+def attached_to(attachment: Object) -> Iterable[Hashable]:
+    return (attachment["spec"]["nodeName"],)
+
+
+def attachment_of(attachment: Object) -> Iterable[Hashable]:
+    name = (attachment["spec"].get("source") or {}).get("persistentVolumeName")
+    return (name,) if name else ()
+
+
 def by_claim_ref(volume: Object) -> Iterable[Hashable]:
     key = claim_ref_key(volume)
     return (key,) if key else ()
@@ -115,9 +133,11 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
         NODE: by_node,
         LABEL: by_label,
         CLAIM: by_claim,
+        CLAIMING_ON: claiming_on,
         RESOURCE_CLAIM: by_resource_claim,
         RESOURCE_CLAIM_TEMPLATE: by_resource_claim_template,
     },
+    VOLUME_ATTACHMENTS: {ATTACHED_TO: attached_to, ATTACHMENT_OF: attachment_of},
     PERSISTENT_VOLUMES: {CLAIM_REF: by_claim_ref, FREE_OF_CLASS: free_of_class},
     PERSISTENT_VOLUME_CLAIMS: {VOLUME: by_volume, PENDING_OF_CLASS: pending_of_class},
     RESOURCE_CLAIMS: _OWNED,

@@ -164,7 +164,7 @@ class Pass:
 
     def _pod_for(self, slot: Slot) -> Object:
         revision = self.current if slot.revision == meta.name(self.current) else self.update
-        return identity.new_pod(self.ss, history.template_of(revision), slot.ordinal, slot.revision)
+        return identity.new_pod(self.ss, history.template_of(revision, self.ss), slot.ordinal, slot.revision)
 
     def _delete(self, pod: Object) -> Delete:
         return wording.delete_pod(self.ss, pod)

@@ -1,6 +1,5 @@
 """persistentvolume-binder: two loops, one over claims and one over volumes, which wake each other."""
 
-import asyncio
 from collections.abc import Iterator
 
 from pinnace.api import meta
@@ -12,11 +11,8 @@ from pinnace.api.resources import (
     PODS,
     STORAGE_CLASSES,
 )
-from pinnace.client.informer import Informers, Key
-from pinnace.client.interface import Client
-from pinnace.component.clock import Clock
+from pinnace.client.informer import Key
 from pinnace.controllers.runtime import Controller, World, indexes
-from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.volumes import claims, persistentvolumes
 
 NAME = "persistentvolume-binder"
@@ -81,14 +77,3 @@ VOLUMES = Controller(
     reconcile=persistentvolumes.reconcile,
     watches={PERSISTENT_VOLUME_CLAIMS: _volumes_of_claim},
 )
-
-
-class BinderController:
-    def __init__(self, client: Client, clock: Clock, informers: Informers) -> None:
-        self._loops = [ControllerLoop(row, client, clock, informers) for row in (CLAIMS, VOLUMES)]
-        self.name, self.metrics = NAME, self._loops[0].metrics
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for loop in self._loops:
-                tasks.create_task(loop.run())

@@ -120,7 +120,12 @@ class LocalPathProvisioner:
         self._recorder.event(claim, "Normal", "Provisioning", message)
         directory = rules.directory_of(claim, self._config.directory)
         if node_name == self._config.node:
-            await asyncio.to_thread(_make, directory)
+            try:
+                await asyncio.to_thread(_make, directory)
+            except OSError as error:
+                why = f"{rules.failed(storage_class)}{error}"
+                self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
+                raise
         try:
             await self._client.create(
                 PERSISTENT_VOLUMES, rules.volume_for(claim, storage_class, node, directory)

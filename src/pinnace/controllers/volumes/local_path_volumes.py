@@ -47,7 +47,7 @@ def refusal(claim: Object, storage_class: Object) -> str:
     spec = claim["spec"]
     if spec.get("volumeMode") == "Block":
         return f"{PROVISIONER} does not support block volume provisioning"
-    start = f'failed to provision volume with StorageClass "{meta.name(storage_class)}": '
+    start = failed(storage_class)
     if spec.get("selector"):
         return f"{start}claim.Spec.Selector is not supported"
     if not set(spec.get("accessModes") or ()) <= _MODES:
@@ -59,6 +59,11 @@ def refusal(claim: Object, storage_class: Object) -> str:
     if not meta.annotations(claim).get(binding.SELECTED_NODE):
         return f"{start}configuration error, no node was specified"
     return ""
+
+
+def failed(storage_class: Object) -> str:
+    """The beginning of what is said about a claim that could not be served."""
+    return f'failed to provision volume with StorageClass "{meta.name(storage_class)}": '
 
 
 def name_of(claim: Object) -> str:

@@ -45,10 +45,10 @@ Rule = Callable[[Object], Behaviour | None]
 
 COMPLETES = (Run(seconds=0.0),)
 RUNS_ON = Behaviour()
-SUCCEEDS = Behaviour(runs=COMPLETES)
+SUCCEEDS = Behaviour(runs=(Run(seconds=1.0),))
 
 
 def of_jobs(pod: Object) -> Behaviour | None:
-    """As KWOK has it: what a Job made succeeds at once."""
+    """As KWOK has it, but after a second: what a Job made runs, and succeeds."""
     owners = pod["metadata"].get("ownerReferences") or ()
     return SUCCEEDS if any(one["kind"] == "Job" for one in owners) else None

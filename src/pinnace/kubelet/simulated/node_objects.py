@@ -8,6 +8,7 @@ from pinnace.api.meta import Object
 
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
+_ATTACH = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def node_object(number: int, config: SimulatedNodesConfig, now: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, "annotations": {_ATTACH: "true"}},
         "spec": {},
         "status": {
             "capacity": resources,

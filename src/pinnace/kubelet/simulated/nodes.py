@@ -215,6 +215,7 @@ class SimulatedNodes:
                 self._stages.forget("Pod", meta.key(old))
         elif self._drives(new) and (
             fast.needs_work(new)
+            or fast.has_history(new)
             or self.behaviour_of(new) is not RUNS_ON
             or (self._stages is not None and self._stages.drives("Pod"))
         ):

@@ -16,8 +16,9 @@ from pinnace.api.core import volume_binding as binding
 from pinnace.apimachinery import quantity
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
 from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins.volume_topology import matches_node_terms, matches_topologies
-from pinnace.scheduler.storage import Object, Storage
+from pinnace.scheduler.storage import CLAIM, CLASS, VOLUME, Object, Storage
 
 AFFINITY_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
@@ -88,6 +89,24 @@ class VolumeBinding:
                 found.immediate.append(claim)
         found.delayed.sort(key=binding.requested)
         return found
+
+    def may_help(self, pod: PodInfo, what: Happening) -> bool:
+        """An event of one of the pod's claims, of a class or a volume that could serve them, or of a node that does now."""
+        if what.node:
+            nodes, row = what.nodes, what.row
+            return nodes is not None and row is not None and bool(self.filter(pod, nodes)[row])
+        if what.about is None:
+            return True
+        kind, names = what.kinds[0].partition("/")[0], {name for _, name in binding.claim_names(pod.object)}
+        if kind == CLAIM:
+            return meta.namespace(what.about) == pod.namespace and meta.name(what.about) in names
+        if kind == VOLUME:
+            key = binding.claim_ref_key(what.about)
+            return key is None or (key[0] == pod.namespace and key[1] in names)
+        if kind == CLASS:
+            claims = (self._storage.claim(pod.namespace, name) for name in names)
+            return any(one is None or binding.class_name(one) == meta.name(what.about) for one in claims)
+        return True
 
     # --- over all nodes
 

@@ -10,7 +10,7 @@ from pinnace.api.core.volume_rules import ALONE
 from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
 from pinnace.scheduler.storage import Object, Storage
 
-IN_USE = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+IN_USE = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 DISK_CONFLICT = "node(s) had no available disk"
 
 

@@ -176,6 +176,13 @@ def test_a_status_does_not_contradict_itself(before, after, expected):
     assert all(message == expected or "completedIndexes" in message for message in messages)
 
 
+def test_the_start_of_a_job_moves_when_it_is_resumed():
+    strategy = strategy_for(JOBS)
+    suspended = build({"startTime": START, "conditions": condition("Suspended")})
+    resumed = build({"startTime": END, "conditions": [{"type": "Suspended", "status": "False"}]})
+    assert strategy.validate_status_update(resumed, suspended) == []
+
+
 def test_a_sound_end_is_accepted_and_stays():
     strategy = strategy_for(JOBS)
     assert strategy.validate_status_update(build(DONE), build({"startTime": START, "active": 1})) == []

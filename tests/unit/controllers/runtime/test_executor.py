@@ -120,3 +120,17 @@ async def test_errors_of_the_network_are_failures(carry_out: Run) -> None:
     outcome = await carry_out(Refusing(error=ConnectionError("refused")), Create(pod("a")))
     assert str(outcome.failure) == "refused"
     assert not isinstance(outcome.failure, Conflict | NotFound)
+
+
+async def test_a_patch_of_another_kind_waits_for_the_one_before_it(carry_out: Run) -> None:
+    """A claim must not be bound to a volume that somebody else got first."""
+    rs, other = replicaset(), pod("p")
+    client = FakeClient([rs, other])
+    stale = await client.get(REPLICA_SETS, "web", "default")
+    current = await client.get(PODS, other["metadata"]["name"], "default")
+    await client.patch(REPLICA_SETS, "web", {"spec": {"replicas": 7}}, "default")
+    mine = {"metadata": {"annotations": {"mine": "yes"}}}
+    outcome = await carry_out(client, Patch(stale, mine, guarded=True), Patch(current, mine, guarded=True))
+    assert outcome.conflict
+    kept = await client.get(PODS, other["metadata"]["name"], "default")
+    assert "annotations" not in kept["metadata"]

@@ -139,3 +139,13 @@ def test_status_tells_both_revisions_until_the_update_is_complete() -> None:
 def test_an_update_is_not_complete_while_a_new_pod_is_not_ready() -> None:
     ss = updating()
     assert status(run(ss, *world(ss, {**NEW, **BROKEN}, NEW, NEW)))["currentRevision"] == meta.name(BEFORE)
+
+
+@pytest.mark.parametrize("data", [{}, None, {"spec": 3}, {"spec": {"template": {}}}, "text"])
+def test_a_revision_that_keeps_no_template_gives_the_present_one(data: Any) -> None:
+    ss = updating({"partition": 3})
+    odd = {**BEFORE, "data": data}
+    actions = run(ss, odd, revision_of(ss, 2))
+    (made,) = [a.obj for a in actions if getattr(a, "obj", {}).get("kind") == "Pod"]  # type: ignore[union-attr]
+    assert made["spec"]["containers"][0]["image"] == "busybox"
+    assert meta.labels(made)["controller-revision-hash"] == meta.name(BEFORE)
