@@ -198,7 +198,8 @@ class Scheduler:
             self._happened("Pod/Delete", node=node, pod=gone)
 
     def _pod_on_node(self, old: Object | None, new: Object) -> None:
-        pod = parse_pod(new)
+        known = self._cache.get(meta.uid(new))
+        pod = parse_pod(new, known)
         if old is None or not old["spec"].get("nodeName"):
             self._queue.remove(pod.uid)
             self._withdraw(pod, unless=pod.node_name)
@@ -206,7 +207,7 @@ class Scheduler:
             self._happened("Pod/Add", node=pod.node_name, pod=pod)
             return
         self._cache.place(pod, pod.node_name)
-        before = parse_pod(old)
+        before = known or parse_pod(old)
         if before.labels != pod.labels or before.is_terminating != pod.is_terminating:
             self._happened("Pod/UpdateLabel", node=pod.node_name, pod=pod, old=before)
         if before.demand is not pod.demand:
