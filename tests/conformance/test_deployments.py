@@ -127,7 +127,11 @@ async def test_a_stuck_rollout_is_scaled_in_proportion(cluster: SimulatedCluster
     await deployment.patch(with_image("absent"))
     await cluster.until(sets_are(cluster, {"one": 8, "absent": 5}))
     await cluster.until(deployment.is_observed)
-    assert (await deployment.status())["availableReplicas"] == 8
+
+    async def eight_are_available() -> bool:
+        return bool((await deployment.status())["availableReplicas"] == 8)
+
+    await cluster.until(eight_are_available)
     await deployment.scale(30)
     await cluster.until(sets_are(cluster, {"one": 20, "absent": 13}))
     await cluster.holds(sets_are(cluster, {"one": 20, "absent": 13}), seconds=30)

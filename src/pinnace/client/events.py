@@ -65,7 +65,7 @@ class EventRecorder:
         self._queue: asyncio.Queue[_Told] = asyncio.Queue(maxsize=capacity)
         self._seen: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._budget: OrderedDict[str, tuple[float, float]] = OrderedDict()  # uid -> (tokens, when)
-        self._last_micros = 0
+        self._last_micros = self._dropped = 0
 
     def event(self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
         """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when too many wait already."""
@@ -75,12 +75,16 @@ class EventRecorder:
         try:
             self._queue.put_nowait(_Told(reference, kind, reason, message, format_time(self._clock.now())))
         except asyncio.QueueFull:
-            log.warning("event dropped: %s %s", reason, message)
+            self._dropped += 1
+            log.debug("event dropped: %s %s", reason, message)
 
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
             first = await self._queue.get()
+            if self._dropped:
+                log.warning("%d events dropped: more came than could be written", self._dropped)
+                self._dropped = 0
             if self._is_busy is not None:
                 await self._hold(self._is_busy)
             by_key: dict[tuple[str, ...], list[_Told]] = {first.key: [first]}
@@ -104,7 +108,8 @@ class EventRecorder:
             try:
                 await self._write(told)
             except (StatusError, OSError, TimeoutError) as error:
-                log.warning("event not recorded (%s): %s %s", error, told.reason, told.message)
+                level = logging.DEBUG if _is_of_a_leaving_namespace(error) else logging.WARNING
+                log.log(level, "event not recorded (%s): %s %s", error, told.reason, told.message)
             except Exception:
                 log.exception("event not recorded: %s %s", told.reason, told.message)
             finally:
@@ -166,3 +171,9 @@ class EventRecorder:
         while len(self._budget) > REMEMBERED:
             self._budget.popitem(last=False)
         return allowed
+
+
+def _is_of_a_leaving_namespace(error: Exception) -> bool:
+    return isinstance(error, StatusError) and any(
+        cause.reason == "NamespaceTerminating" for cause in error.causes
+    )

@@ -8,7 +8,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from pinnace.component.clock import Clock
@@ -18,6 +18,10 @@ K = TypeVar("K", bound=Hashable)
 
 SECONDS = exponential(1e-8, 10, 10)
 RETRIES_AT_ONCE = 100.0
+
+
+def _nothing(*_: object) -> None:
+    """Nobody asked to be told."""
 
 
 class WorkQueue(Generic[K]):
@@ -45,6 +49,8 @@ class WorkQueue(Generic[K]):
         self._timers: list[tuple[float, int, K]] = []  # entries that no longer say what `_due` says are void
         self._order = itertools.count()
         self._timer: tuple[float, asyncio.Task[None]] | None = None
+        self.on_ready: Callable[[], None] = _nothing  # called when a key may be taken
+        self.on_due: Callable[[K], None] = _nothing  # called when the time of a delayed key has come
         self.adds = self.retries = 0
         self.waits, self.work = Histogram(SECONDS), Histogram(SECONDS)
 
@@ -63,6 +69,7 @@ class WorkQueue(Generic[K]):
         self._ready.append(key)
         self._ready_since[key] = self._clock.monotonic()
         self._wake.set()
+        self.on_ready()
 
     def add_after(self, key: K, seconds: float) -> None:
         """Add later; of several waiting times for one key the earliest counts."""
@@ -91,9 +98,14 @@ class WorkQueue(Generic[K]):
             when, _, key = heapq.heappop(self._timers)
             if self._due.get(key) == when:
                 del self._due[key]
+                self.on_due(key)
                 self.add(key)
         if self._timers:
             self._set_timer(self._timers[0][0])
+
+    def drop_delay(self, key: K) -> None:
+        """The key need not come back at the time that was set: it is being looked at now."""
+        self._due.pop(key, None)
 
     def add_rate_limited(self, key: K, *, is_expected: bool = False, at_least: float = 0.0) -> float:
         """Add after this key's back-off, and lengthen it; returns the seconds. What `is_expected` (a conflict) takes nothing
@@ -126,6 +138,10 @@ class WorkQueue(Generic[K]):
         while not self._ready:
             self._wake.clear()
             await self._wake.wait()
+        return self.take()
+
+    def take(self) -> K:
+        """The next key, of which there must be one; call `done(key)` afterwards."""
         key = self._ready.popleft()
         self._dirty.discard(key)
         now = self._clock.monotonic()

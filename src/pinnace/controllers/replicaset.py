@@ -41,10 +41,13 @@ def reconcile(rs: Object, world: World, unreported: Collection[str] = ()) -> Ite
     surplus = len(active) - wanted(rs)
     if not meta.is_terminating(rs):
         yield from scale(rs, active, surplus, world)
-    status = observed_status(rs, owned.kept, surplus, world)
+    is_changing = surplus != 0 and not meta.is_terminating(rs) and world.failure is None
+    status = observed_status(rs, owned.kept, active, surplus, world)
     for field in unreported:
         status.pop(field, None)
-    if status != rs.get("status"):
+    if (
+        status != rs.get("status") and not is_changing
+    ):  # else the next pass, which comes at once, knows better
         yield SetStatus(rs, status)
     yield from recheck_availability(rs, active, world)
 
@@ -120,14 +123,19 @@ def deletion_cost(pod: Object) -> int:
         return 0
 
 
-def observed_status(rs: Object, owned: list[Object], surplus: int, world: World) -> Object:
+def observed_status(
+    rs: Object, owned: list[Object], active: list[Object], surplus: int, world: World
+) -> Object:
     template = from_map((rs["spec"]["template"].get("metadata") or {}).get("labels"))
     min_ready = rs["spec"].get("minReadySeconds") or 0
-    active = [pod for pod in owned if pods.is_active(pod)]
+    ready = [pod for pod in active if pods.is_ready(pod)]
+    available = len(ready)
+    if min_ready > 0:
+        available = sum(pods.is_available(pod, min_ready, world.now) for pod in ready)
     counts = {
         "fullyLabeledReplicas": sum(template.matches(meta.labels(pod)) for pod in active),
-        "readyReplicas": sum(map(pods.is_ready, active)),
-        "availableReplicas": sum(pods.is_available(pod, min_ready, world.now) for pod in active),
+        "readyReplicas": len(ready),
+        "availableReplicas": available,
         "observedGeneration": rs["metadata"].get("generation", 0),
     }
     leaving = sum(meta.is_terminating(pod) and not pods.is_terminal(pod) for pod in owned)
@@ -158,6 +166,8 @@ def failure_conditions(rs: Object, surplus: int, world: World) -> list[Object]:
 def recheck_availability(rs: Object, active: list[Object], world: World) -> Iterator[Action]:
     """Nothing happens when a ready pod has been ready for long enough: look again then."""
     min_ready = rs["spec"].get("minReadySeconds") or 0
+    if min_ready <= 0:
+        return
     waits = [wait for pod in active if (wait := pods.available_in(pod, min_ready, world.now))]
     if waits:
         yield RequeueAfter(min(waits) + 0.1)
@@ -170,4 +180,5 @@ CONTROLLER = Controller(
     reconcile=reconcile,
     watches={PODS: owned_by(REPLICA_SETS, "ReplicaSet")},
     coalesce_seconds=0.05,
+    ignores_own_status=True,
 )

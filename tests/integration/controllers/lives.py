@@ -196,11 +196,11 @@ async def _shown(cluster: SimulatedCluster, kind: GVR) -> list[Any]:
 
 def _essence(obj: Object) -> Any:
     metadata, status = obj["metadata"], obj.get("status") or {}
-    is_generated = "generateName" in metadata
-    shown = {
+    labels: Object = metadata.get("labels") or {}
+    return {
         "name": metadata.get("generateName") or metadata["name"],
         "owners": sorted(ref["name"] for ref in metadata.get("ownerReferences") or ()),
-        "labels": metadata.get("labels"),
+        "labels": {k: v for k, v in labels.items() if not k.endswith("controller-uid")},
         "finalizers": metadata.get("finalizers"),
         "terminating": meta.is_terminating(obj),
         "revision": meta.annotations(obj).get("deployment.kubernetes.io/revision"),
@@ -212,6 +212,3 @@ def _essence(obj: Object) -> Any:
         "status": {k: v for k, v in status.items() if isinstance(v, int | str) and not k.endswith(("Time", "IP", "Generation"))},
         "is observed": status.get("observedGeneration", 0) in (0, metadata.get("generation")),
     }  # fmt: skip
-    if is_generated and obj.get("kind") == "Pod":
-        shown["labels"] = {k: v for k, v in (shown["labels"] or {}).items() if k != "job-name"}
-    return shown

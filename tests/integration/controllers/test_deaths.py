@@ -10,8 +10,9 @@ import pytest
 from integration.controllers import stateful_stories
 from integration.controllers.lives import Life, Story, live
 from pinnace.api import meta
-from pinnace.api.resources import CONFIG_MAPS, DEPLOYMENTS
+from pinnace.api.resources import CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH
+from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
 
 Object = dict[str, Any]
@@ -39,6 +40,52 @@ async def change_image(cluster: SimulatedCluster) -> None:
 
 async def rolled_out(cluster: SimulatedCluster) -> bool:
     return await cluster.is_rolled_out("web")
+
+
+def statefulset(replicas: int = 3) -> Object:
+    return {
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
+        "spec": {
+            "replicas": replicas, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
+            "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "c", "image": "one"}]}},
+        },
+    }  # fmt: skip
+
+
+async def create_statefulset(cluster: SimulatedCluster) -> None:
+    await cluster.create(statefulset())
+
+
+async def change_image_of_statefulset(cluster: SimulatedCluster) -> None:
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "two"}]}}}}
+    await cluster.client.patch(STATEFUL_SETS, "db", change, "default", content_type=STRATEGIC_MERGE_PATCH)
+
+
+async def statefulset_rolled_out(cluster: SimulatedCluster) -> bool:
+    made = await cluster.get(STATEFUL_SETS, "db")
+    status = made.get("status") or {}
+    return bool(
+        status.get("observedGeneration") == made["metadata"]["generation"]
+        and status.get("availableReplicas") == status.get("updatedReplicas") == 3
+        and status.get("currentRevision") == status.get("updateRevision")
+    )
+
+
+async def create_job(cluster: SimulatedCluster) -> None:
+    """Three pods, two at a time, that end well after five seconds."""
+    cluster.pods.behave(lambda _: Behaviour(runs=(Run(seconds=5, exit_code=0),)))
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}
+    await cluster.create({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "work"},
+        "spec": {"completions": 3, "parallelism": 2, "template": template},
+    })  # fmt: skip
+
+
+async def job_complete(cluster: SimulatedCluster) -> bool:
+    status = (await cluster.get(JOBS, "work")).get("status") or {}
+    done = {c["type"] for c in status.get("conditions") or () if c["status"] == "True"}
+    finalizers = [pod["metadata"].get("finalizers") for pod in await cluster.list(PODS)]
+    return "Complete" in done and not any(finalizers)
 
 
 def config_map(name: str, *owners: Object, blocks: bool = True) -> Object:
@@ -95,16 +142,29 @@ COLLECTOR = ("garbage-collector",)
 
 STORIES = {
     "deployment created": Story(WORKLOADS, create_deployment, rolled_out, most_pods=3),
+    # as upstream, surge counts what sets are to keep: pods that an old set has not deleted yet may come on top
     "deployment rolled": Story(
         WORKLOADS,
         change_image,
         rolled_out,
         create_deployment,
         rolled_out,
-        most_pods=4,
+        most_pods=5,
         fewest_ready=2,
         stride=5,
     ),
+    "statefulset created": Story(("statefulset",), create_statefulset, statefulset_rolled_out, most_pods=3),
+    "statefulset rolled": Story(
+        ("statefulset",),
+        change_image_of_statefulset,
+        statefulset_rolled_out,
+        create_statefulset,
+        statefulset_rolled_out,
+        most_pods=3,
+        fewest_ready=2,
+        stride=5,
+    ),
+    "job done": Story(("job",), create_job, job_complete, most_pods=2, stride=2),
     "garbage in the background": Story(
         COLLECTOR, delete_owner("Background"), only_shared_left, create_family, has_family
     ),

@@ -4,7 +4,7 @@ from pinnace.api import meta
 from pinnace.api.apps.deployments import REVISION
 from pinnace.controllers.deployment import reconcile
 from pinnace.controllers.deployment.revisions import new_set
-from pinnace.controllers.deployment.sizes import proportional
+from pinnace.controllers.deployment.sizes import proportional, rolled_down
 from pinnace.controllers.runtime import Create, Delete, Emit, RequeueAfter, SetStatus, Update, World
 from unit.controllers.builders import NOW, Object, ago, deployment, pod, replicaset
 
@@ -197,3 +197,14 @@ def test_an_empty_selector_is_refused() -> None:
     d = deployment()
     d["spec"]["selector"] = {}
     assert messages(run(d)) == ["This deployment is selecting all pods. A non-empty selector is required."]
+
+
+def test_a_status_that_lags_behind_does_not_count_pods_that_are_going_away() -> None:
+    """Three were wanted, the old set is to keep two of its three pods, and its status still says three available."""
+    owner = deployment(
+        replicas=3, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}
+    )
+    old, new = replicaset("old", replicas=2, owner=owner), replicaset("new", replicas=2, owner=owner)
+    old["status"] = {"replicas": 3, "availableReplicas": 3}
+    new["status"] = {"replicas": 1, "availableReplicas": 1}
+    assert rolled_down(owner, new, [old]) == {"old": 1}

@@ -65,5 +65,5 @@ CONTROLLER = Controller(
     primary=DEPLOYMENTS,
     reconcile=reconcile,
     watches={REPLICA_SETS: owned_by(DEPLOYMENTS, "Deployment"), PODS: of_vanished_pod},
-    coalesce_seconds=0.02,
+    coalesce_seconds=0.05,
 )

@@ -23,7 +23,9 @@ def max_pods(deployment: Object) -> int:
 
 
 def available(rs: Object) -> int:
-    return (rs.get("status") or {}).get("availableReplicas", 0)
+    """Never more than the set is to keep: a status that has not caught up yet counts pods that are going away (upstream
+    counts them, too)."""
+    return min((rs.get("status") or {}).get("availableReplicas", 0), replicas(rs))
 
 
 def total_replicas(sets: Sequence[Object]) -> int:

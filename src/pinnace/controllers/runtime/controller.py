@@ -29,8 +29,11 @@ class Controller:
     concerns: Callable[[Object | None, Object], bool] | None = (
         None  # (old, new) of the primary: worth a pass?
     )
-    workers: int = 5
-    coalesce_seconds: float = 0.0  # dependents' changes wake a key at most this often
+    workers: int = 20  # passes at a time: tasks that wait for writes, which share a commit
+    ignores_own_status: bool = False  # a pass never depends on the status that the pass before wrote
+    coalesce_seconds: float = (
+        0.0  # dependents' changes wake a key at most this often; less often when passes take long
+    )
 
     @property
     def resources(self) -> tuple[GVR, ...]:

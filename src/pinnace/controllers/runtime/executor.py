@@ -55,6 +55,7 @@ class Outcome:
     is_told: bool = False  # the failure has an event of its own
     halted: bool = False  # nothing more can be done, and trying again would not help
     requeue_after: float | None = None
+    status_revision: str = ""  # of the last status that the pass wrote
     revisions: dict[str, str] = field(default_factory=dict)  # uid -> resourceVersion after our own write
 
     @property
@@ -286,6 +287,7 @@ class Executor:
         metadata = {**obj["metadata"], "resourceVersion": self._current(obj, outcome)}
         body = {**obj, "metadata": metadata, "status": status}
         result = await self._client.update(gvr_of(obj), body, subresource="status")
+        outcome.status_revision = meta.resource_version(result)
         self._saw(key, obj, result, outcome)
 
     async def _adopt(self, key: Hashable, action: Adopt) -> None:

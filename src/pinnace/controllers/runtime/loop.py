@@ -5,6 +5,7 @@ It owns what every controller would otherwise repeat: the queue, expectations, t
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
@@ -16,11 +17,12 @@ from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime import indexes
+from pinnace.controllers.runtime.actions import Action
 from pinnace.controllers.runtime.controller import Controller, KeysOf
 from pinnace.controllers.runtime.executor import Executor, Outcome, unanswered
 from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
-from pinnace.controllers.runtime.workers import RETRIES_PER_SECOND, Failures
+from pinnace.controllers.runtime.workers import RETRIES_PER_SECOND, Failures, Pool
 from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 UNSEEN_RECHECK = (
     0.5  # seconds until a key that waits for our own writes is looked at again, if no event does it before
 )
+THINKING_SHARE = 10.0  # a set of many pods is looked at so seldom that it takes a tenth of a processor
+LONGEST_WINDOW = 1.0
 
 
 class ControllerLoop:
@@ -44,6 +48,10 @@ class ControllerLoop:
         self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
         self._failures: dict[Key, StatusError] = {}
         self._last_pass: dict[Key, float] = {}
+        self._thinking: dict[Key, float] = {}  # seconds that `reconcile` took in the last pass
+        self._own_status: dict[Key, str] = {}  # the revision that our last status got
+        self._woken: set[Key] = set()  # by more than a change of the object itself
+        self._queue.on_due = self._woken.add
         self.metrics = LoopMetrics(controller.name, self._queue)
         self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
 
@@ -54,13 +62,9 @@ class ControllerLoop:
         self._informers[self.controller.primary].add_handler(self._primary_changed)
         for gvr, keys_of in self.controller.watches.items():
             self._follow(gvr, keys_of)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._recorder.run())
-                for _ in range(self.controller.workers):
-                    tasks.create_task(self._work())
-        finally:
-            self._queue.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(Pool(self._queue, self.controller.workers, self._work).run())
 
     def world(self, key: Key | None = None) -> World:
         failure = self._failures.get(key) if key is not None else None
@@ -76,7 +80,10 @@ class ControllerLoop:
                     return
             except Exception as error:  # better one pass too many than a change that nobody looks at
                 self._handler_failed(new, error)
-        self._add(meta.key(changed))
+        if self.controller.ignores_own_status and new is not None:
+            self._queue.add(meta.key(changed))  # perhaps only for our own status: the pass will see
+        else:
+            self._add(meta.key(changed))
 
     def _follow(self, gvr: GVR, keys_of: KeysOf) -> None:
         def changed(old: Object | None, new: Object | None) -> None:
@@ -95,24 +102,23 @@ class ControllerLoop:
     def _add(self, key: Key, *, coalesce: bool = False) -> None:
         window = self.controller.coalesce_seconds
         if coalesce and window and key in self._last_pass:
+            window = max(window, min(self._thinking.get(key, 0.0) * THINKING_SHARE, LONGEST_WINDOW))
             wait = window - (self._clock.monotonic() - self._last_pass[key])
-            self._queue.add_after(key, wait)
-        else:
-            self._queue.add(key)
+            if wait > 0:
+                self._queue.add_after(key, wait)
+                return
+        self._woken.add(key)
+        self._queue.add(key)
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
-            try:
-                await self._pass(key)
-            except StatusError as error:
-                self._come_back(key, error)
-            except (OSError, TimeoutError) as error:
-                self._come_back(key, unanswered(error))
-            except Exception as error:
-                self._come_back(key, InternalError("the controller failed; see its log"), error)
-            finally:
-                self._queue.done(key)
+    async def _work(self, key: Key) -> None:
+        try:
+            await self._pass(key)
+        except StatusError as error:
+            self._come_back(key, error)
+        except (OSError, TimeoutError) as error:
+            self._come_back(key, unanswered(error))
+        except Exception as error:
+            self._come_back(key, InternalError("the controller failed; see its log"), error)
 
     async def _pass(self, key: Key) -> None:
         await self._executor.find_out(key)
@@ -120,8 +126,12 @@ class ControllerLoop:
         if not self._expectations.fulfilled(key, begun):
             self._queue.add_after(key, UNSEEN_RECHECK)
             return
-        self._last_pass[key] = begun
         obj = self._listers[self.controller.primary].get(key[1], key[0])
+        if self._is_own_echo(key, obj):
+            return
+        self._woken.discard(key)
+        self._queue.drop_delay(key)  # every pass says anew when it wants to come back
+        self._last_pass[key] = begun
         if obj is None:
             self._forget(key)
             if self.controller.absent is None:
@@ -129,8 +139,35 @@ class ControllerLoop:
             actions = self.controller.absent(key, self.world(key))
         else:
             actions = self.controller.reconcile(obj, self.world(key))
+        if self.controller.coalesce_seconds:
+            actions = self._timed(key, actions)
         outcome = await self._executor.carry_out(key, actions)
+        if outcome.status_revision:
+            self._own_status[key] = outcome.status_revision
         self._conclude(key, outcome)
+
+    def _timed(self, key: Key, actions: Iterator[Action]) -> Iterator[Action]:
+        """The same actions; writes down how long it took to find them."""
+        seconds = 0.0
+        try:
+            while True:
+                begun = self._clock.monotonic()
+                action = next(actions, None)
+                seconds += self._clock.monotonic() - begun
+                if action is None:
+                    return
+                yield action
+        finally:
+            self._thinking[key] = seconds
+
+    def _is_own_echo(self, key: Key, obj: Object | None) -> bool:
+        """Nothing happened but that our own status arrived, and this controller has nothing to do then."""
+        return (
+            self.controller.ignores_own_status
+            and obj is not None
+            and key not in self._woken
+            and self._own_status.get(key) == meta.resource_version(obj)
+        )
 
     def _conclude(self, key: Key, outcome: Outcome) -> None:
         if outcome.failure is not None:
@@ -155,5 +192,8 @@ class ControllerLoop:
     def _forget(self, key: Key) -> None:
         self._failures.pop(key, None)
         self._last_pass.pop(key, None)
+        self._thinking.pop(key, None)
+        self._own_status.pop(key, None)
+        self._woken.discard(key)
         self._expectations.forget(key)
         self._queue.forget(key)

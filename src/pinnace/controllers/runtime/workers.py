@@ -55,6 +55,46 @@ def text(key: Hashable) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
+class Pool(Generic[K]):
+    """Up to `limit` tasks that take keys off a queue. There is a task only while there is a key: waiting costs nothing."""
+
+    def __init__(self, queue: WorkQueue[K], limit: int, work: Callable[[K], Awaitable[None]]) -> None:
+        """`work` raises nothing but cancellation."""
+        self._queue, self._limit, self._work = queue, limit, work
+        self._busy = 0
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._queue.on_ready = self._hire
+                for _ in range(len(self._queue)):
+                    self._hire()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._queue.on_ready = lambda: None  # keys may still come, but no task any more
+        finally:
+            self._queue.close()
+
+    def _hire(self) -> None:
+        if self._busy < self._limit:
+            self._busy += 1
+            self._tasks.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            while len(self._queue):
+                key = self._queue.take()
+                try:
+                    await self._work(key)
+                finally:
+                    self._queue.done(key)
+        finally:
+            self._busy -= 1
+
+
 class Workers(Generic[K]):
     """For controllers that act themselves. `sync(key)` returns when there is nothing left to do, or has put the key back with
     `queue.add_after`; a conflict means look again, NotFound that it is over, everything else it raises is a failure."""
@@ -70,38 +110,30 @@ class Workers(Generic[K]):
         recorder: EventRecorder | None = None,
         about: Callable[[K], Object | None] = lambda _: None,
     ) -> None:
-        self._sync, self._count, self._about = sync, count, about
+        self._sync, self._about = sync, about
         self.queue: WorkQueue[K] = WorkQueue(
             clock, max_delay=max_delay, retries_per_second=RETRIES_PER_SECOND
         )
         self.metrics = LoopMetrics(name, self.queue)
         self._failures: Failures[K] = Failures(self.metrics, recorder)
+        self._pool = Pool(self.queue, count, self._work)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._count):
-                    tasks.create_task(self._work())
-        finally:
-            self.queue.close()
+        await self._pool.run()
 
-    async def _work(self) -> None:
-        while True:
-            key = await self.queue.get()
-            try:
-                await self._sync(key)
-                self.queue.forget(key)
-            except NotFound:
-                self.queue.forget(key)
-            except Conflict:
-                self.queue.add_rate_limited(key, is_expected=True)
-            except Exception as error:
-                asked = error.retry_after_seconds if isinstance(error, StatusError) else 0
-                self.queue.add_rate_limited(key, at_least=asked)
-                self._tell(key, error)
-            finally:
-                self.queue.done(key)
+    async def _work(self, key: K) -> None:
+        try:
+            await self._sync(key)
+            self.queue.forget(key)
+        except NotFound:
+            self.queue.forget(key)
+        except Conflict:
+            self.queue.add_rate_limited(key, is_expected=True)
+        except Exception as error:
+            asked = error.retry_after_seconds if isinstance(error, StatusError) else 0
+            self.queue.add_rate_limited(key, at_least=asked)
+            self._tell(key, error)
 
     def _tell(self, key: K, error: Exception) -> None:
         try:
