@@ -1,6 +1,6 @@
 """A cluster of simulated nodes: seconds until all are Ready, what heartbeats cost, and thousands of pods created and deleted.
 
-    python bench/nodes.py [--nodes 5000] [--pods 10000] [--store memory|sqlite] [--idle 60] [--clients 4]
+    python bench/nodes.py [--nodes 5000] [--pods 10000] [--store memory|sqlite] [--settle 60] [--idle 60] [--clients 4]
 
 Pods are created over HTTPS by several clients, bound by the scheduler, and Running on the simulated nodes; they are deleted one by
 one, as `kubectl delete pods --all` does. `cpu` is that of the server's process, which holds the control plane and the nodes.
@@ -95,6 +95,7 @@ def main():
     arguments.add_argument("--pods", type=int, default=10000)
     arguments.add_argument("--store", default="memory", choices=("memory", "sqlite"))
     arguments.add_argument("--idle", type=float, default=60.0)
+    arguments.add_argument("--settle", type=float, default=60.0)
     arguments.add_argument("--clients", type=int, default=4)
     given = arguments.parse_args()
     flags = (f"--nodes=sim:{given.nodes}", f"--store={given.store}", "--timeout=600")
@@ -103,7 +104,7 @@ def main():
         server = cluster.processes()["pinnace"]
         rows = Rows()
         rows["nodes ready"] = {"seconds": round(ready, 1), "cpu": round(cpu_seconds(server), 1)}
-        time.sleep(10)
+        time.sleep(given.settle)  # events and annotations of thousands of new nodes are still being written
         rows["heartbeats"] = {
             "cpu_percent": cpu_percent({"server": server}, given.idle)["server"],
             "pss_mib": pss_mib(server),

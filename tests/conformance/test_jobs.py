@@ -582,3 +582,14 @@ async def test_a_job_outlives_its_controller(tmp_path: Path, mode: str) -> None:
 def _every_third_fails(pod: Object) -> Behaviour:
     fails = sum(map(ord, meta.uid(pod))) % 3 == 0
     return Behaviour(runs=(Run(2, exit_code=int(fails)),))
+
+
+async def test_a_job_at_rest_is_left_alone(cluster: SimulatedCluster) -> None:
+    work = await start(cluster, job(parallelism=2, completions=2))
+    await cluster.advance(5)
+    before = [meta.resource_version(one) for one in (await work.get(), *await work.pods())]
+    queue = next(iter(cluster.controllers.running["job"].loops)).metrics.queue  # type: ignore[attr-defined]
+    passes = queue.work.count
+    await cluster.advance(600)
+    assert [meta.resource_version(one) for one in (await work.get(), *await work.pods())] == before
+    assert queue.work.count == passes

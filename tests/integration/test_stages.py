@@ -244,3 +244,32 @@ async def test_the_stage_of_the_manual_is_understood_and_played(cluster: Simulat
         "Broken",
         False,
     )
+
+
+async def test_nodes_that_carry_kwoks_annotation_are_adopted(cluster: SimulatedCluster) -> None:
+    node: Object = {
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": "mine", "annotations": {"kwok.x-k8s.io/node": "fake"}, "labels": {"disk": "fast"}},
+        "status": {"allocatable": {"cpu": "2", "memory": "4Gi", "pods": "5"},
+                   "addresses": [{"type": "InternalIP", "address": "10.9.8.7"}]},
+    }  # fmt: skip
+    await cluster.create(node)
+    plain = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "other"}}
+    await cluster.create(plain)
+
+    async def is_ready() -> bool:
+        return nodes.is_ready(await cluster.get(NODES, "mine"))
+
+    await cluster.until(is_ready, within=5)
+    found = await cluster.get(NODES, "mine")
+    assert found["status"]["allocatable"]["pods"] == "5"
+    await cluster.create(
+        pod() | {"spec": {"containers": [{"name": "c", "image": "x"}], "nodeSelector": {"disk": "fast"}}}
+    )
+    await cluster.until(lambda: phase_is(cluster, "p", "Running"), within=10)
+    assert (await cluster.get(PODS, "p"))["status"]["hostIP"] == "10.9.8.7"
+    await cluster.holds(is_ready, seconds=300)  # its lease is renewed
+    assert await is_unready(cluster, "other")
+    await cluster.client.delete(NODES, "mine")
+    await cluster.until(lambda: cluster.is_gone(PODS, "p"), within=200)
+    assert "mine" not in cluster.nodes.names

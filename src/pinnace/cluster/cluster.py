@@ -204,7 +204,7 @@ class Cluster:
                 from pinnace.kubelet.simulated import SimulatedNodes, SimulatedNodesConfig
 
                 client = self._client("system:node-simulator", (MASTERS,))
-                settings = SimulatedNodesConfig(pod_network=config.pod_cidr, has_stages=True)
+                settings = SimulatedNodesConfig(pod_network=config.pod_cidr, is_kwok=True)
                 await SimulatedNodes(client, clock, config.simulated_nodes, settings).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")

@@ -53,5 +53,10 @@ class Controllers:
 
     def metrics(self) -> Iterator[Family]:
         """Of every controller that counts its passes."""
-        counted = (getattr(controller, "metrics", None) for controller in self.running.values())
+        loops = (
+            loop
+            for controller in self.running.values()
+            for loop in getattr(controller, "loops", (controller,))
+        )
+        counted = (getattr(loop, "metrics", None) for loop in loops)
         yield from families(each for each in counted if isinstance(each, LoopMetrics))

@@ -63,6 +63,11 @@ class SchedulerCache:
         if uid in self._assumed:
             self.remove(uid)
 
+    def get(self, uid: str) -> PodInfo | None:
+        """A pod that is placed or assumed."""
+        node = self._node_of.get(uid)
+        return None if node is None else self._on[node][uid]
+
     def is_assumed(self, uid: str) -> bool:
         return uid in self._assumed
 

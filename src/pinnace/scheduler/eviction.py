@@ -15,23 +15,29 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Lister
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
+from pinnace.scheduler.nomination import PREEMPTED, Nominator
 from pinnace.scheduler.pod_info import PodInfo
-from pinnace.scheduler.preemption import PREEMPTED
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 60.0
+AT_A_TIME = 64
 
 
 class Evictor:
-    """`recorders` by the preemptor's scheduler name. `finished(preemptor, succeeded)` is called on the event loop when all victims were told to go, or one could not be."""
+    """`recorders` by the preemptor's scheduler name. `finished(preemptor, succeeded)` is called on the event loop when all victims were told to go, or one could not be; `withdrawn(pod)` when
+    a pod was told that it is no longer nominated."""
 
     def __init__(
         self, client: Client, clock: Clock, recorders: Mapping[str, EventRecorder], pods: Lister,
-        finished: Callable[[PodInfo, bool], None],
+        nominator: Nominator, *, finished: Callable[[PodInfo, bool], None], withdrawn: Callable[[PodInfo], None],
     ) -> None:  # fmt: skip
         self._client, self._clock, self._recorders = client, clock, recorders
-        self._pods, self._finished = pods, finished
+        self._pods, self._nominator = pods, nominator
+        self._finished, self._withdrawn = finished, withdrawn
+        self._places = asyncio.Semaphore(
+            AT_A_TIME
+        )  # of preemptors, so that a burst does not flood the server
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, pod: PodInfo, node: str, victims: Sequence[PodInfo], weaker: Iterable[PodInfo]) -> None:
@@ -46,19 +52,25 @@ class Evictor:
     async def _run(self, pod: PodInfo, node: str, victims: list[PodInfo], weaker: list[PodInfo]) -> None:
         succeeded = False
         try:
-            done = await asyncio.gather(
-                *(self._withdraw(other) for other in weaker),
-                *(self._evict(pod, node, one) for one in victims),
-            )
+            async with self._places:
+                done = await asyncio.gather(
+                    *(self._withdraw(other) for other in weaker),
+                    *(self._evict(pod, node, one) for one in victims),
+                )
             succeeded = all(done)
         except Exception:
             log.exception("preemption for %s/%s failed", pod.namespace, pod.name)
         self._finished(pod, succeeded)
 
     async def _withdraw(self, pod: PodInfo) -> bool:
+        """Tell the API, unless the pod found another node meanwhile; then it may look for one."""
+        if self._nominator.node_of(pod.uid):
+            return True
         body = {"metadata": {"uid": pod.uid}, "status": {"nominatedNodeName": None}}
         patch = self._client.patch(PODS, pod.name, body, pod.namespace, subresource="status")
-        return await self._try(patch, f"nomination of {pod.namespace}/{pod.name} not withdrawn")
+        done = await self._try(patch, f"nomination of {pod.namespace}/{pod.name} not withdrawn")
+        self._withdrawn(pod)
+        return done
 
     async def _evict(self, pod: PodInfo, node: str, victim: PodInfo) -> bool:
         what = f"{victim.namespace}/{victim.name} not preempted"

@@ -11,7 +11,7 @@ import numpy as np
 
 from pinnace.scheduler.columns import Usage
 from pinnace.scheduler.node_table import NodeTable
-from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.nomination import Nominator, is_leaving_by_preemption
 from pinnace.scheduler.pod_info import Object, PodInfo
 
 
@@ -52,6 +52,16 @@ class Happening:
         if self.nominator:
             self.nominator.charge(pod, usage, rows)
         return usage
+
+    def was_last_victim_for(self, pod: PodInfo) -> bool:
+        """Nothing is left on its way out for the pod that is nominated to the node: it has to look again, here or elsewhere."""
+        if "Pod/Delete" not in self.kinds or self.nodes is None:
+            return False
+        row = self.row
+        return row is None or not any(
+            other.priority < pod.priority and is_leaving_by_preemption(other)
+            for other in self.nodes.pods[row].values()
+        )
 
     def nominees(self) -> list[PodInfo]:
         """Pods that are nominated to the node: for them it may be free while it is not for others."""

@@ -82,7 +82,15 @@ class Scheduler:
         backoff = Backoff(settings.first_backoff, settings.longest_backoff)
         self._queue = SchedulingQueue(clock, sort, hints, backoff)
         recorders = {name: runner.recorder for name, runner in self._runners.items()}
-        self._evictor = Evictor(client, clock, recorders, self._pods, self._evicted)
+        self._evictor = Evictor(
+            client,
+            clock,
+            recorders,
+            self._pods,
+            self._nominator,
+            finished=self._evicted,
+            withdrawn=self._withdrawn,
+        )
         self._extenders: Extenders | None = None
         if settings.extenders:
             self._extenders = Extenders(settings.extenders, clock, self._informers.of(NODES).lister.get)
@@ -152,6 +160,8 @@ class Scheduler:
             assert old is not None
             self._cache.remove_node(meta.name(old))
             self._happened("Node/Delete", node=meta.name(old), labels_before=before)
+            for pod in self._nominator.on(meta.name(old)):
+                self._queue.wake(pod.uid, "NodeDelete")
         elif kinds := self._cache.set_node(new):
             self._happened(*kinds, node=meta.name(new), labels_before=before)
 
@@ -188,7 +198,8 @@ class Scheduler:
             self._happened("Pod/Delete", node=node, pod=gone)
 
     def _pod_on_node(self, old: Object | None, new: Object) -> None:
-        pod = parse_pod(new)
+        known = self._cache.get(meta.uid(new))
+        pod = parse_pod(new, known)
         if old is None or not old["spec"].get("nodeName"):
             self._queue.remove(pod.uid)
             self._withdraw(pod, unless=pod.node_name)
@@ -196,7 +207,7 @@ class Scheduler:
             self._happened("Pod/Add", node=pod.node_name, pod=pod)
             return
         self._cache.place(pod, pod.node_name)
-        before = parse_pod(old)
+        before = known or parse_pod(old)
         if before.labels != pod.labels or before.is_terminating != pod.is_terminating:
             self._happened("Pod/UpdateLabel", node=pod.node_name, pod=pod, old=before)
         if before.demand is not pod.demand:
@@ -229,13 +240,9 @@ class Scheduler:
             self._queue.add(pod)
 
     def _heed_nomination(self, pod: PodInfo, before: str) -> None:
-        """What the status says counts when it changed; until it has been written, our own nomination stands."""
-        node = nominated_node(pod.object)
-        if node == before:
-            return
-        if self._nominator.node_of(pod.uid) != node:
-            self._withdraw(pod, unless=node)
-            self._nominator.nominate(pod, node)
+        left = self._nominator.heed(pod, before, nominated_node(pod.object))
+        if left:
+            self._happened("Pod/Delete", node=left, pod=pod)
 
     # --- one pod after the other
 
@@ -327,7 +334,8 @@ class Scheduler:
         self._queue.refused(entry, decision.plugins, hold=bool(node))
         if self._nominator.node_of(pod.uid) != node:
             self._withdraw(pod)
-            self._nominator.nominate(pod, node)
+            if node:
+                self._nominator.decide(pod, node)
         if node:
             weaker = [other for other in self._nominator.on(node) if other.priority < pod.priority]
             for other in weaker:
@@ -335,6 +343,9 @@ class Scheduler:
             self._evictor.start(pod, node, preemption.victims, weaker)
             self.metrics.preempted(len(preemption.victims))
         self._report(pod, UNSCHEDULABLE, decision.message, node)
+
+    def _withdrawn(self, pod: PodInfo) -> None:
+        self._queue.wake(pod.uid, "NominationWithdrawn")
 
     def _evicted(self, pod: PodInfo, succeeded: bool) -> None:
         self._queue.release(pod.uid, retry=not succeeded)

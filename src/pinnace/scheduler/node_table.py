@@ -187,8 +187,7 @@ class NodeTable:
             self.add_pod(node, pod)
             return
         self.pods[row][pod.uid] = pod
-        if old.labels != pod.labels or old.is_terminating != pod.is_terminating:
-            self._pod_columns.replace(row, old, pod)
+        self._pod_columns.replace(row, old, pod)
 
     def _touch(self, row: int) -> None:
         self._version += 1
@@ -196,11 +195,6 @@ class NodeTable:
         self._changes.append(row)
         if len(self._changes) > CHANGES_KEPT:
             del self._changes[: CHANGES_KEPT // 2]
-
-    def placed(self) -> Iterator[tuple[int, PodInfo]]:
-        for row, pods in enumerate(self.pods):
-            for pod in pods.values():
-                yield row, pod
 
     # --- columns for plugins
 
@@ -215,7 +209,7 @@ class NodeTable:
 
     def tally(self, query: PodQuery) -> Tally:
         """How many pods match, on each node and in all."""
-        return self._pod_columns.tally(query, self.placed)
+        return self._pod_columns.tally(query)
 
     def sums(
         self, tally: Tally, key: str, token: Hashable = None, counted: Callable[[], NDArray[np.bool_]] | None = None

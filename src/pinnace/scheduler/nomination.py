@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pinnace.api import meta
 from pinnace.scheduler.columns import Ints, Usage, grown
 from pinnace.scheduler.framework import NodeTable, Rows
 from pinnace.scheduler.pod_info import PODS, PodInfo
+
+PREEMPTED = "PreemptionByScheduler"
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Nominator:
         self._node_of: dict[str, str] = {}
         self._on: dict[str, dict[str, PodInfo]] = {}
         self._sums: dict[int, _Sums] = {}
+        self._unwritten: set[str] = set()  # nominations of ours that no status shows yet
         self._changed = np.zeros(len(nodes.names), np.int64)  # per row: when its nominations changed last
         self._changes = 0
         self._spec_version = nodes.spec_version
@@ -58,8 +62,27 @@ class Nominator:
             self._charge(node, pod, 1)
         return before
 
+    def decide(self, pod: PodInfo, node: str) -> None:
+        """Nominate by a decision of ours; what statuses say is news only when one has shown it."""
+        self.nominate(pod, node)
+        self._unwritten.add(pod.uid)
+
+    def heed(self, pod: PodInfo, before: str, node: str) -> str:
+        """The status says `node` and said `before`: follow it, unless that is older than our own decision.
+
+        Returns the node that the pod is no longer nominated to, or "".
+        """
+        known = self.node_of(pod.uid)
+        if node == known:
+            self._unwritten.discard(pod.uid)
+            return ""
+        if node == before or pod.uid in self._unwritten:
+            return ""
+        return self.nominate(pod, node)
+
     def remove(self, uid: str) -> str:
         """Returns the node it was nominated to, or ""."""
+        self._unwritten.discard(uid)
         node = self._node_of.pop(uid, "")
         if node:
             pod = self._on[node].pop(uid)
@@ -159,3 +182,12 @@ class Nominator:
             if row is not None:
                 for pod in pods.values():
                     self._sums.setdefault(pod.priority, _Sums(capacity)).charge(row, pod, 1)
+
+
+def is_leaving_by_preemption(pod: PodInfo) -> bool:
+    if not pod.is_terminating:
+        return False
+    condition = meta.find_condition(pod.object, "DisruptionTarget")
+    return (
+        condition is not None and condition.get("status") == "True" and condition.get("reason") == PREEMPTED
+    )

@@ -152,18 +152,19 @@ class PodColumns:
         self._carriers: dict[str, ByLabel[Carried]] = {}  # kind -> terms, by the labels that they select
         self._kinds: dict[str, int] = {}  # kind -> how many different terms
         self._with_sums: list[Tally] = []
+        self._placed: dict[str, dict[str, tuple[int, PodInfo]]] = {}  # namespace -> uid -> row, pod
 
-    def tally(self, query: PodQuery, placed: Callable[[], Iterable[tuple[int, PodInfo]]]) -> Tally:
-        """Matching pods. `placed` is called only when the tally is not kept yet. Not to be changed."""
+    def tally(self, query: PodQuery) -> Tally:
+        """Matching pods. Not to be changed."""
         tally = self._tallies.get(query)
         if tally is not None:
             self._tallies.move_to_end(query)
             return tally
         tally = self._tallies[query] = Tally(self._capacity)
-        for row, pod in placed():
-            if query.matches(pod):
-                tally.charge(row, 1)
         for namespace in query.namespaces:
+            for row, pod in self._placed.get(namespace, {}).values():
+                if query.matches(pod):
+                    tally.charge(row, 1)
             self._asked_in.setdefault(namespace, ByLabel()).add(query, _requirements(query))
         if len(self._tallies) > KEPT:
             self._drop(next(iter(self._tallies)))
@@ -194,6 +195,11 @@ class PodColumns:
     # --- pods come and go
 
     def charge(self, row: int, pod: PodInfo, sign: int) -> None:
+        """A pod has come to the row (sign 1) or left it (-1)."""
+        if sign > 0:
+            self._placed.setdefault(pod.namespace, {})[pod.uid] = row, pod
+        else:
+            del self._placed[pod.namespace][pod.uid]
         asked = self._asked_in.get(pod.namespace)
         if asked is not None:
             for query in asked.candidates(pod.labels):
@@ -204,9 +210,10 @@ class PodColumns:
                 self._carry(carried, row, sign)
 
     def replace(self, row: int, old: PodInfo, new: PodInfo) -> None:
-        """The pod has other labels now, or is being deleted; its demand is the same."""
+        """The pod has changed, but for its demand."""
+        self._placed[new.namespace][new.uid] = row, new
         asked = self._asked_in.get(new.namespace)
-        if asked is None:
+        if asked is None or (old.labels == new.labels and old.is_terminating == new.is_terminating):
             return
         for query in {*asked.candidates(old.labels), *asked.candidates(new.labels)}:
             sign = query.matches(new) - query.matches(old)

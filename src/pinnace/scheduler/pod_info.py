@@ -98,6 +98,7 @@ class Demand:
     preferred_affinity: tuple[AffinityTerm, ...]
     preferred_anti_affinity: tuple[AffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
+    reads_labels: bool = False  # it depends on the pod's own labels
     alone: object = field(default_factory=object)
     """Shared by demands that differ at most in what they say about other pods: all ask the same of a node by itself."""
 

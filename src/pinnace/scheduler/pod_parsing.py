@@ -43,7 +43,8 @@ _LIMITING = frozenset(
 DEFAULT_CPU_MILLIS, DEFAULT_MEMORY_BYTES = 100, 200 * 1024 * 1024
 
 
-def parse_pod(pod: Object) -> PodInfo:
+def parse_pod(pod: Object, known: PodInfo | None = None) -> PodInfo:
+    """`known`: what was read from an earlier state of the pod, whose demand is nearly always the same."""
     spec, metadata = pod["spec"], pod["metadata"]
     created = metadata.get("creationTimestamp")
     return PodInfo(
@@ -57,7 +58,7 @@ def parse_pod(pod: Object) -> PodInfo:
         is_terminating="deletionTimestamp" in metadata,
         is_gated=bool(spec.get("schedulingGates")),
         scheduler_name=spec.get("schedulerName") or DEFAULT_SCHEDULER,
-        demand=demand_of(pod),
+        demand=demand_of(pod) if known is None or not _asks_the_same(pod, known) else known.demand,
         object=pod,
         volumes=_limiting(spec["volumes"]) if spec.get("volumes") else (),
     )
@@ -77,23 +78,46 @@ def _timestamp(text: str) -> float:
     return parse_time(text).timestamp()
 
 
+_DEMANDING = ("containers", "initContainers", "resources", "overhead", "nodeSelector", "affinity", "tolerations",
+              "topologySpreadConstraints", "hostNetwork")  # fmt: skip
+
+
+def _asks_the_same(pod: Object, known: PodInfo) -> bool:
+    spec, before = pod["spec"], known.object["spec"]
+    if _reports_containers(pod) or _reports_containers(
+        known.object
+    ):  # which may say that others are in force
+        return False
+    if known.demand.reads_labels and (pod["metadata"].get("labels") or {}) != known.labels:
+        return False
+    return all(spec.get(part) == before.get(part) for part in _DEMANDING)
+
+
+def _reports_containers(pod: Object) -> bool:
+    status = pod.get("status") or {}
+    return bool(status.get("containerStatuses") or status.get("initContainerStatuses"))
+
+
 def demand_of(pod: Object) -> Demand:
     """The shared demand of this pod's template."""
     spec = pod["spec"]
-    constraints = spec.get("topologySpreadConstraints") or ()
-    affinity = spec.get("affinity") or {}
     resized = in_force(pod) if spec.get("nodeName") else None
-    needs_labels = any(c.get("matchLabelKeys") for c in constraints) or "matchLabelKeys" in str(affinity)
     facts = [
-        meta.namespace(pod), meta.labels(pod) if needs_labels else None,
+        meta.namespace(pod), None,
         [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports")]
          for c in spec.get("containers") or ()],
         [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports"), c.get("restartPolicy")]
          for c in spec.get("initContainers") or ()],
-        spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), affinity,
-        spec.get("tolerations"), constraints, spec.get("hostNetwork"),
+        spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), spec.get("affinity") or {},
+        spec.get("tolerations"), spec.get("topologySpreadConstraints") or (), spec.get("hostNetwork"),
     ]  # fmt: skip
-    return _parse_demand(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
+    text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+    if (
+        b"atchLabelKeys" in text
+    ):  # matchLabelKeys, mismatchLabelKeys: the pod's own labels are part of what it asks
+        facts[1] = meta.labels(pod)
+        text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+    return _parse_demand(text)
 
 
 @short_cache(4096, longest=16384)
@@ -125,6 +149,7 @@ def _parse_demand(facts: bytes) -> Demand:
         preferred_affinity=_preferred_terms(own, namespace, labels),
         preferred_anti_affinity=_preferred_terms(anti, namespace, labels),
         spread=tuple(_spread(c, labels) for c in constraints),
+        reads_labels=labels is not None,
         alone=_alone(orjson.dumps([containers, init_containers, pod_resources, overhead, node_selector, node_affinity,
                                    tolerations, host_network])),
     )  # fmt: skip

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnace.api import meta
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.columns import Ints, grown
 from pinnace.scheduler.decisions import Decision, Preemption, fit_error
 from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
-from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.nomination import Nominator, is_leaving_by_preemption
 from pinnace.scheduler.pod_info import PODS
 from pinnace.scheduler.refusals import Refusals
 from pinnace.scheduler.settings import DEFAULT_ARGS, PreemptionArgs
@@ -27,7 +26,6 @@ from pinnace.scheduler.victims import NO_VICTIMS, Candidate, PriorityUsage, Sear
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NEVER = "not eligible due to preemptionPolicy=Never."
 WAITING = "not eligible due to a terminating pod on the nominated node."
-PREEMPTED = "PreemptionByScheduler"
 KEPT_SHORTLISTS = 16
 BATCH = 64  # trying a few nodes more now is cheaper than one after the other later
 
@@ -190,15 +188,6 @@ class DefaultPreemption:
         for row in with_lower.tolist():
             texts += search.refused[row].reasons if row not in fits else (NOT_HELPFUL,)
         return f"preemption: {fit_error(len(nodes), texts)}"
-
-
-def is_leaving_by_preemption(pod: PodInfo) -> bool:
-    if not pod.is_terminating:
-        return False
-    condition = meta.find_condition(pod.object, "DisruptionTarget")
-    return (
-        condition is not None and condition.get("status") == "True" and condition.get("reason") == PREEMPTED
-    )
 
 
 def rejected_everywhere(pod: PodInfo, plugin: str, why: str, nodes: int) -> Decision:

@@ -322,14 +322,21 @@ class SchedulingQueue:
         if other is not None and any(hint.helps(other.pod, happening) for hint in shared):
             return list(members.values())
         own = [hint for hint in hints if hint not in shared]
-        if not own:
-            chosen = [members[uid] for uid in nominees]
-            return [e for e in chosen if any(hint.helps(e.pod, happening) for hint in shared)]
-        return [
+        found = [
             entry
-            for uid, entry in members.items()
-            if any(hint.helps(entry.pod, happening) for hint in (hints if uid in nominees else own))
+            for entry in map(members.__getitem__, nominees)
+            if happening.was_last_victim_for(entry.pod)
+            or any(hint.helps(entry.pod, happening) for hint in hints)
         ]
+        if own:
+            others = (entry for uid, entry in members.items() if uid not in nominees)
+            found += [entry for entry in others if any(hint.helps(entry.pod, happening) for hint in own)]
+        return found
+
+    def wake(self, uid: str, why: str) -> None:
+        """Another try for one pod, e.g. because it is no longer nominated."""
+        if uid in self._waiting:
+            self._call(self._waiting[uid], why)
 
     def release(self, uid: str, *, retry: bool) -> None:
         """The evictions for a held pod are under way: try it again if something happened meanwhile, or if told so."""

@@ -55,7 +55,7 @@ class SimulatedCluster:
         self.api = ApiServerInProcess(directory, clock=self.clock, **api)
         self.client: LocalClient = self.api.local_client()
         settings = nodes_config or SimulatedNodesConfig(
-            zones=zones, heartbeat_seconds=HEARTBEAT_SECONDS, has_stages=stages
+            zones=zones, heartbeat_seconds=HEARTBEAT_SECONDS, is_kwok=stages
         )
         node_client = self.api.local_client("system:node-simulator", MASTERS)
         self.nodes = SimulatedNodes(node_client, self.clock, nodes, settings, rules=())

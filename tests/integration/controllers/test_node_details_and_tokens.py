@@ -48,6 +48,10 @@ async def test_nodes_get_subnets_and_the_one_too_many_is_told(client: Client) ->
 
 
 async def test_nodes_are_told_how_long_to_trust_what_they_know(client: Client) -> None:
+    labels = {"pinnace.dev/simulated": "true"}
+    await client.create(
+        NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "sim", "labels": labels}}
+    )
     await client.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}})
 
     async def annotated() -> bool:
@@ -55,6 +59,7 @@ async def test_nodes_are_told_how_long_to_trust_what_they_know(client: Client) -
         return found.get("node.alpha.kubernetes.io/ttl") == "0"
 
     await eventually(annotated)
+    assert "annotations" not in (await client.get(NODES, "sim"))["metadata"]
 
 
 async def test_tokens_sign_and_expire(client: Client) -> None:

@@ -71,3 +71,9 @@ def test_selection_of_controllers() -> None:
     assert select(["-*", "replicaset"], known) == ["replicaset"]
     with pytest.raises(UnknownController, match='"nope" is not in the list of known controllers'):
         select(["*", "-nope"], known)
+
+
+async def test_every_loop_of_a_controller_tells_its_numbers() -> None:
+    controllers = Controllers(FakeClient([]), FakeClock(), ControllersConfig(("job",)))
+    (adds,) = [family for family in controllers.metrics() if family.name == "workqueue_adds_total"]
+    assert {labels for labels, _ in adds.samples} == {("job",), ("job_orphan_pod",)}

@@ -177,7 +177,7 @@ def check_the_end(universe: Universe, end: Object) -> None:
     assert list(reconcile(universe.job, world)) == []
 
 
-MANY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SIZES = {"parallelism": st.integers(1, 4), "completions": st.integers(0, 6)}
 REPLACEMENT = st.sampled_from(["TerminatingOrFailed", "Failed"])
 

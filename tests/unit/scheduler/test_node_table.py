@@ -145,3 +145,14 @@ def test_rows_whose_pods_changed() -> None:
     cache.place(parse_pod(pod(ports=[{"hostPort": 80}], node="n2")), "n2")
     assert np.array_equal(cache.nodes.rows_changed_since(before), [cache.nodes.row_of["n2"]])
     assert list(cache.nodes.usage.ports) == [HostPort("0.0.0.0", "TCP", 80)]
+
+
+def test_a_demand_is_read_again_only_when_something_it_is_made_of_has_changed() -> None:
+    key = {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+    for constraints, same in (([key], True), ([{**key, "matchLabelKeys": ["hash"]}], False)):
+        spec = {"topologySpreadConstraints": constraints}
+        known = parse_pod(pod(labels={"hash": "1"}, **spec))
+        bound = parse_pod(pod(labels={"hash": "2"}, node="n1", **spec), known)
+        assert (bound.demand is known.demand) is same
+        assert bound.demand is parse_pod(pod(labels={"hash": "2"}, node="n1", **spec)).demand
+        assert parse_pod(pod(cpu="2", **spec), known).demand.requests == {"cpu": 2000}

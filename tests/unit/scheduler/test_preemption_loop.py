@@ -3,7 +3,7 @@
 from typing import Any
 
 from pinnace.api import meta
-from pinnace.api.resources import EVENTS, PODS
+from pinnace.api.resources import EVENTS, NODES, PODS
 from pinnace.apimachinery import errors
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
@@ -150,3 +150,70 @@ async def test_a_scheduler_that_starts_again_knows_what_was_nominated() -> None:
         await clock.advance(20.0)
         assert (await get(client, "first"))["spec"]["nodeName"] == "n1"
         assert "nodeName" not in (await get(client, "second"))["spec"]
+
+
+def held(name: str, on: str, **more: Any) -> Object:
+    """A pod that does not go away before its finalizer does."""
+    made = pod(name, cpu="1", node=on, **more)
+    made["metadata"]["finalizers"] = ["example.com/test"]
+    return made
+
+
+async def let_go(client: FakeClient, name: str) -> None:
+    await client.patch(PODS, name, {"metadata": {"finalizers": None}}, "default")
+
+
+async def test_a_pod_that_lost_its_nomination_looks_elsewhere_at_once() -> None:
+    objects = [
+        node("n1", cpu="1"),
+        node("n2", cpu="1"),
+        held("a", "n1"),
+        held("b", "n2", priority=50),
+        high(),
+    ]
+    client, clock = FakeClient(objects), FakeClock()
+    async with running(client, clock):
+        await clock.advance(1.0)
+        assert (await get(client, "high"))["status"]["nominatedNodeName"] == "n1"
+        await client.create(PODS, pod("higher", cpu="1", priority=1000), "default")
+        await clock.advance(2.0)
+        assert (await get(client, "higher"))["status"]["nominatedNodeName"] == "n1"
+        assert (await get(client, "high"))["status"]["nominatedNodeName"] == "n2"
+
+
+async def test_a_pod_whose_place_was_taken_looks_elsewhere_when_its_last_victim_is_gone() -> None:
+    objects = [
+        node("n1", cpu="1"),
+        node("n2", cpu="1"),
+        held("a", "n1"),
+        held("b", "n2", priority=50),
+        high(),
+    ]
+    client, clock = FakeClient(objects), FakeClock()
+    async with running(client, clock):
+        await clock.advance(1.0)
+        assert (await get(client, "high"))["status"]["nominatedNodeName"] == "n1"
+        await client.create(PODS, pod("intruder", cpu="1", node="n1", priority=2000), "default")
+        await let_go(client, "a")
+        await clock.advance(5.0)
+        assert (await get(client, "high"))["status"]["nominatedNodeName"] == "n2"
+        await let_go(client, "b")
+        await clock.advance(5.0)
+        assert (await get(client, "high"))["spec"]["nodeName"] == "n2"
+
+
+async def test_a_pod_whose_nominated_node_is_gone_looks_elsewhere() -> None:
+    objects = [
+        node("n1", cpu="1"),
+        node("n2", cpu="1"),
+        held("a", "n1"),
+        pod("b", cpu="1", node="n2", priority=50),
+        high(),
+    ]
+    client, clock = FakeClient(objects), FakeClock()
+    async with running(client, clock):
+        await clock.advance(1.0)
+        assert (await get(client, "high"))["status"]["nominatedNodeName"] == "n1"
+        await client.delete(NODES, "n1")
+        await clock.advance(5.0)
+        assert (await get(client, "high"))["spec"]["nodeName"] == "n2"

@@ -103,7 +103,9 @@ class Snapshot:
 
     @cached_property
     def newly_succeeded(self) -> list[Object]:
-        return self._fresh(self.uncounted_succeeded, lambda pod: pods.phase(pod) == "Succeeded")
+        """Not those that were written down as failures on their way out."""
+        known = (*self.uncounted_succeeded, *self.uncounted_failed)
+        return self._fresh(known, lambda pod: pods.phase(pod) == "Succeeded")
 
     @cached_property
     def newly_failed(self) -> list[Object]:
@@ -129,23 +131,27 @@ class Snapshot:
         return IndexSet.parse(self.status.get("completedIndexes") or "", self.completions or 0)
 
     @cached_property
+    def known_failed_indexes(self) -> IndexSet:
+        return IndexSet.parse(self.status.get("failedIndexes") or "", self.completions or 0)
+
+    @cached_property
     def succeeded_indexes(self) -> IndexSet:
-        fresh = (self.index_of(pod) for pod in self.ended if pods.phase(pod) == "Succeeded")
-        return self.known_succeeded_indexes | IndexSet.of(index for index in fresh if index is not None)
+        """What was said to have failed stays so, even if its pod, on its way out, succeeds after all."""
+        fresh = (
+            self.index_of(pod) for pod in self.newly_succeeded if meta.uid(pod) not in self.uncounted_failed
+        )
+        return self.known_succeeded_indexes | IndexSet.of(
+            index for index in fresh if index is not None and index not in self.known_failed_indexes
+        )
 
     @cached_property
     def failed_indexes(self) -> IndexSet | None:
         """None unless failures are limited for each index."""
         if not self.is_indexed or self.limit_per_index is None:
             return None
-        known = IndexSet.parse(self.status.get("failedIndexes") or "", self.completions or 0)
-        fresh = (self.index_of(pod) for pod in self.ended if self._ends_its_index(pod))
-        found = IndexSet.of(index for index in fresh if index is not None)
-        return known | IndexSet.of(
-            index
-            for first, last in found.intervals
-            for index in range(first, last + 1)
-            if index not in self.succeeded_indexes
+        fresh = {self.index_of(pod) for pod in self.ended if self._ends_its_index(pod)}
+        return self.known_failed_indexes | IndexSet.of(
+            index for index in fresh if index is not None and index not in self.succeeded_indexes
         )
 
     def _ends_its_index(self, pod: Object) -> bool:

@@ -173,7 +173,8 @@ class Pass:
         seen, now = self.seen, format_time(self.world.now)
         status: Object = {name: value for name, value in numbers.items() if value}
         begun = seen.status.get("startTime")
-        if self.resumed or (not begun and not seen.is_suspended):
+        has_ended = any(conditions.is_true(self.conditions, kind) for kind in ("Complete", "Failed"))
+        if self.resumed or (not begun and (has_ended or not seen.is_suspended)):
             begun = now
         if begun:
             status["startTime"] = begun

@@ -32,6 +32,7 @@ from pinnace.controllers.runtime import (
 LEASE_NAMESPACE = "kube-node-lease"
 RENEWED, POSTED = "lease renewed", "status posted"  # remembered facts
 MOMENT = 0.01  # past a deadline
+RATES_SECONDS = 1.0  # upstream looks at its zones every 5 s
 MONITORED = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
 
 
@@ -49,6 +50,7 @@ class NodeLifecycle:
     def __init__(self, config: NodeLifecycleConfig) -> None:
         self._config = config
         self._limiter = EvictionLimiter(config.eviction)
+        self._known_rates: tuple[datetime | None, dict[str, float]] = (None, {})
 
     def reconcile(self, node: Object, world: World) -> Iterator[Action]:
         yield from greet(node, world)
@@ -106,7 +108,7 @@ class NodeLifecycle:
         }
         no_execute = {wanted} if wanted else set()
         if wanted:
-            rate = self._limiter.rates(world.all(NODES)).get(zone_of(node), 0.0)
+            rate = self._rates(world).get(zone_of(node), 0.0)
             if rate <= 0 and self._all_dead(world):
                 no_execute = set()
             elif not current:
@@ -119,6 +121,14 @@ class NodeLifecycle:
         )
         if result != nodes.taints(node):
             yield Patch(node, {"spec": {"taints": result or None}}, guarded=True)
+
+    def _rates(self, world: World) -> dict[str, float]:
+        """Of every zone; all nodes are looked at for it, so not for each of many sick ones."""
+        computed_at, rates = self._known_rates
+        if computed_at is None or (world.now - computed_at).total_seconds() >= RATES_SECONDS:
+            rates = self._limiter.rates(world.all(NODES))
+            self._known_rates = (world.now, rates)
+        return rates
 
     def _all_dead(self, world: World) -> bool:
         return not any(nodes.is_ready(node) for node in world.all(NODES))

@@ -1,6 +1,7 @@
 """TTL controller: nodes are told how long to trust what they know of Secrets and ConfigMaps, longer in a larger cluster.
 
 Upstream writes the annotation with each change of a node; here the number of nodes is looked at once it has settled.
+Simulated nodes get none: nothing on them would read it, and thousands of writes would follow each start.
 Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/ttl/ttl_controller.go
 """
 
@@ -18,6 +19,7 @@ from pinnace.component.clock import Clock
 log = logging.getLogger(__name__)
 
 ANNOTATION = "node.alpha.kubernetes.io/ttl"
+SIMULATED = "pinnace.dev/simulated"
 SETTLE = 5.0  # seconds without a new node or one that went
 CONCURRENT_WRITES = 8
 BOUNDARIES = (  # (from this many nodes, up to this many, seconds): overlapping, so that a number on the edge does not flap
@@ -82,7 +84,7 @@ class TtlController:
 
         async with asyncio.TaskGroup() as tasks:
             for node in found:
-                if _ttl(node) != wanted:
+                if _ttl(node) != wanted and SIMULATED not in meta.labels(node):
                     tasks.create_task(write(node))
 
 

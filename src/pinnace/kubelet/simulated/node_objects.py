@@ -26,7 +26,9 @@ class SimulatedNodesConfig:
     region: str = ""
     heartbeat_seconds: float = 0.0  # 0: 10 s for up to 200 nodes, 25 s for more
     workers: int = 16  # writes under way at once
-    has_stages: bool = False  # KWOK's Stages are made known and played
+    is_kwok: bool = (
+        False  # KWOK's Stages are made known and played, and nodes that carry its annotation adopted
+    )
 
 
 def host_ip(number: int) -> str:
@@ -43,7 +45,7 @@ def topology_labels(number: int, config: SimulatedNodesConfig) -> dict[str, str]
 
 
 def node_object(number: int, config: SimulatedNodesConfig, now: str) -> Object:
-    name, address = f"{config.prefix}{number}", host_ip(number)
+    name = f"{config.prefix}{number}"
     resources = {
         "cpu": config.cpu,
         "memory": config.memory,
@@ -54,11 +56,6 @@ def node_object(number: int, config: SimulatedNodesConfig, now: str) -> Object:
         "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
         "pinnace.dev/simulated": "true", **topology_labels(number, config),
     }  # fmt: skip
-    info = {
-        "machineID": name, "systemUUID": name, "bootID": name, "kernelVersion": "simulated", "osImage": "simulated",
-        "containerRuntimeVersion": "simulated://0", "kubeletVersion": config.kubelet_version,
-        "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": "amd64",
-    }  # fmt: skip
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -68,13 +65,43 @@ def node_object(number: int, config: SimulatedNodesConfig, now: str) -> Object:
             "capacity": resources,
             "allocatable": resources,
             "conditions": node_conditions(now),
-            "addresses": [
-                {"type": "InternalIP", "address": address},
-                {"type": "Hostname", "address": name},
-            ],
-            "nodeInfo": info,
+            "addresses": _addresses(name, host_ip(number)),
+            "nodeInfo": _node_info(name, config),
         },
     }
+
+
+def adopted_status(node: Object, address: str, config: SimulatedNodesConfig, now: str) -> Object:
+    """What the node's author says stays; the rest is KWOK's: a node that has room for everything."""
+    name, given = meta.name(node), node.get("status") or {}
+    allocatable = (
+        given.get("allocatable") or given.get("capacity") or {"cpu": "1k", "memory": "1Ti", "pods": "1M"}
+    )
+    told = {key: value for key, value in (given.get("nodeInfo") or {}).items() if value}
+    return {
+        "allocatable": allocatable,
+        "capacity": given.get("capacity") or allocatable,
+        "conditions": node_conditions(now),
+        "addresses": given.get("addresses") or _addresses(name, address),
+        "nodeInfo": {**_node_info(name, config), **told},
+    }
+
+
+def internal_ip(node: Object) -> str:
+    addresses = (node.get("status") or {}).get("addresses") or ()
+    return next((one["address"] for one in addresses if one["type"] == "InternalIP"), "")
+
+
+def _addresses(name: str, address: str) -> list[Object]:
+    return [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}]
+
+
+def _node_info(name: str, config: SimulatedNodesConfig) -> Object:
+    return {
+        "machineID": name, "systemUUID": name, "bootID": name, "kernelVersion": "simulated", "osImage": "simulated",
+        "containerRuntimeVersion": "simulated://0", "kubeletVersion": config.kubelet_version,
+        "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": "amd64",
+    }  # fmt: skip
 
 
 def node_conditions(now: str) -> list[Object]:

@@ -1,4 +1,4 @@
-"""The part: registers the nodes, keeps their leases fresh, and drives the pods that are bound to them."""
+"""The part: the nodes of a fleet, and what becomes of the pods that are bound to them."""
 
 import asyncio
 import ipaddress
@@ -10,23 +10,17 @@ from typing import TYPE_CHECKING
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
-from pinnace.api.resources import LEASES, NODES, PODS
-from pinnace.apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
-from pinnace.apimachinery.times import format_micro_time, format_time
+from pinnace.api.resources import NODES, PODS
+from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
+from pinnace.apimachinery.times import format_time
 from pinnace.client.informer import Informers, Key
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.kubelet.simulated import fast
 from pinnace.kubelet.simulated.behaviour import RUNS_ON, Behaviour, Rule, of_jobs
-from pinnace.kubelet.simulated.node_objects import (
-    LEASE_NAMESPACE,
-    SimulatedNodesConfig,
-    host_ip,
-    lease_object,
-    node_conditions,
-    node_object,
-)
+from pinnace.kubelet.simulated.fleet import Fleet, asks_for_adoption
+from pinnace.kubelet.simulated.node_objects import SimulatedNodesConfig
 from pinnace.kubelet.simulated.pod_life import next_step
 
 if TYPE_CHECKING:  # loaded when stages are wanted
@@ -47,33 +41,25 @@ class SimulatedNodes:
     ) -> None:  # fmt: skip
         self._client, self._clock = client, clock
         self._config = config or SimulatedNodesConfig()
-        self._number: dict[str, int] = {}
-        self._silent: set[str] = set()
+        self.fleet = Fleet(client, clock, self._config, count)
         self._addresses = itertools.cycle(ipaddress.ip_network(self._config.pod_network).hosts())
+        self._used: set[str] = set()
         self.informers = Informers(client, clock)
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._rules: list[Rule] = list(rules)
         self._stages: StagePlayer | None = None
-        self._follows_nodes = False
-        for _ in range(count):
-            self._take_number()
 
     @property
     def names(self) -> list[str]:
         """The nodes that are there."""
-        return list(self._number)
-
-    def _take_number(self) -> str:
-        number = max(self._number.values(), default=-1) + 1
-        name = f"{self._config.prefix}{number}"
-        self._number[name] = number
-        return name
+        return self.fleet.names
 
     async def run(self) -> None:
         """Register the nodes and drive their pods until cancelled."""
-        if self._config.has_stages:
+        if self._config.is_kwok:
             await self._make_stages()
-        await self._register_all()
+            self.informers.of(NODES).add_handler(self._node_changed)
+        await self.fleet.register_all()
         self.informers.of(PODS).add_handler(self._pod_changed)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -81,7 +67,7 @@ class SimulatedNodes:
                     self._stages.follow()
                     tasks.create_task(self._stages.run())
                 tasks.create_task(self.informers.run())
-                tasks.create_task(self._heartbeat())
+                tasks.create_task(self.fleet.heartbeat())
                 for _ in range(self._config.workers):
                     tasks.create_task(self._work())
         finally:
@@ -92,36 +78,43 @@ class SimulatedNodes:
     async def _make_stages(self) -> None:
         from pinnace.kubelet.simulated.stage_player import Addresses, StagePlayer
 
-        addresses = Addresses(
-            lambda name: host_ip(self._number[name]) if name in self._number else "", self._address_of
-        )
+        addresses = Addresses(self.fleet.ip_of, self._address_of)
         self._stages = StagePlayer(self._client, self._clock, self.informers, addresses, self._stages_changed)
         await self._stages.install()
 
     def _stages_changed(self) -> None:
-        assert self._stages is not None
         self.look_again()
-        if self._stages.drives("Node"):
-            nodes = self.informers.of(NODES)
-            if not self._follows_nodes:
-                self._follows_nodes = True
-                nodes.add_handler(self._node_changed)
-            else:
-                for node in nodes.lister:
-                    self._node_changed(None, node)
+        for node in self.informers.of(NODES).lister:
+            self._node_changed(None, node)
 
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None:
-            return
-        if meta.name(new) in self._number and meta.name(new) not in self._silent:
+            if old is not None:
+                self.fleet.drop(meta.name(old))
+                self._forget_stages("Node", old)
+        elif self.fleet.has(meta.name(new)):
+            if self._stages is not None and self._stages.drives("Node"):
+                self._queue.add(meta.key(new))
+        elif asks_for_adoption(new):
             self._queue.add(meta.key(new))
 
-    async def _play(self, kind: str, obj: Object | None, key: Key) -> None:
+    def _forget_stages(self, kind: str, obj: Object) -> None:
+        if self._stages is not None:
+            self._stages.forget(kind, meta.key(obj))
+
+    async def _drive_node(self, node: Object) -> None:
+        """Only queued when it is to be adopted, or when there are stages for nodes."""
+        name = meta.name(node)
+        if not self.fleet.has(name):
+            if asks_for_adoption(node):
+                await self.fleet.adopt(node)
+                self.look_again()
+        elif self.fleet.is_alive(name) and self._stages is not None and self._stages.drives("Node"):
+            await self._play("Node", node)
+
+    async def _play(self, kind: str, obj: Object) -> None:
         assert self._stages is not None
-        if obj is None:
-            self._stages.forget(kind, key)
-        else:
-            await self._stages.play(kind, obj, lambda seconds: self._queue.add_after(key, seconds))
+        await self._stages.play(kind, obj, lambda seconds: self._queue.add_after(meta.key(obj), seconds))
 
     # --- what tests do to nodes and pods
 
@@ -133,72 +126,23 @@ class SimulatedNodes:
     def look_again(self) -> None:
         """Something that rules depend on has changed."""
         for pod in self.informers.of(PODS).lister:
-            if pods.node_name(pod) in self._number:
+            if self.fleet.has(pods.node_name(pod)):
                 self._queue.add(meta.key(pod))
 
     async def add_node(self) -> str:
         """One more node; its name."""
-        name = self._take_number()
-        await self._register(name)
+        name = self.fleet.take_name()
+        await self.fleet.register(name)
         return name
 
     def silence(self, name: str) -> None:
         """The node loses its power or its network: no heartbeats, and its pods stay as they are."""
-        self._silent.add(name)
+        self.fleet.silence(name)
 
     async def revive(self, name: str) -> None:
         """The node is back, and says so."""
-        self._silent.discard(name)
-        await self._register(name)
+        await self.fleet.revive(name)
         self.look_again()
-
-    # --- nodes
-
-    async def _register_all(self) -> None:
-        limit = asyncio.Semaphore(self._config.workers)
-
-        async def register(name: str) -> None:
-            async with limit:
-                await self._register(name)
-
-        async with asyncio.TaskGroup() as tasks:
-            for name in self.names:
-                tasks.create_task(register(name))
-
-    async def _register(self, name: str) -> None:
-        now = format_time(self._clock.now())
-        try:
-            node = await self._client.create(NODES, node_object(self._number[name], self._config, now))
-        except AlreadyExists:
-            node = await self._client.patch(
-                NODES, name, {"status": {"conditions": node_conditions(now)}}, subresource="status"
-            )
-        lease = lease_object(node, format_micro_time(self._clock.now()))
-        try:
-            await self._client.create(LEASES, lease, LEASE_NAMESPACE)
-        except AlreadyExists:
-            await self._renew(name)
-
-    async def _heartbeat(self) -> None:
-        """Renew all leases once per period, evenly spread over it."""
-        while True:
-            count = len(self._number)
-            period = self._config.heartbeat_seconds or (10.0 if count <= 200 else 25.0)
-            parts = max(1, min(count, int(period)))
-            for part in range(parts):
-                await self._clock.sleep(period / parts)
-                for name in self.names[part::parts]:
-                    if name not in self._silent:
-                        await self._renew(name)
-
-    async def _renew(self, name: str) -> None:
-        body = {"spec": {"renewTime": format_micro_time(self._clock.now())}}
-        try:
-            await self._client.patch(LEASES, name, body, LEASE_NAMESPACE)
-        except NotFound:
-            self._number.pop(name, None)
-        except (StatusError, OSError, TimeoutError) as error:
-            log.warning("simulated node %s: lease not renewed: %s", name, error)
 
     # --- pods
 
@@ -211,9 +155,13 @@ class SimulatedNodes:
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None:
-            if self._stages is not None and old is not None:
-                self._stages.forget("Pod", meta.key(old))
-        elif self._drives(new) and (
+            if old is not None:
+                self._used.discard(pods.pod_ip(old))
+                self._forget_stages("Pod", old)
+            return
+        if old is None and (address := pods.pod_ip(new)):
+            self._used.add(address)
+        if self._drives(new) and (
             fast.needs_work(new)
             or fast.has_history(new)
             or self.behaviour_of(new) is not RUNS_ON
@@ -222,8 +170,7 @@ class SimulatedNodes:
             self._queue.add(meta.key(new))
 
     def _drives(self, pod: Object) -> bool:
-        node = pods.node_name(pod)
-        return node in self._number and node not in self._silent
+        return self.fleet.is_alive(pods.node_name(pod))
 
     async def _work(self) -> None:
         while True:
@@ -243,15 +190,16 @@ class SimulatedNodes:
 
     async def _drive(self, key: Key) -> None:
         namespace, name = key
-        if not namespace:  # a node: only queued when there are stages for nodes
+        if not namespace:
             node = self.informers.of(NODES).lister.get(name)
-            await self._play("Node", node if name in self._number else None, key)
+            if node is not None:
+                await self._drive_node(node)
             return
         pod = self.informers.of(PODS).lister.get(name, namespace)
         if pod is None or not self._drives(pod):
             return
         if self._stages is not None and self._stages.drives("Pod"):
-            await self._play("Pod", pod, key)
+            await self._play("Pod", pod)
             return
         behaviour = self.behaviour_of(pod)
         if behaviour is RUNS_ON and await self._drive_fast(pod):
@@ -283,13 +231,20 @@ class SimulatedNodes:
         return True
 
     def _host_ip_of(self, pod: Object) -> str:
-        return host_ip(self._number[pods.node_name(pod)])
+        return self.fleet.ip_of(pods.node_name(pod))
 
     def _address_of(self, pod: Object) -> str:
         return pods.pod_ip(pod) or self._new_address(pod)
 
     def _new_address(self, pod: Object) -> str:
-        return self._host_ip_of(pod) if pods.uses_host_network(pod) else str(next(self._addresses))
+        if pods.uses_host_network(pod):
+            return self._host_ip_of(pod)
+        for _ in range(len(self._used) + 1):
+            address = str(next(self._addresses))
+            if address not in self._used:
+                break
+        self._used.add(address)
+        return address
 
     async def _write(self, pod: Object, status: Object) -> None:
         await self._client.patch(

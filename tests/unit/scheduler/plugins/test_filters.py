@@ -17,6 +17,7 @@ from pinnace.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from pinnace.scheduler.plugins.taint_toleration import TaintToleration
 from pinnace.scheduler.pod_parsing import parse_pod
 from unit.scheduler.objects import node, pod
+from unit.scheduler.world import World
 
 Object = dict[str, Any]
 
@@ -232,3 +233,62 @@ def test_affinity_across_namespaces_by_name_and_by_label() -> None:
     for more, names in cases:
         mask = plugin.filter(parse_pod(pod(**near("podAffinity", **more))), nodes)
         assert passed(mask, nodes) == names
+
+
+def spread_over_zones(**more: Any) -> Object:
+    constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    return {**constraint, "labelSelector": {"matchLabels": {"app": "web"}}, **more}
+
+
+def feasible(nodes: list[Object], running: list[Object], wish: Object) -> set[str]:
+    """The names of the nodes that the default profile leaves for the pod."""
+    world = World(*nodes).run(*running)
+    return set(world.cycle.fitting(parse_pod(wish), world.cache.nodes))
+
+
+def test_topology_spread_by_label_keys_counts_pods_of_the_same_revision() -> None:
+    nodes = [node(name, labels={"zone": name}) for name in ("a", "b")]
+    old = pod("old", node="a", labels={"app": "web", "rev": "1"})
+    for keys, wanted in (([], {"b"}), (["rev"], {"a", "b"})):
+        wish = pod(
+            labels={"app": "web", "rev": "2"},
+            topologySpreadConstraints=[spread_over_zones(matchLabelKeys=keys)],
+        )
+        assert feasible(nodes, [old], wish) == wanted
+
+
+def test_topology_spread_may_leave_out_tainted_nodes_and_those_that_the_pod_does_not_want() -> None:
+    taint = {"key": "x", "effect": "NoSchedule"}
+    nodes = [node("a", labels={"zone": "a"}), node("b", labels={"zone": "b"}, taints=[taint])]
+    one = pod("one", node="a", labels={"app": "web"})
+    for policy, wanted in (("Ignore", set()), ("Honor", {"a"})):
+        wish = pod(
+            labels={"app": "web"}, topologySpreadConstraints=[spread_over_zones(nodeTaintsPolicy=policy)]
+        )
+        assert feasible(nodes, [one], wish) == wanted
+    plain = [node("a", labels={"zone": "a", "disk": "ssd"}), node("b", labels={"zone": "b"})]
+    for policy, wanted in (("Ignore", set()), ("Honor", {"a"})):
+        wish = pod(
+            labels={"app": "web"}, nodeSelector={"disk": "ssd"},
+            topologySpreadConstraints=[spread_over_zones(nodeAffinityPolicy=policy)],
+        )  # fmt: skip
+        assert feasible(plain, [one], wish) == wanted
+
+
+def test_anti_affinity_by_label_keys_tells_revisions_apart() -> None:
+    def wish(**keys: Any) -> Object:
+        term = {
+            "labelSelector": {"matchLabels": {"app": "web"}},
+            "topologyKey": "kubernetes.io/hostname",
+            **keys,
+        }
+        anti = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+        return pod(labels={"app": "web", "rev": "2"}, affinity=anti)
+
+    nodes = [node("a"), node("b"), node("c")]
+    running = [
+        pod("old", node="a", labels={"app": "web", "rev": "1"}), pod("new", node="b", labels={"app": "web", "rev": "2"}),
+    ]  # fmt: skip
+    assert feasible(nodes, running, wish()) == {"c"}
+    assert feasible(nodes, running, wish(matchLabelKeys=["rev"])) == {"a", "c"}
+    assert feasible(nodes, running, wish(mismatchLabelKeys=["rev"])) == {"b", "c"}
