@@ -7,6 +7,7 @@ count of the first one, as upstream's correlator does; one object may cause 25 n
 import asyncio
 import logging
 import secrets
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pinnace.component.clock import Clock
 
 log = logging.getLogger(__name__)
 
+LONGEST_NAME = 253
 REMEMBERED = 4096
 AT_A_TIME = 16  # written together, so that they share a commit
 LONGEST_HOLD, HOLD_STEP = 10.0, 0.05  # seconds
@@ -139,6 +141,8 @@ class EventRecorder:
             return
         namespace = reference.get("namespace") or "default"
         name = f"{reference.get('name', '')}.{self._stamp():x}"
+        if len(name) > LONGEST_NAME:  # as upstream: of the two parts neither can be cut and stay what it says
+            name = str(uuid.uuid4())
         source = {"component": self._component, **({"host": self._host} if self._host else {})}
         await self._client.create(
             EVENTS,

@@ -29,3 +29,14 @@ async def test_names_are_in_the_order_of_events_of_the_same_moment() -> None:
 async def test_the_same_event_again_is_counted() -> None:
     (event,) = await recorded("BackOff", "BackOff", "BackOff")
     assert (event["count"], event["source"]) == (3, {"component": "kubelet", "host": "node1"})
+
+
+async def test_an_event_about_something_with_the_longest_name_has_a_name_that_is_valid() -> None:
+    client = FakeClient()
+    recorder = EventRecorder(client, FakeClock(), "kubelet")
+    recorder.event({**POD, "metadata": {**POD["metadata"], "name": "n" * 253}}, "Normal", "Pulled", "it is")  # type: ignore[dict-item]
+    writing = asyncio.create_task(recorder.run())
+    await recorder.flush()
+    writing.cancel()
+    (event,) = (await client.list(EVENTS))["items"]
+    assert len(event["metadata"]["name"]) == 36
