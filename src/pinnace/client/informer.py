@@ -8,6 +8,8 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from pinnace.api import meta
@@ -104,16 +106,23 @@ class Informer:
         self.gvr = gvr
         self._scope: dict[str, Any] = {"label_selector": label_selector, "field_selector": field_selector}
         self._namespace = namespace
-        self._handlers: list[Handler] = []
+        self._handlers: tuple[Handler, ...] = ()
         self._synced = asyncio.Event()
         self.lister = Lister()
         self.resource_version = ""
 
-    def add_handler(self, handler: Handler) -> None:
-        """Call `handler` for every change from now on, and at once for every object already here."""
-        self._handlers.append(handler)
+    def add_handler(self, handler: Handler) -> Callable[[], None]:
+        """Call `handler` for every change from now on, and at once for every object already here; returns what removes it."""
+        self._handlers += (handler,)
         for obj in list(self.lister):
             handler(None, obj)
+        return partial(self._remove_handler, handler)
+
+    def _remove_handler(self, handler: Handler) -> None:
+        handlers = list(self._handlers)
+        if handler in handlers:
+            handlers.remove(handler)
+        self._handlers = tuple(handlers)
 
     @property
     def has_synced(self) -> bool:
@@ -182,6 +191,15 @@ class Informer:
                 handler((last or old) if new is None else old, new)
             except Exception:
                 log.exception("%s: a handler failed on %s", self.gvr.qualified, key)
+
+
+@contextmanager
+def following(*handlers: tuple[Informer, Handler]) -> Iterator[None]:
+    """Within it the handlers hear of changes; afterwards no more, so that whoever is started again hears of them once."""
+    with ExitStack() as removers:
+        for informer, handler in handlers:
+            removers.callback(informer.add_handler(handler))
+        yield
 
 
 class Informers:

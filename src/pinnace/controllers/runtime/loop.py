@@ -12,7 +12,7 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import InternalError, StatusError
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informer, Informers, Key
+from pinnace.client.informer import Handler, Informer, Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
@@ -59,12 +59,14 @@ class ControllerLoop:
         """Work until cancelled."""
         for informer in self._informers.values():
             await informer.wait_synced()
-        self._informers[self.controller.primary].add_handler(self._primary_changed)
-        for gvr, keys_of in self.controller.watches.items():
-            self._follow(gvr, keys_of)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(Pool(self._queue, self.controller.workers, self._work).run())
+        watches = self.controller.watches.items()
+        with following(
+            (self._informers[self.controller.primary], self._primary_changed),
+            *((self._informers[gvr], self._handler(keys_of)) for gvr, keys_of in watches),
+        ):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(Pool(self._queue, self.controller.workers, self._work).run())
 
     def world(self, key: Key | None = None) -> World:
         failure = self._failures.get(key) if key is not None else None
@@ -85,7 +87,7 @@ class ControllerLoop:
         else:
             self._add(meta.key(changed))
 
-    def _follow(self, gvr: GVR, keys_of: KeysOf) -> None:
+    def _handler(self, keys_of: KeysOf) -> Handler:
         def changed(old: Object | None, new: Object | None) -> None:
             try:
                 for key in keys_of(old, new, self.world()):
@@ -93,7 +95,7 @@ class ControllerLoop:
             except Exception as error:
                 self._handler_failed(new or old or {}, error)
 
-        self._informers[gvr].add_handler(changed)
+        return changed
 
     def _handler_failed(self, obj: Object, error: Exception) -> None:
         log.exception("%s: a handler failed on %s", self.controller.name, meta.key(obj))

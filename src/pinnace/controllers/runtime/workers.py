@@ -89,6 +89,9 @@ class Pool(Generic[K]):
                 key = self._queue.take()
                 try:
                     await self._work(key)
+                except asyncio.CancelledError:
+                    self._queue.add(key)  # for who may go on with the queue
+                    raise
                 finally:
                     self._queue.done(key)
         finally:
