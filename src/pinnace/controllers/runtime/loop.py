@@ -32,6 +32,7 @@ UNSEEN_RECHECK = (
 )
 THINKING_SHARE = 10.0  # a set of many pods is looked at so seldom that it takes a tenth of a processor
 LONGEST_WINDOW = 1.0
+LOOK_ROUND, LONGEST_LOOK_ROUND = 1.0, 60.0  # seconds until keys are looked at whose mapping raised, doubling
 
 
 class ControllerLoop:
@@ -88,18 +89,32 @@ class ControllerLoop:
             self._add(meta.key(changed))
 
     def _handler(self, keys_of: KeysOf) -> Handler:
+        in_a_row = 0
+
         def changed(old: Object | None, new: Object | None) -> None:
+            nonlocal in_a_row
             try:
                 for key in keys_of(old, new, self.world()):
                     self._add(key, coalesce=True)
+                in_a_row = 0
             except Exception as error:
-                self._handler_failed(new or old or {}, error)
+                about = new or old or {}
+                self._handler_failed(about, error)
+                self._look_round(about, min(LOOK_ROUND * 2**in_a_row, LONGEST_LOOK_ROUND))
+                in_a_row = min(in_a_row + 1, 10)
 
         return changed
 
     def _handler_failed(self, obj: Object, error: Exception) -> None:
         log.exception("%s: a handler failed on %s", self.controller.name, meta.key(obj))
         self.metrics.failed(error)
+
+    def _look_round(self, about: Object, seconds: float) -> None:
+        """Nobody knows whom a change concerns, because the mapping raised: after a while, everyone in its namespace looks."""
+        primary, namespace = self._listers[self.controller.primary], meta.namespace(about)
+        is_near = namespace and primary.by_index("namespace", namespace)
+        for obj in is_near or primary:
+            self._queue.add_after(meta.key(obj), seconds)
 
     def _add(self, key: Key, *, coalesce: bool = False) -> None:
         window = self.controller.coalesce_seconds
