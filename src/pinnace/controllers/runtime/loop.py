@@ -53,7 +53,7 @@ class ControllerLoop:
         self._own_status: dict[Key, str] = {}  # the revision that our last status got
         self._woken: set[Key] = set()  # by more than a change of the object itself
         self._queue.on_due = self._woken.add
-        self.metrics = LoopMetrics(controller.name, self._queue)
+        self.metrics = LoopMetrics(controller.name, self._queue, self._recorder)
         self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
 
     async def run(self) -> None:

@@ -117,7 +117,7 @@ class Workers(Generic[K]):
         self.queue: WorkQueue[K] = WorkQueue(
             clock, max_delay=max_delay, retries_per_second=RETRIES_PER_SECOND
         )
-        self.metrics = LoopMetrics(name, self.queue)
+        self.metrics = LoopMetrics(name, self.queue, recorder)
         self._failures: Failures[K] = Failures(self.metrics, recorder)
         self._pool = Pool(self.queue, count, self._work)
 
