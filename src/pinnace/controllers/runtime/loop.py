@@ -34,7 +34,9 @@ UNSEEN_RECHECK = (
 THINKING_SHARE = 10.0  # a set of many pods is looked at so seldom that it takes a tenth of a processor
 LONGEST_WINDOW = 1.0
 OVER_QUOTA = "exceeded quota: "
-QUOTA_PATIENCE = 30.0  # a quota is freed or raised without this controller being told: it waits no 1000 s for it
+QUOTA_PATIENCE = (
+    30.0  # a quota is freed or raised without this controller being told: it waits no 1000 s for it
+)
 LOOK_ROUND, LONGEST_LOOK_ROUND = 1.0, 60.0  # seconds until keys are looked at whose mapping raised, doubling
 
 
