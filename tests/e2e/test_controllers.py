@@ -24,9 +24,7 @@ def stateful_set(name: str, replicas: int, command: str, **spec: Any) -> dict[st
 
 
 def test_a_stateful_set_keeps_names_and_data(space: Space) -> None:
-    space.apply(
-        service("db", clusterIP="None"), stateful_set("db", 2, "echo $(hostname) >> /data/starts")
-    )
+    space.apply(service("db", clusterIP="None"), stateful_set("db", 2, "echo $(hostname) >> /data/starts"))
     space.kubectl("rollout", "status", "sts/db", "--timeout=60s")
     first, second = space.pods("app=db")
     assert [first["metadata"]["name"], second["metadata"]["name"]] == ["db-0", "db-1"]
@@ -62,9 +60,9 @@ def test_an_urgent_pod_takes_the_place_of_a_lesser_one_that_ends_in_its_own_time
 def _preempt(space: Space) -> None:
     cores = int(space.json("get", "nodes")["items"][0]["status"]["allocatable"]["cpu"])
     much = {"resources": {"requests": {"cpu": f"{cores * 600}m"}}}
-    last_words = {"terminationMessagePolicy": "FallbackToLogsOnError", **much}
-    last_words["command"] = ["sh", "-c", "trap 'echo bye > /dev/termination-log; exit 0' TERM; sleep 3600 & wait $!"]  # type: ignore[assignment]
-    lesser = pod("lesser", priorityClassName=f"{space.name}-lesser", container=last_words)
+    farewell = "trap 'echo bye > /dev/termination-log; exit 0' TERM; sleep 3600 & wait $!"
+    container = {"command": ["sh", "-c", farewell], **much}
+    lesser = pod("lesser", priorityClassName=f"{space.name}-lesser", container=container)
     lesser["metadata"]["finalizers"] = ["example.com/look"]  # so that its end can be seen
     space.apply(lesser)
     space.until_ready("lesser")

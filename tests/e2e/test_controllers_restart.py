@@ -45,4 +45,6 @@ def test_a_job_goes_on_after_kill_9_of_the_server(whole: TestCluster) -> None:
 
 def containers(cluster: TestCluster, selector: str) -> list[tuple[str, int]]:
     pods = cluster.json("get", "pods", "-l", selector)["items"]
-    return [(one["containerID"], one["restartCount"]) for p in pods for one in p["status"]["containerStatuses"]]
+    return [
+        (one["containerID"], one["restartCount"]) for p in pods for one in p["status"]["containerStatuses"]
+    ]
