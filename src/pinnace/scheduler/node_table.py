@@ -15,7 +15,7 @@ from pinnace.api import meta
 from pinnace.apimachinery import quantity
 from pinnace.scheduler.columns import Distinct, Rows, Usage
 from pinnace.scheduler.pod_columns import Carried, DomainSums, PodColumns, PodQuery, Tally
-from pinnace.scheduler.pod_info import CPU, AffinityTerm, PodInfo, Taint
+from pinnace.scheduler.pod_info import CPU, LARGEST_AMOUNT, AffinityTerm, PodInfo, Taint
 
 Object = dict[str, Any]
 FIRST_CAPACITY = 16
@@ -116,7 +116,7 @@ class NodeTable:
         }
         new = np.zeros(len(usage.resources), np.int64)
         for position, number in numbers.items():
-            new[position] = number
+            new[position] = min(number, LARGEST_AMOUNT)
         if np.array_equal(usage.allocatable[:, row], new):
             return False
         usage.allocatable[:, row] = new
