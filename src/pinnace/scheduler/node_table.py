@@ -81,6 +81,8 @@ class NodeTable:
     def _nodes_changed(self) -> None:
         self.spec_version += 1
         self._pod_columns.forget_sums()
+        for column in (self.taint_sets, self.image_sets, *self._label_columns.values()):
+            column.tidy()
 
     def _update(self, row: int, node: Object) -> tuple[str, ...]:
         spec, status, changes = node.get("spec") or {}, node.get("status") or {}, []
@@ -188,6 +190,8 @@ class NodeTable:
             return
         self.pods[row][pod.uid] = pod
         self._pod_columns.replace(row, old, pod)
+        if old.labels != pod.labels or old.is_terminating != pod.is_terminating:
+            self._touch(row)  # who would be evicted, and against which budget, depends on it
 
     def _touch(self, row: int) -> None:
         self._version += 1

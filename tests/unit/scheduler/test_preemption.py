@@ -351,3 +351,16 @@ def test_trying_many_nodes_at_once_finds_what_trying_one_after_the_other_finds(
                 )
             )
         assert answers[0] == answers[1]
+
+
+def test_a_pod_that_gets_into_a_budget_later_is_spared() -> None:
+    """What was found for equal pods before is not used again."""
+    world = World(node("n1", cpu="1"), node("n2", cpu="1"))
+    world.run(pod("a", cpu="1", node="n1"), pod("b", cpu="1", node="n2", priority=1))
+    world.budgets.put({
+        "metadata": {"name": "budget", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"spare": "me"}}}, "status": {"disruptionsAllowed": 0},
+    })  # fmt: skip
+    assert world.victims(pod("high", cpu="1", priority=9)) == ("n1", ["a"])
+    world.run(pod("a", cpu="1", node="n1", labels={"spare": "me"}))
+    assert world.victims(pod("high", cpu="1", priority=9)) == ("n2", ["b"])
