@@ -293,15 +293,15 @@ class Scheduler:
         await (self._devices if asks_for_devices else self._binder).start(entry, decision.node)
 
     async def _decide(self, pod: PodInfo) -> Decision:
-        nodes = self._cache.nodes
+        nodes, profile = self._cache.nodes, self._runners[pod.scheduler_name].profile
         if pod.volumes:
             await self._volumes.follow(self._informers)
             if len(nodes) and self._binds_volumes(pod) and (why := self._volumes.rejects(pod)):
-                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
+                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes), profile)
         if self._asks_for_devices(pod):
             await self._devices.follow(self._informers)
             if len(nodes) and (why := self._devices.rejects(pod)):
-                return rejected_everywhere(pod, DynamicResources.name, why, len(nodes))
+                return rejected_everywhere(pod, DynamicResources.name, why, len(nodes), profile)
         cycle = self._runners[pod.scheduler_name].cycle
         if self._extenders is None or not self._extenders.has_say(pod):
             return cycle.decide(pod, nodes)

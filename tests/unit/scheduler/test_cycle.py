@@ -14,7 +14,7 @@ def test_counts_and_sorts_reasons_as_upstream_does() -> None:
     world.run(pod("x", cpu="800m", node="n2"), pod("y", cpu="800m", node="n3"))
     assert world.decide(pod(cpu="500m")).message == (
         "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. "
-        "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
+        "no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
         "2 No preemption victims found for incoming pod."
     )
 
@@ -90,7 +90,7 @@ def test_kept_answers_follow_changes_of_nodes() -> None:
     assert world.decide(pod()).node == "n2"
     world.cache.remove_node("n2")
     assert world.decide(pod()).message.startswith(
-        "0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1"
+        "0/1 nodes are available: 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/1"
     )
 
 
