@@ -165,8 +165,13 @@ class WorkQueue(Generic[K]):
         return [now - begun for begun in self._active_since.values()]
 
     def close(self) -> None:
-        """Forget every delayed key; the queue must not be used afterwards."""
+        """End the timer. Nothing is forgotten: what was to come later is ready for whoever goes on with the queue."""
         if self._timer is not None:
             self._timer[1].cancel()
+            self._timer = None
+        due = list(self._due)
         self._due.clear()
         self._timers.clear()
+        for key in due:
+            self.on_due(key)
+            self.add(key)
