@@ -81,7 +81,9 @@ class NodeTable:
     def _nodes_changed(self) -> None:
         self.spec_version += 1
         self._pod_columns.forget_sums()
-        for column in (self.taint_sets, self.image_sets, *self._label_columns.values()):
+        self.taint_sets.tidy()
+        self.image_sets.tidy()
+        for column in self._label_columns.values():
             column.tidy()
 
     def _update(self, row: int, node: Object) -> tuple[str, ...]:
