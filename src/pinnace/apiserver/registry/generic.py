@@ -159,7 +159,7 @@ class Registry(RegistryBase):
 
         def produce(current: Object) -> Object:
             shared = self._untouched(current, reached)
-            new = apply({**current, **dict.fromkeys(shared, {})})
+            new = apply({**current, **{part: {} for part in shared}})
             if not isinstance(new, dict):
                 raise errors.BadRequest("the patch does not result in an object")
             for part, value in shared.items():

@@ -41,7 +41,9 @@ class History:
 
     def read_up_to(self) -> int:
         """The revision up to which every watcher in this process has read by now."""
-        count = max(bisect_right(self._times, self._clock.monotonic() - READ_SECONDS), len(self._events) - SETTLED)
+        count = max(
+            bisect_right(self._times, self._clock.monotonic() - READ_SECONDS), len(self._events) - SETTLED
+        )
         return self._events[count - 1].revision if count > 0 else self.floor
 
     def _trim(self, now: float) -> None:
