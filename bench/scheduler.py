@@ -96,6 +96,7 @@ class Bench:
             count = min(pods, self._nodes) if variant == "preemption" else pods
             runs = [self.measure(variant, count) for _ in range(repeat)]
             found[f"{self._nodes} nodes {variant}"] = median(runs)
+            print(variant, found[f"{self._nodes} nodes {variant}"], file=sys.stderr, flush=True)
         return found
 
     def created_only(self, pods):
