@@ -2,13 +2,14 @@
 
 Events are written in the background and never disturb the caller, who may also say that it is too busy for them. An event that repeats within ten minutes raises the
 count of the first one, as upstream's correlator does; one object may cause 25 new events, then one every five minutes.
+Events that are lost are counted, and told to the log in one line for many.
 """
 
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pinnace.api import meta
@@ -17,6 +18,7 @@ from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.apimachinery.times import format_time
 from pinnace.client.interface import MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
+from pinnace.component.metrics import Family
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ REMEMBERED = 4096
 AT_A_TIME = 16  # written together, so that they share a commit
 LONGEST_HOLD, HOLD_STEP = 10.0, 0.05  # seconds
 REPEAT_WINDOW = 600.0
+TELL_SECONDS = 10.0  # between two lines about lost events
 BURST, REFILL_SECONDS = 25.0, 300.0
 
 
@@ -60,12 +63,15 @@ class EventRecorder:
         """`capacity`: how many may wait, later ones are dropped. While `is_busy`, up to half of them wait, for ten seconds
         at most: what they tell about is more urgent."""
         self._client, self._clock = client, clock
-        self._component, self._host = component, host
+        self.component, self._host = component, host
         self._is_busy = is_busy
         self._queue: asyncio.Queue[_Told] = asyncio.Queue(maxsize=capacity)
         self._seen: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._budget: OrderedDict[str, tuple[float, float]] = OrderedDict()  # uid -> (tokens, when)
-        self._last_micros = self._dropped = 0
+        self._last_micros = 0
+        self.lost: Counter[str] = Counter()  # why -> how many
+        self._untold: Counter[str] = Counter()
+        self._telling: asyncio.Task[None] | None = None
 
     def event(self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
         """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when too many wait already."""
@@ -75,16 +81,36 @@ class EventRecorder:
         try:
             self._queue.put_nowait(_Told(reference, kind, reason, message, format_time(self._clock.now())))
         except asyncio.QueueFull:
-            self._dropped += 1
-            log.debug("event dropped: %s %s", reason, message)
+            self._lose("QueueFull", f"{reason} {message}")
+
+    def _lose(self, why: str, example: str) -> None:
+        self.lost[why] += 1
+        self._untold[why] += 1
+        self._example = example
+        if self._telling is None:
+            self._telling = asyncio.ensure_future(self._tell_losses())
+
+    async def _tell_losses(self) -> None:
+        """One line at once, then one every few seconds as long as there is more to tell."""
+        while self._untold:
+            counts = ", ".join(f"{count} ({why})" for why, count in self._untold.items())
+            log.warning("%s: events lost: %s; the last one: %s", self.component, counts, self._example)
+            self._untold.clear()
+            await self._clock.sleep(TELL_SECONDS)
+        self._telling = None
 
     async def run(self) -> None:
         """Write events until cancelled."""
+        try:
+            await self._write_all()
+        finally:
+            if self._telling is not None:
+                self._telling.cancel()
+                self._telling = None
+
+    async def _write_all(self) -> None:
         while True:
             first = await self._queue.get()
-            if self._dropped:
-                log.warning("%d events dropped: more came than could be written", self._dropped)
-                self._dropped = 0
             if self._is_busy is not None:
                 await self._hold(self._is_busy)
             by_key: dict[tuple[str, ...], list[_Told]] = {first.key: [first]}
@@ -108,9 +134,12 @@ class EventRecorder:
             try:
                 await self._write(told)
             except (StatusError, OSError, TimeoutError) as error:
-                level = logging.DEBUG if _is_of_a_leaving_namespace(error) else logging.WARNING
-                log.log(level, "event not recorded (%s): %s %s", error, told.reason, told.message)
-            except Exception:
+                log.debug("event not recorded (%s): %s %s", error, told.reason, told.message)
+                if not _is_of_a_leaving_namespace(error):
+                    why = (error.reason if isinstance(error, StatusError) else "") or type(error).__name__
+                    self._lose(why, f"{told.reason} {told.message} ({error})")
+            except Exception as error:
+                self._lose(type(error).__name__, f"{told.reason} {told.message}")
                 log.exception("event not recorded: %s %s", told.reason, told.message)
             finally:
                 self._queue.task_done()
@@ -139,7 +168,7 @@ class EventRecorder:
             return
         namespace = reference.get("namespace") or "default"
         name = f"{reference.get('name', '')}.{self._stamp():x}"
-        source = {"component": self._component, **({"host": self._host} if self._host else {})}
+        source = {"component": self.component, **({"host": self._host} if self._host else {})}
         await self._client.create(
             EVENTS,
             {
@@ -147,7 +176,7 @@ class EventRecorder:
                 "metadata": {"name": name, "namespace": namespace},
                 "involvedObject": reference, "type": told.kind, "reason": told.reason, "message": told.message[:1024],
                 "source": source, "firstTimestamp": when, "lastTimestamp": when, "count": 1,
-                "reportingComponent": self._component, "reportingInstance": self._host,
+                "reportingComponent": self.component, "reportingInstance": self._host,
             },
             namespace,
         )  # fmt: skip
@@ -177,3 +206,13 @@ def _is_of_a_leaving_namespace(error: Exception) -> bool:
     return isinstance(error, StatusError) and any(
         cause.reason == "NamespaceTerminating" for cause in error.causes
     )
+
+
+def lost_events(recorders: Iterable[EventRecorder]) -> Family:
+    """What several recorders lost, as a metric."""
+    lost: Counter[tuple[str, ...]] = Counter()
+    for recorder in recorders:
+        for why, count in recorder.lost.items():
+            lost[recorder.component, why] += count
+    text = "Total number of events that were not recorded, by the component that told them and the reason"
+    return Family("pinnace_events_lost_total", text, "counter", ("component", "reason"), sorted(lost.items()))

@@ -2,12 +2,16 @@
 
 An informer lists, then watches, and lists again when its resource version expired. Handlers are plain functions called in
 the order of events, on the event loop; they must be quick (put a key on a queue). Objects in the copy are never changed.
+One that raises is told again, after a growing pause, until it has taken the state that is current then.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pinnace.api import meta
@@ -22,6 +26,8 @@ log = logging.getLogger(__name__)
 SHORT_WATCH_SECONDS = (
     1.0  # a watch that ends sooner, with nothing seen, is followed by a pause of this length
 )
+
+TELL_AGAIN, LONGEST_PAUSE = 1.0, 60.0  # seconds until a handler that raised is told again, doubling
 
 Handler = Callable[
     [Object | None, Object | None], None
@@ -89,6 +95,14 @@ class Lister:
         return old
 
 
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """What a handler raised on: the object as it took it last (None: never), and one that it is to know of."""
+
+    taken: Object | None
+    latest: Object
+
+
 class Informer:
     def __init__(
         self,
@@ -104,16 +118,27 @@ class Informer:
         self.gvr = gvr
         self._scope: dict[str, Any] = {"label_selector": label_selector, "field_selector": field_selector}
         self._namespace = namespace
-        self._handlers: list[Handler] = []
+        self._handlers: tuple[Handler, ...] = ()
+        self._owed: dict[tuple[Handler, Key], _Owed] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._synced = asyncio.Event()
         self.lister = Lister()
         self.resource_version = ""
 
-    def add_handler(self, handler: Handler) -> None:
-        """Call `handler` for every change from now on, and at once for every object already here."""
-        self._handlers.append(handler)
-        for obj in list(self.lister):
-            handler(None, obj)
+    def add_handler(self, handler: Handler) -> Callable[[], None]:
+        """Call `handler` for every change from now on, and at once for every object already here; returns what removes it."""
+        self._handlers += (handler,)
+        for key, obj in list(self.lister._objects.items()):
+            self._tell(handler, key, None, obj)
+        return partial(self._remove_handler, handler)
+
+    def _remove_handler(self, handler: Handler) -> None:
+        handlers = list(self._handlers)
+        if handler in handlers:
+            handlers.remove(handler)
+        self._handlers = tuple(handlers)
+        for owed in [owed for owed in self._owed if owed[0] == handler]:
+            del self._owed[owed]
 
     @property
     def has_synced(self) -> bool:
@@ -124,6 +149,14 @@ class Informer:
 
     async def run(self) -> None:
         """Keep the copy current until cancelled."""
+        try:
+            await self._follow()
+        finally:
+            if self._telling is not None:
+                self._telling.cancel()
+                self._telling = None
+
+    async def _follow(self) -> None:
         pause = 0.2
         while True:
             try:
@@ -177,11 +210,41 @@ class Informer:
             return
         if old is not None and new is not None and meta.resource_version(old) == meta.resource_version(new):
             return
+        before = (last or old) if new is None else old
         for handler in self._handlers:
-            try:
-                handler((last or old) if new is None else old, new)
-            except Exception:
-                log.exception("%s: a handler failed on %s", self.gvr.qualified, key)
+            self._tell(handler, key, before, new)
+
+    def _tell(self, handler: Handler, key: Key, old: Object | None, new: Object | None) -> None:
+        if self._owed and (owed := self._owed.pop((handler, key), None)) is not None:
+            old = owed.latest if owed.taken is None and new is None else owed.taken
+        try:
+            handler(old, new)
+        except Exception:
+            log.exception("%s: a handler failed on %s", self.gvr.qualified, key)
+            latest = new if new is not None else old
+            assert latest is not None
+            self._owed[handler, key] = _Owed(old, latest)
+            if self._telling is None:
+                self._telling = asyncio.ensure_future(self._tell_again())
+
+    async def _tell_again(self) -> None:
+        pause = TELL_AGAIN
+        while self._owed:
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            for handler, key in list(self._owed):
+                if (handler, key) in self._owed:
+                    self._tell(handler, key, None, self.lister._objects.get(key))
+        self._telling = None
+
+
+@contextmanager
+def following(*handlers: tuple[Informer, Handler]) -> Iterator[None]:
+    """Within it the handlers hear of changes; afterwards no more, so that whoever is started again hears of them once."""
+    with ExitStack() as removers:
+        for informer, handler in handlers:
+            removers.callback(informer.add_handler(handler))
+        yield
 
 
 class Informers:

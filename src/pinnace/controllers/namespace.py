@@ -15,7 +15,7 @@ from pinnace.api.meta import Object
 from pinnace.api.resources import NAMESPACES, PODS
 from pinnace.apimachinery.errors import MethodNotSupported, NotFound, StatusError
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informers
+from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime import conditions
@@ -99,11 +99,10 @@ class NamespaceController:
 
     async def run(self) -> None:
         await self._namespaces.wait_synced()
-        self._namespaces.add_handler(self._changed)
-        self._pods.add_handler(self._pod_changed)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(self._workers.run())
+        with following((self._namespaces, self._changed), (self._pods, self._pod_changed)):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and meta.is_terminating(new):
@@ -124,7 +123,7 @@ class NamespaceController:
         content = await self._empty(name)
         namespace = await self._report(namespace, content)
         if content.remaining or content.errors or self._directory.failed:
-            wait = min(SHORTEST_WAIT * 2 ** self._rounds[name], LONGEST_WAIT)
+            wait = min(SHORTEST_WAIT * 2 ** min(self._rounds[name], 30), LONGEST_WAIT)
             self._rounds[name] += 1
             self._queue.add_after(name, wait)
             return

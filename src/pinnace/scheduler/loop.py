@@ -108,7 +108,9 @@ class Scheduler:
             timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
         self._reports: set[asyncio.Task[None]] = set()
-        self.metrics = SchedulerMetrics(self._queue, self._cache.sizes)
+        self.metrics = SchedulerMetrics(
+            self._queue, self._cache.sizes, [one.recorder for one in self._runners.values()]
+        )
         self.decisions = DecisionRing(config.remembered_decisions)
         self._since = clock.now().timestamp() - clock.monotonic()
 

@@ -1,7 +1,8 @@
 """What the scheduler counts, under upstream's names. Leaves out the time of single plugins and extension points."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from pinnace.client.events import EventRecorder, lost_events
 from pinnace.component.metrics import Family, Histogram, exponential
 from pinnace.scheduler.queue import SchedulingQueue
 
@@ -12,8 +13,13 @@ MANY = 16  # attempts are a label up to 15, as upstream
 
 
 class SchedulerMetrics:
-    def __init__(self, queue: SchedulingQueue, cached: Callable[[], dict[str, int]]) -> None:
-        self._queue, self._cached = queue, cached
+    def __init__(
+        self,
+        queue: SchedulingQueue,
+        cached: Callable[[], dict[str, int]],
+        recorders: Sequence[EventRecorder] = (),
+    ) -> None:
+        self._queue, self._cached, self._recorders = queue, cached, recorders
         self.attempts: dict[tuple[str, str], Histogram] = {}  # by profile and result
         self.algorithm = Histogram(ATTEMPT_SECONDS)
         self.until_bound: dict[str, Histogram] = {}  # by number of attempts
@@ -37,6 +43,7 @@ class SchedulerMetrics:
         self.victims.observe(victims)
 
     def families(self) -> Iterator[Family]:
+        yield lost_events(self._recorders)
         results = list(self.attempts.items())
         labels = "profile", "result"
         yield Family("scheduler_schedule_attempts_total",

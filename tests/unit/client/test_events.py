@@ -1,7 +1,12 @@
 import asyncio
+from typing import Any
+
+import pytest
 
 from pinnace.api.resources import EVENTS
-from pinnace.client.events import EventRecorder
+from pinnace.apimachinery.errors import Forbidden
+from pinnace.client.events import EventRecorder, lost_events
+from pinnace.component.metrics import render
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 
@@ -29,3 +34,29 @@ async def test_names_are_in_the_order_of_events_of_the_same_moment() -> None:
 async def test_the_same_event_again_is_counted() -> None:
     (event,) = await recorded("BackOff", "BackOff", "BackOff")
     assert (event["count"], event["source"]) == (3, {"component": "kubelet", "host": "node1"})
+
+
+async def test_lost_events_are_one_line_in_ten_seconds_and_a_metric(caplog: pytest.LogCaptureFixture) -> None:
+    class Refusing(FakeClient):
+        async def create(self, *args: Any, **named: Any) -> dict:
+            raise Forbidden("no")
+
+    clock = FakeClock()
+    recorder = EventRecorder(Refusing(), clock, "test", capacity=2)
+    writing = asyncio.create_task(recorder.run())
+    for number in range(1000):
+        recorder.event(POD, "Normal", f"R{number}", "m")
+    await clock.advance(9)
+    assert [line.message for line in caplog.records] == [
+        "test: events lost: 998 (QueueFull); the last one: R999 m"
+    ]
+    await clock.advance(1)
+    assert [line.message for line in caplog.records][1:] == [
+        "test: events lost: 2 (Forbidden); the last one: R1 m (no)"
+    ]
+    await clock.advance(100)
+    assert len(caplog.records) == 2
+    text = render([lost_events([recorder])]).decode()
+    assert 'pinnace_events_lost_total{component="test",reason="QueueFull"} 998' in text
+    assert 'pinnace_events_lost_total{component="test",reason="Forbidden"} 2' in text
+    writing.cancel()

@@ -65,3 +65,43 @@ async def test_watches_that_end_at_once_are_not_begun_in_a_tight_loop() -> None:
     await clock.advance(3.5)
     task.cancel()
     assert 3 <= client.watches <= 4
+
+
+async def test_a_handler_that_raises_is_told_again_from_where_it_was() -> None:
+    client, clock = FakeClient([config_map("a", k="0")]), FakeClock()
+    informer = Informer(client, clock, CONFIG_MAPS)
+    told: list[tuple[str | None, str | None]] = []
+    refusals = 0
+
+    def handler(old: dict | None, new: dict | None) -> None:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise ZeroDivisionError
+        told.append((old and old["data"]["k"], new and new["data"]["k"]))
+
+    remove = informer.add_handler(handler)
+    task = asyncio.create_task(informer.run())
+    await clock.settle()
+    assert told == [(None, "0")]
+    refusals = 2
+    await client.patch(CONFIG_MAPS, "a", {"data": {"k": "1"}}, "default")
+    await clock.advance(2.9)  # refused at once and after a second; two more pass until the next attempt
+    assert told == [(None, "0")]
+    await clock.advance(0.1)
+    assert told == [(None, "0"), ("0", "1")]
+    refusals = 1
+    await client.patch(CONFIG_MAPS, "a", {"data": {"k": "2"}}, "default")
+    await clock.settle()
+    await client.delete(
+        CONFIG_MAPS, "a", "default"
+    )  # an event that comes before the next attempt takes its place
+    await clock.advance(10)
+    assert told == [(None, "0"), ("0", "1"), ("1", None)]
+    refusals = 1
+    await client.create(CONFIG_MAPS, config_map("b", k="3"))
+    await clock.settle()
+    remove()
+    await clock.advance(100)
+    assert len(told) == 3
+    task.cancel()

@@ -14,7 +14,7 @@ from pinnace.api.meta import Object
 from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
 from pinnace.apimachinery.times import format_time
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informers
+from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime.workers import Workers
@@ -54,10 +54,10 @@ class ApprovingController:
 
     async def run(self) -> None:
         await self._requests.wait_synced()
-        self._requests.add_handler(self._changed)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(self._workers.run())
+        with following((self._requests, self._changed)):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and not (new.get("status") or {}).get("conditions"):

@@ -12,7 +12,7 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import HORIZONTAL_POD_AUTOSCALERS, PODS
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informers, Key
+from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.horizontalpodautoscaling.config import AutoscalingConfig
@@ -49,10 +49,10 @@ class HorizontalPodAutoscalerController:
     async def run(self) -> None:
         await self._hpas.wait_synced()
         await self._pods.wait_synced()
-        self._hpas.add_handler(self._changed)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(self._workers.run())
+        with following((self._hpas, self._changed)):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None:

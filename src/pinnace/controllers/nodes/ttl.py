@@ -12,7 +12,7 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import NODES
 from pinnace.apimachinery.errors import NotFound, StatusError
-from pinnace.client.informer import Informers
+from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 
@@ -52,13 +52,13 @@ class TtlController:
 
     async def run(self) -> None:
         await self._nodes.wait_synced()
-        self._nodes.add_handler(self._node_changed)
-        while True:
-            await self._changed.wait()
-            while self._changed.is_set():
-                self._changed.clear()
-                await self._clock.sleep(SETTLE)
-            await self._annotate()
+        with following((self._nodes, self._node_changed)):
+            while True:
+                await self._changed.wait()
+                while self._changed.is_set():
+                    self._changed.clear()
+                    await self._clock.sleep(SETTLE)
+                await self._annotate()
 
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
         """Also one whose annotation somebody changed."""

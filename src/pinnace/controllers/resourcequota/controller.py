@@ -12,7 +12,7 @@ from pinnace.api.quota.evaluators import evaluator_for, resources_of
 from pinnace.api.resources import RESOURCE_QUOTAS
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informers, Key, Lister
+from pinnace.client.informer import Informers, Key, Lister, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.resourcequota.usage import Resource, counted, decide
@@ -61,10 +61,10 @@ class ResourceQuotaController:
 
     async def run(self) -> None:
         await self._quotas.wait_synced()
-        self._quotas.add_handler(self._quota_changed)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(self._workers.run())
+        with following((self._quotas, self._quota_changed)):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._workers.run())
 
     # -- what wakes a key -----------------------------------------------------------------------------------
     def _quota_changed(self, old: Object | None, new: Object | None) -> None:

@@ -182,7 +182,7 @@ class Executor:
             found = (await self._client.list(gvr, space or None)).get("items") or []
             self._expectations.take_stock(key, gvr, space, found, self._clock.monotonic())
 
-    def _no_answer(self, key: Hashable, gvr: GVR, space: str, error: Exception) -> None:
+    def _no_answer(self, key: Hashable, gvr: GVR, space: str, error: BaseException) -> None:
         """Remember a write that may have been done or not."""
         if not isinstance(error, StatusError) or error.code >= 500:
             self._expectations.uncertain(key, gvr, space)
@@ -201,7 +201,7 @@ class Executor:
             if not any(c.reason == "NamespaceTerminating" for c in error.causes):
                 self._tell_failure(action, error, ("FailedCreate", "Error creating: "), outcome)
             raise
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:
             self._no_answer(key, gvr, space, error)
             raise
         self._expectations.wrote(key, gvr, result, self._clock.monotonic())
@@ -226,7 +226,7 @@ class Executor:
             self._no_answer(key, gvr, meta.namespace(obj), error)
             self._tell_failure(action, error, ("FailedDelete", "Error deleting: "), outcome)
             raise
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:
             self._no_answer(key, gvr, meta.namespace(obj), error)
             raise
         self._expectations.deleted(key, gvr, obj, self._clock.monotonic())

@@ -5,6 +5,7 @@ It owns what every controller would otherwise repeat: the queue, expectations, t
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterator
 
 from pinnace.api import meta
@@ -12,7 +13,7 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import InternalError, StatusError
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informer, Informers, Key
+from pinnace.client.informer import Handler, Informer, Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
@@ -32,6 +33,11 @@ UNSEEN_RECHECK = (
 )
 THINKING_SHARE = 10.0  # a set of many pods is looked at so seldom that it takes a tenth of a processor
 LONGEST_WINDOW = 1.0
+OVER_QUOTA = "exceeded quota: "
+QUOTA_PATIENCE = (
+    30.0  # a quota is freed or raised without this controller being told: it waits no 1000 s for it
+)
+LOOK_ROUND, LONGEST_LOOK_ROUND = 1.0, 60.0  # seconds until keys are looked at whose mapping raised, doubling
 
 
 class ControllerLoop:
@@ -52,19 +58,21 @@ class ControllerLoop:
         self._own_status: dict[Key, str] = {}  # the revision that our last status got
         self._woken: set[Key] = set()  # by more than a change of the object itself
         self._queue.on_due = self._woken.add
-        self.metrics = LoopMetrics(controller.name, self._queue)
+        self.metrics = LoopMetrics(controller.name, self._queue, self._recorder)
         self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
 
     async def run(self) -> None:
         """Work until cancelled."""
         for informer in self._informers.values():
             await informer.wait_synced()
-        self._informers[self.controller.primary].add_handler(self._primary_changed)
-        for gvr, keys_of in self.controller.watches.items():
-            self._follow(gvr, keys_of)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(Pool(self._queue, self.controller.workers, self._work).run())
+        watches = self.controller.watches.items()
+        with following(
+            (self._informers[self.controller.primary], self._primary_changed),
+            *((self._informers[gvr], self._handler(keys_of)) for gvr, keys_of in watches),
+        ):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(Pool(self._queue, self.controller.workers, self._work).run())
 
     def world(self, key: Key | None = None) -> World:
         failure = self._failures.get(key) if key is not None else None
@@ -85,19 +93,33 @@ class ControllerLoop:
         else:
             self._add(meta.key(changed))
 
-    def _follow(self, gvr: GVR, keys_of: KeysOf) -> None:
+    def _handler(self, keys_of: KeysOf) -> Handler:
+        in_a_row = 0
+
         def changed(old: Object | None, new: Object | None) -> None:
+            nonlocal in_a_row
             try:
                 for key in keys_of(old, new, self.world()):
                     self._add(key, coalesce=True)
+                in_a_row = 0
             except Exception as error:
-                self._handler_failed(new or old or {}, error)
+                about = new or old or {}
+                self._handler_failed(about, error)
+                self._look_round(about, min(LOOK_ROUND * 2**in_a_row, LONGEST_LOOK_ROUND))
+                in_a_row = min(in_a_row + 1, 10)
 
-        self._informers[gvr].add_handler(changed)
+        return changed
 
     def _handler_failed(self, obj: Object, error: Exception) -> None:
         log.exception("%s: a handler failed on %s", self.controller.name, meta.key(obj))
         self.metrics.failed(error)
+
+    def _look_round(self, about: Object, seconds: float) -> None:
+        """Nobody knows whom a change concerns, because the mapping raised: after a while, everyone in its namespace looks."""
+        primary, namespace = self._listers[self.controller.primary], meta.namespace(about)
+        is_near = namespace and primary.by_index("namespace", namespace)
+        for obj in is_near or primary:
+            self._queue.add_after(meta.key(obj), seconds)
 
     def _add(self, key: Key, *, coalesce: bool = False) -> None:
         window = self.controller.coalesce_seconds
@@ -185,7 +207,10 @@ class ControllerLoop:
         self, key: Key, failure: StatusError, bug: Exception | None = None, *, is_told: bool = False
     ) -> None:
         self._failures[key] = failure
-        self._queue.add_rate_limited(key, at_least=failure.retry_after_seconds)
+        patience = (
+            QUOTA_PATIENCE if failure.reason == "Forbidden" and OVER_QUOTA in failure.message else math.inf
+        )
+        self._queue.add_rate_limited(key, at_least=failure.retry_after_seconds, at_most=patience)
         about = self._listers[self.controller.primary].get(key[1], key[0])
         self._failed.tell(key, bug or failure, about, in_a_row=self._queue.failures(key), is_told=is_told)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pinnace.apimachinery.errors import StatusError
+from pinnace.client.events import EventRecorder, lost_events
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.metrics import Family, Histogram
 
@@ -12,11 +13,13 @@ from pinnace.component.metrics import Family, Histogram
 class LoopMetrics:
     """`failures` are counted by reason: that of the Status, or the class of what was raised."""
 
-    __slots__ = ("failures", "name", "queue")
+    __slots__ = ("failures", "name", "queue", "recorder")
 
-    def __init__(self, name: str, queue: WorkQueue[Any] | None = None) -> None:
-        """A sweep has no queue."""
-        self.name, self.queue = name, queue
+    def __init__(
+        self, name: str, queue: WorkQueue[Any] | None = None, recorder: EventRecorder | None = None
+    ) -> None:
+        """A sweep has no queue, and some tell no events."""
+        self.name, self.queue, self.recorder = name, queue, recorder
         self.failures: Counter[str] = Counter()
 
     def failed(self, error: BaseException) -> None:
@@ -57,3 +60,4 @@ def families(loops: Iterable[LoopMetrics]) -> Iterator[Family]:
         ("name", "reason"),
         [((each.name, reason), count) for each in found for reason, count in sorted(each.failures.items())],
     )
+    yield lost_events({each.recorder for each in found if each.recorder is not None})

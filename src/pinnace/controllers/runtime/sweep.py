@@ -40,7 +40,7 @@ class SweepLoop:
         self._expectations = Expectations(self._informers.get)
         self._memory: Memory = {}
         self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
-        self.metrics = LoopMetrics(sweep.name)
+        self.metrics = LoopMetrics(sweep.name, recorder=self._recorder)
 
     async def run(self) -> None:
         for informer in self._informers.values():

@@ -89,6 +89,9 @@ class Pool(Generic[K]):
                 key = self._queue.take()
                 try:
                     await self._work(key)
+                except asyncio.CancelledError:
+                    self._queue.add(key)  # for who may go on with the queue
+                    raise
                 finally:
                     self._queue.done(key)
         finally:
@@ -114,7 +117,7 @@ class Workers(Generic[K]):
         self.queue: WorkQueue[K] = WorkQueue(
             clock, max_delay=max_delay, retries_per_second=RETRIES_PER_SECOND
         )
-        self.metrics = LoopMetrics(name, self.queue)
+        self.metrics = LoopMetrics(name, self.queue, recorder)
         self._failures: Failures[K] = Failures(self.metrics, recorder)
         self._pool = Pool(self.queue, count, self._work)
 

@@ -22,7 +22,7 @@ from pinnace.api.resources import (
 )
 from pinnace.apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informers, Key
+from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
@@ -57,15 +57,14 @@ class LocalPathProvisioner:
         """Until cancelled."""
         for informer in (self._claims, self._volumes, self._classes, self._nodes):
             await informer.wait_synced()
-        self._claims.add_handler(self._claim_changed)
-        self._volumes.add_handler(self._volume_changed)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._recorder.run())
-                for _ in range(4):
-                    tasks.create_task(self._work())
-        finally:
-            self._queue.close()
+        with following((self._claims, self._claim_changed), (self._volumes, self._volume_changed)):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._recorder.run())
+                    for _ in range(4):
+                        tasks.create_task(self._work())
+            finally:
+                self._queue.close()
 
     def _claim_changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and (rules.is_wanted(new) or wants_to_grow(new)):
