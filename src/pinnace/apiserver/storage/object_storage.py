@@ -53,8 +53,9 @@ class ObjectStorage:
 
     async def get(self, name: str, namespace: str = "", *, resource_version: str = "") -> Item:
         """The object; `resource_version` as in the API: "" the newest, "0" what the cache has. Raises NotFound."""
-        with api_errors(self.gvr, name):
-            await self._reading.not_older_than(resource_version)
+        if resource_version or not self.cache.is_current:
+            with api_errors(self.gvr, name):
+                await self._reading.not_older_than(resource_version)
         item = self.cache.contents.get(self._keys.key(name, namespace))
         if item is None:
             raise errors.not_found(self.gvr.resource, name, self.gvr.group)

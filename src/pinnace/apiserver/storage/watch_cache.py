@@ -61,6 +61,11 @@ class WatchCache:
     def revision(self) -> int:
         return self._subscription.revision if self._subscription is not None else 0
 
+    @property
+    def is_current(self) -> bool:
+        """There is nothing that `catch_up` would have to wait for: to be asked before it, where reads are many."""
+        return self._subscription is not None and self._subscription.is_never_late
+
     async def load(self) -> None:
         """Be current and stay so; nothing to do when it already is. Raises StoreError."""
         if self._subscription is not None:
@@ -117,6 +122,8 @@ class WatchCache:
 
     async def catch_up(self) -> None:
         """Have everything that the store had when this was called."""
+        if self.is_current:
+            return
         await self.load()
         target = await self._backend.revision()
         while self.revision < target:
