@@ -72,19 +72,30 @@ class RbacAuthorizer:
         self._version: object = object()
         self._grants: dict[tuple[str, str, str], list[Grant]] = {}
         self._decisions: dict[Attributes, Decision] = {}
+        self._for_any_name: dict[tuple[User, str, str, str, str, str], Decision] = {}  # as `_nameless` has it
         self.allowed = 0  # questions that it answered with yes
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
             return Decision(True)
         await self._refresh()
-        found = self._decisions.get(attributes)
-        if found is None:
-            if len(self._decisions) >= _REMEMBERED:
-                self._decisions.clear()
-            found = self._decisions[attributes] = self._decide(attributes)
+        found = self._for_any_name.get(_nameless(attributes))
+        if found is None or not attributes.is_resource:
+            found = self._decisions.get(attributes) or self._look_up(attributes)
         self.allowed += found.allowed
         return found
+
+    def _look_up(self, attributes: Attributes) -> Decision:
+        decision, is_about_name = self._decide(attributes)
+        if attributes.is_resource and decision.allowed and not is_about_name:
+            memory: dict[Any, Decision] = self._for_any_name
+            key: Any = _nameless(attributes)
+        else:
+            memory, key = self._decisions, attributes
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = decision
+        return decision
 
     async def rules_of(self, user: User, namespace: str) -> list[Rule]:
         await self._refresh()
@@ -93,11 +104,15 @@ class RbacAuthorizer:
     def unresolved(self, user: User) -> str:
         return ""
 
-    def _decide(self, attributes: Attributes) -> Decision:
+    def _decide(self, attributes: Attributes) -> tuple[Decision, bool]:
+        """Also whether rules for objects of certain names were among those that were looked at."""
+        is_about_name = False
         for grant in self._grants_of(attributes.user, attributes.namespace):
-            if any(allows(rule, attributes) for rule in grant.rules):
-                return Decision(True, f"RBAC: allowed by {grant.origin}")
-        return NO_OPINION
+            for rule in grant.rules:
+                is_about_name |= bool(rule.get("resourceNames"))
+                if allows(rule, attributes):
+                    return Decision(True, f"RBAC: allowed by {grant.origin}"), is_about_name
+        return NO_OPINION, is_about_name
 
     def _grants_of(self, user: User, namespace: str) -> Iterator[Grant]:
         spaces = ("", namespace) if namespace else ("",)
@@ -111,7 +126,16 @@ class RbacAuthorizer:
         if version != self._version:
             self._grants = build_index(self._source.policy())
             self._decisions.clear()
+            self._for_any_name.clear()
             self._version = version
+
+
+def _nameless(attributes: Attributes) -> tuple[User, str, str, str, str, str]:
+    """What RBAC looks at, but for the name: a decision for one object is one for all where no rule names objects."""
+    return (
+        attributes.user, attributes.verb, attributes.group, attributes.resource, attributes.namespace,
+        attributes.subresource,
+    )  # fmt: skip
 
 
 def _subjects_of(user: User) -> Iterator[tuple[str, str]]:
