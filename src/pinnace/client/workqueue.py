@@ -7,6 +7,7 @@ and times itself; `controllers.runtime.metrics` gives the numbers upstream's nam
 import asyncio
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -107,13 +108,15 @@ class WorkQueue(Generic[K]):
         """The key need not come back at the time that was set: it is being looked at now."""
         self._due.pop(key, None)
 
-    def add_rate_limited(self, key: K, *, is_expected: bool = False, at_least: float = 0.0) -> float:
+    def add_rate_limited(
+        self, key: K, *, is_expected: bool = False, at_least: float = 0.0, at_most: float = math.inf
+    ) -> float:
         """Add after this key's back-off, and lengthen it; returns the seconds. What `is_expected` (a conflict) takes nothing
-        from what all keys share; `at_least` is what the server asked for."""
+        from what all keys share; `at_least` is what the server asked for, `at_most` how long this key's back-off may be."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self.retries += 1
-        delay = max(at_least, min(self._base * 2 ** min(failures, 60), self._max))
+        delay = max(at_least, min(self._base * 2 ** min(failures, 60), self._max, at_most))
         if self._rate is not None and not is_expected:
             delay = max(delay, self._overall_delay(self._rate))
         self.add_after(key, delay)

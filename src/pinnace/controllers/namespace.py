@@ -123,7 +123,7 @@ class NamespaceController:
         content = await self._empty(name)
         namespace = await self._report(namespace, content)
         if content.remaining or content.errors or self._directory.failed:
-            wait = min(SHORTEST_WAIT * 2 ** self._rounds[name], LONGEST_WAIT)
+            wait = min(SHORTEST_WAIT * 2 ** min(self._rounds[name], 30), LONGEST_WAIT)
             self._rounds[name] += 1
             self._queue.add_after(name, wait)
             return

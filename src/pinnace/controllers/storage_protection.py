@@ -26,8 +26,19 @@ CLAIM_FINALIZER, VOLUME_FINALIZER = "kubernetes.io/pvc-protection", "kubernetes.
 def reconcile_claim(claim: Object, world: World) -> Iterator[Action]:
     # no kubelet starts a pod whose claim is going away, so pods without a node do not count
     users = world.by_index(PODS, indexes.CLAIM, meta.key(claim))
-    is_used = any(pod["spec"].get("nodeName") for pod in users)
+    is_used = any(pod["spec"].get("nodeName") and meta.name(claim) in _held(pod) for pod in users)
     yield from _protect(claim, CLAIM_FINALIZER, is_used=is_used)
+
+
+def _held(pod: Object) -> Iterator[str]:
+    """The claims that the pod uses. One that its node is done with holds no claims of its own any more: they must go before
+    it when it is deleted in the foreground."""
+    is_over = _is_shut_down(pod)
+    return (name for volume, name in claim_names(pod) if not (is_over and volume.get("ephemeral")))
+
+
+def _is_shut_down(pod: Object) -> bool:
+    return meta.is_terminating(pod) and pod["metadata"].get("deletionGracePeriodSeconds") == 0
 
 
 def reconcile_volume(volume: Object, world: World) -> Iterator[Action]:
@@ -62,8 +73,8 @@ def _protect(obj: Object, finalizer: str, *, is_used: bool) -> Iterator[Action]:
 
 
 def _freed(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:
-    """A pod that is gone may have been the last that used its claims."""
-    if new is None and old is not None:
+    """A pod that is gone, or done, may have been the last that used its claims."""
+    if old is not None and (new is None or (_is_shut_down(new) and not _is_shut_down(old))):
         for _, name in claim_names(old):
             yield meta.namespace(old), name
 

@@ -10,7 +10,7 @@ from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, Outsi
 from pinnace.scheduler.framework import Mask, NodeTable, PodFilter, PodInfo, Refusal, Scores
 from pinnace.scheduler.kept import NO_NODE, Keeper, Kept
 from pinnace.scheduler.nomination import Nominator
-from pinnace.scheduler.preemption import DefaultPreemption
+from pinnace.scheduler.preemption import DefaultPreemption, after_filters
 from pinnace.scheduler.profiles import Filter, Profile
 from pinnace.scheduler.refusals import Refusals, ask_again, never_looked_at
 from pinnace.scheduler.victims import Search
@@ -247,7 +247,7 @@ class Cycle:
         if outside is not None:
             refusals = _with_outside(outside, nodes, refusals)
         preemption = self._preempt(pod, nodes, kept, refusals)
-        message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
+        message = fit_error(len(nodes), refusals.reasons(), after_filters(pod, self._profile, preemption))
         return Decision(
             pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message,
             plugins=frozenset(rejected), preemption=preemption, reasons=refusals.examples(nodes.names),

@@ -32,6 +32,12 @@ async def test_rate_limited_keys_wait_twice_as_long_each_time() -> None:
     queue.close()
 
 
+async def test_a_key_may_have_a_shorter_longest_back_off() -> None:
+    queue: WorkQueue[str] = WorkQueue(FakeClock(), base_delay=1.0)
+    assert [queue.add_rate_limited("a", at_most=3.0) for _ in range(4)] == [1.0, 2.0, 3.0, 3.0]
+    queue.close()
+
+
 async def test_of_two_delays_the_earlier_counts() -> None:
     clock = FakeClock()
     queue: WorkQueue[str] = WorkQueue(clock)

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from pinnace.api import meta
 from pinnace.controllers.daemonset import reconcile
 from pinnace.controllers.daemonset.placement import HASH_LABEL, daemon_pod, target_node
@@ -220,3 +222,12 @@ def test_with_surge_a_node_gets_a_pod_while_its_last_one_leaves() -> None:
         ds = daemonset(updateStrategy=strategy)
         leaving = daemon(ds, "a", revision_of(ds), deletionTimestamp=ago(1))
         assert created_on(run(ds, revision_of(ds), node("a"), leaving)) == made
+
+
+def test_a_daemon_that_fails_for_weeks_is_still_replaced() -> None:
+    ds = daemonset()
+    fact = ("failed-daemon", meta.uid(ds), "a")
+    memory = {fact: (2000, NOW - timedelta(seconds=901))}
+    broken = daemon(ds, "a", revision_of(ds), phase="Failed", ready=False)
+    actions = list(reconcile(ds, World.of([ds, revision_of(ds), node("a"), broken], NOW, memory=memory)))
+    assert [a.obj for a in actions if isinstance(a, Delete)] == [broken]

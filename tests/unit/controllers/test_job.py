@@ -129,7 +129,7 @@ def test_pods_that_go_for_less_parallelism_are_no_failures():
     running = [pod(f"work-{n}", work) for n in range(3)]
     actions = decide(work, *running)
     kinds = [type(action) for action in actions]
-    assert kinds[:4] == [Patch, Patch, Delete, Delete]
+    assert kinds == [SetStatus, Patch, Patch, Delete, Delete]
     assert (
         "uncountedTerminatedPods" not in status_of(actions)
         or not status_of(actions)["uncountedTerminatedPods"]

@@ -64,3 +64,15 @@ def test_conditions_of_an_empty_namespace_say_that_all_went_well() -> None:
     assert [c["reason"] for c in found] == [
         "ResourcesDiscovered", "ParsedGroupVersions", "ContentDeleted", "ContentRemoved", "ContentHasNoFinalizers",
     ]  # fmt: skip
+
+
+async def test_a_namespace_that_is_held_for_hours_goes_soon_after() -> None:
+    held = config_map("a", "x")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    client, clock = FakeClient([namespace("x", terminating=True), held]), FakeClock()
+    async with running(client, clock):
+        await clock.advance(2 * 3600)
+        await client.patch(CONFIG_MAPS, "a", {"metadata": {"finalizers": None}}, "x")
+        await clock.advance(10)
+    with pytest.raises(NotFound):
+        await client.get(NAMESPACES, "x")

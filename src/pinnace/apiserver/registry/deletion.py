@@ -14,6 +14,7 @@ from pinnace.apiserver.registry.context import DeleteOptions
 
 Object = dict[str, Any]
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+LONGEST_GRACE = 10**10  # seconds, some 300 years: dates reach no further than 64-bit numbers do
 _POLICIES = ("Foreground", "Background", "Orphan")
 GraceOf = Callable[[Object, int | None], int]
 
@@ -76,7 +77,7 @@ def marked(current: Object, options: DeleteOptions, now: datetime, grace_of: Gra
     """The object as it stays for now (deletionTimestamp, finalizers set), or None when it goes at once."""
     metadata = current["metadata"]
     finalizers = collector_finalizers(current, options)
-    grace = grace_of(current, options.grace_period_seconds)
+    grace = min(grace_of(current, options.grace_period_seconds), LONGEST_GRACE)
     if "deletionTimestamp" in metadata:
         return _marked_again(current, finalizers, grace, options, now)
     if grace <= 0 and not finalizers:

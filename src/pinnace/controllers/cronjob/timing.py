@@ -58,6 +58,6 @@ class Timing:
         last = (cron_job.get("status") or {}).get("lastScheduleTime")
         earliest = parse_time(last or cron_job["metadata"]["creationTimestamp"])
         deadline = cron_job["spec"].get("startingDeadlineSeconds")
-        if within_deadline and deadline is not None:
-            earliest = max(earliest, now - timedelta(seconds=deadline))
+        if within_deadline and deadline is not None and deadline < (now - earliest).total_seconds():
+            earliest = now - timedelta(seconds=deadline)
         return earliest

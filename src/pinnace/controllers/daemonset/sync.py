@@ -127,7 +127,7 @@ class Pass:
         fact = ("failed-daemon", meta.uid(self.ds), node)
         attempts, since = self.world.recall(fact) or (0, None)
         if since is not None:
-            due = since + timedelta(seconds=min(2.0 ** (attempts - 1), LONGEST_BACKOFF))
+            due = since + timedelta(seconds=min(2.0 ** min(attempts - 1, 30), LONGEST_BACKOFF))
             if self.world.now < due:
                 yield RequeueAfter((due - self.world.now).total_seconds())
                 return False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pinnace.api import meta
 from pinnace.api.batch.job_status import TRACKING, is_finished, is_managed_elsewhere
 from pinnace.api.meta import Object
-from pinnace.api.resources import JOBS, PODS
+from pinnace.api.resources import JOBS, NAMESPACES, PODS
 from pinnace.client.informer import Key
 from pinnace.controllers.job import orphans
 from pinnace.controllers.job.sync import Pass, failures_fact
@@ -39,6 +39,7 @@ CONTROLLER = Controller(
     reconcile=reconcile,
     absent=absent,
     watches={PODS: owned_by(JOBS, "Job")},
+    reads=(NAMESPACES,),
     coalesce_seconds=0.2,
 )
 ORPHANS = orphans.CONTROLLER

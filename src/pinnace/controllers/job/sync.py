@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pinnace.api import conditions, meta
 from pinnace.api.meta import Object
+from pinnace.api.resources import NAMESPACES
 from pinnace.apimachinery.times import format_time
 from pinnace.controllers.job import sizing, verdict
 from pinnace.controllers.job.backoff import Record, finished_at
@@ -21,21 +22,22 @@ class Pass:
     def __init__(self, job: Object, world: World, owned: list[Object]) -> None:
         self.job, self.world = job, world
         self.seen = Snapshot(job, owned, world.now)
+        namespace = world.get(NAMESPACES, meta.namespace(job))  # where it is going, no pod gets a successor
+        self.leaving = meta.is_terminating(job) or (namespace is not None and meta.is_terminating(namespace))
         self.events: list[Action] = []
         self.conditions: list[Object] = list(self.seen.status.get("conditions") or [])
 
     def run(self) -> Iterator[Action]:
-        seen, leaving = self.seen, meta.is_terminating(self.job)
-        record = self._failures()
-        verdict_ = verdict.decided(seen)
-        if verdict_ is None and not leaving:
-            yield from sizing.scale(seen, record)
+        seen, record = self.seen, self._failures()
+        verdict_, scaling = verdict.decided(seen), list[Action]()
+        if verdict_ is None and not self.leaving:
+            scaling += sizing.scale(seen, record)
         if verdict_ is None:
             verdict_ = verdict.completed(seen)
         else:
             for pod in seen.active:
                 yield Delete(pod, about=self.job)
-        if verdict_ is None and not leaving:
+        if verdict_ is None and not self.leaving:
             self._note_suspension()
         status, counted = self._status(verdict_)
         if status != seen.status:
@@ -43,6 +45,7 @@ class Pass:
         yield from self.events
         for pod in counted:
             yield sizing.untrack(pod)
+        yield from scaling  # last: pods that cannot be made (a quota, say) hold up no counting
         left = verdict.until_deadline(seen)
         if verdict_ is None and left is not None:
             yield RequeueAfter(left)
@@ -130,7 +133,7 @@ class Pass:
     def _in_order(self, verdict_: Object | None) -> list[Object]:
         """The pods that come into question, by index."""
         seen = self.seen
-        all_go = verdict_ is not None or meta.is_terminating(self.job)
+        all_go = verdict_ is not None or self.leaving
         found = seen.tracked if all_go else seen.ended
         if not seen.is_indexed:
             return found
@@ -138,7 +141,7 @@ class Pass:
 
     def _may_go(self, pod: Object, verdict_: Object | None) -> bool:
         """Nothing of the pod is needed any more, once the status says what became of it."""
-        if meta.is_terminating(self.job) or verdict_ is not None or pods.phase(pod) == "Succeeded":
+        if self.leaving or verdict_ is not None or pods.phase(pod) == "Succeeded":
             return True
         if not self.seen.is_failed(pod):
             return False

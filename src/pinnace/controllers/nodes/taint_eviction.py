@@ -21,6 +21,8 @@ from pinnace.controllers.runtime import (
     pods,
 )
 
+AGES = 10**10  # seconds: nobody waits for longer, and dates reach no further than 64-bit numbers do
+
 
 def reconcile(pod: Object, world: World) -> Iterator[Action]:
     planned = ("eviction", meta.key(pod))
@@ -56,12 +58,12 @@ def evict_at(pod: Object, world: World) -> datetime | None:
     for taint in nodes.taints(node):
         if taint["effect"] != "NoExecute":
             continue
-        matching = [t for t in held if tolerations.tolerates(t, taint)]
-        if not matching:
+        first = next((t for t in held if tolerations.tolerates(t, taint)), None)  # the others do not count
+        if first is None:
             return world.now
-        limits = [t["tolerationSeconds"] for t in matching if t.get("tolerationSeconds") is not None]
-        if limits:
-            moments.append(_since(taint, node, world) + timedelta(seconds=max(0, min(limits))))
+        limit = first.get("tolerationSeconds")
+        if limit is not None:
+            moments.append(_since(taint, node, world) + timedelta(seconds=min(max(0, limit), AGES)))
     return min(moments, default=None)
 
 

@@ -5,6 +5,7 @@ It owns what every controller would otherwise repeat: the queue, expectations, t
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterator
 
 from pinnace.api import meta
@@ -32,6 +33,10 @@ UNSEEN_RECHECK = (
 )
 THINKING_SHARE = 10.0  # a set of many pods is looked at so seldom that it takes a tenth of a processor
 LONGEST_WINDOW = 1.0
+OVER_QUOTA = "exceeded quota: "
+QUOTA_PATIENCE = (
+    30.0  # a quota is freed or raised without this controller being told: it waits no 1000 s for it
+)
 LOOK_ROUND, LONGEST_LOOK_ROUND = 1.0, 60.0  # seconds until keys are looked at whose mapping raised, doubling
 
 
@@ -202,7 +207,10 @@ class ControllerLoop:
         self, key: Key, failure: StatusError, bug: Exception | None = None, *, is_told: bool = False
     ) -> None:
         self._failures[key] = failure
-        self._queue.add_rate_limited(key, at_least=failure.retry_after_seconds)
+        patience = (
+            QUOTA_PATIENCE if failure.reason == "Forbidden" and OVER_QUOTA in failure.message else math.inf
+        )
+        self._queue.add_rate_limited(key, at_least=failure.retry_after_seconds, at_most=patience)
         about = self._listers[self.controller.primary].get(key[1], key[0])
         self._failed.tell(key, bug or failure, about, in_a_row=self._queue.failures(key), is_told=is_told)
 

@@ -20,7 +20,7 @@ def observed(
     ready = [pod for pod in there if is_running_and_ready(pod)]
     wanted = identity.replicas(ss)
     revision, updated = meta.name(current), staying.count(meta.name(update))
-    at_current = staying.count(revision) - rolled
+    at_current = max(0, staying.count(revision) - rolled)  # what rolls may be of yet another revision
     if rolling.is_rolling(ss) and updated == len(ready) == len(there) == wanted:
         revision, at_current = meta.name(update), updated
     optional = {

@@ -66,7 +66,10 @@ def reconcile(node: Object, world: World) -> Iterator[Action]:
         return
     leaving, holding = [], False
     for key, (attachment, volume) in there.items():
-        if key in wanted or meta.is_terminating(attachment):
+        if key in wanted:
+            world.forget(_mounted(node, volume))  # a later end gets its time anew
+            continue
+        if meta.is_terminating(attachment):
             continue
         wait = _still_mounted(node, volume, world)
         holding |= wait is not None
@@ -132,9 +135,14 @@ def _ours(node: str, world: World) -> Iterator[tuple[Object, Object]]:
             yield attachment, volume
 
 
+def _mounted(node: Object, volume: Object) -> tuple[str, str, str]:
+    """The fact that the volume is not wanted there any more and yet in use."""
+    return "mounted", meta.name(node), meta.name(volume)
+
+
 def _still_mounted(node: Object, volume: Object, world: World) -> float | None:
     """None: may be detached. Else seconds after which to look again; 0 where only the kubelet's word helps."""
-    fact, name = ("mounted", meta.name(node), meta.name(volume)), unique_name(volume)
+    fact, name = _mounted(node, volume), unique_name(volume)
     if name not in ((node.get("status") or {}).get("volumesInUse") or ()):
         world.forget(fact)
         return None

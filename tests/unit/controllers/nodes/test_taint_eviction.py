@@ -76,3 +76,13 @@ def test_a_taint_that_went_and_comes_again_starts_anew() -> None:
     victim = {**pod("p"), "spec": {"nodeName": "node-1", "tolerations": [patience]}}
     due = evict_at(victim, World.of([before], later, memory=memory))
     assert due == later + timedelta(seconds=60)
+
+
+def test_of_several_tolerations_the_first_that_fits_counts() -> None:
+    brief = {"key": LOST, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    assert run(tainted(10_000), {"operator": "Exists"}, brief) == []
+
+
+def test_a_toleration_may_last_longer_than_dates_reach() -> None:
+    (requeue,) = run(tainted(0), {"key": LOST, "operator": "Exists", "tolerationSeconds": 2**63 - 1})
+    assert requeue.seconds > 10**9

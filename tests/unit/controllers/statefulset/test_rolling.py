@@ -149,3 +149,13 @@ def test_a_revision_that_keeps_no_template_gives_the_present_one(data: Any) -> N
     (made,) = [a.obj for a in actions if getattr(a, "obj", {}).get("kind") == "Pod"]  # type: ignore[union-attr]
     assert made["spec"]["containers"][0]["image"] == "busybox"
     assert meta.labels(made)["controller-revision-hash"] == meta.name(BEFORE)
+
+
+def test_what_is_replaced_may_be_of_neither_revision_and_counts_as_neither() -> None:
+    ss = updating(replicas=1)
+    between = statefulset(image="between")
+    middle = revision_of(between, 2)
+    now = revision_of(ss, 3)
+    actions = run(ss, BEFORE, middle, now, replica(ss, 0, middle))
+    assert deleted(actions) == ["web-0"]
+    assert status(actions).get("currentReplicas", 0) == 0

@@ -149,3 +149,12 @@ def test_who_wakes_which_node() -> None:
     assert list(keys["volumeattachments"](attachment("n2"), None, world)) == [("", "n2"), ("", "n1")], (
         "waiting for it"
     )
+
+
+def test_a_volume_that_was_wanted_again_meanwhile_gets_its_six_minutes_anew() -> None:
+    there, memory = attachment(attached=True), {}  # type: ignore[var-annotated]
+    broken = node(ready=False, volumesInUse=[UNIQUE])
+    decide(broken, bound(), disk(), there, memory=memory)
+    decide(broken, pod(), bound(), disk(), there, memory=memory, later=100)
+    assert Delete(there) not in decide(broken, bound(), disk(), there, memory=memory, later=400)
+    assert Delete(there) in decide(broken, bound(), disk(), there, memory=memory, later=800)
