@@ -5,6 +5,7 @@ Same semantics and errors as over HTTPS. What `get`, `list` and `watch` return i
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from copy import copy
 from typing import Any
 from urllib.parse import urlencode
 
@@ -43,6 +44,12 @@ class LocalClient:
         self._services, self._user = services, User(user, groups)
         self._agent = user.rpartition(":")[2] or "pinnace"
         self._raw = compose(Dispatcher(), _RAW_FILTERS)
+
+    def acting_as(self, user: str, groups: tuple[str, ...]) -> "LocalClient":
+        """The same program with the rights of another user."""
+        other = copy(self)
+        other._user = User(user, groups if AUTHENTICATED in groups else (*groups, AUTHENTICATED))
+        return other
 
     async def _registry(
         self,

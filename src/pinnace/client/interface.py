@@ -8,7 +8,7 @@ All methods raise `pinnace.apimachinery.errors.StatusError` subclasses for an an
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pinnace.apimachinery.gvk import GVR
 
@@ -117,3 +117,10 @@ class Client(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class ActsFor(Protocol):
+    """A client that gives others, with other people's rights. Audit and managed fields name the same program."""
+
+    def acting_as(self, user: str, groups: tuple[str, ...]) -> Client: ...

@@ -20,7 +20,7 @@ from pinnace.api.resources import LEASES
 from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.apimachinery.times import format_micro_time
 from pinnace.client.events import EventRecorder
-from pinnace.client.interface import Client, Object
+from pinnace.client.interface import ActsFor, Client, Object
 from pinnace.component.clock import Clock
 from pinnace.component.metrics import Family
 
@@ -241,6 +241,14 @@ class LeadersClient:
         self._client, self._elector = client, elector
         self.get, self.list, self.watch = client.get, client.list, client.watch
         self.raw, self.close = client.raw, client.close
+
+    def acting_as(self, user: str, groups: tuple[str, ...]) -> Client:
+        client = self._client
+        return (
+            LeadersClient(client.acting_as(user, groups), self._elector)
+            if isinstance(client, ActsFor)
+            else self
+        )
 
     def _check(self) -> None:
         if not self._elector.is_leading:

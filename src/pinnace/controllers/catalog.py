@@ -69,11 +69,12 @@ class ControllersConfig:
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
     cluster_signing_key_file: Path | None = None
     local_path: LocalPathConfig | None = None  # None: no provisioner runs
+    use_service_account_credentials: bool = True  # every controller with the rights of its own account
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a controller is built from."""
+    """What a controller is built from. `client` writes with its own rights."""
 
     client: Client
     clock: Clock

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.metrics import Family
 from pinnace.component.tasks import keep_running
+from pinnace.controllers.accounts import client_of
 from pinnace.controllers.catalog import CATALOG, ControllersConfig, Parts, Runnable, select
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.metrics import LoopMetrics, families
@@ -39,7 +41,10 @@ class Controllers:
             chosen.remove("local-path-provisioner")
         if self.config.node_ipam is None and "node-ipam" in chosen:
             chosen.remove("node-ipam")
-        self.running: dict[str, Runnable] = {name: CATALOG[name](parts) for name in chosen}
+        self.running: dict[str, Runnable] = {}
+        for name in chosen:
+            own = client_of(name, client) if self.config.use_service_account_credentials else client
+            self.running[name] = CATALOG[name](replace(parts, client=own))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVR
-from pinnace.client.interface import Client, Object, WatchEvent
+from pinnace.client.interface import ActsFor, Client, Object, WatchEvent
 from pinnace.component.clock import Clock
 
 READS = ("get", "list")
@@ -25,6 +25,10 @@ class PassingClient:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def acting_as(self, user: str, groups: tuple[str, ...]) -> Client:
+        client = self._client
+        return _Acting(client.acting_as(user, groups), self) if isinstance(client, ActsFor) else self
 
     async def _call(self, verb: str, gvr: GVR | None, call: Callable[[], Awaitable[Any]]) -> Any:
         return await call()
@@ -71,6 +75,21 @@ class PassingClient:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+class _Acting(PassingClient):
+    """Somebody else's rights, and the same fate."""
+
+    def __init__(self, client: Client, fate: PassingClient) -> None:
+        super().__init__(client)
+        self._fate = fate
+
+    async def _call(self, verb: str, gvr: GVR | None, call: Callable[[], Awaitable[Any]]) -> Any:
+        return await self._fate._call(verb, gvr, call)
+
+    async def _events(self, events: AsyncGenerator[WatchEvent, None]) -> AsyncGenerator[WatchEvent, None]:
+        async for event in self._fate._events(events):
+            yield event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

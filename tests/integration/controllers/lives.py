@@ -1,20 +1,28 @@
 """A controller that dies at a chosen contact with the API and is started anew: what became of the cluster, and how many lives it took."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from integration.controllers.test_autoscaling import Metered
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.resources import (
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
+    CRON_JOBS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    HORIZONTAL_POD_AUTOSCALERS,
     JOBS,
     PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
     STATEFUL_SETS,
@@ -24,6 +32,7 @@ from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.controllers.catalog import ControllersConfig
 from pinnace.controllers.controllers import Controllers
+from pinnace.controllers.volumes.local_path import LocalPathConfig
 from pinnace.testing.api_server import MASTERS
 from pinnace.testing.faults import Faults, FaultyClient, MortalClient
 from pinnace.testing.simulated_cluster import SimulatedCluster
@@ -44,6 +53,10 @@ class Story:
     is_prepared: Callable[[SimulatedCluster], Awaitable[bool]] | None = None
     most_pods: int | None = None  # never more that are active at a time
     fewest_ready: int = 0  # never fewer, once prepared
+    fault_rate: float = 0.3  # more for those with few calls
+    fewest_faults: int = 11  # a check of the test itself, as the next
+    fewest_deaths: int = 10
+    cpu: str | None = None  # what the metrics API says that each pod uses
     stride: int = 1  # every so many contacts one death; PINNACE_EVERY_DEATH=1 leaves none out
 
 
@@ -88,8 +101,11 @@ class Life:
 class Victims:
     """The controllers of one life, with a client of their own."""
 
-    def __init__(self, cluster: SimulatedCluster, names: tuple[str, ...], client: Client) -> None:
-        self.controllers = Controllers(client, cluster.clock, ControllersConfig(names))
+    def __init__(self, cluster: SimulatedCluster, story: Story, client: Client) -> None:
+        metered = Metered(client, cluster.clock)
+        metered.cpu = story.cpu
+        settings = ControllersConfig(story.victims, local_path=LocalPathConfig(Path("/storage")))
+        self.controllers = Controllers(cast("Client", metered), cluster.clock, settings)
         self.task = asyncio.create_task(self.controllers.run())
 
     async def end(self) -> None:
@@ -107,7 +123,7 @@ async def live(directory: Path, story: Story, dies_at: int = 0) -> Life:
         watcher.informer = Informer(cluster.client, cluster.clock, PODS)
         watcher.informer.add_handler(watcher.look)
         watching = asyncio.create_task(watcher.informer.run())
-        victims = Victims(cluster, story.victims, mortal)
+        victims = Victims(cluster, story, mortal)
         try:
             if story.prepare is not None and story.is_prepared is not None:
                 await story.prepare(cluster)
@@ -127,7 +143,7 @@ async def live(directory: Path, story: Story, dies_at: int = 0) -> Life:
             if mortal.died.is_set():
                 await victims.end()
                 await cluster.advance(1)
-                victims = Victims(cluster, story.victims, own)
+                victims = Victims(cluster, story, own)
                 await cluster.until(lambda: story.is_done(cluster))
             await cluster.holds(lambda: story.is_done(cluster), seconds=30)
             return Life(
@@ -157,7 +173,7 @@ async def suffer(directory: Path, story: Story, faults: Faults, *, seconds: floa
         watcher.informer = Informer(cluster.client, cluster.clock, PODS)
         watcher.informer.add_handler(watcher.look)
         watching = asyncio.create_task(watcher.informer.run())
-        victims = Victims(cluster, story.victims, faulty)
+        victims = Victims(cluster, story, faulty)
         try:
             if story.prepare is not None and story.is_prepared is not None:
                 await story.prepare(cluster)
@@ -181,6 +197,7 @@ async def suffer(directory: Path, story: Story, faults: Faults, *, seconds: floa
 
 KINDS = (
     DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, CONTROLLER_REVISIONS, JOBS, PERSISTENT_VOLUME_CLAIMS, CONFIG_MAPS, PODS,
+    CRON_JOBS, DAEMON_SETS, ENDPOINT_SLICES, HORIZONTAL_POD_AUTOSCALERS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS,
 )  # fmt: skip
 
 
@@ -198,13 +215,14 @@ def _essence(obj: Object) -> Any:
     metadata, status = obj["metadata"], obj.get("status") or {}
     labels: Object = metadata.get("labels") or {}
     return {
-        "name": metadata.get("generateName") or metadata["name"],
+        "name": metadata.get("generateName") or re.sub(r"^pvc-.*", "pvc-", metadata["name"]),
         "owners": sorted(ref["name"] for ref in metadata.get("ownerReferences") or ()),
         "labels": {k: v for k, v in labels.items() if not k.endswith("controller-uid")},
         "finalizers": metadata.get("finalizers"),
         "terminating": meta.is_terminating(obj),
         "revision": meta.annotations(obj).get("deployment.kubernetes.io/revision"),
         "replicas": (obj.get("spec") or {}).get("replicas"),
+        "endpoints": [e["conditions"] for e in obj.get("endpoints") or ()],
         "images": [c["image"] for c in (obj.get("spec") or {}).get("containers") or ()],
         "conditions": sorted(
             (c["type"], c["status"], c.get("reason", "")) for c in status.get("conditions") or ()

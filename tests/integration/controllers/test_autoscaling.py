@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest_asyncio
 
@@ -13,7 +13,7 @@ from pinnace.api import meta
 from pinnace.api.resources import DEPLOYMENTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, PODS
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.times import format_time
-from pinnace.client.interface import Client, Object
+from pinnace.client.interface import ActsFor, Client, Object
 from pinnace.component.clock import Clock, RealClock
 from pinnace.controllers.catalog import ControllersConfig
 from pinnace.controllers.controllers import Controllers
@@ -22,6 +22,20 @@ from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
 QUICK = AutoscalingConfig(sync_period=0.1, downscale_stabilization=0.3, cpu_initialization_period=0.0)
+
+
+class Acting:
+    """The same metrics for somebody with other rights."""
+
+    def __init__(self, client: Client, metered: "Metered") -> None:
+        self._client, self._metered = client, metered
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def raw(self, method: str, path: str, **named: Any) -> Any:
+        client = self._metered if "metrics.k8s.io" in path else self._client
+        return await client.raw(method, path, **named)
 
 
 class Metered:
@@ -35,6 +49,9 @@ class Metered:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+    def acting_as(self, user: str, groups: tuple[str, ...]) -> "Acting":
+        return Acting(cast("ActsFor", self._client).acting_as(user, groups), self)
 
     async def raw(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.controllers import stateful_stories
+from integration.controllers import stateful_stories, wider_stories
 from integration.controllers.lives import Life, Story, live
 from pinnace.api import meta
 from pinnace.api.resources import CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
@@ -173,6 +173,7 @@ STORIES = {
     ),
     "orphans": Story(COLLECTOR, delete_owner("Orphan"), set_free, create_family, has_family),
     **stateful_stories.STORIES,
+    **wider_stories.MORTAL,
 }
 
 
@@ -204,4 +205,4 @@ async def test_death_at_any_contact_changes_nothing_in_the_end(tmp_path: Path, n
         if not life.last_words:
             break  # it lived to see the end
         deaths += 1
-    assert deaths >= 10
+    assert deaths >= story.fewest_deaths

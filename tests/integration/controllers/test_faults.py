@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.controllers import wider_stories
 from integration.controllers.lives import Story, suffer
 from integration.controllers.test_deaths import STORIES, create_deployment, rolled_out
 from pinnace.api.resources import DEPLOYMENTS
@@ -28,7 +29,7 @@ SCALINGS = {
     "scaled up": Story(WORKLOADS, scale_up, rolled_out, create_deployment, rolled_out),
     "scaled down": Story(WORKLOADS, scale_down, rolled_out, create_deployment, rolled_out),
 }
-ALL = {**STORIES, **SCALINGS}
+ALL = {**STORIES, **SCALINGS, **wider_stories.STORIES}
 QUIET = Faults()
 EVERYTHING = Faults(rate=0.3, watch_rate=0.1, watch_delay=0.5)
 LOST_ANSWERS = Faults(rate=0.5, kinds=("timeout after", "lost connection after"), watch_delay=2.0)
@@ -41,9 +42,9 @@ STALE = Faults(watch_delay=20.0)  # less than the minute after which a controlle
 async def test_everything_goes_wrong_and_the_end_is_the_same(tmp_path: Path, name: str, seed: int) -> None:
     story = ALL[name]
     quiet = await suffer(tmp_path / "quiet", story, QUIET, seconds=1)
-    trouble = await suffer(tmp_path / "trouble", story, replace(EVERYTHING, seed=seed))
+    trouble = await suffer(tmp_path / "trouble", story, replace(EVERYTHING, seed=seed, rate=story.fault_rate))
     assert trouble.state == quiet.state
-    assert sum(trouble.happened.values()) > 10
+    assert sum(trouble.happened.values()) >= story.fewest_faults
 
 
 @pytest.mark.parametrize("seed", SEEDS)

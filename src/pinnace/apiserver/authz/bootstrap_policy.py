@@ -1,8 +1,6 @@
 """The RBAC objects that every cluster has: upstream's default roles and bindings, by their names.
 
 Facts: https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go
-One deviation: the user system:kube-controller-manager is also bound to each controller's role, because our controllers share
-one identity where upstream gives each a service account.
 """
 
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ GROUP = "rbac.authorization.k8s.io"
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
-CONTROLLER_MANAGER = "system:kube-controller-manager"
 
 
 def rule(verbs: str, groups: str, resources: str, names: str = "") -> Object:
@@ -90,7 +87,7 @@ def cluster_role_bindings() -> Iterator[Object]:
         yield _binding(role, [_subject(*subject) for subject in subjects])
     for name in bootstrap_controllers.ROLES:
         account = _subject("ServiceAccount", name, "kube-system")
-        yield _binding(f"system:controller:{name}", [account, _subject("User", CONTROLLER_MANAGER)])
+        yield _binding(f"system:controller:{name}", [account])
 
 
 def roles() -> Iterator[Object]:

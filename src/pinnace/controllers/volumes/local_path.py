@@ -6,7 +6,6 @@ node only; volumes of simulated nodes have none.
 """
 
 import asyncio
-import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,14 @@ from pinnace.api.resources import (
     PERSISTENT_VOLUMES,
     STORAGE_CLASSES,
 )
-from pinnace.apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
+from pinnace.apimachinery.errors import AlreadyExists
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
-from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
+from pinnace.controllers.runtime.workers import Workers
 from pinnace.controllers.volumes import local_path_volumes as rules
 from pinnace.controllers.volumes.expander import wants_to_grow
-
-log = logging.getLogger(__name__)
 
 CLASS_RECHECK = 1.0
 
@@ -50,21 +47,20 @@ class LocalPathProvisioner:
         self._claims = informers.of(PERSISTENT_VOLUME_CLAIMS)
         self._volumes = informers.of(PERSISTENT_VOLUMES)
         self._classes, self._nodes = informers.of(STORAGE_CLASSES), informers.of(NODES)
-        self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._recorder = EventRecorder(client, clock, rules.PROVISIONER)
+        self._workers: Workers[Key] = Workers(
+            self.name, clock, self._sync, count=4, recorder=self._recorder, about=self._about
+        )
+        self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
         """Until cancelled."""
         for informer in (self._claims, self._volumes, self._classes, self._nodes):
             await informer.wait_synced()
         with following((self._claims, self._claim_changed), (self._volumes, self._volume_changed)):
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._recorder.run())
-                    for _ in range(4):
-                        tasks.create_task(self._work())
-            finally:
-                self._queue.close()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._workers.run())
 
     def _claim_changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and (rules.is_wanted(new) or wants_to_grow(new)):
@@ -74,22 +70,11 @@ class LocalPathProvisioner:
         if new is not None and (rules.is_to_be_deleted(new) or rules.keeps_finalizer(new)):
             self._queue.add(meta.key(new))
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
-            try:
-                await (self._claim(key) if key[0] else self._volume(key[1]))
-                self._queue.forget(key)
-            except (NotFound, Conflict):
-                self._queue.forget(key)  # what changed wakes it again
-            except (StatusError, OSError, TimeoutError) as error:
-                log.warning("%s: %s: %s", self.name, "/".join(key), error)
-                self._queue.add_rate_limited(key)
-            except Exception:
-                log.exception("%s: %s", self.name, "/".join(key))
-                self._queue.add_rate_limited(key)
-            finally:
-                self._queue.done(key)
+    def _about(self, key: Key) -> Object | None:
+        return self._claims.lister.get(key[1], key[0]) if key[0] else self._volumes.lister.get(key[1])
+
+    async def _sync(self, key: Key) -> None:
+        await (self._claim(key) if key[0] else self._volume(key[1]))
 
     # --- claims
 

@@ -1,7 +1,7 @@
 """A KWOK Stage, compiled: which objects it is for, how long it waits, and what it then does. Pure.
 
 Facts are those of https://kwok.sigs.k8s.io/docs/user/stages-configuration/. Stages of pods and nodes are known; jq as far as
-`apimachinery/jq.py` goes.
+`apimachinery/jq/` goes.
 """
 
 import random

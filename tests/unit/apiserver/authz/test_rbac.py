@@ -116,3 +116,46 @@ async def test_a_change_of_policy_is_seen_at_once() -> None:
 async def test_masters_may_do_everything() -> None:
     authorizer = RbacAuthorizer(Fixed(Policy([], [], [], [])))
     assert (await authorizer.authorize(ask("any", user=User("root", ("system:masters",))))).allowed
+
+
+async def test_what_is_remembered_for_one_name_holds_for_others_only_where_no_rule_names_objects() -> None:
+    named = {"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"]}
+    urls = {"verbs": ["get"], "nonResourceURLs": ["/a"]}
+    source = Fixed(
+        Policy([role("r", named, READ_PODS, urls)], [], [binding("ClusterRole", "r", JANE_SUBJECT)], [])
+    )
+    authorizer = RbacAuthorizer(source)
+
+    async def may(attributes: Attributes) -> bool:
+        return (await authorizer.authorize(attributes)).allowed
+
+    for _ in range(2):
+        assert await may(ask("get", "secrets", name="a"))
+        assert not await may(ask("get", "secrets", name="b"))
+        assert not await may(ask("get", "secrets"))
+        assert await may(ask("get", name="p1"))
+        assert await may(ask("get", name="p2"))
+        assert not await may(ask("get", name="p1", subresource="log"))
+        assert not await may(ask("get", user=User("joe"), name="p1"))
+        assert await may(Attributes(JANE, "get", False, path="/a"))
+        assert not await may(Attributes(JANE, "get", False, path="/b"))
+    source._policy = Policy([], [], [], [])
+    source.changes += 1
+    assert not await may(ask("get", name="p1"))
+
+
+async def test_a_decision_that_no_name_enters_is_made_once_for_all_objects() -> None:
+    asked = []
+
+    class Rule(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.append(key)
+            return super().get(key, default)
+
+    rules = Rule(READ_PODS)
+    authorizer = RbacAuthorizer(
+        Fixed(Policy([role("r", rules)], [], [binding("ClusterRole", "r", JANE_SUBJECT)], []))
+    )
+    for number in range(100):
+        assert (await authorizer.authorize(ask("get", name=f"p{number}"))).allowed
+    assert asked.count("verbs") == 1
