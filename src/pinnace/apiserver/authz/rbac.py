@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pinnace.apiserver.authn.user import MASTERS, User
 from pinnace.apiserver.authz.attributes import NO_OPINION, Attributes, Decision
-from pinnace.apiserver.authz.rules import Rule, allows
+from pinnace.apiserver.authz.rules import Rule, allows, asks_for_name
 
 Object = Mapping[str, Any]
 _REMEMBERED = 20_000
@@ -72,30 +72,26 @@ class RbacAuthorizer:
         self._version: object = object()
         self._grants: dict[tuple[str, str, str], list[Grant]] = {}
         self._decisions: dict[Attributes, Decision] = {}
-        self._for_any_name: dict[tuple[User, str, str, str, str, str], Decision] = {}  # as `_nameless` has it
+        self._nameless: dict[tuple[object, ...], Decision] = {}  # those that hold for any name
         self.allowed = 0  # questions that it answered with yes
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
             return Decision(True)
         await self._refresh()
-        found = self._for_any_name.get(_nameless(attributes))
-        if found is None or not attributes.is_resource:
-            found = self._decisions.get(attributes) or self._look_up(attributes)
+        question = (
+            attributes.user, attributes.verb, attributes.group, attributes.resource, attributes.subresource,
+            attributes.namespace, attributes.path, attributes.is_resource,
+        )  # fmt: skip
+        found = self._nameless.get(question) or self._decisions.get(attributes)
+        if found is None:
+            found, depends_on_name = self._decide(attributes)
+            if depends_on_name:
+                _keep(self._decisions, attributes, found)
+            else:
+                _keep(self._nameless, question, found)
         self.allowed += found.allowed
         return found
-
-    def _look_up(self, attributes: Attributes) -> Decision:
-        decision, is_about_name = self._decide(attributes)
-        if attributes.is_resource and decision.allowed and not is_about_name:
-            memory: dict[Any, Decision] = self._for_any_name
-            key: Any = _nameless(attributes)
-        else:
-            memory, key = self._decisions, attributes
-        if len(memory) >= _REMEMBERED:
-            memory.clear()
-        memory[key] = decision
-        return decision
 
     async def rules_of(self, user: User, namespace: str) -> list[Rule]:
         await self._refresh()
@@ -105,14 +101,13 @@ class RbacAuthorizer:
         return ""
 
     def _decide(self, attributes: Attributes) -> tuple[Decision, bool]:
-        """Also whether rules for objects of certain names were among those that were looked at."""
-        is_about_name = False
+        """The decision, and whether it may be another one for another name."""
+        by_name = False
         for grant in self._grants_of(attributes.user, attributes.namespace):
-            for rule in grant.rules:
-                is_about_name |= bool(rule.get("resourceNames"))
-                if allows(rule, attributes):
-                    return Decision(True, f"RBAC: allowed by {grant.origin}"), is_about_name
-        return NO_OPINION, is_about_name
+            by_name = by_name or any(asks_for_name(rule, attributes) for rule in grant.rules)
+            if any(allows(rule, attributes) for rule in grant.rules):
+                return Decision(True, f"RBAC: allowed by {grant.origin}"), by_name
+        return NO_OPINION, by_name
 
     def _grants_of(self, user: User, namespace: str) -> Iterator[Grant]:
         spaces = ("", namespace) if namespace else ("",)
@@ -126,16 +121,14 @@ class RbacAuthorizer:
         if version != self._version:
             self._grants = build_index(self._source.policy())
             self._decisions.clear()
-            self._for_any_name.clear()
+            self._nameless.clear()
             self._version = version
 
 
-def _nameless(attributes: Attributes) -> tuple[User, str, str, str, str, str]:
-    """What RBAC looks at, but for the name: a decision for one object is one for all where no rule names objects."""
-    return (
-        attributes.user, attributes.verb, attributes.group, attributes.resource, attributes.namespace,
-        attributes.subresource,
-    )  # fmt: skip
+def _keep(decisions: dict[Any, Decision], question: object, decision: Decision) -> None:
+    if len(decisions) >= _REMEMBERED:
+        decisions.clear()
+    decisions[question] = decision
 
 
 def _subjects_of(user: User) -> Iterator[tuple[str, str]]:
