@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.apimachinery.selectors import from_map
@@ -12,6 +12,7 @@ from pinnace.scheduler.node_table import NodeTable
 from pinnace.scheduler.pod_columns import PodQuery
 from pinnace.scheduler.pod_info import HostPort
 from pinnace.scheduler.pod_parsing import parse_pod
+from properties import examples
 from unit.scheduler.objects import node, pod
 from unit.scheduler.world import World
 
@@ -91,7 +92,7 @@ def content(table: NodeTable) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(events)
 def test_updated_in_place_equals_rebuilt(history: list[tuple[str, Any]]) -> None:
     cache = SchedulerCache()
