@@ -47,6 +47,8 @@ class _Told:
     reason: str
     message: str
     when: str
+    action: str = ""
+    related: Object | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -75,13 +77,19 @@ class EventRecorder:
         self._untold: Counter[str] = Counter()
         self._telling: asyncio.Task[None] | None = None
 
-    def event(self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
-        """kind: Normal or Warning. `about` is the object, or an ObjectReference. Dropped when too many wait already."""
+    def event(
+        self, about: Object, kind: str, reason: str, message: str, *, field_path: str = "", action: str = "",
+        related: Object | None = None,
+    ) -> None:  # fmt: skip
+        """kind: Normal or Warning. `about` is the object, or an ObjectReference; `action` what was done or tried, if that
+        is to be told, and `related` the object for which. Dropped when too many wait already."""
         reference = meta.object_reference(about) if "metadata" in about else dict(about)
         if field_path:
             reference["fieldPath"] = field_path
         try:
-            self._queue.put_nowait(_Told(reference, kind, reason, message, format_time(self._clock.now())))
+            self._queue.put_nowait(
+                _Told(reference, kind, reason, message, format_time(self._clock.now()), action, related)
+            )
         except asyncio.QueueFull:
             self._lose("QueueFull", f"{reason} {message}")
 
@@ -181,6 +189,8 @@ class EventRecorder:
                 "involvedObject": reference, "type": told.kind, "reason": told.reason, "message": told.message[:1024],
                 "source": source, "firstTimestamp": when, "lastTimestamp": when, "count": 1,
                 "reportingComponent": self.component, "reportingInstance": self._host,
+                **({"action": told.action} if told.action else {}),
+                **({"related": meta.object_reference(told.related)} if told.related else {}),
             },
             namespace,
         )  # fmt: skip

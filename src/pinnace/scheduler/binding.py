@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from pinnace.api.resources import PODS
 from pinnace.apimachinery.errors import NotFound, StatusError
-from pinnace.client.interface import Client
+from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queue import QueuedPod
@@ -28,9 +28,9 @@ class Binder:
         *,
         bound: Callable[[QueuedPod, str], None],
         failed: Callable[[QueuedPod, str, Exception], None],
-        elsewhere: Callable[[PodInfo, str], Awaitable[None] | None] | None = None,
+        elsewhere: Callable[[PodInfo, str], Awaitable[bool]] | None = None,
     ) -> None:
-        """`elsewhere` gives the request that binds a pod in another way, or None for pods that are bound as all others."""
+        """`elsewhere` binds a pod in another way; False when it is to be bound as all others."""
         self._client, self._clock = client, clock
         self._bound, self._failed, self._elsewhere = bound, failed, elsewhere
         self._places = asyncio.Semaphore(AT_A_TIME)
@@ -54,12 +54,7 @@ class Binder:
             "target": {"kind": "Node", "name": node},
         }
         try:
-            other = self._elsewhere(pod, node) if self._elsewhere is not None else None
-            request: Awaitable[object] = (
-                other
-                if other is not None
-                else self._client.create(PODS, body, pod.namespace, name=pod.name, subresource="binding")
-            )
+            request = self._post(pod, body) if self._elsewhere is None else self._somewhere(pod, node, body)
             await self._clock.wait_for(request, TIMEOUT)
         except (StatusError, OSError, TimeoutError) as error:
             self._report(entry, node, error)
@@ -70,6 +65,14 @@ class Binder:
             self._bound(entry, node)
         finally:
             self._places.release()
+
+    def _post(self, pod: PodInfo, body: Object) -> Awaitable[object]:
+        return self._client.create(PODS, body, pod.namespace, name=pod.name, subresource="binding")
+
+    async def _somewhere(self, pod: PodInfo, node: str, body: Object) -> None:
+        assert self._elsewhere is not None
+        if not await self._elsewhere(pod, node):
+            await self._post(pod, body)
 
     def _report(self, entry: QueuedPod, node: str, error: Exception) -> None:
         if not isinstance(error, NotFound):  # a pod deleted meanwhile is no news

@@ -88,7 +88,9 @@ class Evictor:
         ):
             return False
         message = f"Preempted by pod {pod.uid} on node {node}"
-        self._recorders[pod.scheduler_name].event(victim.object, "Normal", "Preempted", message)
+        self._recorders[pod.scheduler_name].event(
+            victim.object, "Normal", "Preempted", message, action="Preempting", related=pod.object
+        )
         return True
 
     async def _try(self, request: "asyncio.Future[Object] | object", what: str) -> bool:

@@ -54,15 +54,24 @@ class Extender:
         answer = _lowered(await self._send(self.settings.filter_verb, self._question(pod, nodes)))
         if answer.get("error"):
             raise ExtenderError(answer["error"])
-        names = answer.get("nodenames") if self.settings.node_cache_capable else None
-        if names is None:
-            items = (_lowered(answer.get("nodes") or {}).get("items")) or ()
-            names = [item["metadata"]["name"] for item in items]
+        try:
+            names, refused = self._judgement(answer)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ExtenderError(
+                f"the answer to {self.settings.filter_verb} cannot be read: {error!r}"
+            ) from error
         unknown = next((name for name in names if name not in nodes), None)
         if unknown is not None:
             raise ExtenderError(
                 f'extender "{self.settings.url_prefix}" claims a filtered node "{unknown}" which is not found in the input node list'
             )
+        return names, refused
+
+    def _judgement(self, answer: Object) -> tuple[list[str], dict[str, tuple[str, bool]]]:
+        names = answer.get("nodenames") if self.settings.node_cache_capable else None
+        if names is None:
+            items = (_lowered(answer.get("nodes") or {}).get("items")) or ()
+            names = [item["metadata"]["name"] for item in items]
         refused = {name: (why, True) for name, why in (answer.get("failednodes") or {}).items()}
         refused |= {
             name: (why, False) for name, why in (answer.get("failedandunresolvablenodes") or {}).items()
@@ -72,8 +81,13 @@ class Extender:
     async def prioritize(self, pod: PodInfo, nodes: Mapping[str, Object]) -> dict[str, int]:
         """Weighted points. Raises ExtenderError."""
         answer = await self._send(self.settings.prioritize_verb, self._question(pod, nodes))
-        hosts = [_lowered(one) for one in answer or ()]
-        return {one["host"]: int(one.get("score") or 0) * self.settings.weight for one in hosts}
+        try:
+            hosts = [_lowered(one) for one in answer or ()]
+            return {one["host"]: int(one.get("score") or 0) * self.settings.weight for one in hosts}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ExtenderError(
+                f"the answer to {self.settings.prioritize_verb} cannot be read: {error!r}"
+            ) from error
 
     async def bind(self, pod: PodInfo, node: str) -> None:
         """Raises ExtenderError."""
@@ -134,8 +148,20 @@ class Extenders:
             for one in self._all
         )
 
-    def binder(self, pod: PodInfo) -> Extender | None:
-        return next((one for one in self._all if one.settings.bind_verb and one.is_interested(pod)), None)
+    async def bind(self, pod: PodInfo, node: str) -> bool:
+        """True when one of them has bound the pod. Raises ExtenderError where one that must not be passed over fails."""
+        for one in self._all:
+            if not one.settings.bind_verb or not one.is_interested(pod):
+                continue
+            try:
+                await one.bind(pod, node)
+            except ExtenderError as error:
+                if not one.settings.ignorable:
+                    raise
+                log.warning("extender %s passed over: %s", one.settings.url_prefix, error)
+                continue
+            return True
+        return False
 
     async def ask(self, pod: PodInfo, feasible: Sequence[str]) -> Outside:
         """Raises ExtenderError where one that must not be passed over fails to filter."""

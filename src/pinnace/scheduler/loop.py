@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,7 @@ class Scheduler:
             self._extenders = Extenders(settings.extenders, clock, self._informers.of(NODES).lister.get)
         self._binder = Binder(
             client, clock, bound=self._bound, failed=self._binding_failed,
-            elsewhere=self._bound_elsewhere if self._extenders is not None else None,
+            elsewhere=self._extenders.bind if self._extenders is not None else None,
         )  # fmt: skip
         self._devices = DeviceBinder(
             client, clock, devices,
@@ -308,10 +308,6 @@ class Scheduler:
         if self._extenders is None or not self._extenders.has_say(pod):
             return cycle.decide(pod, nodes)
         return cycle.decide(pod, nodes, await self._extenders.ask(pod, cycle.fitting(pod, nodes)))
-
-    def _bound_elsewhere(self, pod: PodInfo, node: str) -> Awaitable[None] | None:
-        binder = self._extenders.binder(pod) if self._extenders is not None else None
-        return binder.bind(pod, node) if binder is not None else None
 
     def _binds_volumes(self, pod: PodInfo) -> bool:
         """False where the pod's profile has the plugin turned off."""

@@ -139,6 +139,9 @@ class DefaultPreemption:
     def _best_of_shortlist(self, search: Search, among: Mask, wanted: int) -> Candidate | None:
         kept = self._shortlist(search)
         versions, nominations = search.nodes.row_version, self._nominator.changed()
+        own = search.nodes.row_of.get(self._nominator.node_of(search.pod.uid))
+        if own is not None:  # its own nomination counts for equal pods, not for itself
+            kept.stamps[:, own] = -1
         current = (kept.stamps[0] == versions) & (kept.stamps[1] == nominations)
         good = among & current & kept.is_candidate
         missing = wanted - int(np.count_nonzero(good))
@@ -155,6 +158,8 @@ class DefaultPreemption:
                 kept.put(batch, candidates, versions, nominations)
                 missing -= len(candidates)
                 good[[candidate.row for candidate in candidates]] = True
+        if own is not None:
+            kept.stamps[:, own] = -1
         rows = np.flatnonzero(good)
         for weights in kept.weights:
             if len(rows) > 1:

@@ -22,14 +22,14 @@ class Reporter:
 
     def scheduled(self, pod: PodInfo, node: str) -> None:
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
-        self._recorder.event(pod.object, "Normal", "Scheduled", message)
+        self._recorder.event(pod.object, "Normal", "Scheduled", message, action="Binding")
 
     async def failed(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
         """Event, and the status when it says something new. reason: Unschedulable or SchedulerError.
 
         `nomination`: the node that the pod is nominated to from now on, "" for none, None for no change.
         """
-        self._recorder.event(pod.object, "Warning", "FailedScheduling", message)
+        self._recorder.event(pod.object, "Warning", "FailedScheduling", message, action="Scheduling")
         status = condition_patch(pod.object, reason, message, format_time(self._clock.now()))
         known = (pod.object.get("status") or {}).get("nominatedNodeName") or ""
         if nomination is not None and nomination != known:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from pinnace.api.resources import PODS
@@ -212,3 +213,49 @@ async def test_binds() -> None:
         "Node": "n1",
     }
     assert "nodeName" not in (await client.get(PODS, "web", "default"))["spec"]  # that is the extender's task
+
+
+async def test_one_that_fails_to_bind_is_passed_over_when_it_is_ignorable() -> None:
+    for ignorable in (False, True):
+        client = FakeClient([*nodes(), pod("web")])
+        settings = {"bindVerb": "bind", "ignorable": ignorable}
+        async with (
+            extender(bind=lambda question: {"Error": "not today"}) as url,
+            scheduling(client, {"urlPrefix": url, **settings}),
+        ):
+            if ignorable:
+                assert (await node_of(client, "web")).startswith("n")
+            else:
+                assert "not today" in (await refusal(client, "web"))["message"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"NodeNames": 5},
+        {"NodeNames": ["n1"], "FailedNodes": ["n0"]},
+        {"Nodes": {"items": [{}]}},
+        [],
+        None,
+        "no",
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_a_failure_of_the_extender(answer: Any) -> None:
+    client = FakeClient([*nodes(), pod("web")])
+    settings = {"filterVerb": "filter", "nodeCacheCapable": True, "ignorable": True}
+    async with (
+        extender(filter=lambda question: answer) as url,
+        scheduling(client, {"urlPrefix": url, **settings}),
+    ):
+        assert (await node_of(client, "web")).startswith("n")
+
+
+@pytest.mark.parametrize("answer", [[{"Score": 3}], [{"Host": "n1", "Score": "much"}], 7, {"n1": 3}])
+async def test_scores_that_make_no_sense_do_not_count(answer: Any) -> None:
+    client = FakeClient([*nodes(), pod("web")])
+    settings = {"prioritizeVerb": "prioritize", "weight": 1, "nodeCacheCapable": True}
+    async with (
+        extender(prioritize=lambda question: answer) as url,
+        scheduling(client, {"urlPrefix": url, **settings}),
+    ):
+        assert (await node_of(client, "web")).startswith("n")

@@ -21,6 +21,19 @@ class State:
     nodes: dict[str, Object] = field(default_factory=dict)
     pods: dict[str, tuple[Object, str]] = field(default_factory=dict)  # uid -> pod, node
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    nominated: dict[str, tuple[Object, str]] = field(
+        default_factory=dict
+    )  # the same for pods that wait for room there
+
+    def with_nominated(self, pod: Object) -> "State":
+        """As if the nominated pods that count for this one were there: those of its priority or a higher one."""
+        least = pod["spec"].get("priority") or 0
+        counted = {
+            uid: entry
+            for uid, entry in self.nominated.items()
+            if (entry[0]["spec"].get("priority") or 0) >= least
+        }
+        return State(self.nodes, {**self.pods, **counted}, self.namespaces)
 
     def on(self, node: Object) -> list[Object]:
         return [pod for pod, where in self.pods.values() if where == node["metadata"]["name"]]

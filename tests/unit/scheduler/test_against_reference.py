@@ -7,6 +7,7 @@ node is one of the best, and every plugin's score of the nodes that the decision
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from pinnace.apimachinery.selectors import Selector
 from pinnace.scheduler.cache import SchedulerCache
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.decisions import Decision
+from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.profiles import default_profile
@@ -28,6 +30,11 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 NODES = [f"n{i}" for i in range(6)]
 PODS = [f"p{i}" for i in range(12)]
 APPS = ["web", "db"]
+NOMINEES = {
+    "m0": 0,
+    "m1": 5,
+    "m2": 9,
+}  # pods that are nominated at times, with their priorities; others have 0 or 5
 
 effects = st.sampled_from(["NoSchedule", "PreferNoSchedule", "NoExecute"])
 taints = st.lists(
@@ -121,19 +128,23 @@ templates = st.builds(
     st.lists(tolerations, max_size=1), nothing | node_affinities, nothing | nothing | pod_terms,
     nothing | nothing | pod_terms, st.just([]) | st.lists(spreads, max_size=2), st.sampled_from([{}, {}, {"disk": "ssd"}]),
 )  # fmt: skip
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("node"), nodes),
-        st.tuples(st.just("no node"), st.sampled_from(NODES)),
-        st.tuples(st.just("schedule"), st.tuples(st.sampled_from(PODS), st.integers(0, 2))),
-        st.tuples(st.just("schedule"), st.tuples(st.sampled_from(PODS), st.integers(0, 2))),
-        st.tuples(st.just("relabel"), st.tuples(st.sampled_from(PODS), st.sampled_from(APPS))),
-        st.tuples(st.just("terminate"), st.sampled_from(PODS)),
-        st.tuples(st.just("no pod"), st.sampled_from(PODS)),
-        st.tuples(st.just("namespace"), st.sampled_from(["x", "y", ""])),
+step = st.one_of(
+    st.tuples(st.just("node"), nodes),
+    st.tuples(st.just("no node"), st.sampled_from(NODES)),
+    st.tuples(st.just("schedule"), st.tuples(st.sampled_from(PODS), st.integers(0, 2))),
+    st.tuples(st.just("schedule"), st.tuples(st.sampled_from(PODS), st.integers(0, 2))),
+    st.tuples(st.just("relabel"), st.tuples(st.sampled_from(PODS), st.sampled_from(APPS))),
+    st.tuples(st.just("terminate"), st.sampled_from(PODS)),
+    st.tuples(st.just("no pod"), st.sampled_from(PODS)),
+    st.tuples(st.just("namespace"), st.sampled_from(["x", "y", ""])),
+    st.tuples(
+        st.just("nominate"),
+        st.tuples(st.sampled_from(sorted(NOMINEES)), st.integers(0, 2), st.sampled_from(NODES)),
     ),
-    max_size=30,
+    st.tuples(st.just("no nomination"), st.sampled_from(sorted(NOMINEES))),
 )
+steps = st.lists(step, max_size=30)
+long_steps = st.lists(step, min_size=20, max_size=80)
 
 
 class Pair:
@@ -141,7 +152,8 @@ class Pair:
 
     def __init__(self, beginning: list[Object], templates: list[Object]) -> None:
         self.cache, self.state = SchedulerCache(), State()
-        self.cycle = Cycle(default_profile(_no_workload), random.Random(1))
+        self.nominator = Nominator(self.cache.nodes)
+        self.cycle = Cycle(default_profile(_no_workload), random.Random(1), self.nominator)
         self.templates = templates
         for one in beginning:
             self.put_node(one)
@@ -157,7 +169,7 @@ class Pair:
             self.state.nodes.pop(what, None)
             self.cache.remove_node(what)
         elif kind == "schedule":
-            self.schedule(what[0], self.templates[what[1] % len(self.templates)])
+            self.schedule(what[0], self.template(what[1]))
         elif kind == "namespace":
             self.set_namespace(what)
         elif kind == "no pod":
@@ -165,8 +177,21 @@ class Pair:
                 self.cache.remove(what)
         elif kind == "relabel":
             self.change(what[0], labels={"app": what[1]})
+        elif kind == "nominate":
+            self.nominate(what[0], self.template(what[1]), what[2])
+        elif kind == "no nomination":
+            self.state.nominated.pop(what, None)
+            self.nominator.remove(what)
         elif kind == "terminate":
             self.change(what, deletionTimestamp="2026-01-01T00:00:00Z")
+
+    def template(self, number: int) -> Object:
+        return self.templates[number % len(self.templates)]
+
+    def nominate(self, uid: str, template: Object, name: str) -> None:
+        one = pod(uid, uid=uid, priority=NOMINEES[uid], **template)
+        self.state.nominated[uid] = one, name
+        self.nominator.nominate(parse_pod(one), name)
 
     def set_namespace(self, team: str) -> None:
         self.state.namespaces.pop("other", None)
@@ -184,7 +209,7 @@ class Pair:
     def schedule(self, uid: str, template: Object) -> None:
         if uid in self.state.pods:
             return
-        one = pod(uid, uid=uid, **template)
+        one = pod(uid, uid=uid, priority=5 * (uid in PODS[::2]), **template)
         parsed = parse_pod(one)
         decision = self.cycle.decide(parsed, self.cache.nodes)
         check(one, decision, self.state)
@@ -198,7 +223,11 @@ def _no_workload(pod: PodInfo) -> Selector | None:
 
 
 def check(one: Object, decision: Decision, state: State) -> None:
-    refusals = {name: reference.first_refusal(one, each, state) for name, each in state.nodes.items()}
+    later = state.with_nominated(one)  # it must fit with and without them
+    refusals = {
+        name: reference.first_refusal(one, each, state) or reference.first_refusal(one, each, later)
+        for name, each in state.nodes.items()
+    }
     counts: dict[str, int] = {}
     for plugin in filter(None, refusals.values()):
         counts[plugin] = counts.get(plugin, 0) + 1
@@ -238,6 +267,19 @@ def check(one: Object, decision: Decision, state: State) -> None:
 def test_decisions_equal_the_rules_applied_node_by_node(
     beginning: list[Object], templates: list[Object], steps: list[tuple[str, Any]]
 ) -> None:
+    follow(beginning, templates, steps)
+
+
+@pytest.mark.slow
+@examples(150)
+@given(st.lists(nodes, min_size=2, max_size=8), st.lists(templates, min_size=1, max_size=3), long_steps)
+def test_many_decisions_equal_the_rules_applied_node_by_node(
+    beginning: list[Object], templates: list[Object], steps: list[tuple[str, Any]]
+) -> None:
+    follow(beginning, templates, steps)
+
+
+def follow(beginning: list[Object], templates: list[Object], steps: list[tuple[str, Any]]) -> None:
     pair = Pair(beginning, templates)
     for uid in PODS[:4]:
         pair.schedule(uid, templates[0])
@@ -261,7 +303,10 @@ def test_what_is_kept_equals_a_fresh_start(
         fresh.set_node(each)
     for one, on in pair.state.pods.values():
         fresh.place(parse_pod(one), on)
-    cycle = Cycle(default_profile(_no_workload), random.Random(1))
+    nominator = Nominator(fresh.nodes)
+    for one, on in pair.state.nominated.values():
+        nominator.nominate(parse_pod(one), on)
+    cycle = Cycle(default_profile(_no_workload), random.Random(1), nominator)
     for template in templates:
         asked = parse_pod(pod("late", **template))
         old, new = pair.cycle.decide(asked, pair.cache.nodes), cycle.decide(asked, fresh.nodes)

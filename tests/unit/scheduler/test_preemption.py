@@ -366,3 +366,11 @@ def test_a_pod_that_gets_into_a_budget_later_is_spared() -> None:
     assert world.victims(pod("high", cpu="1", priority=9)) == ("n1", ["a"])
     world.run(pod("a", cpu="1", node="n1", labels={"spare": "me"}))
     assert world.victims(pod("high", cpu="1", priority=9)) == ("n2", ["b"])
+
+
+def test_its_own_nomination_keeps_a_pod_from_no_node_also_after_an_equal_pod_looked() -> None:
+    world = World(node("n1", cpu="1"))
+    world.run(pod("low", cpu="1", node="n1")).nominate(pod("mine", cpu="1", priority=9), "n1")
+    assert world.preempt(pod("other", cpu="1", priority=9)).node == ""
+    assert world.victims(pod("mine", cpu="1", priority=9)) == ("n1", ["low"])
+    assert world.preempt(pod("other", cpu="1", priority=9)).node == ""

@@ -28,8 +28,12 @@ async def test_evicts_and_takes_the_place() -> None:
             ("Normal", "Preempted", "Preempted by pod uid-default-high on node n1"),
             ("Normal", "Scheduled", "Successfully assigned default/high to n1"),
         ]
-        victim = (await client.list(EVENTS))["items"][1]["involvedObject"]
+        told = (await client.list(EVENTS))["items"]
+        assert [one["action"] for one in told] == ["Scheduling", "Preempting", "Binding"]
+        victim, preemptor = told[1]["involvedObject"], told[1]["related"]
         assert (victim["kind"], victim["name"]) == ("Pod", "low")
+        assert (preemptor["kind"], preemptor["name"], preemptor["uid"]) == ("Pod", "high", "uid-default-high")
+        assert "related" not in told[0]
 
 
 async def test_the_victim_says_who_disrupted_it_and_the_pod_where_it_is_going() -> None:
