@@ -251,6 +251,8 @@ class _OwnEvents:
 
 
 class _OwnSubscription:
+    is_never_late = False
+
     def __init__(self, inner: Subscription, base: int) -> None:
         self._inner, self._base = inner, base
 

@@ -16,7 +16,7 @@ import orjson
 from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.x509 import peer_certificate
 from pinnace.apiserver.http_head import Headers, answer_head, read_headers, read_line
-from pinnace.apiserver.request import Answer, Request, Response, StreamingResponse
+from pinnace.apiserver.request import Answer, Request, Response, StreamingResponse, UpgradeResponse
 
 if TYPE_CHECKING:
     from pinnace.apiserver.listener import Listener
@@ -191,12 +191,14 @@ class Connection(asyncio.Protocol):
         keep = False
         try:
             answer = await self._listener.handler(self._request(method, target, headers))
+            if headers.closes and not isinstance(answer, UpgradeResponse):
+                answer.headers["Connection"] = "close"
             if isinstance(answer, Response):
                 await self._write(answer, headers)
-                keep = not self._missing
+                keep = not self._missing and not headers.closes
             elif isinstance(answer, StreamingResponse):
                 await self._stream(answer, target)
-                keep = True
+                keep = not headers.closes
             else:
                 self._hand_over(answer)
                 return

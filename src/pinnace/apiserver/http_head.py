@@ -21,11 +21,12 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """The header fields of one request; `length` is that of the body."""
+    """The header fields of one request; `length` is that of the body, `closes` that the connection ends with the answer."""
 
     fields: CIMultiDictProxy[str]
     length: int
     takes_gzip: bool
+    closes: bool = False
 
 
 def read_line(line: bytes) -> tuple[str, str] | None:
@@ -42,12 +43,14 @@ def read_headers(block: bytes) -> Headers | None:
     fields = CIMultiDict((name, value.strip(" \t")) for name, _, value in lines)
     if any(name in fields for name in _NOT_PLAIN) or len(fields.getall("Host", ())) != 1:
         return None
-    if fields.get("Connection", "keep-alive").lower() != "keep-alive":
+    connection = fields.get("Connection", "keep-alive").lower()
+    if connection not in ("keep-alive", "close"):
         return None
     lengths = fields.getall("Content-Length", ["0"])
     if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > _LONGEST_LENGTH:
         return None
-    return Headers(CIMultiDictProxy(fields), int(lengths[0]), "gzip" in fields.get("Accept-Encoding", ""))
+    takes_gzip = "gzip" in fields.get("Accept-Encoding", "")
+    return Headers(CIMultiDictProxy(fields), int(lengths[0]), takes_gzip, connection == "close")
 
 
 def answer_head(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 Query = Mapping[str, list[str]]
+_UNRESOLVED = RequestInfo("", "get", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Request:
     raw_target: str = ""  # path and query as they came off the wire, for proxying
     remote: str = ""
     certificate: PeerCertificate | None = None
-    info: RequestInfo = field(default_factory=lambda: RequestInfo("", "get", False))
+    info: RequestInfo = _UNRESOLVED
     user: User = ANONYMOUS
     deadline: float | None = None  # of the clock's monotonic time
     warnings: list[str] = field(default_factory=list)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pinnace.apimachinery import selectors
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apimachinery.short_cache import short_cache
 
 _VERBS = {
     "GET": "get",
@@ -44,6 +45,16 @@ class RequestInfo:
 
 def resolve(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
     """Total: a path that names no resource gives `is_resource` False and the HTTP verb."""
+    return _of_post(path) if method == "POST" and not query else _resolve(method, path, query)
+
+
+@short_cache(256)
+def _of_post(path: str) -> RequestInfo:
+    """Creations go to the same few paths again and again."""
+    return _resolve("POST", path, {})
+
+
+def _resolve(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
     segments = [segment for segment in path.split("/") if segment]
     located = _locate(segments)
     if located is None:

@@ -10,6 +10,8 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from pinnace.component.limits import SharedLimits
+
 T = TypeVar("T")
 
 
@@ -30,6 +32,9 @@ class Clock(Protocol):
 class RealClock:
     """The operating system's time and asyncio's timers."""
 
+    def __init__(self) -> None:
+        self._limits = SharedLimits()
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
@@ -39,5 +44,8 @@ class RealClock:
         await asyncio.sleep(max(0.0, seconds))
 
     async def wait_for(self, awaitable: Awaitable[T], seconds: float) -> T:
+        queue = self._limits.of(seconds)
+        if queue is not None:
+            return await queue.wait_for(awaitable)
         async with asyncio.timeout(seconds):
             return await awaitable

@@ -4,7 +4,7 @@ Counting is an addition to a plain attribute. Names, labels and help are put to 
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,6 +27,17 @@ class Histogram:
     def observe(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def observe_all(self, values: list[float]) -> None:
+        """The same for many values, which are sorted in place: a small part of the time of one after the other."""
+        values.sort()
+        done = 0
+        for place, bound in enumerate(self.bounds):
+            at = bisect_right(values, bound, done)
+            self.counts[place] += at - done
+            done = at
+        self.counts[-1] += len(values) - done
+        self.total += sum(values)
 
     @property
     def count(self) -> int:

@@ -126,6 +126,11 @@ class Subscription(Protocol):
         """Every event up to this revision has been delivered."""
         ...
 
+    @property
+    def is_never_late(self) -> bool:
+        """Whether `revision` is that of the store at any time."""
+        ...
+
     async def wait_until(self, revision: int) -> None:
         """Return once `self.revision >= revision`."""
         ...

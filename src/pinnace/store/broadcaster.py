@@ -32,6 +32,10 @@ class LocalSubscription:
     def revision(self) -> int:
         return self.broadcaster.revision
 
+    @property
+    def is_never_late(self) -> bool:
+        return not self.broadcaster.is_remote
+
     async def wait_until(self, revision: int) -> None:
         await self.broadcaster.wait_until(revision)
 
@@ -42,8 +46,8 @@ class LocalSubscription:
 class Broadcaster:
     """`revision` is the newest one published: all that readers may see."""
 
-    def __init__(self, revision: int = 0) -> None:
-        self.revision = revision
+    def __init__(self, revision: int = 0, *, is_remote: bool = False) -> None:
+        self.revision, self.is_remote = revision, is_remote
         self._live: dict[str, list[LocalSubscription]] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._tickets = 0

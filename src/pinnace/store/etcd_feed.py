@@ -57,7 +57,7 @@ class Feed:
         self._start = prefix + span.encode()
         self._end = self._start[:-1] + bytes([self._start[-1] + 1])
         self._fence = self._start + b"pinnace-fence"
-        self.broadcaster = Broadcaster()
+        self.broadcaster = Broadcaster(is_remote=True)
         self.floor = self._compacted = 0
         self._log: list[Event] = []
         self._is_broken = False

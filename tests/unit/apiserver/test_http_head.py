@@ -50,7 +50,7 @@ def test_other_request_lines_are_not(line: bytes) -> None:
         HOST + b"Content-Length: 9999999999999\r\n",
         HOST + b"Transfer-Encoding: chunked\r\n",
         HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n",
-        HOST + b"Connection: close\r\n",
+        HOST + b"Connection: close, upgrade\r\n",
         HOST + b"Expect: 100-continue\r\n",
         HOST + b"A : b\r\n",
         HOST + b"A: b\r\n c\r\n",
@@ -61,6 +61,17 @@ def test_other_request_lines_are_not(line: bytes) -> None:
 )
 def test_other_headers_are_not(block: bytes) -> None:
     assert read_headers(block) is None
+
+
+def test_a_client_may_say_that_it_sends_nothing_more() -> None:
+    once, again = (
+        read_headers(HOST + b"Connection: close\r\n"),
+        read_headers(HOST + b"Connection: Keep-Alive\r\n"),
+    )
+    assert once is not None
+    assert once.closes
+    assert again is not None
+    assert not again.closes
 
 
 def test_a_long_strange_header_is_refused_in_no_time() -> None:

@@ -21,6 +21,7 @@ _UNOWNED_TOP = frozenset(("apiVersion", "kind"))
 SERVERS_METADATA = frozenset(
     ("creationTimestamp", "selfLink", "clusterName", "generation", "managedFields")
 )  # fmt: skip
+_TEXT_MAPS = frozenset(("annotations", "labels"))
 _UNOWNED_METADATA = SERVERS_METADATA | {"name", "namespace", "resourceVersion", "uid"}
 
 
@@ -48,11 +49,15 @@ def record_update(
         return
     if ignored is None:
         ignored = default_ignored({**(old or {}), **new}, subresource)
+    owner, time = Owner(manager, "Update", api_version, subresource), times.format_time(now)
     if old is None and remembered is not None:
         changes = _created(ownable(new, ignored), schema, api_version, remembered)
+        if not len(entries) and not changes.modified:  # there is nobody to take anything from
+            _store(new, Entries([Entry(owner, changes.added, time)] if changes.added else ()))
+            return
     else:
         changes = compare(ownable(old or {}, ignored), ownable(new, ignored), schema)
-    record(entries, changes, Owner(manager, "Update", api_version, subresource), times.format_time(now))
+    record(entries, changes, owner, time)
     entries.cap()
     _store(new, entries)
 
@@ -66,10 +71,11 @@ def _created(
     """All of a new object; what is not metadata is often the same for many objects."""
     result = Comparison()
     for name, value in new.items():
-        if name == "metadata" or not isinstance(value, dict):
+        seen = _keys_of(value) if name == "metadata" else value if isinstance(value, dict) else None
+        if seen is None:
             part = compare({}, {name: value}, schema)
         else:
-            key = remembered.key(f"{api_version} {name}", value)
+            key = remembered.key(f"{api_version} {name}", seen)
             known = remembered.get(key)
             if known is None or known[0] is not schema:
                 known = remembered.put(key, (schema, compare({}, {name: value}, schema)))
@@ -77,6 +83,13 @@ def _created(
         result.added |= part.added
         result.modified |= part.modified
     return result
+
+
+def _keys_of(metadata: Object) -> dict[str, list[str]] | None:
+    """What the owned fields of simple metadata depend on; None where there is more than labels and annotations."""
+    if metadata.keys() <= _TEXT_MAPS and all(isinstance(texts, dict) for texts in metadata.values()):
+        return {name: list(texts) for name, texts in metadata.items()}
+    return None
 
 
 def record(entries: Entries, changes: Comparison, owner: Owner, time: str) -> None:

@@ -23,18 +23,20 @@ class Plugin(Protocol):
 
 
 _REMEMBERED = 2048
+_UNSETTLED = 128  # runs of a phase whose durations wait to be counted
 
 
 class BasePlugin:
     """Does nothing; plugins override the phase they take part in.
 
-    `admits` and `validates` are the operations for which a phase is called. Subresources come too (`pods/binding` is a CREATE):
-    a plugin asks `admission.is_for(...)` or `is_create_of(...)`.
+    `admits` and `validates` are the operations for which a phase is called. Subresources come too (`pods/binding` is a CREATE)
+    unless `subresources` says which do: a plugin asks `admission.is_for(...)` or `is_create_of(...)`.
     """
 
     name = ""
     admits: ClassVar[tuple[Operation, ...]] = ("CREATE", "UPDATE")
     validates: ClassVar[tuple[Operation, ...]] = ("CREATE", "UPDATE", "DELETE")
+    subresources: ClassVar[tuple[str, ...] | None] = None  # besides the resource itself; None: all
     needs_configuration: ClassVar[bool] = False
 
     def configure(self, configuration: Object) -> None:
@@ -70,6 +72,7 @@ class Phase:
 
     def __init__(self, steps: tuple[Step, ...], timing: Timing, now: Callable[[], float]) -> None:
         self.steps, self.timing, self._now = steps, timing, now
+        self._unsettled = 0
 
     async def run(self, admission: Admission) -> None:
         now = self._now
@@ -79,14 +82,23 @@ class Phase:
             for act, timing in self.steps:
                 await act(admission)
                 then = now()
-                timing.accepted.observe(then - since)
+                timing.passed.append(then - since)
                 since = then
         except StatusError:
             then = now()
             timing.refused.observe(then - since)
             self.timing.refused.observe(then - begun)
             raise
-        self.timing.accepted.observe(since - begun)
+        self.timing.passed.append(since - begun)
+        self._unsettled += 1
+        if self._unsettled >= _UNSETTLED:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._unsettled = 0
+        self.timing.settle()
+        for _, timing in self.steps:
+            timing.settle()
 
 
 Kind = Literal["admit", "validate"]
@@ -101,7 +113,7 @@ class Chain:
     def __init__(self, plugins: Iterable[BasePlugin | Late] = (), clock: Clock | None = None) -> None:
         self._plugins = tuple(plugins)
         self._now = clock.monotonic if clock is not None else lambda: 0.0
-        self._phases: dict[tuple[Kind, Operation, GVR], Phase] = {}
+        self._phases: dict[tuple[Kind, Operation, GVR, str], Phase] = {}
         self._timings: dict[tuple[str, Operation, Kind], Timing] = {}  # by plugin: resources share them
 
     @property
@@ -121,9 +133,9 @@ class Chain:
         await self._phase("validate", admission).run(admission)
 
     def _phase(self, kind: Kind, admission: Admission) -> Phase:
-        """Of those that this operation on this resource concerns; remembered."""
-        operation, gvr = admission.operation, admission.resource.gvr
-        found = self._phases.get((kind, operation, gvr))
+        """Of those that this operation on this resource or subresource concerns; remembered."""
+        operation, gvr, sub = admission.operation, admission.resource.gvr, admission.subresource
+        found = self._phases.get((kind, operation, gvr, sub))
         if found is None:
             if len(self._phases) > _REMEMBERED:  # custom resources come and go
                 self._phases.clear()
@@ -131,10 +143,10 @@ class Chain:
             steps = tuple(
                 Step(getattr(plugin, kind), self._timing(plugin.name, operation, kind))
                 for plugin in fitting
-                if _takes_part(plugin, kind, operation)
+                if _takes_part(plugin, kind, operation, sub)
             )
             found = Phase(steps, self._timing("", operation, kind), self._now)
-            self._phases[kind, operation, gvr] = found
+            self._phases[kind, operation, gvr, sub] = found
         return found
 
     def _timing(self, name: str, operation: Operation, kind: Kind) -> Timing:
@@ -147,7 +159,9 @@ class Chain:
         await self.validate(admission)
 
 
-def _takes_part(plugin: BasePlugin, kind: Kind, operation: Operation) -> bool:
+def _takes_part(plugin: BasePlugin, kind: Kind, operation: Operation, subresource: str) -> bool:
+    if subresource and plugin.subresources is not None and subresource not in plugin.subresources:
+        return False
     wanted = plugin.admits if kind == "admit" else plugin.validates
     return operation in wanted and getattr(type(plugin), kind) is not getattr(BasePlugin, kind)
 

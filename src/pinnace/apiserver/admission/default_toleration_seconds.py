@@ -12,6 +12,7 @@ _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 class DefaultTolerationSeconds(BasePlugin):
     name = "DefaultTolerationSeconds"
+    subresources = ()
 
     def __init__(self, registries: Registries) -> None:
         pass

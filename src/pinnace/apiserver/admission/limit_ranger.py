@@ -13,6 +13,7 @@ from pinnace.apiserver.registry.catalog import Registries
 
 class LimitRanger(BasePlugin):
     name = "LimitRanger"
+    subresources = ("resize",)
     validates = ("CREATE", "UPDATE")
 
     def __init__(self, registries: Registries) -> None:

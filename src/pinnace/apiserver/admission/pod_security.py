@@ -39,6 +39,7 @@ _SECCOMP_POD, _SECCOMP = (
 
 class PodSecurity(BasePlugin):
     name = "PodSecurity"
+    subresources = _JUDGED_SUBRESOURCES
     validates = ("CREATE", "UPDATE")
 
     def __init__(self, registries: Registries) -> None:

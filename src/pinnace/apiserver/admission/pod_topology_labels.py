@@ -11,6 +11,7 @@ _LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 class PodTopologyLabels(BasePlugin):
     name = "PodTopologyLabels"
+    subresources = ("binding",)
     admits = ("CREATE",)
 
     def __init__(self, registries: Registries) -> None:

@@ -15,6 +15,7 @@ _KEPT = ("priority", "preemptionPolicy")
 
 class Priority(BasePlugin):
     name = "Priority"
+    subresources = ()
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries

@@ -51,6 +51,7 @@ class _Desk:
 
 class ResourceQuota(BasePlugin):
     name = "ResourceQuota"
+    subresources = ("resize",)
     validates = ("CREATE", "UPDATE")
 
     def __init__(self, registries: Registries) -> None:

@@ -13,6 +13,7 @@ _UNFOUNDED = "pod rejected: Pod Overhead set without corresponding RuntimeClass 
 
 class RuntimeClass(BasePlugin):
     name = "RuntimeClass"
+    subresources = ()
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries

@@ -24,6 +24,7 @@ _CONTAINERS = ("initContainers", "containers")
 
 class ServiceAccount(BasePlugin):
     name = "ServiceAccount"
+    subresources = ()
 
     def __init__(self, registries: Registries) -> None:
         self._registries = registries

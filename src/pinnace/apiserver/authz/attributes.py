@@ -6,9 +6,11 @@ from pinnace.apiserver.authn.user import User
 from pinnace.apiserver.request_info import RequestInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Attributes:
-    """The selectors, as text, are no part of equality: RBAC, which remembers decisions, does not look at them."""
+    """Nobody changes one: not frozen because every request makes one, and that takes twice as long.
+
+    The selectors, as text, are no part of equality: RBAC, which remembers decisions, does not look at them."""
 
     user: User
     verb: str

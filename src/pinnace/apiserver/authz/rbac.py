@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pinnace.apiserver.authn.user import MASTERS, User
 from pinnace.apiserver.authz.attributes import NO_OPINION, Attributes, Decision
-from pinnace.apiserver.authz.rules import Rule, allows
+from pinnace.apiserver.authz.rules import Rule, allows, asks_for_name
 
 Object = Mapping[str, Any]
 _REMEMBERED = 20_000
@@ -72,17 +72,24 @@ class RbacAuthorizer:
         self._version: object = object()
         self._grants: dict[tuple[str, str, str], list[Grant]] = {}
         self._decisions: dict[Attributes, Decision] = {}
+        self._nameless: dict[tuple[object, ...], Decision] = {}  # those that hold for any name
         self.allowed = 0  # questions that it answered with yes
 
     async def authorize(self, attributes: Attributes) -> Decision:
         if MASTERS in attributes.user.groups:
             return Decision(True)
         await self._refresh()
-        found = self._decisions.get(attributes)
+        question = (
+            attributes.user, attributes.verb, attributes.group, attributes.resource, attributes.subresource,
+            attributes.namespace, attributes.path, attributes.is_resource,
+        )  # fmt: skip
+        found = self._nameless.get(question) or self._decisions.get(attributes)
         if found is None:
-            if len(self._decisions) >= _REMEMBERED:
-                self._decisions.clear()
-            found = self._decisions[attributes] = self._decide(attributes)
+            found, depends_on_name = self._decide(attributes)
+            if depends_on_name:
+                _keep(self._decisions, attributes, found)
+            else:
+                _keep(self._nameless, question, found)
         self.allowed += found.allowed
         return found
 
@@ -93,11 +100,14 @@ class RbacAuthorizer:
     def unresolved(self, user: User) -> str:
         return ""
 
-    def _decide(self, attributes: Attributes) -> Decision:
+    def _decide(self, attributes: Attributes) -> tuple[Decision, bool]:
+        """The decision, and whether it may be another one for another name."""
+        by_name = False
         for grant in self._grants_of(attributes.user, attributes.namespace):
+            by_name = by_name or any(asks_for_name(rule, attributes) for rule in grant.rules)
             if any(allows(rule, attributes) for rule in grant.rules):
-                return Decision(True, f"RBAC: allowed by {grant.origin}")
-        return NO_OPINION
+                return Decision(True, f"RBAC: allowed by {grant.origin}"), by_name
+        return NO_OPINION, by_name
 
     def _grants_of(self, user: User, namespace: str) -> Iterator[Grant]:
         spaces = ("", namespace) if namespace else ("",)
@@ -111,7 +121,14 @@ class RbacAuthorizer:
         if version != self._version:
             self._grants = build_index(self._source.policy())
             self._decisions.clear()
+            self._nameless.clear()
             self._version = version
+
+
+def _keep(decisions: dict[Any, Decision], question: object, decision: Decision) -> None:
+    if len(decisions) >= _REMEMBERED:
+        decisions.clear()
+    decisions[question] = decision
 
 
 def _subjects_of(user: User) -> Iterator[tuple[str, str]]:

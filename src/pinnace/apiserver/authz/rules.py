@@ -20,6 +20,17 @@ def allows(rule: Rule, attributes: Attributes) -> bool:
     return any(_path_matches(pattern, attributes.path) for pattern in rule.get("nonResourceURLs") or ())
 
 
+def asks_for_name(rule: Rule, attributes: Attributes) -> bool:
+    """Whether this rule allows the request to some names only."""
+    return bool(
+        attributes.is_resource
+        and rule.get("resourceNames")
+        and _contains(rule.get("verbs"), attributes.verb)
+        and _contains(rule.get("apiGroups"), attributes.group)
+        and _resource_matches(rule.get("resources") or (), attributes.resource, attributes.subresource)
+    )
+
+
 def _allows_resource(rule: Rule, attributes: Attributes) -> bool:
     return (
         _contains(rule.get("apiGroups"), attributes.group)

@@ -55,7 +55,7 @@ def _rest(work: Coroutine[Any, Any, Answer], awaited: Any) -> Generator[Any, Any
             return awaited.answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Done:
     answer: Answer
 

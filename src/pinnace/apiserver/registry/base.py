@@ -174,9 +174,9 @@ class RegistryBase:
             raise refusal(asked, decision.reason)
 
     def _record(self, old: Object | None, new: Object, ctx: WriteContext, subresource: str = "") -> None:
-        from pinnace.apimachinery.apply import managed_fields
+        from pinnace.apimachinery.apply.managed_fields import record_update
 
-        managed_fields.record_update(
+        record_update(
             old, new, manager=ctx.manager, now=ctx.now, api_version=self.row.gvr.api_version, subresource=subresource,
             schema=self.schema, remembered=self.shared.creations,
         )  # fmt: skip

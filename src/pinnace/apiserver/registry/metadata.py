@@ -4,12 +4,12 @@ Rules: https://github.com/kubernetes/apiserver/blob/master/pkg/registry/rest/cre
 """
 
 import random
-import uuid
 from datetime import datetime
 from typing import Any
 
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time
+from pinnace.apimachinery.uids import random_uid
 
 Object = dict[str, Any]
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: names spell no words
@@ -26,7 +26,7 @@ def fill_on_create(obj: Object, now: datetime) -> None:
     metadata = obj["metadata"]
     for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
         metadata.pop(field, None)
-    metadata["uid"] = str(uuid.uuid4())
+    metadata["uid"] = random_uid()
     metadata["creationTimestamp"] = format_time(now)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generate_name(metadata["generateName"])

@@ -1,8 +1,7 @@
 """One revision of one object: its bytes as served, and what selectors need to know of it."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -48,6 +47,11 @@ class Item:
         return self._obj
 
     @property
+    def held(self) -> Object | None:
+        """The decoded object if it is at hand."""
+        return self._obj
+
+    @property
     def protobuf(self) -> bytes:
         """The object as a protobuf message, encoded when somebody asks and kept; raises ProtobufError."""
         if self._protobuf is None:
@@ -58,11 +62,19 @@ class Item:
         """A private copy, which the caller may change: decoding is five times faster than copying."""
         return codec.decode(self.raw)
 
-    def restamped(self, revision: int) -> "Item":
-        """The same object under another resource version: how a deletion is told to watchers."""
+    def restamped(self, revision: int, known: Object | None = None) -> "Item":
+        """The same object under another resource version: how a deletion is told to watchers. `known`: the object decoded."""
+        known = self._obj if known is None else known
         return Item(
             self.key, codec.restamp(self.raw, revision), revision, namespace=self.namespace, name=self.name,
-            labels=self.labels, fields=self.fields,
+            labels=self.labels, fields=self.fields, obj=None if known is None else codec.stamped(known, revision),
+        )  # fmt: skip
+
+    def holding(self, obj: Object) -> "Item":
+        """The same item for one reader, with its decoded object."""
+        return Item(
+            self.key, self.raw, self.revision, namespace=self.namespace, name=self.name, labels=self.labels,
+            fields=self.fields, obj=obj,
         )  # fmt: skip
 
     def release(self) -> None:
@@ -72,6 +84,21 @@ class Item:
     def check_unchanged(self) -> None:
         if self._obj is not None and orjson.dumps(self._obj) != self.raw:
             raise CacheMutated(f"{self.key} at revision {self.revision} was changed inside a cache")
+
+
+class _Expected:
+    """A context manager; a generator would cost three times as much."""
+
+    __slots__ = ("_obj", "_stored", "_writes")
+
+    def __init__(self, writes: dict[int, tuple[bytes, Object]], stored: bytes, obj: Object) -> None:
+        self._writes, self._stored, self._obj = writes, stored, obj
+
+    def __enter__(self) -> None:
+        self._writes[id(self._stored)] = self._stored, self._obj
+
+    def __exit__(self, *_: object) -> None:
+        self._writes.pop(id(self._stored), None)
 
 
 class ItemReader:
@@ -85,17 +112,12 @@ class ItemReader:
     def opens_sealed(self) -> bool:
         return self._sealing is not None
 
-    @contextmanager
-    def expecting(self, stored: bytes, obj: Object) -> Iterator[None]:
+    def expecting(self, stored: bytes, obj: Object) -> "_Expected":
         """While `obj` is written: when the very bytes come back as an event they need not be decoded (sealed ones are opened).
 
         The object becomes the cache's: its author must not change it any more.
         """
-        self._writes[id(stored)] = stored, obj
-        try:
-            yield
-        finally:
-            self._writes.pop(id(stored), None)
+        return _Expected(self._writes, stored, obj)
 
     def __call__(self, kv: KeyValue) -> Item:
         own = self._writes.pop(id(kv.value), None)
@@ -116,9 +138,9 @@ class ItemReader:
             fields=self._field_labels(obj), obj=obj,
         )  # fmt: skip
 
-    def from_write(self, key: str, stored: bytes, revision: int) -> Item:
+    def from_write(self, key: str, stored: bytes, revision: int, obj: Object) -> Item:
         """The item of a write of ours that the cache does not hold (yet, or any more)."""
-        return self.from_plain(key, stored, revision)
+        return self._item(key, codec.stamp(stored, revision), revision, codec.stamped(obj, revision))
 
 
 def detects_mutation() -> bool:

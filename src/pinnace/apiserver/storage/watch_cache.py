@@ -61,6 +61,11 @@ class WatchCache:
     def revision(self) -> int:
         return self._subscription.revision if self._subscription is not None else 0
 
+    @property
+    def is_current(self) -> bool:
+        """There is nothing that `catch_up` would have to wait for: to be asked before it, where reads are many."""
+        return self._subscription is not None and self._subscription.is_never_late
+
     async def load(self) -> None:
         """Be current and stay so; nothing to do when it already is. Raises StoreError."""
         if self._subscription is not None:
@@ -117,6 +122,8 @@ class WatchCache:
 
     async def catch_up(self) -> None:
         """Have everything that the store had when this was called."""
+        if self.is_current:
+            return
         await self.load()
         target = await self._backend.revision()
         while self.revision < target:
@@ -157,8 +164,10 @@ class WatchCache:
         self.received += len(changes)
         self.history.append(changes)
         self.watchers.dispatch(changes)
+        read = self.history.read_up_to() if self.keeps_objects else self.changed_at
         for change in changes:
-            if change.previous is not None:
+            # What was written a moment ago is still to be read by watchers; the history releases it later.
+            if change.previous is not None and change.previous.revision <= read:
                 change.previous.release()
             if not self.keeps_objects:
                 change.item.release()

@@ -128,12 +128,12 @@ class Pass:
         attempts, since = self.world.recall(fact) or (0, None)
         if since is not None:
             due = since + timedelta(seconds=min(2.0 ** min(attempts - 1, 30), LONGEST_BACKOFF))
-            if self.world.now < due:
-                yield RequeueAfter((due - self.world.now).total_seconds())
+            if self.world.steady < due:
+                yield RequeueAfter((due - self.world.steady).total_seconds())
                 return False
-            if self.world.now > since + timedelta(seconds=2 * LONGEST_BACKOFF):
+            if self.world.steady > since + timedelta(seconds=2 * LONGEST_BACKOFF):
                 attempts = 0
-        self.world.unchanged_since(fact, attempts + 1)
+        self.world.remember(fact, attempts + 1)
         return True
 
     # --- rolling and reporting

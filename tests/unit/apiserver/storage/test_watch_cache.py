@@ -112,6 +112,7 @@ class LaggingBackend(MemoryBackend):
 
 class Relay:
     subscriber: Subscriber
+    is_never_late = False
 
     def __init__(self, backend: LaggingBackend) -> None:
         self.backend, self.revision = backend, 0
