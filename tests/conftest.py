@@ -23,6 +23,7 @@ settings.load_profile("usual")
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests live to the end: the garbage collector need not walk them again and again."""
+    """Thousands of collected tests live to the end: the garbage collector need not walk them again and again. As the server does."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

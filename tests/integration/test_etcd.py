@@ -233,6 +233,7 @@ async def test_etcd_that_lost_its_data_ends_watches_instead_of_being_awaited(
     await store.close()
 
 
+@pytest.mark.slow
 async def test_etcd_that_hangs_makes_requests_time_out(own_etcd: EtcdServer, tmp_path: Path) -> None:
     """A write that was sent and not answered is not called failed: it is done when etcd goes on."""
     async with api_server(tmp_path / "api", own_etcd, "") as api:

@@ -207,7 +207,9 @@ async def test_watch_ends_when_the_server_stops(tmp_path: Path) -> None:
         events = client.watch(r.PODS, resource_version="1")
         waiting = asyncio.ensure_future(anext(events, None))
         await client.raw("GET", "/version")
-    ended = await asyncio.gather(waiting, return_exceptions=True)
+        await api.server.stop()
+        async with asyncio.timeout(5):
+            ended = await asyncio.gather(waiting, return_exceptions=True)
     assert ended[0] is None or isinstance(ended[0], ConnectionError)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from etcd_server import EtcdServer, etcd
@@ -80,6 +81,7 @@ async def rolled_out(client: RestClient, name: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_one_server_works_and_the_other_takes_over_when_it_is_killed(servers: list[Server]) -> None:
     first, second = servers
 

@@ -1,5 +1,7 @@
 """A node falls silent: it turns Unknown, is tainted, and its pods move; all with quick settings of the real controllers."""
 
+import pytest
+
 from integration.controllers.conftest import Start
 from integration.controllers.test_workloads import deployment, items, rolled_out
 from pinnace.api import meta
@@ -27,6 +29,7 @@ async def add_silent_node(client: Client, name: str) -> None:
     await client.create(NODES, node)
 
 
+@pytest.mark.slow
 async def test_a_silent_node_loses_its_pods(start: Start) -> None:
     client = await start("node-lifecycle", "taint-eviction", nodes=2, nodes_config=QUICK)
     await add_silent_node(client, "lost")
@@ -66,6 +69,7 @@ async def test_a_silent_node_loses_its_pods(start: Start) -> None:
     await eventually(told)
 
 
+@pytest.mark.slow
 async def test_a_node_that_speaks_again_is_clean_again(start: Start) -> None:
     client = await start("node-lifecycle", nodes=1, nodes_config=QUICK)
     await add_silent_node(client, "lost")

@@ -124,6 +124,7 @@ def stateful_set() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 async def test_both_programs_say_the_same_of_a_stateful_set(
     start: Start, kubectl: Kubectl, pinnace: Kubectl
 ) -> None:
@@ -201,6 +202,7 @@ async def test_both_programs_describe_claims_alike(
     assert await pinnace(*arguments) == await kubectl(*arguments)
 
 
+@pytest.mark.slow
 async def test_drain_respects_disruption_budgets(start: Start, kubectl: Kubectl) -> None:
     client = await start("deployment", "replicaset", "disruption", "node-lifecycle", nodes=2)
     await client.create(DEPLOYMENTS, deployment(4))
