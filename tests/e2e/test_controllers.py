@@ -31,7 +31,7 @@ def test_a_stateful_set_keeps_names_and_data(space: Space) -> None:
     assert first["metadata"]["creationTimestamp"] <= second["metadata"]["creationTimestamp"]
     looked_up = space.out("exec", "db-0", "--", "nslookup", f"db-1.db.{space.name}.svc.cluster.local")
     assert second["status"]["podIP"] in looked_up
-    space.kubectl("set", "env", "sts/db", "COLOUR=blue")
+    space.kubectl("rollout", "restart", "sts/db")
     space.kubectl("rollout", "status", "sts/db", "--timeout=60s")
     space.kubectl("scale", "sts/db", "--replicas=1")
     space.kubectl("wait", "--for=delete", "pod/db-1", "--timeout=30s")

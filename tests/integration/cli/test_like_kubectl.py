@@ -240,6 +240,12 @@ WRITING = [
     "get hpa web -o jsonpath={.spec.minReplicas}{.spec.maxReplicas}{.spec.metrics[*].resource.target.averageUtilization}",
     "autoscale deploy web --max=0", "autoscale deploy web --min=3 --max=2", "autoscale svc web --max=2",
     "autoscale deploy nope --max=2", "delete hpa web h2 -o name",
+    "create poddisruptionbudget", "create pdb b1", "create pdb b1 --selector=a=b", "create pdb b1 --selector=a=b --min-available=x",
+    "create pdb b1 --selector=a=b --min-available=1 --max-unavailable=1", "create pdb b1 --selector=a=b,, --min-available=1",
+    "create pdb b1 --selector=a=b,e,!f --min-available=1", "get pdb b1 -o jsonpath={.spec}", "create pdb b1 --selector=a=b --max-unavailable=1",
+    "create poddisruptionbudget b2 --selector=a=b --max-unavailable=50%", "get pdb b2 -o jsonpath={.spec}", "create pdb b3 --selector=a>1 --min-available=1",
+    "create priorityclass", "create pc p1 --value=7 --description=seven --dry-run=server -o jsonpath={.value}{.description}{.preemptionPolicy}{.globalDefault}",
+    "create priorityclass system-x --value=5", "create pc p1 --value=2000000000", "create pc p1 --preemption-policy=Sometimes",
 ]  # fmt: skip
 
 

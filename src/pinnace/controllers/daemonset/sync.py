@@ -93,11 +93,11 @@ class Pass:
         return bool(create or delete)
 
     def _write(self, create: list[str], delete: list[Object]) -> Iterator[Action]:
-        for node in create[:BURST]:
-            pod = placement.daemon_pod(self.ds, node, self.digest)
-            yield Create(pod, about=self.ds)
+        """What goes first: where a quota allows no more pods, those that are in the wrong place must make room."""
         for pod in delete[:BURST]:
             yield Delete(pod, about=self.ds)
+        for node in create[:BURST]:
+            yield Create(placement.daemon_pod(self.ds, node, self.digest), about=self.ds)
 
     def _unwanted(self, node: str, on_node: list[Object]) -> Generator[Action, None, list[Object]]:
         """Finished pods (after a back-off, for failed ones) and all but the oldest of each template."""
