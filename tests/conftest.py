@@ -1,9 +1,28 @@
-"""Our own plugin's fixtures, also where Pinnace is not installed and its entry point therefore not there."""
+"""Our own plugin's fixtures, also where Pinnace is not installed and its entry point therefore not there; how long properties are tried."""
 
+import gc
 import os
+
+from hypothesis import HealthCheck, settings
 
 from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client, simulated_cluster
 
 __all__ = ["api_server", "fake_clock", "local_client", "rest_client", "simulated_cluster"]
 
 os.environ.setdefault("PINNACE_DETECT_MUTATION", "1")  # caches check that nobody changes what they hold
+
+# Properties are judged by what they find, not by how fast a busy machine draws examples. The same examples every time, so that
+# what was green stays green, except with `./dev test --all`, which looks for new ones. See `properties.examples`.
+PATIENT = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], derandomize=True
+)
+settings.register_profile("quick", PATIENT, max_examples=25)
+settings.register_profile("usual", PATIENT, max_examples=100)
+settings.register_profile("thorough", PATIENT, max_examples=500, derandomize=False)
+settings.load_profile("usual")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests live to the end: the garbage collector need not walk them again and again."""
+    gc.collect()
+    gc.freeze()

@@ -9,6 +9,7 @@ from pinnace.api.resources import (
     CRON_JOBS,
     JOBS,
     NAMESPACES,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
     RESOURCE_QUOTAS,
@@ -111,6 +112,26 @@ async def test_a_rollout_goes_on_soon_after_its_quota_grew(cluster: SimulatedClu
     await cluster.holds(lambda: has(2), seconds=1500)
     await cluster.client.patch(RESOURCE_QUOTAS, "few", {"spec": {"hard": {"pods": "9"}}}, "default")
     await cluster.until(lambda: has(4), within=60)
+
+
+async def test_daemons_in_the_wrong_place_make_room_for_others(cluster: SimulatedCluster):
+    one, other = cluster.nodes.names
+    await cluster.client.patch(NODES, one, {"metadata": {"labels": {"disk": "ssd"}}})
+    await cluster.create(quota(1))
+    await cluster.until(lambda: _has_status(cluster))
+    spec = workload("DaemonSet", "agent", None)
+    spec["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "ssd"}
+    await cluster.create(spec)
+
+    async def runs_on(node: str) -> bool:
+        found = await cluster.list(PODS, labels="app=agent")
+        return [pods.node_name(pod) for pod in found] == [node]
+
+    await cluster.until(lambda: runs_on(one))
+    await cluster.client.patch(NODES, other, {"metadata": {"labels": {"disk": "ssd"}}})
+    await cluster.advance(10)
+    await cluster.client.patch(NODES, one, {"metadata": {"labels": {"disk": None}}})
+    await cluster.until(lambda: runs_on(other), within=60)
 
 
 # --- owners

@@ -132,7 +132,8 @@ async def test_finished_jobs_are_noted_and_kept_up_to_the_limits(cluster: Simula
 
 async def test_a_schedule_is_read_in_its_time_zone(tmp_path: Path) -> None:
     start = datetime(2026, 3, 28, 12, tzinfo=UTC)  # clocks go forward in Berlin the night after
-    async with SimulatedCluster(tmp_path, nodes=0, start=start) as cluster:
+    chosen = {"nodes": 0, "controllers": ("cronjob",), "has_scheduler": False}  # two days pass quickly
+    async with SimulatedCluster(tmp_path, start=start, **chosen) as cluster:
         await cluster.create(cron_job(schedule="30 6 * * *", timeZone="Europe/Berlin"))
 
         async def both() -> list[Object]:

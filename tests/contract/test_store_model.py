@@ -23,6 +23,7 @@ from pinnace.store.backend import Backend, Event, KeyValue, StoreError
 from pinnace.store.memory import MemoryBackend
 from pinnace.store.sqlite import SqliteBackend
 from pinnace.store.watch import BufferedWatch
+from properties import examples
 
 KEYS = st.sampled_from([f"/{space}/{name}" for space in ("a", "a-b", "b") for name in ("x", "y", "yy", "é")])
 PREFIXES = st.sampled_from(["/", "/a/", "/b/", "/a-b/"])
@@ -145,9 +146,7 @@ class StoresAgree(RuleBasedStateMachine):
             assert left._buffer == right._buffer
 
 
-SETTINGS = settings(
-    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+SETTINGS = settings(examples(30), stateful_step_count=30, suppress_health_check=list(HealthCheck))
 TestStoresAgree = StoresAgree.TestCase
 TestStoresAgree.settings = SETTINGS
 
@@ -164,5 +163,6 @@ def test_etcd_agrees(etcd: EtcdServer) -> None:
             return self.store
 
     run_state_machine_as_test(
-        EtcdAgrees, settings=settings(SETTINGS, max_examples=10, phases=(Phase.generate,))
+        EtcdAgrees,
+        settings=settings(SETTINGS, max_examples=examples(10).max_examples, phases=(Phase.generate,)),
     )  # type: ignore[no-untyped-call]

@@ -34,6 +34,9 @@ def test_every_command_of_the_tour_succeeds(cluster: TestCluster) -> None:
         )
         assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         assert "Hello from Pinnace" in done.stdout
+        assert "\nkept\n" in done.stdout
     finally:
+        cluster.kubectl("delete", "sts/db", "pvc/data-db-0", "cronjob/tick", "hpa/demo", check=False)
+        cluster.kubectl("delete", "job", "hello", check=False)
         cluster.kubectl("delete", "deploy,svc,ingress", "demo", check=False)
         cluster.kubectl("uncordon", "--all", check=False)

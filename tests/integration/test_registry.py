@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
-from pinnace.client.interface import APPLY_PATCH
+from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from pinnace.store.memory import MemoryBackend
 from pinnace.testing.api_server import ApiServerInProcess
 
@@ -353,3 +354,55 @@ async def test_an_unknown_field_of_a_template_is_told_every_time(
         else:
             made = await remote.raw("POST", "/api/v1/namespaces/default/pods", query=query, body=odd)
             assert "surprise" not in made["spec"]
+
+
+async def test_a_patch_of_a_pods_status_changes_nothing_else(client: LocalClient) -> None:
+    made = await client.create(r.PODS, pod("a", app="web"), "default")
+    await bind(client, "a")
+    before = await client.get(r.PODS, "a", "default")
+    seen = orjson.dumps(before)
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "Test", "strange": 1}
+    body = {"metadata": {"uid": made["metadata"]["uid"]}, "spec": None, "status": {"conditions": [condition]}}
+    for media in (STRATEGIC_MERGE_PATCH, MERGE_PATCH):
+        answer = await client.patch(r.PODS, "a", body, "default", subresource="status", content_type=media)
+        assert answer["spec"] == before["spec"]
+        ours = {key: value for key, value in answer["metadata"].items() if key != "managedFields"}
+        old = {key: value for key, value in before["metadata"].items() if key != "managedFields"}
+        assert {**ours, "resourceVersion": ""} == {**old, "resourceVersion": ""}
+        assert "strange" not in answer["status"]["conditions"][-1]
+        assert answer == await client.get(r.PODS, "a", "default")
+    owners = [(entry["manager"], entry.get("subresource")) for entry in answer["metadata"]["managedFields"]]
+    assert ("kubernetes-admin", "status") in owners
+    assert orjson.dumps(before) == seen
+
+
+async def test_a_patch_of_a_status_is_checked_as_before(client: LocalClient) -> None:
+    await client.create(r.PODS, pod("a", app="web"), "default")
+    with pytest.raises(errors.Invalid, match="cannot unmarshal"):
+        await client.patch(r.PODS, "a", {"status": {"conditions": "x"}}, "default", subresource="status")
+    with pytest.raises(errors.Invalid, match="field is immutable"):
+        await client.patch(
+            r.PODS, "a", {"metadata": {"uid": "other"}, "status": {}}, "default", subresource="status"
+        )
+    stale = {"metadata": {"resourceVersion": "1"}, "status": {"message": "m"}}
+    with pytest.raises(errors.Conflict):
+        await client.patch(r.PODS, "a", stale, "default", subresource="status")
+    labelled = {"metadata": {"labels": {"b": "c"}}, "status": {"message": "m"}}
+    answer = await client.patch(r.PODS, "a", labelled, "default", subresource="status")
+    assert answer["metadata"]["labels"] == {"app": "web", "b": "c"}
+
+
+async def test_what_was_written_and_deleted_at_once_is_told_whole(client: LocalClient) -> None:
+    made = await client.create(r.PODS, pod("a"), "default")
+    version = made["metadata"]["resourceVersion"]
+    events = client.watch(r.PODS, "default", resource_version=version)
+    body = {"status": {"message": "bye"}}
+    patched = await client.patch(r.PODS, "a", body, "default", subresource="status")
+    deleted = await client.delete(r.PODS, "a", "default")
+    changed, gone = [await anext(events) for _ in range(2)]
+    await events.aclose()
+    assert (changed.type, changed.object) == ("MODIFIED", patched)
+    assert (gone.type, gone.object) == ("DELETED", deleted)
+    assert {**patched, "metadata": {**patched["metadata"], "resourceVersion": ""}} == {
+        **deleted, "metadata": {**deleted["metadata"], "resourceVersion": ""},
+    }  # fmt: skip

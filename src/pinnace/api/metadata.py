@@ -22,6 +22,7 @@ IMMUTABLE_FIELDS = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
+_MAPS = ("labels", "annotations", "ownerReferences")
 STANDARD_FINALIZERS = frozenset(("kubernetes", "orphan", "foregroundDeletion"))
 
 NameRule = Callable[[str], Sequence[str]]
@@ -170,10 +171,11 @@ def validate_update(new: Object, old: Object, path: str = "metadata") -> list[Ca
     for field in IMMUTABLE_FIELDS:
         if after.get(field) != before.get(field):
             found.append(fields.invalid(f"{path}.{field}", after.get(field), fields.IMMUTABLE))
-    found += _validate_maps(after, path)
+    changed = {name: after[name] for name in _MAPS if name in after and after[name] != before.get(name)}
+    found += _validate_maps(changed, path)
     if after.get("finalizers") != before.get("finalizers"):
         found += validate_finalizers(after.get("finalizers") or (), f"{path}.finalizers")
-    if "managedFields" in after:
+    if "managedFields" in after and after["managedFields"] is not before.get("managedFields"):
         found += _validate_managed_fields(after["managedFields"] or (), f"{path}.managedFields")
     return found
 

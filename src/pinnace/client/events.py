@@ -8,6 +8,7 @@ Events that are lost are counted, and told to the log in one line for many.
 import asyncio
 import logging
 import secrets
+import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pinnace.component.metrics import Family
 
 log = logging.getLogger(__name__)
 
+LONGEST_NAME = 253
 REMEMBERED = 4096
 AT_A_TIME = 16  # written together, so that they share a commit
 LONGEST_HOLD, HOLD_STEP = 10.0, 0.05  # seconds
@@ -168,6 +170,8 @@ class EventRecorder:
             return
         namespace = reference.get("namespace") or "default"
         name = f"{reference.get('name', '')}.{self._stamp():x}"
+        if len(name) > LONGEST_NAME:  # as upstream: of the two parts neither can be cut and stay what it says
+            name = str(uuid.uuid4())
         source = {"component": self.component, **({"host": self._host} if self._host else {})}
         await self._client.create(
             EVENTS,

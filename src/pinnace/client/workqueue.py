@@ -19,6 +19,7 @@ K = TypeVar("K", bound=Hashable)
 
 SECONDS = exponential(1e-8, 10, 10)
 RETRIES_AT_ONCE = 100.0
+VOID_TIMERS = 64  # may be kept, so that sweeping costs nothing
 
 
 def _nothing(*_: object) -> None:
@@ -82,8 +83,15 @@ class WorkQueue(Generic[K]):
             return
         self._due[key] = due
         heapq.heappush(self._timers, (due, next(self._order), key))
+        if len(self._timers) > 2 * len(self._due) + VOID_TIMERS:
+            self._sweep_timers()
         if self._timer is None or due < self._timer[0]:
             self._set_timer(due)
+
+    def _sweep_timers(self) -> None:
+        """Without what is void: a key that is looked at often and due in a year would leave one behind each time."""
+        self._timers = [entry for entry in self._timers if self._due.get(entry[2]) == entry[0]]
+        heapq.heapify(self._timers)
 
     def _set_timer(self, due: float) -> None:
         if self._timer is not None:

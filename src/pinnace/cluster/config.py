@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import remembered, security
+from pinnace.cluster import autoscaling, remembered, security
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -98,6 +98,11 @@ class ClusterConfig(SecurityFlags):
     leader_elect_lease_duration: str = ""
     leader_elect_renew_deadline: str = ""
     leader_elect_retry_period: str = ""
+    horizontal_pod_autoscaler_sync_period: str = ""
+    horizontal_pod_autoscaler_downscale_stabilization: str = ""
+    horizontal_pod_autoscaler_cpu_initialization_period: str = ""
+    horizontal_pod_autoscaler_initial_readiness_delay: str = ""
+    horizontal_pod_autoscaler_tolerance: float | None = None
     disable_dns: bool = False
     disable_ingress: bool = False
     enable_admission_plugins: str = ""
@@ -143,6 +148,7 @@ class ClusterConfig(SecurityFlags):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
         self._check_election()
+        autoscaling.check(self)
         self._check_gates()
         if self.kube_scheduler_config:
             from pinnace.cluster import scheduler_config
@@ -200,7 +206,7 @@ def remember(config: ClusterConfig) -> None:
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
-    "node_monitor_grace_period": float, "wait": bool, "leader_elect": bool, "disable_scheduler": bool, "disable_dns": bool,
+    "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "disable_scheduler": bool, "disable_dns": bool,
     "disable_ingress": bool, **security.types(),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from pinnace.cluster import autoscaling
 from pinnace.cluster.config import DEFAULT_NAME
 from pinnace.cluster.security import add_security_flags, boolean
 
@@ -72,6 +73,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--leader-elect-renew-deadline", help="how long a leader tries to renew before it stops (default 10s)"
     )
     add("--leader-elect-retry-period", help="time between two attempts (default 2s)")
+    autoscaling.add_flags(parser)
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add("--enable-admission-plugins")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pinnace.cluster import progress
+from pinnace.cluster import autoscaling, progress
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
@@ -110,6 +110,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         if value is not None and value != ""
     ]
     flags += command_line(config)
+    flags += autoscaling.command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

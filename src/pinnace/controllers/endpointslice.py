@@ -170,7 +170,7 @@ def _by_topology(service: Object, family: str, drafts: list[_Draft], world: Worl
         world.forget(fact)
         yield Emit(service, "Warning", "TopologyAwareHintsDisabled", f"{why}, addressType: {family}")
     elif not world.remembers(fact):
-        world.unchanged_since(fact)
+        world.remember(fact)
         text = f"{topology.ENABLED}, addressType: {family}"
         yield Emit(service, "Normal", "TopologyAwareHintsEnabled", text)
 

@@ -56,7 +56,7 @@ def of_vanished_nodes(everything: Iterable[Object], world: World, quarantine: fl
         fact = ("vanished", node)
         if world.get(NODES, node) is not None:
             world.forget(fact)
-        elif (world.now - world.unchanged_since(fact)).total_seconds() >= quarantine:
+        elif world.age(fact).total_seconds() >= quarantine:
             target = conditions.condition(
                 "DisruptionTarget", "True", "DeletionByPodGC", "PodGC: node no longer exists", world.now
             )

@@ -71,18 +71,18 @@ class SchedulerCache:
     def is_assumed(self, uid: str) -> bool:
         return uid in self._assumed
 
-    def remove(self, uid: str) -> bool:
-        """True when the pod was on a node."""
+    def remove(self, uid: str) -> str:
+        """Returns the node that the pod was on, or assumed to be, or ""."""
         self._assumed.discard(uid)
-        node = self._node_of.pop(uid, None)
-        if node is None:
-            return False
+        node = self._node_of.pop(uid, "")
+        if not node:
+            return ""
         del self._on[node][uid]
         if not self._on[node]:
             del self._on[node]
         if node in self.nodes.row_of:
             self.nodes.remove_pod(node, uid)
-        return True
+        return node
 
     def _put(self, pod: PodInfo, node: str) -> None:
         self.remove(pod.uid)

@@ -18,6 +18,7 @@ Ids = NDArray[np.int32]
 Rows = NDArray[np.intp]
 
 ABSENT = -1  # the id of a row without a value
+SPARE = 64  # values without a row that are kept, at least
 
 
 class Distinct(Generic[V]):
@@ -27,6 +28,7 @@ class Distinct(Generic[V]):
         self.values: list[V] = []
         self.ids: Rows = np.full(capacity, ABSENT, np.intp)  # of the type that NumPy gathers by fastest
         self._id_of: dict[V, int] = {}
+        self._enough = SPARE  # so many values may be there before they are looked at
 
     def get(self, row: int) -> V | None:
         return self.values[self.ids[row]] if self.ids[row] != ABSENT else None
@@ -50,6 +52,23 @@ class Distinct(Generic[V]):
 
     def grow(self, capacity: int) -> None:
         self.ids = grown(self.ids, capacity, ABSENT)
+
+    def tidy(self) -> None:
+        """Drop values that no row has any more, once they are the most: images and names of nodes come and go for ever.
+
+        Ids change: only to be called when nothing that was computed from them is kept.
+        """
+        if len(self.values) <= self._enough:
+            return
+        used = np.unique(self.ids[self.ids != ABSENT])
+        self._enough = 2 * len(used) + SPARE
+        if len(self.values) <= self._enough:
+            return
+        number = np.full(len(self.values) + 1, ABSENT, np.intp)  # the last entry answers for ABSENT
+        number[used] = np.arange(len(used))
+        self.ids = number[self.ids]
+        self.values = [self.values[identity] for identity in used.tolist()]
+        self._id_of = {value: identity for identity, value in enumerate(self.values)}
 
 
 def grown(column: NDArray, capacity: int, fill: int = 0) -> NDArray:
@@ -117,6 +136,8 @@ class Usage:
             if port not in self.ports:
                 self.ports[port] = np.zeros(self.nonzero.shape[1], np.int32)
             self.ports[port][row] += sign
+            if sign < 0 and not self.ports[port].any():
+                del self.ports[port]
 
     def grow(self, capacity: int) -> None:
         self.allocatable = grown(self.allocatable, capacity)

@@ -10,7 +10,7 @@ from pinnace.scheduler.decisions import NO_NODES, Decision, NodeScoreCard, Outsi
 from pinnace.scheduler.framework import Mask, NodeTable, PodFilter, PodInfo, Refusal, Scores
 from pinnace.scheduler.kept import NO_NODE, Keeper, Kept
 from pinnace.scheduler.nomination import Nominator
-from pinnace.scheduler.preemption import DefaultPreemption
+from pinnace.scheduler.preemption import DefaultPreemption, after_filters
 from pinnace.scheduler.profiles import Filter, Profile
 from pinnace.scheduler.refusals import Refusals, ask_again, never_looked_at
 from pinnace.scheduler.victims import Search
@@ -193,7 +193,7 @@ class Cycle:
     ) -> Mask:
         """The pod must also fit with the nominated pods that count for it; its own nominated node comes first."""
         assert self._nominator is not None
-        for plugin, mask, _ in self._beside_nominated(pod, nodes, feasible):
+        for plugin, mask, _ in self._beside_nominated(pod, nodes, feasible, explain=False):
             refused = int(np.count_nonzero(feasible & ~mask))
             if refused:
                 rejected[plugin.name] = rejected.get(plugin.name, 0) + refused
@@ -205,9 +205,10 @@ class Cycle:
         return feasible
 
     def _beside_nominated(
-        self, pod: PodInfo, nodes: NodeTable, among: Mask
+        self, pod: PodInfo, nodes: NodeTable, among: Mask, *, explain: bool
     ) -> list[tuple[Filter, Mask, Refusals]]:
-        """What filters say about these nodes with the nominated pods on them: plugin, mask over all nodes, refusals."""
+        """What filters say about these nodes with the nominated pods on them: plugin, mask over all nodes, and refusals if
+        asked to explain."""
         assert self._nominator is not None
         rows = self._nominator.rows(pod)
         rows = rows[among[rows]]
@@ -225,14 +226,15 @@ class Cycle:
                 )
                 if not fits.all():
                     mask[rows] = fits
-                    refusals.put(rows[~fits], plugin.refusals(pod, usage.at(np.flatnonzero(~fits))))
+                    if explain:
+                        refusals.put(rows[~fits], plugin.refusals(pod, usage.at(np.flatnonzero(~fits))))
                 answers.append((plugin, mask, refusals))
         looking = [p for p in self._profile.filters if p.reads == "pods" and p.applies(pod, nodes)]
         if looking:
             with self._nominator.placed(pod):
                 for look in looking:
                     mask, refusals = look.filter(pod, nodes), Refusals.empty(len(among))
-                    if not mask[among].all():
+                    if explain and not mask[among].all():
                         refused = np.flatnonzero(among & ~mask)
                         refusals.put(refused, look.refusals(pod, nodes, refused))
                     answers.append((look, mask, refusals))
@@ -247,7 +249,7 @@ class Cycle:
         if outside is not None:
             refusals = _with_outside(outside, nodes, refusals)
         preemption = self._preempt(pod, nodes, kept, refusals)
-        message = fit_error(len(nodes), refusals.reasons(), preemption.message if preemption else "")
+        message = fit_error(len(nodes), refusals.reasons(), after_filters(pod, self._profile, preemption))
         return Decision(
             pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message,
             plugins=frozenset(rejected), preemption=preemption, reasons=refusals.examples(nodes.names),
@@ -297,7 +299,7 @@ class Cycle:
         if not among.any():
             return found
         found = found.copy()
-        for _, mask, refusals in self._beside_nominated(pod, nodes, among):
+        for _, mask, refusals in self._beside_nominated(pod, nodes, among, explain=True):
             found.merge(np.flatnonzero(among & ~mask), refusals)
             among &= mask
         return found

@@ -34,7 +34,7 @@ def show(ring: DecisionRing, queue: SchedulingQueue, path: Sequence[str], query:
 
 
 def _chosen(ring: DecisionRing, query: Mapping[str, str]) -> list[Record]:
-    limit = int(query["limit"]) if query.get("limit", "").isdigit() else SHOWN
+    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else SHOWN
     wanted = {"namespace": query.get("namespace"), "node": query.get("node"), "result": query.get("result")}
     found: list[Record] = []
     for record in ring.latest_first():

@@ -74,7 +74,7 @@ class Reason:
 
 
 def fit_error(total: int, reasons: Iterable[str] | Mapping[str, int], post_filter: str = "") -> str:
-    """`0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. preemption: ...`
+    """`0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. no new claims to deallocate, preemption: ...`
 
     Reasons are counted, and the counted texts sorted, as upstream's FitError does.
     """

@@ -107,7 +107,7 @@ class Scheduler:
             happened=self._queue.happened, then=self._devices.start, failed=self._binding_failed,
             timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
-        self._reports: set[asyncio.Task[None]] = set()
+        self._reports: dict[str, asyncio.Task[None]] = {}  # by uid of the pod
         self.metrics = SchedulerMetrics(
             self._queue, self._cache.sizes, [one.recorder for one in self._runners.values()]
         )
@@ -192,11 +192,10 @@ class Scheduler:
     def _pod_left(self, pod: Object) -> None:
         gone = parse_pod(pod)
         self._queue.remove(gone.uid)
-        self._volumes.forget(gone.uid)
-        node = self._nominator.remove(gone.uid)
-        if self._cache.remove(gone.uid):
-            node = gone.node_name or node
-        if node:
+        if self._volumes.forget(gone.uid):
+            self._devices.give_back(gone)
+        nominated = self._nominator.remove(gone.uid)
+        if node := self._cache.remove(gone.uid) or nominated:
             self._happened("Pod/Delete", node=node, pod=gone)
 
     def _pod_on_node(self, old: Object | None, new: Object) -> None:
@@ -224,6 +223,7 @@ class Scheduler:
     def _pod_to_schedule(self, old: Object | None, new: Object) -> None:
         pod = parse_pod(new)
         if self._cache.is_assumed(pod.uid):
+            self._queue.refresh(pod)  # should binding fail, the pod is tried as it is then
             return
         if pod.is_terminating:
             self._queue.remove(pod.uid)
@@ -281,6 +281,8 @@ class Scheduler:
         self._queue.assumed(entry)
         if self._nominator:
             self._withdraw(entry.pod, unless=decision.node)
+        if (report := self._reports.get(entry.pod.uid)) is not None:
+            await asyncio.wait((report,))  # it must not be the last word
         asks_for_devices = self._asks_for_devices(entry.pod)
         if asks_for_devices:
             self._devices.reserve(entry.pod, decision.node, self._labels(decision.node))
@@ -293,15 +295,15 @@ class Scheduler:
         await (self._devices if asks_for_devices else self._binder).start(entry, decision.node)
 
     async def _decide(self, pod: PodInfo) -> Decision:
-        nodes = self._cache.nodes
+        nodes, profile = self._cache.nodes, self._runners[pod.scheduler_name].profile
         if pod.volumes:
             await self._volumes.follow(self._informers)
             if len(nodes) and self._binds_volumes(pod) and (why := self._volumes.rejects(pod)):
-                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes))
+                return rejected_everywhere(pod, "VolumeBinding", why, len(nodes), profile)
         if self._asks_for_devices(pod):
             await self._devices.follow(self._informers)
             if len(nodes) and (why := self._devices.rejects(pod)):
-                return rejected_everywhere(pod, DynamicResources.name, why, len(nodes))
+                return rejected_everywhere(pod, DynamicResources.name, why, len(nodes), profile)
         cycle = self._runners[pod.scheduler_name].cycle
         if self._extenders is None or not self._extenders.has_say(pod):
             return cycle.decide(pod, nodes)
@@ -364,8 +366,12 @@ class Scheduler:
     def _report(self, pod: PodInfo, reason: str, message: str, nomination: str | None = None) -> None:
         reporter = self._runners[pod.scheduler_name].reporter
         task = asyncio.create_task(reporter.failed(pod, reason, message, nomination))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        self._reports[pod.uid] = task
+        task.add_done_callback(lambda done: self._told(pod.uid, done))
+
+    def _told(self, uid: str, report: asyncio.Task[None]) -> None:
+        if self._reports.get(uid) is report:
+            del self._reports[uid]
 
     def _bound(self, entry: QueuedPod, node: str) -> None:
         self._count("scheduled", entry)
@@ -375,10 +381,15 @@ class Scheduler:
         self._runners[entry.pod.scheduler_name].reporter.scheduled(entry.pod, node)
 
     def _binding_failed(self, entry: QueuedPod, node: str, error: Exception) -> None:
+        known = self._cache.get(entry.pod.uid)
+        if known is not None and known.node_name == node:  # only the answer got lost
+            self._bound(entry, node)
+            return
         self._cache.forget(entry.pod.uid)
         self._devices.give_back(entry.pod)
         self._happened("Pod/Delete", node=node, pod=entry.pod)  # the room that was assumed is free again
-        if isinstance(error, NotFound):
+        is_gone = known is None or known.node_name or isinstance(error, NotFound)
+        if is_gone or entry.pod.is_terminating:
             self._queue.remove(entry.pod.uid)
             return
         self._count("error", entry)

@@ -15,7 +15,7 @@ from pinnace.api import meta
 from pinnace.apimachinery import quantity
 from pinnace.scheduler.columns import Distinct, Rows, Usage
 from pinnace.scheduler.pod_columns import Carried, DomainSums, PodColumns, PodQuery, Tally
-from pinnace.scheduler.pod_info import CPU, AffinityTerm, PodInfo, Taint
+from pinnace.scheduler.pod_info import CPU, LARGEST_AMOUNT, AffinityTerm, PodInfo, Taint
 
 Object = dict[str, Any]
 FIRST_CAPACITY = 16
@@ -81,6 +81,10 @@ class NodeTable:
     def _nodes_changed(self) -> None:
         self.spec_version += 1
         self._pod_columns.forget_sums()
+        self.taint_sets.tidy()
+        self.image_sets.tidy()
+        for column in self._label_columns.values():
+            column.tidy()
 
     def _update(self, row: int, node: Object) -> tuple[str, ...]:
         spec, status, changes = node.get("spec") or {}, node.get("status") or {}, []
@@ -116,7 +120,7 @@ class NodeTable:
         }
         new = np.zeros(len(usage.resources), np.int64)
         for position, number in numbers.items():
-            new[position] = number
+            new[position] = min(number, LARGEST_AMOUNT)
         if np.array_equal(usage.allocatable[:, row], new):
             return False
         usage.allocatable[:, row] = new
@@ -188,6 +192,8 @@ class NodeTable:
             return
         self.pods[row][pod.uid] = pod
         self._pod_columns.replace(row, old, pod)
+        if old.labels != pod.labels or old.is_terminating != pod.is_terminating:
+            self._touch(row)  # who would be evicted, and against which budget, depends on it
 
     def _touch(self, row: int) -> None:
         self._version += 1

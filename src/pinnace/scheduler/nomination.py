@@ -56,6 +56,7 @@ class Nominator:
     def nominate(self, pod: PodInfo, node: str) -> str:
         """Nominate, move, or with "" withdraw; returns the node it was nominated to before."""
         before = self.remove(pod.uid)
+        self._refresh()  # with what was nominated so far
         if node:
             self._node_of[pod.uid] = node
             self._on.setdefault(node, {})[pod.uid] = pod
@@ -83,8 +84,10 @@ class Nominator:
     def remove(self, uid: str) -> str:
         """Returns the node it was nominated to, or ""."""
         self._unwritten.discard(uid)
-        node = self._node_of.pop(uid, "")
+        node = self._node_of.get(uid, "")
         if node:
+            self._refresh()  # with what was nominated so far
+            del self._node_of[uid]
             pod = self._on[node].pop(uid)
             if not self._on[node]:
                 del self._on[node]
@@ -145,16 +148,16 @@ class Nominator:
             if priority >= pod.priority:
                 for resource, amounts in sums.amounts.items():
                     total[resource] = total[resource] + amounts if resource in total else amounts
+        mine = self._on.get(self.node_of(pod.uid), {}).get(pod.uid)  # as it was counted
         row = self._nodes.row_of.get(self.node_of(pod.uid))
-        if row is not None and self._on[self.node_of(pod.uid)][pod.uid].priority >= pod.priority:
-            own = {PODS: 1, **pod.demand.requests}
+        if row is not None and mine is not None and mine.priority >= pod.priority:
+            own = {PODS: 1, **mine.demand.requests}
             for resource in own.keys() & total.keys():
                 total[resource] = total[resource].copy()
                 total[resource][row] -= own[resource]
         return total
 
     def _charge(self, node: str, pod: PodInfo, sign: int) -> None:
-        self._refresh()
         row = self._nodes.row_of.get(node)
         if row is None:
             return

@@ -199,7 +199,10 @@ class PodColumns:
         if sign > 0:
             self._placed.setdefault(pod.namespace, {})[pod.uid] = row, pod
         else:
-            del self._placed[pod.namespace][pod.uid]
+            members = self._placed[pod.namespace]
+            del members[pod.uid]
+            if not members:
+                del self._placed[pod.namespace]
         asked = self._asked_in.get(pod.namespace)
         if asked is not None:
             for query in asked.candidates(pod.labels):

@@ -16,6 +16,8 @@ from pinnace.apimachinery.selectors import (
 Object = dict[str, Any]
 CPU, MEMORY, STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
 DEFAULT_SCHEDULER = "default-scheduler"
+LARGEST_AMOUNT = 2**56
+"""More of a resource than this counts as this: what a node's pods ask for, and percentages of it, stay within 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pinnace.apimachinery.times import parse_time
 from pinnace.scheduler.pod_info import (
     CPU,
     DEFAULT_SCHEDULER,
+    LARGEST_AMOUNT,
     MEMORY,
     AffinityTerm,
     Demand,
@@ -209,7 +210,8 @@ def _requests(
     extra = {resource: _amount(resource, text) for resource, text in (overhead or {}).items()}
     _add(exact, extra)
     _add(padded, extra)
-    return {r: n for r, n in exact.items() if n}, padded.get(CPU, 0), padded.get(MEMORY, 0)
+    cpu, memory = (min(padded.get(resource, 0), LARGEST_AMOUNT) for resource in (CPU, MEMORY))
+    return {r: min(n, LARGEST_AMOUNT) for r, n in exact.items() if n}, cpu, memory
 
 
 def _host_ports(containers: list[Any], host_network: bool | None) -> list[HostPort]:

@@ -19,6 +19,7 @@ from pinnace.scheduler.decisions import Decision, Preemption, fit_error
 from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
 from pinnace.scheduler.nomination import Nominator, is_leaving_by_preemption
 from pinnace.scheduler.pod_info import PODS
+from pinnace.scheduler.profiles import Profile
 from pinnace.scheduler.refusals import Refusals
 from pinnace.scheduler.settings import DEFAULT_ARGS, PreemptionArgs
 from pinnace.scheduler.victims import NO_VICTIMS, Candidate, PriorityUsage, Search, VictimFinder
@@ -190,11 +191,26 @@ class DefaultPreemption:
         return f"preemption: {fit_error(len(nodes), texts)}"
 
 
-def rejected_everywhere(pod: PodInfo, plugin: str, why: str, nodes: int) -> Decision:
+def after_filters(pod: PodInfo, profile: Profile, preemption: Preemption | None) -> str:
+    """What DynamicResources and preemption say about a pod that fits nowhere; "" when preemption helps."""
+    if preemption is not None and preemption.node:
+        return ""
+    words = [preemption.message] if preemption is not None else []
+    if profile.frees_claims:
+        words.insert(0, "still not schedulable" if pod.has_claims else "no new claims to deallocate")
+    return ", ".join(words)
+
+
+def rejected_everywhere(pod: PodInfo, plugin: str, why: str, nodes: int, profile: Profile) -> Decision:
     """A plugin refuses the pod before it looks at any node, and no eviction would change that."""
     never = pod.object["spec"].get("preemptionPolicy") == "Never"
-    after = NEVER if never else fit_error(nodes, [NOT_HELPFUL] * nodes)
-    message = f"0/{nodes} nodes are available: {why}. preemption: {after}"
+    reason = NEVER if never else fit_error(nodes, [NOT_HELPFUL] * nodes)
+    words = [f"preemption: {reason}"] if profile.preemption is not None else []
+    if profile.frees_claims:
+        # Upstream's DynamicResources misses what it would have noted, had the pod come that far.
+        words = ["not found"] if plugin != "DynamicResources" else ["no new claims to deallocate", *words]
+    message = f"0/{nodes} nodes are available: {why}."
     return Decision(
-        pod.namespace, pod.name, "", nodes, 0, {plugin: nodes}, message=message, plugins=frozenset((plugin,))
-    )
+        pod.namespace, pod.name, "", nodes, 0, {plugin: nodes},
+        message=f"{message} {', '.join(words)}".rstrip(), plugins=frozenset((plugin,)),
+    )  # fmt: skip

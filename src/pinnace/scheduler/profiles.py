@@ -80,6 +80,7 @@ class Profile:
     gates: SchedulingGates | None
     name: str = "default-scheduler"
     preemption: PreemptionArgs | None = DEFAULT_ARGS.preemption  # None: pods of this profile preempt nobody
+    frees_claims: bool = True  # whether DynamicResources is asked, before preemption, when a pod fits nowhere
     percentage: int = 0  # of the nodes, how many feasible ones are enough to choose from; 0: all
 
     def runs(self, name: str) -> bool:
@@ -125,6 +126,7 @@ def build_profile(settings: ProfileSettings, parts: Parts) -> Profile:
         gates=SchedulingGates() if "SchedulingGates" in names["preEnqueue"] else None,
         name=settings.name,
         preemption=settings.args.preemption if "DefaultPreemption" in names["postFilter"] else None,
+        frees_claims="DynamicResources" in names["postFilter"],
         percentage=settings.percentage,
     )
 

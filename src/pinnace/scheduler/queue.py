@@ -344,6 +344,7 @@ class SchedulingQueue:
         if entry is None or not entry.is_held:
             return
         entry.is_held = False
+        entry.errors += retry  # an eviction that failed is no reason to hurry
         if entry.is_called or retry:
             self._requeue(self._leave(uid), "PreemptionDone")
 

@@ -7,7 +7,7 @@ from pinnace.api.resources import PODS
 from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.times import format_time
 from pinnace.client.events import EventRecorder
-from pinnace.client.interface import Client, Object
+from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.pod_info import PodInfo
 
@@ -38,7 +38,10 @@ class Reporter:
             return
         body = {"metadata": {"uid": pod.uid}, "status": status}
         try:
-            await self._client.patch(PODS, pod.name, body, pod.namespace, subresource="status")
+            await self._client.patch(
+                PODS, pod.name, body, pod.namespace,
+                subresource="status", content_type=STRATEGIC_MERGE_PATCH,
+            )  # fmt: skip
         except (NotFound, Conflict):
             return  # deleted or replaced meanwhile
         except (StatusError, OSError, TimeoutError) as error:
@@ -46,7 +49,7 @@ class Reporter:
 
 
 def condition_patch(pod: Object, reason: str, message: str, now: str) -> Object | None:
-    """The status with PodScheduled=False, for a merge patch; None when the pod says so already."""
+    """The status with PodScheduled=False, for a strategic merge patch, which keeps conditions of others; None when the pod says so already."""
     old = meta.find_condition(pod, "PodScheduled") or {}
     new = {
         "type": "PodScheduled",
@@ -63,9 +66,4 @@ def condition_patch(pod: Object, reason: str, message: str, now: str) -> Object 
         new["observedGeneration"] = generation
     if all(old.get(part) == new[part] for part in ("status", "reason", "message")):
         return None
-    others = [
-        condition
-        for condition in (pod.get("status") or {}).get("conditions") or ()
-        if condition["type"] != "PodScheduled"
-    ]
-    return {"conditions": [*others, new]}
+    return {"conditions": [new]}

@@ -98,10 +98,10 @@ class VolumeBinder:
         self._tasks[entry.pod.uid] = task
         return True
 
-    def forget(self, uid: str) -> None:
-        """The pod is gone, or bound by somebody else."""
-        if self._tasks and (task := self._tasks.get(uid)) is not None:
-            task.cancel()
+    def forget(self, uid: str) -> bool:
+        """The pod is gone. True when its volumes were waited for: nobody else will hear of the end of that."""
+        task = self._tasks.get(uid) if self._tasks else None
+        return task is not None and task.cancel()
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())

@@ -206,7 +206,9 @@ async def test_what_is_missing_is_said_and_waited_for(cluster: SimulatedCluster)
         return text in await why_not(cluster, "p")
 
     await cluster.until(
-        lambda: says("0/2 nodes are available: request gpu: device class gpu does not exist. preemption: ")
+        lambda: says(
+            "0/2 nodes are available: request gpu: device class gpu does not exist. no new claims to deallocate, preemption: "
+        )
     )
     await classify(cluster)
     await cluster.until(lambda: says("2 cannot allocate all claims"))

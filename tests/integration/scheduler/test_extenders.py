@@ -144,7 +144,7 @@ async def test_a_refusal_of_all_nodes_is_told() -> None:
     ):
         condition = await refusal(client, "web")
     assert condition["message"] == (
-        "0/3 nodes are available: 1 too hot, 2 too old. preemption: 0/3 nodes are available: "
+        "0/3 nodes are available: 1 too hot, 2 too old. no new claims to deallocate, preemption: 0/3 nodes are available: "
         "1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."
     )
 

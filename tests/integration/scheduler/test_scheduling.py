@@ -92,7 +92,7 @@ async def test_says_why_not_and_tries_again_when_there_is_room(
     assert condition is not None
     assert condition["reason"] == "Unschedulable"
     assert condition["message"].startswith(
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available:"
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available:"
     )
     await add_node(client, node("n2"))
 

@@ -223,7 +223,7 @@ async def test_a_pod_whose_claim_is_not_ready_waits_and_says_why(
     for obj in prepare:
         await cluster.create(obj)
     await cluster.create(pod("p", "data"))
-    text = f"0/3 nodes are available: {why}. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    text = f"0/3 nodes are available: {why}. not found"
 
     async def said() -> bool:
         return await messages(cluster, "FailedScheduling") == [text]
@@ -244,7 +244,7 @@ async def test_a_pod_for_which_no_node_has_a_volume_waits_until_there_is_one(
     await cluster.create(pod("p", "data"))
     text = (
         "0/3 nodes are available: 3 node(s) didn't find available persistent volumes to bind. "
-        "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+        "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
     )
 
     async def said() -> bool:
@@ -262,7 +262,7 @@ async def test_a_bound_volume_keeps_the_pod_on_its_nodes(cluster: SimulatedClust
     await cluster.create(pod("p", "data"))
     text = (
         "0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity. "
-        "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+        "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
     )
 
     async def said() -> bool:

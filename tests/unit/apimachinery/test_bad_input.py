@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.apimachinery import errors
@@ -13,6 +13,7 @@ from pinnace.apimachinery.apply import managed_fields, server_side
 from pinnace.apimachinery.gvk import GVK
 from pinnace.apimachinery.patch import json_patch, merge_patch, strategic
 from pinnace.apimachinery.schema import schemas
+from properties import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POD = schemas.for_gvk(GVK("", "v1", "Pod"))
@@ -64,20 +65,20 @@ def check(function: Callable[[], Any], *inputs: Any) -> None:
 
 
 @given(SPECS, OPERATIONS | VALUES)
-@settings(max_examples=80)
+@examples(80)
 def test_json_patch(document: dict[str, Any], operations: Any) -> None:
     check(lambda: json_patch.apply(document, operations), document, operations)
 
 
 @given(SPECS, SPECS | VALUES)
-@settings(max_examples=80)
+@examples(80)
 def test_merge_and_strategic_patch(document: dict[str, Any], patch: Any) -> None:
     check(lambda: merge_patch.apply(document, patch), document, patch)
     check(lambda: strategic.apply(document, patch, POD), document, patch)
 
 
 @given(SPECS)
-@settings(max_examples=80)
+@examples(80)
 def test_schema(obj: dict[str, Any]) -> None:
     assert POD is not None
     problems = POD.check(obj)
@@ -88,7 +89,7 @@ def test_schema(obj: dict[str, Any]) -> None:
 
 
 @given(st.none() | SPECS, SPECS)
-@settings(max_examples=80)
+@examples(80)
 def test_server_side_apply(live: dict[str, Any] | None, applied: dict[str, Any]) -> None:
     """What is stored has been decoded, so that its types are right."""
     assert POD is not None
@@ -104,7 +105,7 @@ def test_server_side_apply(live: dict[str, Any] | None, applied: dict[str, Any])
 
 
 @given(st.none() | SPECS, SPECS, st.sampled_from(["", "status"]))
-@settings(max_examples=80)
+@examples(80)
 def test_record_update(old: dict[str, Any] | None, new: dict[str, Any], subresource: str) -> None:
     assert POD is not None
     for obj in (old, new):

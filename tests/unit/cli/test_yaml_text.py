@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.cli.printers.yaml_text import dump
@@ -70,7 +70,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text("abcd", min_size=1, max_size=4), json_values, max_size=4))
 def test_what_is_written_reads_back_the_same(value: Any) -> None:
     assert yaml.safe_load(dump(value)) == value

@@ -36,6 +36,17 @@ async def test_the_same_event_again_is_counted() -> None:
     assert (event["count"], event["source"]) == (3, {"component": "kubelet", "host": "node1"})
 
 
+async def test_an_event_about_something_with_the_longest_name_has_a_name_that_is_valid() -> None:
+    client = FakeClient()
+    recorder = EventRecorder(client, FakeClock(), "kubelet")
+    recorder.event({**POD, "metadata": {**POD["metadata"], "name": "n" * 253}}, "Normal", "Pulled", "it is")  # type: ignore[dict-item]
+    writing = asyncio.create_task(recorder.run())
+    await recorder.flush()
+    writing.cancel()
+    (event,) = (await client.list(EVENTS))["items"]
+    assert len(event["metadata"]["name"]) == 36
+
+
 async def test_lost_events_are_one_line_in_ten_seconds_and_a_metric(caplog: pytest.LogCaptureFixture) -> None:
     class Refusing(FakeClient):
         async def create(self, *args: Any, **named: Any) -> dict:

@@ -60,6 +60,21 @@ async def test_after_a_hundred_retries_at_once_all_keys_share_ten_a_second() -> 
     queue.close()
 
 
+async def test_delays_that_were_dropped_leave_nothing_behind() -> None:
+    clock = FakeClock()
+    queue: WorkQueue[str] = WorkQueue(clock)
+    for _ in range(1000):
+        queue.drop_delay("a")
+        queue.add_after("a", 1e6)
+        await clock.advance(1)
+    assert len(queue._timers) < 100
+    queue.drop_delay("a")
+    queue.add_after("a", 5)
+    await clock.advance(5)
+    assert await queue.get() == "a"
+    queue.close()
+
+
 async def test_keys_come_in_the_order_of_their_times_from_one_timer() -> None:
     clock = FakeClock()
     queue: WorkQueue[str] = WorkQueue(clock)

@@ -1,10 +1,12 @@
 from typing import Any
 
+import pytest
+
 from pinnace.api import meta
-from pinnace.api.apps.deployments import REVISION
+from pinnace.api.apps.deployments import DESIRED_REPLICAS, REVISION, revision
 from pinnace.controllers.deployment import reconcile
 from pinnace.controllers.deployment.revisions import new_set
-from pinnace.controllers.deployment.sizes import proportional, rolled_down
+from pinnace.controllers.deployment.sizes import annotation_number, proportional, rolled_down
 from pinnace.controllers.runtime import Create, Delete, Emit, RequeueAfter, SetStatus, Update, World
 from unit.controllers.builders import NOW, Object, ago, deployment, pod, replicaset
 
@@ -208,3 +210,10 @@ def test_a_status_that_lags_behind_does_not_count_pods_that_are_going_away() -> 
     old["status"] = {"replicas": 3, "availableReplicas": 3}
     new["status"] = {"replicas": 1, "availableReplicas": 1}
     assert rolled_down(owner, new, [old]) == {"old": 1}
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 4300, str(2**63)])
+def test_annotations_that_somebody_wrote_too_large_count_as_none(text: str) -> None:
+    rs = replicaset()
+    rs["metadata"]["annotations"] = {DESIRED_REPLICAS: text, REVISION: text}
+    assert (annotation_number(rs, DESIRED_REPLICAS), revision(rs)) == (None, 0)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pinnace.apimachinery.errors import InternalError
-from pinnace.controllers.disruption import reconcile, shown, stale
+from pinnace.controllers.disruption import budgets_of_pod, reconcile, shown, stale
 from pinnace.controllers.disruption.scales import Scale
 from pinnace.controllers.runtime import Action, Emit, Fetch, Patch, RequeueAfter, SetStatus, World
 from unit.controllers.builders import NOW, Object, ago, budget, deployment, pod, replicaset
@@ -206,3 +206,12 @@ def test_a_pod_that_was_not_disrupted_after_all_is_no_target_any_more() -> None:
 def test_other_pods_keep_what_is_said_of_them(target: Object) -> None:
     assert not stale.concerns(None, target)
     assert list(stale.reconcile(target, World.of([], NOW))) == []
+
+
+def test_nothing_is_remembered_of_pods_that_are_gone() -> None:
+    memory: dict[Any, Any] = {}
+    world = World.of([budget(minAvailable=1), budget("other", minAvailable=1), pod("p")], NOW, memory=memory)
+    list(reconcile(budget(minAvailable=1), world))
+    assert memory
+    list(budgets_of_pod(pod("p"), None, world))
+    assert not memory

@@ -244,3 +244,10 @@ def test_pods_without_an_unfinished_job_are_let_go():
     ownerless = pod("work-1", work)
     del ownerless["metadata"]["ownerReferences"]
     assert let_go(ownerless)
+
+
+def test_an_index_that_is_no_number_of_any_use_counts_for_none() -> None:
+    work = job(completionMode="Indexed", completions=1)
+    wrong = pod("work-1", work, index=0)
+    wrong["metadata"]["annotations"] = {COMPLETION_INDEX: "9" * 5000}
+    assert [action.obj for action in of(Delete, decide(work, wrong))] == [wrong]

@@ -7,7 +7,7 @@ API accepts, and the Job ends, as it should.
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.api import meta
@@ -177,7 +177,6 @@ def check_the_end(universe: Universe, end: Object) -> None:
     assert list(reconcile(universe.job, world)) == []
 
 
-MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SIZES = {"parallelism": st.integers(1, 4), "completions": st.integers(0, 6)}
 REPLACEMENT = st.sampled_from(["TerminatingOrFailed", "Failed"])
 
@@ -189,7 +188,6 @@ REPLACEMENT = st.sampled_from(["TerminatingOrFailed", "Failed"])
     last=st.sampled_from(["Succeeded", "Failed"]),
     data=st.data(),
 )
-@MANY
 def test_a_job_with_completions(parallelism: int, completions: int, limit: int, policy: str, last: str, data: Any):  # fmt: skip
     universe = Universe(
         job(parallelism=parallelism, completions=completions, backoffLimit=limit, podReplacementPolicy=policy)
@@ -202,7 +200,6 @@ def test_a_job_with_completions(parallelism: int, completions: int, limit: int, 
 
 
 @given(parallelism=st.integers(1, 4), limit=st.integers(0, 4), data=st.data())
-@MANY
 def test_a_work_queue(parallelism: int, limit: int, data: Any):
     universe = Universe(job(parallelism=parallelism, completions=None, backoffLimit=limit))
     live(universe, data)
@@ -216,7 +213,6 @@ def test_a_work_queue(parallelism: int, limit: int, data: Any):
     failing=st.sets(st.integers(0, 5)),
     data=st.data(),
 )
-@MANY
 def test_an_indexed_job_with_a_limit_for_each_index(
     parallelism: int, completions: int, per_index: int, policy: str, failing: set[int], data: Any
 ):
@@ -235,7 +231,6 @@ def test_an_indexed_job_with_a_limit_for_each_index(
 
 
 @given(**SIZES, wanted=st.integers(1, 3), data=st.data())
-@MANY
 def test_an_indexed_job_with_a_success_policy(parallelism: int, completions: int, wanted: int, data: Any):
     rules = {"rules": [{"succeededCount": min(wanted, completions)}]}
     universe = Universe(
@@ -254,7 +249,6 @@ def test_an_indexed_job_with_a_success_policy(parallelism: int, completions: int
 
 
 @given(**SIZES, data=st.data())
-@MANY
 def test_a_job_that_is_suspended_for_a_while(parallelism: int, completions: int, data: Any):
     universe = Universe(job(parallelism=parallelism, completions=completions, backoffLimit=100))
     for suspend in (True, False):

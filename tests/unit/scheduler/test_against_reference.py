@@ -7,7 +7,7 @@ node is one of the best, and every plugin's score of the nodes that the decision
 import random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.apimachinery.selectors import Selector
@@ -17,6 +17,7 @@ from pinnace.scheduler.decisions import Decision
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
 from pinnace.scheduler.profiles import default_profile
+from properties import examples
 from unit.scheduler import reference
 from unit.scheduler.objects import node, pod
 from unit.scheduler.reference import HOSTNAME, ZONE, State
@@ -232,7 +233,7 @@ def check(one: Object, decision: Decision, state: State) -> None:
     assert totals[decision.node] == max(totals.values())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(st.lists(nodes, min_size=2, max_size=8), st.lists(templates, min_size=1, max_size=3), steps)
 def test_decisions_equal_the_rules_applied_node_by_node(
     beginning: list[Object], templates: list[Object], steps: list[tuple[str, Any]]
@@ -244,7 +245,7 @@ def test_decisions_equal_the_rules_applied_node_by_node(
         pair.step(kind, what)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(20)
 @given(st.lists(nodes, min_size=2, max_size=8), st.lists(templates, min_size=1, max_size=3), steps)
 def test_what_is_kept_equals_a_fresh_start(
     beginning: list[Object], templates: list[Object], steps: list[tuple[str, Any]]

@@ -1,5 +1,7 @@
 """The cycle with the default profile: who gets the pod, and the words when nobody does."""
 
+import pytest
+
 from unit.scheduler.objects import node, pod
 from unit.scheduler.world import World
 
@@ -12,7 +14,7 @@ def test_counts_and_sorts_reasons_as_upstream_does() -> None:
     world.run(pod("x", cpu="800m", node="n2"), pod("y", cpu="800m", node="n3"))
     assert world.decide(pod(cpu="500m")).message == (
         "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. "
-        "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
+        "no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, "
         "2 No preemption victims found for incoming pod."
     )
 
@@ -88,5 +90,19 @@ def test_kept_answers_follow_changes_of_nodes() -> None:
     assert world.decide(pod()).node == "n2"
     world.cache.remove_node("n2")
     assert world.decide(pod()).message.startswith(
-        "0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1"
+        "0/1 nodes are available: 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/1"
     )
+
+
+@pytest.mark.parametrize("amount", ["8Ei", "7Ei", str(2**63 - 1), "1e25"])
+@pytest.mark.parametrize("resource", ["cpu", "memory", "example.com/dongle"])
+def test_what_no_node_can_have_fits_nowhere_also_beside_other_pods(amount: str, resource: str) -> None:
+    world = World(node(allocatable={"example.com/dongle": "3"}))
+    world.run(pod("old", cpu="1", memory="1Gi", requests={"example.com/dongle": "1"}, node="n1"))
+    assert f"1 Insufficient {resource}." in world.decide(pod(requests={resource: amount})).message
+
+
+def test_a_node_may_claim_any_amount_and_pods_put_there_may_ask_for_any() -> None:
+    world = World(node(cpu="1e30", memory="1e30"))
+    world.run(*(pod(f"p{i}", memory="8Ei", cpu="1e20", node="n1") for i in range(3)))
+    assert world.decide(pod(cpu="1", memory="1Gi")).node == ""

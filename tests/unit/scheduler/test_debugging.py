@@ -29,6 +29,7 @@ async def test_shows_what_was_decided_and_why() -> None:
             one["pod"] for one in scheduler.debug(["decisions"], {"result": "scheduled"})["decisions"]
         ] == ["web"]
         assert len(scheduler.debug(["decisions"], {"limit": "1"})["decisions"]) == 1
+        assert len(scheduler.debug(["decisions"], {"limit": "\N{SUPERSCRIPT TWO}"})["decisions"]) == 2
         web = scheduler.debug(["decisions", "default", "web"], {})
         assert web["node"] in ("n2", "n3")
         assert (web["nodes"], web["feasibleNodes"], web["rejectedBy"]) == (3, 2, {"NodeResourcesFit": 1})

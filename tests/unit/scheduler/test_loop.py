@@ -51,7 +51,7 @@ async def test_a_pod_that_does_not_fit_gets_condition_and_event_and_waits_for_a_
     async with running(client, clock):
         message = (
             "0/1 nodes are available: 1 Insufficient cpu. "
-            "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+            "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
         )
         (condition,) = (await get(client, "big"))["status"]["conditions"]
         assert condition["status"] == "False"
@@ -196,7 +196,9 @@ async def test_a_profile_without_preemption_evicts_nobody() -> None:
     async with running(client, clock, two_profiles()):
         await clock.advance(20.0)
         (condition,) = (await get(client, "high"))["status"]["conditions"]
-        assert condition["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+        assert (
+            condition["message"] == "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate"
+        )
         assert (await get(client, "low"))["spec"]["nodeName"] == "n1"
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.apimachinery.selectors import from_map
@@ -12,7 +12,9 @@ from pinnace.scheduler.node_table import NodeTable
 from pinnace.scheduler.pod_columns import PodQuery
 from pinnace.scheduler.pod_info import HostPort
 from pinnace.scheduler.pod_parsing import parse_pod
+from properties import examples
 from unit.scheduler.objects import node, pod
+from unit.scheduler.world import World
 
 Object = dict[str, Any]
 WEB = PodQuery(((frozenset({"default"}), from_map({"app": "web"})),), live_only=True)
@@ -90,7 +92,7 @@ def content(table: NodeTable) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(events)
 def test_updated_in_place_equals_rebuilt(history: list[tuple[str, Any]]) -> None:
     cache = SchedulerCache()
@@ -156,3 +158,33 @@ def test_a_demand_is_read_again_only_when_something_it_is_made_of_has_changed() 
         assert (bound.demand is known.demand) is same
         assert bound.demand is parse_pod(pod(labels={"hash": "2"}, node="n1", **spec)).demand
         assert parse_pod(pod(cpu="2", **spec), known).demand.requests == {"cpu": 2000}
+
+
+def test_values_that_no_node_has_any_more_are_forgotten() -> None:
+    """Names of nodes and sets of images come and go for ever."""
+    world = World(node("keeps", labels={"disk": "ssd"}, images=[{"names": ["old:1"], "sizeBytes": 10**9}]))
+    table = world.cache.nodes
+    far = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}}]}}  # fmt: skip
+    one = pod("one", labels={"a": "b"}, affinity=far, ports=[{"hostPort": 80}])
+    assert world.schedule(one) == "keeps"
+    for number in range(1000):
+        images = [{"names": [f"app:{number}"], "sizeBytes": 10**9}]
+        world.cache.set_node(node(f"n{number}", labels={"disk": "hdd"}, images=images))
+        if number % 100 == 0:
+            assert world.decide(pod("two", labels={"a": "b"}, affinity=far)).node == f"n{number}"
+        world.cache.remove_node(f"n{number}")
+    assert len(table.image_sets.values) < 200
+    assert len(table.label("kubernetes.io/hostname").values) < 200
+    assert (table.label("disk").get(table.row_of["keeps"])) == "ssd"
+    assert world.decide(pod("two", labels={"a": "b"}, affinity=far)).node == ""
+    assert world.decide(pod("three", nodeSelector={"disk": "ssd"})).node == "keeps"
+
+
+def test_ports_that_nobody_holds_any_more_are_forgotten() -> None:
+    world = World(node("n1"))
+    for number in range(100):
+        one = pod("one", ports=[{"hostPort": 1000 + number}])
+        assert world.schedule(one) == "n1"
+        world.cache.remove("uid-default-one")
+    assert not world.cache.nodes.usage.ports

@@ -71,3 +71,25 @@ def test_sums_follow_nodes_that_come_and_go() -> None:
     made.charge(info("x"), usage, rows)
     assert usage.requested[0].tolist() == [1000]
     assert np.all(nodes.usage.requested[0] == 0)
+
+
+def charged(made: Nominator, name: str, looking: PodInfo) -> int:
+    usage = made._nodes.usage
+    row = made._nodes.row_of[name]
+    rows = np.array([row])
+    copy = usage.at(rows)
+    made.charge(looking, copy, rows)
+    return int(copy.requested[usage.resources["cpu"], 0])
+
+
+def test_a_nomination_just_after_a_change_of_nodes_counts_once() -> None:
+    """As after a restart, when statuses tell of nominations before anything was decided."""
+    cache = SchedulerCache()
+    made = Nominator(cache.nodes)
+    cache.set_node(node("n1"))
+    made.nominate(info("a"), "n1")
+    assert charged(made, "n1", info("x")) == 1000
+    made.nominate(info("b"), "n1")
+    cache.set_node(node("n2"))
+    made.remove(info("a").uid)
+    assert charged(made, "n1", info("x")) == 1000

@@ -53,7 +53,7 @@ def test_waits_while_its_victims_leave_the_nominated_node() -> None:
     decision = world.decide(high())
     assert decision.message == (
         "0/2 nodes are available: 2 Insufficient cpu. "
-        "preemption: not eligible due to a terminating pod on the nominated node."
+        "no new claims to deallocate, preemption: not eligible due to a terminating pod on the nominated node."
     )
     assert decision.preemption is not None
     assert decision.preemption.keeps
@@ -234,7 +234,9 @@ def test_a_nominated_pod_keeps_its_place_from_pods_of_its_priority() -> None:
     world = World(node("n1", cpu="1")).nominate(high("first"), "n1")
     decision = world.decide(high("second"))
     assert decision.node == ""
-    assert decision.message.startswith("0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes")
+    assert decision.message.startswith(
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes"
+    )
     assert dict(decision.rejected) == {"NodeResourcesFit": 1}
     assert world.decide(high("third", priority=101)).node == "n1"
     world.nominator.remove("uid-default-first")
@@ -301,7 +303,7 @@ def test_says_why_no_node_can_be_freed() -> None:
               running("full", "n4", cpu="2", priority=100))  # fmt: skip
     assert world.decide(high()).message == (
         "0/4 nodes are available: 1 node(s) had untolerated taint(s), 3 Insufficient cpu. "
-        "preemption: 0/4 nodes are available: 1 Insufficient cpu, 1 Preemption is not helpful for scheduling, "
+        "no new claims to deallocate, preemption: 0/4 nodes are available: 1 Insufficient cpu, 1 Preemption is not helpful for scheduling, "
         "2 No preemption victims found for incoming pod."
     )
 
@@ -351,3 +353,16 @@ def test_trying_many_nodes_at_once_finds_what_trying_one_after_the_other_finds(
                 )
             )
         assert answers[0] == answers[1]
+
+
+def test_a_pod_that_gets_into_a_budget_later_is_spared() -> None:
+    """What was found for equal pods before is not used again."""
+    world = World(node("n1", cpu="1"), node("n2", cpu="1"))
+    world.run(pod("a", cpu="1", node="n1"), pod("b", cpu="1", node="n2", priority=1))
+    world.budgets.put({
+        "metadata": {"name": "budget", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"spare": "me"}}}, "status": {"disruptionsAllowed": 0},
+    })  # fmt: skip
+    assert world.victims(pod("high", cpu="1", priority=9)) == ("n1", ["a"])
+    world.run(pod("a", cpu="1", node="n1", labels={"spare": "me"}))
+    assert world.victims(pod("high", cpu="1", priority=9)) == ("n2", ["b"])

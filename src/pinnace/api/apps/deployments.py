@@ -19,11 +19,12 @@ __all__ = ["template_hash"]
 
 
 def revision(obj: Object) -> int:
-    """Of a Deployment or ReplicaSet; 0 where there is none (yet)."""
+    """Of a Deployment or ReplicaSet; 0 where there is none (yet), and where it is no 64-bit number."""
     try:
-        return int((obj["metadata"].get("annotations") or {}).get(REVISION, 0))
+        number = int((obj["metadata"].get("annotations") or {}).get(REVISION, 0))
     except ValueError:
         return 0
+    return number if abs(number) < 2**63 else 0
 
 
 def int_or_percent(value: int | str | None, total: int, *, round_up: bool) -> int:

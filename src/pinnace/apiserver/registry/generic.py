@@ -4,7 +4,7 @@ Order of a write: decode -> default -> mutating admission -> prepare -> validate
 differs derives from `Registry` and overrides the hooks of `RegistryBase`. Reads go straight to the storage.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from pinnace.apiserver.registry.metadata import (
     generate_name,
     same_but_for_bookkeeping,
 )  # fmt: skip
-from pinnace.apiserver.registry.patching import patcher
+from pinnace.apiserver.registry.patching import patcher, reach
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import Outcome
 
@@ -155,13 +155,17 @@ class Registry(RegistryBase):
         """A JSON, merge or strategic merge patch of whatever is current; `raw` is the text of the patch."""
         apply = patcher(self.schema, media, change)
         slips = field_validation.slips_of_patch(media, change, ctx, raw)
+        reached = reach(media, change) if subresource == "status" else None
 
         def produce(current: Object) -> Object:
-            new = apply(current)
+            shared = self._untouched(current, reached)
+            new = apply({**current, **{part: {} for part in shared}})
             if not isinstance(new, dict):
                 raise errors.BadRequest("the patch does not result in an object")
+            for part, value in shared.items():
+                new[part] = {**value, **new[part]} if part == "metadata" else value
             check_metadata_types(new)
-            settled = self._settled(new, current)
+            settled = list(shared) if shared else self._settled(new, current)
             try:
                 self.check_fields(new, ctx, settled=settled, slips=slips)
             except field_validation.Undecodable as error:
@@ -173,6 +177,16 @@ class Registry(RegistryBase):
             return new
 
         return await self.change(name, namespace, produce, ctx, subresource=subresource)
+
+    def _untouched(self, current: Object, reached: Collection[str] | None) -> Object:
+        """What a patch of the status leaves as it is stored: neither copied nor looked into again.
+
+        Nobody changes it in place: of a write to the status only the status is taken.
+        """
+        if reached is None or self.converts or not self.strategy.independent_fields:
+            return {}
+        names = ("metadata", *self.strategy.independent_fields)
+        return {name: current[name] for name in names if name in current and name not in reached}
 
     def _settled(self, obj: Object, stored: Object | None) -> list[str]:
         """The fields that read exactly as a stored object's, which has been through checks and defaults before."""

@@ -1,6 +1,6 @@
 """Patches of the four kinds as functions from a document to a new document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pinnace.apimachinery import errors
@@ -31,6 +31,26 @@ def patcher(schema: Schema | None, media: str, change: Any) -> Callable[[Object]
     from pinnace.apimachinery.patch import strategic
 
     return lambda document: strategic.apply(document, change, schema)
+
+
+_IDENTITY = frozenset(("name", "namespace", "uid", "resourceVersion"))
+
+
+def reach(media: str, change: Any) -> Collection[str] | None:
+    """The top-level fields that a patch may change; None where it has directives for the whole, or paths instead of fields.
+
+    Metadata that only says which object is meant does not count.
+    """
+    if media not in (MERGE_PATCH, STRATEGIC_MERGE_PATCH) or any(name.startswith("$") for name in change):
+        return None
+    metadata = change.get("metadata")
+    if isinstance(metadata, dict) and metadata.keys() <= _IDENTITY and all(map(_is_text, metadata.values())):
+        return change.keys() - {"metadata"}
+    return change.keys()
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _no_value(change: Any, wanted: str) -> str:

@@ -40,8 +40,10 @@ class StorageEvent:
         return self._message
 
     def release(self) -> None:
-        """Forget the encodings, and of a deletion the decoded object; they are made again when somebody asks."""
+        """Forget the encodings, and the decoded objects that nobody's cache holds; they are made again when somebody asks."""
         self._line = self._message = None
+        if self.previous is not None:
+            self.previous.release()
         if self.type == "DELETED":
             self.item.release()
 

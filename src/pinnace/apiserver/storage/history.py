@@ -9,6 +9,7 @@ from pinnace.component.clock import Clock
 AT_LEAST = 200  # events kept however old they are
 AT_MOST = 20_000
 SETTLED = 64  # events behind the newest that every watcher in this process has read by now
+READ_SECONDS = 1.0  # and after this time, however few came since
 FRESH_SECONDS = 75.0  # upstream's eventFreshDuration: a client that lost its connection comes back within it
 
 
@@ -37,6 +38,13 @@ class History:
         end = max(0, len(self._events) - SETTLED)
         for event in self._events[max(0, end - count) : end]:
             event.release()
+
+    def read_up_to(self) -> int:
+        """The revision up to which every watcher in this process has read by now."""
+        count = max(
+            bisect_right(self._times, self._clock.monotonic() - READ_SECONDS), len(self._events) - SETTLED
+        )
+        return self._events[count - 1].revision if count > 0 else self.floor
 
     def _trim(self, now: float) -> None:
         """Called once per many events, since the front of a list is dear to cut."""

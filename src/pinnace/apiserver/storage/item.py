@@ -47,6 +47,11 @@ class Item:
         return self._obj
 
     @property
+    def held(self) -> Object | None:
+        """The decoded object if it is at hand."""
+        return self._obj
+
+    @property
     def protobuf(self) -> bytes:
         """The object as a protobuf message, encoded when somebody asks and kept; raises ProtobufError."""
         if self._protobuf is None:
@@ -57,11 +62,19 @@ class Item:
         """A private copy, which the caller may change: decoding is five times faster than copying."""
         return codec.decode(self.raw)
 
-    def restamped(self, revision: int) -> "Item":
-        """The same object under another resource version: how a deletion is told to watchers."""
+    def restamped(self, revision: int, known: Object | None = None) -> "Item":
+        """The same object under another resource version: how a deletion is told to watchers. `known`: the object decoded."""
+        known = self._obj if known is None else known
         return Item(
             self.key, codec.restamp(self.raw, revision), revision, namespace=self.namespace, name=self.name,
-            labels=self.labels, fields=self.fields,
+            labels=self.labels, fields=self.fields, obj=None if known is None else codec.stamped(known, revision),
+        )  # fmt: skip
+
+    def holding(self, obj: Object) -> "Item":
+        """The same item for one reader, with its decoded object."""
+        return Item(
+            self.key, self.raw, self.revision, namespace=self.namespace, name=self.name, labels=self.labels,
+            fields=self.fields, obj=obj,
         )  # fmt: skip
 
     def release(self) -> None:
@@ -125,9 +138,9 @@ class ItemReader:
             fields=self._field_labels(obj), obj=obj,
         )  # fmt: skip
 
-    def from_write(self, key: str, stored: bytes, revision: int) -> Item:
+    def from_write(self, key: str, stored: bytes, revision: int, obj: Object) -> Item:
         """The item of a write of ours that the cache does not hold (yet, or any more)."""
-        return self.from_plain(key, stored, revision)
+        return self._item(key, codec.stamp(stored, revision), revision, codec.stamped(obj, revision))
 
 
 def detects_mutation() -> bool:

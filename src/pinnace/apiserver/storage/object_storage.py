@@ -102,7 +102,7 @@ class ObjectStorage:
             sealed = self._sealed(key, stored)
             with self._read_item.expecting(stored, laid_out):
                 revision = await self._backend.create(key, sealed)
-        return self._written(key, stored, revision)
+        return self._written(key, stored, revision, obj)
 
     async def update(
         self, name: str, namespace: str, change: Change, *, preconditions: Preconditions | None = None
@@ -137,7 +137,7 @@ class ObjectStorage:
             revision = await self._guarded(
                 item, partial(self._backend.update, item.key, sealed, item.revision)
             )
-        return self._written(item.key, stored, revision)
+        return self._written(item.key, stored, revision, wanted)
 
     def _sealed(self, key: str, stored: bytes) -> bytes:
         return stored if self._sealing is None else self._sealing.seal(key, stored)
@@ -168,8 +168,9 @@ class ObjectStorage:
                 item = self._read_item(conflict.current)
 
     async def _remove(self, item: Item) -> Item:
+        known = item.held  # the cache forgets it with the deletion
         revision = await self._guarded(item, partial(self._backend.delete, item.key, item.revision))
-        return item.restamped(revision)
+        return item.restamped(revision, known)
 
     async def _guarded(self, item: Item, write: Callable[[], Awaitable[int]]) -> int:
         """Translate the store's errors, except the one that means: try again."""
@@ -180,12 +181,12 @@ class ObjectStorage:
                 mismatch = conflict
         raise mismatch
 
-    def _written(self, key: str, stored: bytes, revision: int) -> Item:
+    def _written(self, key: str, stored: bytes, revision: int, obj: Object) -> Item:
         """The item of a write: the cache's own unless a later write has replaced it or a remote store is behind."""
         item = self.cache.contents.get(key)
-        if item is not None and item.revision == revision:
-            return item
-        return self._read_item.from_write(key, stored, revision)
+        if item is None or item.revision != revision:
+            return self._read_item.from_write(key, stored, revision, obj)
+        return item if item.held is not None else item.holding(codec.stamped(obj, revision))
 
     def _check_delete(self, item: Item, wanted: Preconditions | None) -> None:
         if wanted is None:

@@ -164,8 +164,10 @@ class WatchCache:
         self.received += len(changes)
         self.history.append(changes)
         self.watchers.dispatch(changes)
+        read = self.history.read_up_to() if self.keeps_objects else self.changed_at
         for change in changes:
-            if change.previous is not None:
+            # What was written a moment ago is still to be read by watchers; the history releases it later.
+            if change.previous is not None and change.previous.revision <= read:
                 change.previous.release()
             if not self.keeps_objects:
                 change.item.release()

@@ -7,7 +7,7 @@ from pinnace.cli import dry_run, printers
 from pinnace.cli.builder import Selection, Several, from_files, of_manifest
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command, Run
 from pinnace.cli.commands import create_generators as generators
-from pinnace.cli.commands import create_jobs
+from pinnace.cli.commands import create_jobs, create_policies
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -73,12 +73,19 @@ def validation(flags: Values) -> dict[str, str]:
     return {"fieldValidation": VALIDATION[chosen]}
 
 
-_BATCH = ("CronJob", "Job")  # the words are said even of what is invalid
+_ALWAYS = (
+    "CronJob",
+    "Job",
+    "PodDisruptionBudget",
+    "PriorityClass",
+)  # the words are said even of what is invalid
 _FAILED = {
     "ConfigMap": "configmap:",
     "CronJob": "cronjob:",
     "Deployment": "deployment:",
     "Job": "job:",
+    "PodDisruptionBudget": "poddisruptionbudgets:",
+    "PriorityClass": "priorityclass:",
     "Secret": "secret",
     "ServiceAccount": "serviceaccount:",
 }
@@ -103,7 +110,7 @@ def from_session(make: Callable[[Session, Values, list[str]], Iterable[Object]])
                 create_one(session, flags, generated(session, flags, manifest))
             except ServerError as error:
                 words = _FAILED.get(manifest["kind"])
-                if words is None or (error.reason == "Invalid" and manifest["kind"] not in _BATCH):
+                if words is None or (error.reason == "Invalid" and manifest["kind"] not in _ALWAYS):
                     raise
                 raise CliError(f"failed to create {words} {error}") from error
         return 0
@@ -205,6 +212,27 @@ CREATE = Command(
             "Create a job with the specified name.",
         ),
         "namespace": _subcommand(generators.namespace, (), "NAME", "Create a namespace."),
+        "poddisruptionbudget": _subcommand(
+            create_policies.disruption_budget,
+            (
+                Flag("min-available", help="The minimum number or percentage of available pods this budget requires."),
+                Flag("max-unavailable", help="The maximum number or percentage of unavailable pods this budget requires."),
+                Flag("selector", help="A label selector to use for this budget."),
+            ),
+            "NAME --selector=SELECTOR --min-available=N",
+            "Create a pod disruption budget with the specified name.",
+        ),
+        "priorityclass": _subcommand(
+            create_policies.priority_class,
+            (
+                Flag("value", kind="int", help="The value of this priority class."),
+                Flag("global-default", kind="bool", help="Whether this is the priority of pods that name none."),
+                Flag("description", help="When this priority class should be used."),
+                Flag("preemption-policy", default="PreemptLowerPriority", help="PreemptLowerPriority or Never."),
+            ),
+            "NAME --value=VALUE --global-default=BOOL",
+            "Create a priority class with the specified name.",
+        ),
         "serviceaccount": _subcommand(generators.service_account, (), "NAME", "Create a service account."),
         "secret": Command(None, usage="(docker-registry | generic | tls)", summary="Create a secret.", subcommands=_SECRETS),
         "service": Command(
@@ -217,6 +245,8 @@ CREATE.subcommands.update(
     cm=CREATE.subcommands["configmap"],
     deploy=CREATE.subcommands["deployment"],
     ns=CREATE.subcommands["namespace"],
+    pc=CREATE.subcommands["priorityclass"],
+    pdb=CREATE.subcommands["poddisruptionbudget"],
     sa=CREATE.subcommands["serviceaccount"],
     svc=CREATE.subcommands["service"],
 )

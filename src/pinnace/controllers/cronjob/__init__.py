@@ -161,7 +161,7 @@ class Pass:
 
     def _start(self, moment: datetime, zone: tzinfo) -> Iterator[Action]:
         job = jobs.job_for(self.cron_job, moment, zone)
-        self.world.unchanged_since(self.started, (meta.uid(self.cron_job), moment))
+        self.world.remember(self.started, (meta.uid(self.cron_job), moment))
         yield jobs.create(self.cron_job, job)
 
     def _write(self) -> Iterator[Action]:

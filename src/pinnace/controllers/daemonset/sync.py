@@ -93,11 +93,11 @@ class Pass:
         return bool(create or delete)
 
     def _write(self, create: list[str], delete: list[Object]) -> Iterator[Action]:
-        for node in create[:BURST]:
-            pod = placement.daemon_pod(self.ds, node, self.digest)
-            yield Create(pod, about=self.ds)
+        """What goes first: where a quota allows no more pods, those that are in the wrong place must make room."""
         for pod in delete[:BURST]:
             yield Delete(pod, about=self.ds)
+        for node in create[:BURST]:
+            yield Create(placement.daemon_pod(self.ds, node, self.digest), about=self.ds)
 
     def _unwanted(self, node: str, on_node: list[Object]) -> Generator[Action, None, list[Object]]:
         """Finished pods (after a back-off, for failed ones) and all but the oldest of each template."""
@@ -128,12 +128,12 @@ class Pass:
         attempts, since = self.world.recall(fact) or (0, None)
         if since is not None:
             due = since + timedelta(seconds=min(2.0 ** min(attempts - 1, 30), LONGEST_BACKOFF))
-            if self.world.now < due:
-                yield RequeueAfter((due - self.world.now).total_seconds())
+            if self.world.steady < due:
+                yield RequeueAfter((due - self.world.steady).total_seconds())
                 return False
-            if self.world.now > since + timedelta(seconds=2 * LONGEST_BACKOFF):
+            if self.world.steady > since + timedelta(seconds=2 * LONGEST_BACKOFF):
                 attempts = 0
-        self.world.unchanged_since(fact, attempts + 1)
+        self.world.remember(fact, attempts + 1)
         return True
 
     # --- rolling and reporting

@@ -40,7 +40,9 @@ class Demand:
 
 def reconcile(pdb: Object, world: World) -> Iterator[Action]:
     selector = selector_of(pdb)
-    matching = [p for p in world.all(PODS, meta.namespace(pdb)) if selector.matches(meta.labels(p))]
+    exact = (pdb["spec"].get("selector") or {}).get("matchLabels") or {}
+    found = world.pods_labelled(meta.namespace(pdb), exact)  # not all of the namespace's
+    matching = [pod for pod in found if selector.matches(meta.labels(pod))]
     if not matching:
         yield Emit(pdb, "Normal", "NoPods", "No matching pods found")
     yield from several_budgets(pdb, matching, world)
@@ -102,7 +104,7 @@ def several_budgets(pdb: Object, matching: list[Object], world: World) -> Iterat
     for pod in matching if others else ():
         fact = ("several-budgets", meta.uid(pod))
         if not world.remembers(fact) and any(s.matches(meta.labels(pod)) for s in selectors):
-            world.unchanged_since(fact)
+            world.remember(fact)
             message = (
                 f'Pod "{meta.namespace(pod)}"/"{meta.name(pod)}" matches multiple PodDisruptionBudgets.  '
                 f'Chose "{meta.name(pdb)}" arbitrarily.'
@@ -192,6 +194,8 @@ def budgets_of_pod(old: Object | None, new: Object | None, world: World) -> Iter
     pod = new if new is not None else old
     if pod is None:
         return
+    if new is None:
+        world.forget(("several-budgets", meta.uid(pod)))
     for pdb in world.all(POD_DISRUPTION_BUDGETS, meta.namespace(pod)):
         selector = selector_of(pdb)
         if any(selector.matches(meta.labels(state)) for state in (old, new) if state is not None):

@@ -91,7 +91,7 @@ def _asked(reference: Object, namespace: str, world: World) -> Scale | None:
 
 def _fact(world: World, fetch: Fetch, keeps: timedelta) -> Any:
     known = world.recall(fetch.fact)
-    if known is None or known[1] + keeps < world.now:
+    if known is None or known[1] + keeps < world.steady:
         raise UnknownYetError(fetch)
     return known[0]
 

@@ -16,7 +16,7 @@ from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.horizontalpodautoscaling.config import AutoscalingConfig
-from pinnace.controllers.runtime import spec_changed
+from pinnace.controllers.runtime import indexes, spec_changed
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.workers import Workers
 
@@ -39,6 +39,7 @@ class HorizontalPodAutoscalerController:
     ) -> None:
         self._client, self._clock, self._directory, self._config = client, clock, directory, config
         self._hpas, self._pods = informers.of(HORIZONTAL_POD_AUTOSCALERS), informers.of(PODS)
+        indexes.add_to(self._pods.lister, PODS)
         self._recorder = EventRecorder(client, clock, "horizontal-pod-autoscaler")
         self._workers: Workers[Key] = Workers(
             self.name, clock, self._sync, count=workers, max_delay=config.sync_period,

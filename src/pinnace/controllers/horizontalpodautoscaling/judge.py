@@ -7,7 +7,7 @@ from typing import Any
 
 from pinnace.api import conditions, meta, selector_text
 from pinnace.api.meta import Object
-from pinnace.api.resources import HORIZONTAL_POD_AUTOSCALERS
+from pinnace.api.resources import HORIZONTAL_POD_AUTOSCALERS, PODS
 from pinnace.apimachinery import quantity, times
 from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.gvk import GVR, parse_api_version
@@ -23,6 +23,7 @@ from pinnace.controllers.horizontalpodautoscaling.limits import History, Stamped
 from pinnace.controllers.horizontalpodautoscaling.measurements import Measurements
 from pinnace.controllers.horizontalpodautoscaling.metrics import Asked, MetricFailed, MetricReader, Target
 from pinnace.controllers.runtime.directory import Directory
+from pinnace.controllers.runtime.world import World
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,12 @@ class Judge:
         self._recorder, self._pods = recorder, pods
         self._measurements = Measurements(client, directory)
         self._histories: dict[Key, History] = {}
-        self._selectors: dict[Key, Selector] = {}
+        self._selectors: dict[str, dict[Key, Selector]] = {}  # by namespace
 
     def forget(self, key: Key) -> None:
         """The autoscaler is gone."""
         self._histories.pop(key, None)
-        self._selectors.pop(key, None)
+        self._selectors.get(key[0], {}).pop(key, None)
 
     async def look_at(self, key: Key, hpa: Object) -> None:
         look = _Look(hpa, self._clock.now())
@@ -259,19 +260,30 @@ class Judge:
         except SelectorError as error:
             why = f"couldn't convert selector into a corresponding internal selector object: {error}"
             self._refuse(look, "InvalidSelector", why)
-        self._selectors[key] = selector
-        found = self._pods.select(key[0], selector)
-        rivals = {name: other for name, other in self._selectors.items() if name[0] == key[0]}
+        rivals = self._selectors.setdefault(key[0], {})
+        rivals[key] = selector
+        found = self._pods_of(key[0], selector, look.now)
         if len(rivals) > 1:
+            alike = {tuple(meta.labels(pod).items()): pod for pod in found}  # pods of one template once
             selecting = sorted(
                 "/".join(name)
                 for name, other in rivals.items()
-                if any(other.matches(meta.labels(pod)) for pod in found)
+                if any(other.matches(meta.labels(pod)) for pod in alike.values())
             )
             if len(selecting) > 1:
                 why = f"pods by selector {text} are controlled by multiple HPAs: [{' '.join(selecting)}]"
                 self._refuse(look, "AmbiguousSelector", why)
         return found
+
+    def _pods_of(self, namespace: str, selector: Selector, now: datetime) -> list[Object]:
+        """Found by their labels where the selector names some: not all pods are looked at for each of many autoscalers."""
+        exact = {
+            one.key: next(iter(one.values))
+            for one in selector.requirements
+            if one.operator == "In" and len(one.values) == 1
+        }
+        candidates = World({PODS: self._pods}, now).pods_labelled(namespace, exact)
+        return [pod for pod in candidates if selector.matches(meta.labels(pod))]
 
     def _refuse(self, look: _Look, reason: str, why: str) -> Any:
         self._recorder.event(look.hpa, "Warning", reason, why)

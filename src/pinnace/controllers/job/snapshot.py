@@ -33,7 +33,7 @@ def failures_of_index(pod: Object) -> tuple[int, int]:
 
 def _number(text: str | None) -> int | None:
     """Annotations are anybody's to write: what is no number up to 2^31-1 does not count."""
-    if text is None or not (text.isascii() and text.isdecimal()) or int(text) > _MAX_INT32:
+    if text is None or len(text) > 10 or not (text.isascii() and text.isdecimal()) or int(text) > _MAX_INT32:
         return None
     return int(text)
 

@@ -65,7 +65,7 @@ class Pass:
             *(_end(pod) for pod in seen.newly_succeeded),
             *(_end(pod, failed=True) for pod in seen.newly_failed),
         )
-        self.world.unchanged_since(fact, (meta.uid(self.job), base, now))
+        self.world.remember(fact, (meta.uid(self.job), base, now))
         return _extended(base, now)
 
     def _note_suspension(self) -> None:

@@ -89,14 +89,14 @@ class NodeLifecycle:
         name, ready = meta.name(node), conditions.find(found, "Ready")
         lease = world.get(LEASES, name, LEASE_NAMESPACE) or {}
         renewed = (lease.get("spec") or {}).get("renewTime")
-        seen = max(
-            world.unchanged_since((RENEWED, name), renewed),
-            world.unchanged_since((POSTED, name), (ready or {}).get("lastHeartbeatTime")),
+        silent_for = min(
+            world.age((RENEWED, name), renewed),
+            world.age((POSTED, name), (ready or {}).get("lastHeartbeatTime")),
         )
         created = node["metadata"].get("creationTimestamp")
         if ready is None and renewed is None and created:
             return parse_time(created) + timedelta(seconds=self._config.node_startup_grace_period)
-        return seen + timedelta(seconds=self._config.node_monitor_grace_period)
+        return world.now - silent_for + timedelta(seconds=self._config.node_monitor_grace_period)
 
     def _taint(self, node: Object, found: list[Object], world: World) -> Iterator[Action]:
         """NoSchedule at once; NoExecute as fast as the zone allows, and never while every node looks dead."""
@@ -112,7 +112,7 @@ class NodeLifecycle:
             if rate <= 0 and self._all_dead(world):
                 no_execute = set()
             elif not current:
-                wait = self._limiter.wait(zone_of(node), rate, world.now)
+                wait = self._limiter.wait(zone_of(node), rate, world.steady)
                 if wait:
                     yield RequeueAfter(wait)
                 no_execute = {wanted} if wait == 0 else set()
@@ -125,9 +125,9 @@ class NodeLifecycle:
     def _rates(self, world: World) -> dict[str, float]:
         """Of every zone; all nodes are looked at for it, so not for each of many sick ones."""
         computed_at, rates = self._known_rates
-        if computed_at is None or (world.now - computed_at).total_seconds() >= RATES_SECONDS:
+        if computed_at is None or (world.steady - computed_at).total_seconds() >= RATES_SECONDS:
             rates = self._limiter.rates(world.all(NODES))
-            self._known_rates = (world.now, rates)
+            self._known_rates = (world.steady, rates)
         return rates
 
     def _all_dead(self, world: World) -> bool:
@@ -142,7 +142,7 @@ def heard(old: Object | None, new: Object | None, world: World) -> Iterator[Key]
         if new is None:
             world.forget(fact)
         else:
-            world.unchanged_since(fact, (new.get("spec") or {}).get("renewTime"))
+            world.remember(fact, (new.get("spec") or {}).get("renewTime"))
     return iter(())
 
 
@@ -150,7 +150,7 @@ def greet(node: Object, world: World) -> Iterator[Action]:
     """A node seen for the first time is registered with this controller."""
     fact = ("registered", meta.name(node))
     if not world.remembers(fact):
-        world.unchanged_since(fact, meta.uid(node))
+        world.remember(fact, meta.uid(node))
         message = f"Node {meta.name(node)} event: Registered Node {meta.name(node)} in Controller"
         yield Emit(_reference(node), "Normal", "RegisteredNode", message)
 

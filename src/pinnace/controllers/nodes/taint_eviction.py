@@ -33,7 +33,7 @@ def reconcile(pod: Object, world: World) -> Iterator[Action]:
             yield Emit(pod, "Normal", "TaintManagerEviction", message)
         return
     if world.now < due:
-        world.unchanged_since(planned, due)
+        world.remember(planned, due)
         yield RequeueAfter((due - world.now).total_seconds())
         return
     world.forget(planned)
@@ -71,7 +71,7 @@ def _since(taint: Object, node: Object, world: World) -> datetime:
     """Since when the taint is there: as it says, else since this controller first saw it."""
     if taint.get("timeAdded"):
         return parse_time(taint["timeAdded"])
-    return world.unchanged_since(_fact(node, taint))
+    return world.now - world.age(_fact(node, taint))
 
 
 def _fact(node: Object, taint: Object) -> tuple[str, ...]:

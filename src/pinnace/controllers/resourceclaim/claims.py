@@ -62,7 +62,7 @@ def still_valid(claim: Object, world: World) -> tuple[list[Object], bool]:
             world.forget(fact)
             if not pod_claims.is_done(pod):
                 kept.append(consumer)
-        elif (world.now - world.unchanged_since(fact)).total_seconds() < UNSEEN:
+        elif world.age(fact).total_seconds() < UNSEEN:
             kept.append(consumer)
             recheck = True
         else:

@@ -36,7 +36,7 @@ from pinnace.controllers.runtime.actions import (
     gvr_of,
 )
 from pinnace.controllers.runtime.expectations import Expectations
-from pinnace.controllers.runtime.world import Memory
+from pinnace.controllers.runtime.world import Memory, steady_time
 
 log = logging.getLogger(__name__)
 
@@ -308,7 +308,7 @@ class Executor:
             found = action.keep(await self._client.raw("GET", action.path))
         except NotFound:
             found = None
-        self._memory[action.fact] = (found, self._clock.now())
+        self._memory[action.fact] = (found, steady_time(self._clock))
         outcome.requeue_after = 0.0
 
     async def _release(self, key: Hashable, action: Release) -> None:

@@ -1,7 +1,7 @@
 """The world as a controller sees it in one pass: what the informers hold, the time, and the key's last failure. Read-only."""
 
 from collections.abc import Hashable, Iterable, Mapping, MutableMapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pinnace.api import meta
@@ -11,14 +11,23 @@ from pinnace.apimachinery.errors import StatusError
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.selectors import from_map
 from pinnace.client.informer import Lister
+from pinnace.component.clock import Clock
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.actions import gvr_of
 
 Memory = MutableMapping[Hashable, tuple[Hashable, datetime]]  # fact -> (value, since when)
 
 
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def steady_time(clock: Clock) -> datetime:
+    """A time that only says how far apart two moments were: it does not jump when the clock on the wall is set."""
+    return _BEGINNING + timedelta(seconds=clock.monotonic())
+
+
 class World:
-    """`failure` is why this key's last pass failed; None after a pass that succeeded."""
+    """`now` is for objects, `steady` for what is counted here; `failure` is why this key's last pass failed; None after a pass that succeeded."""
 
     def __init__(
         self,
@@ -26,10 +35,11 @@ class World:
         now: datetime,
         failure: StatusError | None = None,
         memory: Memory | None = None,
+        steady: datetime | None = None,
     ) -> None:
         self._listers = listers
         self._memory: Memory = memory if memory is not None else {}
-        self.now = now
+        self.now, self.steady = now, steady or now
         self.failure = failure
 
     @classmethod
@@ -39,6 +49,7 @@ class World:
         now: datetime,
         failure: StatusError | None = None,
         memory: Memory | None = None,
+        steady: datetime | None = None,
     ) -> "World":
         """A world of just these objects: for tests and for what-if questions."""
         listers: dict[GVR, Lister] = {}
@@ -48,7 +59,7 @@ class World:
                 listers[gvr] = Lister()
                 indexes.add_to(listers[gvr], gvr)
             listers[gvr].put(obj)
-        return cls(listers, now, failure, memory)
+        return cls(listers, now, failure, memory, steady)
 
     def all(self, gvr: GVR, namespace: str | None = None) -> list[Object]:
         return self._listers[gvr].select(namespace) if gvr in self._listers else []
@@ -91,16 +102,20 @@ class World:
         ]
         return [s for s in candidates if from_map(s["spec"]["selector"]).matches(labels)]
 
-    def unchanged_since(self, fact: Hashable, value: Hashable = True) -> datetime:
-        """Since when `fact` has had this value, as far as this controller has looked: for ages that the API does not record."""
-        known, since = self._memory.get(fact, (None, self.now))
+    def age(self, fact: Hashable, value: Hashable = True) -> timedelta:
+        """For how long `fact` has had this value, as far as this controller has looked: for ages that the API does not record."""
+        return self.steady - self.remember(fact, value)
+
+    def remember(self, fact: Hashable, value: Hashable = True) -> datetime:
+        """Since when (steady) `fact` has had this value: since now, if it is news."""
+        known, since = self._memory.get(fact, (None, self.steady))
         if fact not in self._memory or known != value:
-            since = self.now
+            since = self.steady
             self._memory[fact] = (value, since)
         return since
 
     def recall(self, fact: Hashable) -> tuple[Any, datetime] | None:
-        """(value, since when) of a remembered fact."""
+        """(value, since when, steady) of a remembered fact."""
         return self._memory.get(fact)
 
     def remembers(self, fact: Hashable) -> bool:
@@ -108,4 +123,4 @@ class World:
 
     def forget(self, fact: Hashable) -> Hashable | None:
         """Drop a remembered fact and return its last value."""
-        return self._memory.pop(fact, (None, self.now))[0]
+        return self._memory.pop(fact, (None, self.steady))[0]

@@ -148,7 +148,7 @@ def _still_mounted(node: Object, volume: Object, world: World) -> float | None:
         return None
     if any(taint.get("key") == OUT_OF_SERVICE for taint in node["spec"].get("taints") or ()):
         return None
-    left = UNMOUNT_SECONDS - (world.now - world.unchanged_since(fact)).total_seconds()
+    left = UNMOUNT_SECONDS - world.age(fact).total_seconds()
     if left <= 0:
         return None if not nodes.is_ready(node) else 0.0
     return left

@@ -11,6 +11,7 @@ PROVISIONER = "rancher.io/local-path"
 NODE_ANNOTATION = "local.path.provisioner/selected-node"
 FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
 HOST_NAME = "kubernetes.io/hostname"
+LONGEST_FILE_NAME = 255
 _MODES = {"ReadWriteOnce", "ReadWriteOncePod"}
 
 
@@ -71,7 +72,8 @@ def name_of(claim: Object) -> str:
 
 
 def directory_of(claim: Object, root: Path) -> Path:
-    return root / f"{name_of(claim)}_{meta.namespace(claim)}_{meta.name(claim)}"
+    name = f"{name_of(claim)}_{meta.namespace(claim)}_{meta.name(claim)}"
+    return root / name[:LONGEST_FILE_NAME]
 
 
 def volume_for(claim: Object, storage_class: Object, node: Object, directory: Path) -> Object:

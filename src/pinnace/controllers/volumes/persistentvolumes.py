@@ -41,7 +41,7 @@ def reconcile(volume: Object, world: World) -> Iterator[Action]:
 def _without_claim(volume: Object, world: World) -> Iterator[Action]:
     """A provisioner may be faster than our copy of the claims: a volume that was never bound gets some time."""
     if phase_of(volume) in ("Pending", "Available"):
-        waited = world.now - world.unchanged_since((UNSEEN, meta.uid(volume)))
+        waited = world.age((UNSEEN, meta.uid(volume)))
         if (left := PATIENCE - waited.total_seconds()) > 0:
             yield RequeueAfter(left)
             return

@@ -27,7 +27,8 @@ class CriError(Exception):
 
     @property
     def is_unavailable(self) -> bool:
-        return self.code in ("UNAVAILABLE", "CANCELLED")
+        """Also containerd's answer, under code UNKNOWN, while its CRI part still reads what runs."""
+        return self.code in ("UNAVAILABLE", "CANCELLED") or self.message == "server is not initialized yet"
 
     def __str__(self) -> str:
         """As Go's gRPC prints it, which is what users of upstream see in events."""

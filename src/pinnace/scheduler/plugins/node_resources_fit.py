@@ -1,5 +1,6 @@
 """NodeResourcesFit: the node must have room for the pod; nodes with more room left score higher (LeastAllocated)."""
 
+from itertools import compress
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -43,20 +44,22 @@ class NodeResourcesFit:
         return True
 
     def refusals(self, pod: PodInfo, usage: Usage) -> list[Refusal]:
-        count = usage.nonzero.shape[1]
-        reasons: list[list[str]] = [[] for _ in range(count)]
-        hopeless = np.zeros(count, np.bool_)
+        """Rows that lack the same share one refusal."""
         pods = usage.resources[PODS]
-        for row in np.flatnonzero(usage.requested[pods] >= usage.allocatable[pods]):
-            reasons[row].append(TOO_MANY)
+        texts, lacks = [TOO_MANY], [usage.requested[pods] >= usage.allocatable[pods]]
+        hopeless = np.zeros(usage.nonzero.shape[1], np.bool_)
         for resource, amount in pod.demand.requests.items():
-            for row in np.flatnonzero(~_fits(usage, resource, amount)):
-                reasons[row].append(f"Insufficient {resource}")
+            texts.append(f"Insufficient {resource}")
+            lacks.append(~_fits(usage, resource, amount))
             hopeless |= amount > _allocatable(usage, resource)
-        return [
-            Refusal(tuple(texts), preemption_may_help=not bool(never))
-            for texts, never in zip(reasons, hopeless, strict=True)
-        ]
+        known: dict[tuple[bool, ...], Refusal] = {}
+        found = []
+        for never, *lacking in zip(hopeless.tolist(), *(lack.tolist() for lack in lacks), strict=True):
+            key = (never, *lacking)
+            if key not in known:
+                known[key] = Refusal(tuple(compress(texts, lacking)), preemption_may_help=not never)
+            found.append(known[key])
+        return found
 
     def scores(self, demand: Demand) -> bool:
         return True

@@ -17,10 +17,9 @@ from pinnace.apimachinery.schema import schemas
 from pinnace.apimachinery.structural.defaulting import default
 from pinnace.apimachinery.structural.node import Structural
 from pinnace.apimachinery.structural.pruning import prune
+from properties import examples
 
-QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+MANY = settings(examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 NAMES = st.sampled_from(["a", "b", "spec", "status", "metadata", "kind", "name"])
 SCALARS = st.one_of(
     st.none(),
@@ -91,7 +90,7 @@ def roots(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
-@QUICK
+@MANY
 @given(roots(), st.dictionaries(NAMES, VALUES, max_size=4))
 def test_pruning_twice_drops_nothing_more(schema: dict[str, Any], obj: dict[str, Any]) -> None:
     node = Structural(schema, is_root=True)
@@ -101,7 +100,7 @@ def test_pruning_twice_drops_nothing_more(schema: dict[str, Any], obj: dict[str,
     assert obj == once
 
 
-@QUICK
+@MANY
 @given(roots(), st.dictionaries(NAMES, VALUES, max_size=4))
 def test_filling_in_twice_changes_nothing_more(schema: dict[str, Any], obj: dict[str, Any]) -> None:
     """Of schemas whose defaults are sound, as definitions' are."""
@@ -117,7 +116,7 @@ ROW = Resource(GVR("example.com", "v1", "foos"), "Foo", subresources=(STATUS,), 
 OBJECT_META = schemas.by_name("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
 
 
-@QUICK
+@MANY
 @given(roots(), st.dictionaries(NAMES, VALUES, max_size=4), st.dictionaries(NAMES, VALUES, max_size=4))
 def test_whatever_an_object_is_its_judgement_is_a_list_of_findings(
     schema: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
@@ -143,7 +142,7 @@ def test_whatever_an_object_is_its_judgement_is_a_list_of_findings(
     assert strategy.validate_update(deep_copy(ready[0]), ready[0]) == [] or strategy.validate(ready[0])
 
 
-@QUICK
+@MANY
 @given(roots())
 def test_whatever_a_schema_says_its_judgement_is_a_list_of_findings(schema: dict[str, Any]) -> None:
     found = schema_validation.validate(schema, "spec.validation.openAPIV3Schema", True)
@@ -161,7 +160,7 @@ WILD = st.recursive(
 )
 
 
-@QUICK
+@MANY
 @given(
     WILD, WILD, st.dictionaries(st.sampled_from(["names", "scope", "conversion", "group"]), WILD, max_size=2)
 )

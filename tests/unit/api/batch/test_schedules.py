@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.api.batch.schedules import ScheduleError, parse, zone_in
+from properties import examples
 
 
 def test_fields_are_sets_of_values():
@@ -101,7 +102,7 @@ FIELD = st.sampled_from(["*", "*/7", "5", "0,20", "10-20/5", "1-3"])
     weekday=st.sampled_from(["*", "1-5", "sun"]), zone=st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]),
     minutes=st.integers(0, 30 * 24 * 60),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_next_time_is_the_first_minute_that_fits(minute, hour, day, weekday, zone, minutes):
     """Against counting minutes: every minute whose clock time fits, and no other."""
     schedule, place, begin = (

@@ -1,10 +1,12 @@
 """Whatever is written, the only outcomes are a value, CompileError and EvaluationError."""
 
-from hypothesis import example, given, settings
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pinnace.apimachinery import cel
 from pinnace.apimachinery.cel import Budget, CompileError, Environment, EvaluationError
+from properties import examples
 
 ENV = Environment(
     {
@@ -120,13 +122,13 @@ def outcome(source: str, budget: int = 1_000_000) -> None:
 @given(st.lists(WORDS, max_size=25))
 @example(["!", "-"])
 @example(["!", "-", "n"])
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_any_words(words: list[str]) -> None:
     outcome(" ".join(words))
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_text(text: str) -> None:
     outcome(text)
 
@@ -181,11 +183,12 @@ def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 @given(st.recursive(atoms(), compound, max_leaves=12))
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 def test_any_tree(source: str) -> None:
     outcome(source)
 
 
+@pytest.mark.slow
 def test_deep_nesting_is_refused() -> None:
     for source in ("(" * 5000 + "1" + ")" * 5000, "[" * 5000, "!" * 90_000 + "true", "-" * 5000 + "n", "n" + "+n" * 20_000,
                    "object" + ".a" * 20_000, "object" + "[0]" * 20_000, "true" + "?true:true" * 5000,
@@ -210,6 +213,7 @@ BOMBS = (
 )
 
 
+@pytest.mark.slow
 def test_small_expressions_cannot_make_huge_values() -> None:
     for bomb in BOMBS:
         outcome(bomb, 50_000)

@@ -7,10 +7,11 @@ import base64
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.apimachinery.protobuf import codec, table
+from properties import examples
 from protobuf_descriptors import message_class
 
 MESSAGES = sorted(table._lines())
@@ -67,9 +68,7 @@ def objects(name: str, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(st.data())
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@examples(40)
 def test_the_runtime_reads_what_we_write_and_writes_the_same_bytes(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(KINDS))
     obj = data.draw(objects(name))

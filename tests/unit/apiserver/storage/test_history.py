@@ -66,3 +66,23 @@ def test_encodings_of_old_events_are_released() -> None:
         kept.append([event(revision)])
     assert old._line is None
     assert old.line == line
+
+
+def test_what_an_event_replaced_is_released_with_it() -> None:
+    kept = History(FakeClock())
+    before = event(1).item
+    assert before.obj == {"a": 1}
+    kept.append([StorageEvent("MODIFIED", event(2).item, before)])
+    assert before.held is not None
+    for revision in range(3, history.SETTLED + 4):
+        kept.append([event(revision)])
+    assert before.held is None
+
+
+async def test_watchers_have_read_what_is_old_or_far_behind() -> None:
+    clock = FakeClock()
+    kept = filled(clock, history.SETTLED + 10)
+    assert kept.read_up_to() == 10
+    await clock.advance(history.READ_SECONDS)
+    assert kept.read_up_to() == history.SETTLED + 10
+    assert filled(clock, 3).read_up_to() == 0

@@ -389,7 +389,8 @@ async def test_bookmarks_come_every_minute(backend: MemoryBackend, clock: FakeCl
 
 
 async def test_mutation_of_a_shared_object_is_detected(storage: ObjectStorage) -> None:
-    created = await storage.create(pod("a"))
-    created.obj["spec"]["nodeName"] = "sneaky"
+    await storage.create(pod("a"))
+    shared = await storage.get("a", "default")
+    shared.obj["spec"]["nodeName"] = "sneaky"
     with pytest.raises(AssertionError, match="changed inside a cache"):
         storage.cache.verify()

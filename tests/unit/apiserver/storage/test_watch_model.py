@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.api import meta, selector_text
@@ -110,7 +110,6 @@ async def play(steps: list[Any]) -> None:
     storage.cache.close()
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_list_and_watch_end_with_what_a_new_list_shows(steps: list[Any]) -> None:
     asyncio.run(play(steps))

@@ -120,3 +120,13 @@ def test_a_removed_node_is_said_goodbye_to() -> None:
     (event,) = absent(("", "a"), World.of([], NOW, memory=scene.memory))
     assert isinstance(event, Emit)
     assert (event.reason, event.message) == ("RemovingNode", "Node a event: Removing Node a from Controller")
+
+
+def test_a_node_outlives_a_jump_of_the_wall_clock() -> None:
+    own, memory, judge = node("node-1"), {}, NodeLifecycle(NodeLifecycleConfig())  # type: ignore[var-annotated]
+    for wall, steady in ((0, 0), (3600, 10), (-3600, 49)):
+        at, since = NOW + timedelta(seconds=wall), NOW + timedelta(seconds=steady)
+        world = World.of([own], at, memory=memory, steady=since)
+        assert judge.judged(own, world) == own["status"]["conditions"]
+    late = World.of([own], NOW, memory=memory, steady=NOW + timedelta(seconds=51))
+    assert {c["status"] for c in judge.judged(own, late)} == {"Unknown"}

@@ -1,10 +1,13 @@
 import json
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pinnace.component.clock import RealClock
+from pinnace.kubelet.cri.containerd import CriClient
 from pinnace.kubelet.cri.private_containerd import (
     BridgeNetwork,
     ContainerdConfig,
@@ -12,6 +15,7 @@ from pinnace.kubelet.cri.private_containerd import (
     render_cni,
     render_config,
 )
+from pinnace.kubelet.cri.runtime import CriError, RuntimeVersion
 from pinnace.testing.fake_clock import FakeClock
 
 
@@ -50,3 +54,31 @@ def test_logins_of_registries_are_containerds_own() -> None:
     registry = parsed["plugins"]["io.containerd.grpc.v1.cri"]["registry"]
     assert registry["config_path"] == "/hosts"
     assert registry["configs"]["127.0.0.1:5000"]["auth"] == logins["127.0.0.1:5000"]
+
+
+async def test_a_containerd_that_still_reads_what_runs_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket answers before its CRI part does, for as long as it takes to find the containers of before."""
+    answers = [CriError("UNAVAILABLE", "no"), CriError("UNKNOWN", "server is not initialized yet")]
+
+    async def version(_: CriClient) -> RuntimeVersion:
+        if answers:
+            raise answers.pop(0)
+        return RuntimeVersion("containerd", "1.6.20")
+
+    monkeypatch.setattr(CriClient, "version", version)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "containerd").write_text("#!/bin/sh\nexec sleep 60\n")
+    (programs / "containerd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    settings = replace(config(tmp_path), sandbox_image="another")
+    settings.socket.parent.mkdir(parents=True)
+    settings.socket.touch()
+    server = PrivateContainerd(settings, None, RealClock())
+    try:
+        await server.start(within=5)
+        assert not answers
+    finally:
+        await server.stop()
