@@ -20,8 +20,10 @@ from pinnace.api.strategy import Strategy
 from pinnace.apimachinery.errors import Cause
 from pinnace.apimachinery.remembered import Remembered
 
-_SPEC_LABELS = ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName")
-_STATUS_LABELS = ("phase", "podIP", "nominatedNodeName")
+_SPEC_LABELS = tuple(
+    (field, f"spec.{field}") for field in ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName")
+)
+_STATUS_LABELS = tuple((field, f"status.{field}") for field in ("phase", "podIP", "nominatedNodeName"))
 
 
 class PodStrategy(Strategy):
@@ -121,12 +123,13 @@ class PodStrategy(Strategy):
     def field_labels(self, obj: Object) -> dict[str, str]:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         labels = super().field_labels(obj)
-        for field in _SPEC_LABELS:
-            labels[f"spec.{field}"] = spec.get(field) or ""
+        for field, label in _SPEC_LABELS:
+            labels[label] = spec.get(field) or ""
         labels["spec.hostNetwork"] = "true" if spec.get("hostNetwork") else "false"
-        for field in _STATUS_LABELS:
-            labels[f"status.{field}"] = status.get(field) or ""
-        labels["status.podIPs"] = ",".join(entry.get("ip", "") for entry in status.get("podIPs") or ())
+        for field, label in _STATUS_LABELS:
+            labels[label] = status.get(field) or ""
+        addresses = status.get("podIPs")
+        labels["status.podIPs"] = ",".join(entry.get("ip", "") for entry in addresses) if addresses else ""
         return labels
 
 

@@ -34,7 +34,7 @@ async def impersonate(inner: Handler, request: Request) -> Answer:
 def _extra(request: Request) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for header in request.headers:
-        if header.lower().startswith(_EXTRA):
+        if header[:1] in "iI" and header.lower().startswith(_EXTRA):
             key = unquote(header[len(_EXTRA) :]).lower()
             found[key] = request.header_values(header)
     return found

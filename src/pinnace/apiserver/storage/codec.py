@@ -12,26 +12,24 @@ import orjson
 
 _METADATA = b'"metadata":{'
 _VERSION = b'"metadata":{"resourceVersion":"'
-_NEVER_STORED = frozenset(("resourceVersion", "selfLink"))
-_HEAD = frozenset(("kind", "apiVersion", "metadata"))
+_NEVER_STORED = ("resourceVersion", "selfLink")
 
 
-def encode(obj: Mapping[str, Any]) -> bytes:
-    """The bytes to store; `obj` is not changed. It must have a name."""
-    metadata = {field: value for field, value in obj["metadata"].items() if field not in _NEVER_STORED}
-    head = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
-    return orjson.dumps({**head, **{field: value for field, value in obj.items() if field not in _HEAD}})
+def laid_out(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as it is stored, new on its first two levels; the values are shared. It must have a name."""
+    metadata = dict(obj["metadata"])
+    for field in _NEVER_STORED:
+        metadata.pop(field, None)
+    stored = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
+    stored.update(obj)
+    stored["metadata"] = metadata
+    return stored
 
 
-def stamped(obj: Mapping[str, Any], revision: int) -> dict[str, Any]:
-    """An object that was encoded, as it reads when it is served under this version: the values are shared."""
-    metadata = {field: value for field, value in obj["metadata"].items() if field not in _NEVER_STORED}
-    served = {
-        "kind": obj["kind"],
-        "apiVersion": obj["apiVersion"],
-        "metadata": {"resourceVersion": str(revision), **metadata},
-    }
-    return {**served, **{field: value for field, value in obj.items() if field not in _HEAD}}
+def stamped(stored: dict[str, Any], revision: int) -> dict[str, Any]:
+    """What was `laid_out` and written, as it reads when it is served under this version; changed in place."""
+    stored["metadata"] = {"resourceVersion": str(revision), **stored["metadata"]}
+    return stored
 
 
 def stamp(stored: bytes, revision: int) -> bytes:
@@ -56,5 +54,5 @@ def decode(raw: bytes) -> dict[str, Any]:
 
 
 def dumps(obj: Mapping[str, Any]) -> bytes:
-    """An object that is not stored (a bookmark), as it is."""
+    """What was laid out for the store, or is not stored (a bookmark), as it is."""
     return orjson.dumps(obj)

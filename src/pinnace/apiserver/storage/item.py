@@ -113,7 +113,7 @@ class ItemReader:
         return self._sealing is not None
 
     def expecting(self, stored: bytes, obj: Object) -> "_Expected":
-        """While `obj` is written: when the very bytes come back as an event they need not be decoded (sealed ones are opened).
+        """While `obj`, laid out for the store, is written: when the very bytes come back as an event they need not be decoded (sealed ones are opened).
 
         The object becomes the cache's: its author must not change it any more.
         """

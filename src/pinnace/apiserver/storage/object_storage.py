@@ -98,9 +98,9 @@ class ObjectStorage:
         key = self._keys.key(name, metadata.get("namespace", ""))
         with api_errors(self.gvr, name):
             await self.cache.load()
-            stored = _encoded(obj)
+            laid_out, stored = _encoded(obj)
             sealed = self._sealed(key, stored)
-            with self._read_item.expecting(stored, obj):
+            with self._read_item.expecting(stored, laid_out):
                 revision = await self._backend.create(key, sealed)
         return self._written(key, stored, revision, obj)
 
@@ -129,11 +129,11 @@ class ObjectStorage:
 
     async def _replace(self, item: Item, wanted: Object | Outcome) -> Item:
         assert isinstance(wanted, dict)
-        stored = _encoded(wanted)
+        laid_out, stored = _encoded(wanted)
         if stored == codec.unstamp(item.raw) and not self._is_stale(item):
             return item
         sealed = self._sealed(item.key, stored)
-        with self._read_item.expecting(stored, wanted):
+        with self._read_item.expecting(stored, laid_out):
             revision = await self._guarded(
                 item, partial(self._backend.update, item.key, sealed, item.revision)
             )
@@ -277,9 +277,10 @@ class ObjectStorage:
             self.cache.watchers.bookmark(self.bookmark(self.cache.revision))
 
 
-def _encoded(obj: Object) -> bytes:
-    """Many small patches must not make what no list, watch or other store could take."""
-    stored = codec.encode(obj)
+def _encoded(obj: Object) -> tuple[Object, bytes]:
+    """As it is laid out in the store, and as bytes. Many small patches must not make what no list, watch or other store could take."""
+    laid_out = codec.laid_out(obj)
+    stored = codec.dumps(laid_out)
     if len(stored) > MAX_STORED:
         raise errors.RequestEntityTooLarge(f"etcdserver: request is too large: limit is {MAX_STORED}")
-    return stored
+    return laid_out, stored

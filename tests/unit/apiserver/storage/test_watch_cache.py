@@ -20,7 +20,7 @@ KEYS = KeySpace.of("things", namespaced=False)
 
 
 def stored(name: str, **spec: object) -> bytes:
-    return codec.encode({"kind": "Thing", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec})
+    return codec.dumps({"kind": "Thing", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec})
 
 
 def cache_over(backend: MemoryBackend, clock: FakeClock | None = None) -> WatchCache:
