@@ -102,8 +102,11 @@ class EtcdServer:
         return status.get("leader") == status["header"]["member_id"]
 
     def signal(self, number: int) -> None:
+        """A stop has happened when this returns: of several threads some may go on for a moment."""
         assert self._process is not None
         self._process.send_signal(number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def lose_data(self) -> None:
         self.kill()

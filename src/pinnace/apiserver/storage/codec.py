@@ -27,9 +27,14 @@ def laid_out(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stamped(stored: dict[str, Any], revision: int) -> dict[str, Any]:
-    """What was `laid_out` and written, as it reads when it is served under this version; changed in place."""
+    """What was `laid_out`, and belongs to nobody else, as it reads when it is served under this version; changed in place."""
     stored["metadata"] = {"resourceVersion": str(revision), **stored["metadata"]}
     return stored
+
+
+def restamped(obj: Mapping[str, Any], revision: int) -> dict[str, Any]:
+    """Any object as it reads when it is served under this version: new on its first two levels, the values are shared."""
+    return stamped(laid_out(obj), revision)
 
 
 def stamp(stored: bytes, revision: int) -> bytes:

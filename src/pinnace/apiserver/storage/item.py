@@ -67,7 +67,7 @@ class Item:
         known = self._obj if known is None else known
         return Item(
             self.key, codec.restamp(self.raw, revision), revision, namespace=self.namespace, name=self.name,
-            labels=self.labels, fields=self.fields, obj=None if known is None else codec.stamped(known, revision),
+            labels=self.labels, fields=self.fields, obj=None if known is None else codec.restamped(known, revision),
         )  # fmt: skip
 
     def holding(self, obj: Object) -> "Item":
@@ -140,7 +140,7 @@ class ItemReader:
 
     def from_write(self, key: str, stored: bytes, revision: int, obj: Object) -> Item:
         """The item of a write of ours that the cache does not hold (yet, or any more)."""
-        return self._item(key, codec.stamp(stored, revision), revision, codec.stamped(obj, revision))
+        return self._item(key, codec.stamp(stored, revision), revision, codec.restamped(obj, revision))
 
 
 def detects_mutation() -> bool:

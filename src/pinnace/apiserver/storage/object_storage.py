@@ -186,7 +186,7 @@ class ObjectStorage:
         item = self.cache.contents.get(key)
         if item is None or item.revision != revision:
             return self._read_item.from_write(key, stored, revision, obj)
-        return item if item.held is not None else item.holding(codec.stamped(obj, revision))
+        return item if item.held is not None else item.holding(codec.restamped(obj, revision))
 
     def _check_delete(self, item: Item, wanted: Preconditions | None) -> None:
         if wanted is None:
