@@ -193,8 +193,9 @@ class Kubelet:
         others = [
             record.current()
             for record in self._workers.records()
-            if record.uid != meta.uid(pod) and record.status is not None and not record.has_ended
-        ]
+            if record.uid != meta.uid(pod) and record.status is not None
+            and not (record.has_ended or record.is_gone_from_api)  # the scheduler has given its room away already
+        ]  # fmt: skip
         return refusal(pod, node, others, self.facts.allocatable)
 
     # -- what the edges may ask (contracts.KubeletHost) ----------------------------------------------------------

@@ -148,6 +148,27 @@ async def test_a_deleted_pod_leaves_nothing(world: World) -> None:
     assert list(pods.iterdir()) == []
 
 
+async def test_a_pod_that_is_gone_from_the_api_holds_no_port_any_more(world: World) -> None:
+    """Its containers may still be ending; the scheduler has given its place away."""
+    stop, begun, done = world.runtime.stop_container, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any, **named: Any) -> Any:
+        begun.set()
+        await done.wait()
+        return await stop(*args, **named)
+
+    world.runtime.stop_container = slowly  # type: ignore[method-assign]
+    port = {"name": "c", "image": "app:1", "ports": [{"containerPort": 80, "hostPort": 8080}]}
+    await world.create("old", containers=[port])
+    await world.client.delete(PODS, "old", "default", grace_period_seconds=0)
+    await world.pass_time(0.1)
+    await asyncio.wait_for(begun.wait(), 10)
+    await world.create("new", containers=[port])
+    assert (await world.pod("new"))["status"]["phase"] == "Running"
+    done.set()
+    await world.pass_time(1)
+
+
 async def test_a_sandbox_that_cannot_be_made_is_tried_again(world: World) -> None:
     world.runtime.fail("run_sandbox", CriError("UNKNOWN", "no address left"))
     await world.create()
