@@ -13,10 +13,10 @@ from pinnace.api import resources as r
 from pinnace.api.resource import pod_claims
 from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.gvk import GVR
-from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.devices import Devices
+from pinnace.scheduler.following import Following
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queue import QueuedPod
 
@@ -48,25 +48,12 @@ class DeviceBinder:
     ) -> None:  # fmt: skip
         self._client, self._clock, self._devices = client, clock, devices
         self._happened, self._then, self._failed = happened, then, failed
-        self._is_following = False
+        self.follow = Following(WATCHED, self._changed).begin
         self._plans: dict[str, DevicePlan] = {}  # by uid of the pod
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def follow(self, informers: Informers) -> None:
-        """Know what there is; the first call reads it, the others return at once."""
-        if self._is_following:
-            return
-        for kind, gvr in WATCHED.items():
-            informers.of(gvr).add_handler(self._handler(kind))
-        for gvr in WATCHED.values():
-            await informers.of(gvr).wait_synced()
-        self._is_following = True
-
-    def _handler(self, kind: str) -> Callable[[Object | None, Object | None], None]:
-        def changed(old: Object | None, new: Object | None) -> None:
-            self._happened(self._devices.inventory.changed(kind, old, new))
-
-        return changed
+    def _changed(self, kind: str, old: Object | None, new: Object | None) -> None:
+        self._happened(self._devices.inventory.changed(kind, old, new))
 
     def rejects(self, pod: PodInfo) -> str:
         """Why the pod cannot be scheduled anywhere now; "" when nodes are worth a look."""

@@ -13,10 +13,10 @@ from pinnace.api import resources as r
 from pinnace.api.core import volume_binding as binding
 from pinnace.apimachinery.errors import StatusError
 from pinnace.apimachinery.gvk import GVR
-from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler import storage as kinds
+from pinnace.scheduler.following import Following
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins.volume_binding import Plan, VolumeBinding
 from pinnace.scheduler.pod_info import PodInfo
@@ -57,29 +57,16 @@ class VolumeBinder:
         self._plugin = VolumeBinding(storage)
         self._happened, self._then, self._failed = happened, then, failed
         self._timeouts = timeouts
-        self._is_following = False
+        self.follow = Following(WATCHED, self._changed).begin
         self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}  # claim -> who waits for it
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by uid of the pod
 
-    async def follow(self, informers: Informers) -> None:
-        """Know what there is; the first call reads it, the others return at once."""
-        if self._is_following:
-            return
-        for kind, gvr in WATCHED.items():
-            informers.of(gvr).add_handler(self._handler(kind))
-        for gvr in WATCHED.values():
-            await informers.of(gvr).wait_synced()
-        self._is_following = True
-
-    def _handler(self, kind: str) -> Callable[[Object | None, Object | None], None]:
-        def changed(old: Object | None, new: Object | None) -> None:
-            events = self._storage.changed(kind, old, new)
-            self._happened(Happening(events, about=new or old))
-            if kind == kinds.CLAIM:
-                for event in self._waiting.get(meta.key(new or old or {}), ()):
-                    event.set()
-
-        return changed
+    def _changed(self, kind: str, old: Object | None, new: Object | None) -> None:
+        events = self._storage.changed(kind, old, new)
+        self._happened(Happening(events, about=new or old))
+        if kind == kinds.CLAIM:
+            for event in self._waiting.get(meta.key(new or old or {}), ()):
+                event.set()
 
     def rejects(self, pod: PodInfo) -> str:
         """Why the pod cannot be scheduled anywhere now; "" when nodes are worth a look."""

@@ -1,6 +1,6 @@
 """Who owns whom: children that a controller keeps, adopts (orphans that match its selector) or releases (no longer match)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pinnace.api import label_selectors, meta
@@ -17,9 +17,6 @@ class Claim:
 
     kept: list[Object] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
-
-    def carry(self) -> Iterator[Action]:
-        yield from self.actions
 
 
 def selector_of(owner: Object) -> Selector:
