@@ -196,7 +196,7 @@ class Lan:
             ["nsenter", f"--net=/run/netns/{netns}", "--", "unshare", "--mount", "--uts", "sh", "-ec", script],
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        until(lambda: (directory / "held").exists(), 10, every=0.01)
+        until((directory / "held").exists, 10, every=0.01)
         return holder
 
     def close(self) -> None:
