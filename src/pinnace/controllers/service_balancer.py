@@ -19,6 +19,7 @@ from pinnace.controllers.runtime import Action, Controller, Emit, SetStatus, Wor
 CLASS = "pinnace.dev/node"  # Services that name no class are served as well
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 GOING = "ToBeDeletedByClusterAutoscaler"
+SERVICE_LABEL = "kubernetes.io/service-name"
 Port = tuple[str, int]  # protocol, number
 
 
@@ -53,7 +54,9 @@ def reconcile(service: Object, world: World, config: ServiceBalancerConfig) -> I
         message = f"Error syncing load balancer: failed to ensure load balancer: {problem}"
         yield Emit(service, "Warning", "SyncLoadBalancerFailed", message)
     elif not any(map(_takes_part, world.all(NODES))):
-        yield Emit(service, "Warning", "UnAvailableLoadBalancer", "There are no available nodes for LoadBalancer")
+        yield Emit(
+            service, "Warning", "UnAvailableLoadBalancer", "There are no available nodes for LoadBalancer"
+        )
 
 
 def is_ours(service: Object) -> bool:
@@ -170,10 +173,10 @@ def sharing_a_port(old: Object | None, new: Object | None, world: World) -> Iter
 
 def of_slice(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:
     for piece in (old, new):
-        for name in () if piece is None else indexes.by_service(piece):
-            service = world.get(SERVICES, name[1], name[0])
-            if service is not None and service["spec"].get("externalTrafficPolicy") == "Local" and is_ours(service):
-                yield meta.key(service)
+        name = meta.labels(piece).get(SERVICE_LABEL) if piece is not None else None
+        service = world.get(SERVICES, name, meta.namespace(piece)) if piece is not None and name else None
+        if service is not None and service["spec"].get("externalTrafficPolicy") == "Local" and is_ours(service):
+            yield meta.key(service)
 
 
 def of_node(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:

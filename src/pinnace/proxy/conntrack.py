@@ -23,15 +23,13 @@ class Flows:
     endpoint: str = ""
 
     def arguments(self) -> tuple[str, ...]:
-        found = ("-D", "-f", self.family.name.lower(), "-p", "udp", "--orig-port-dst", str(self.port))
-        if self.address:
-            found += ("--orig-dst", self.address)
-        return (*found, "--dst-nat", self.endpoint) if self.endpoint else found
+        address = ("--orig-dst", self.address) if self.address else ()
+        endpoint = ("--dst-nat", self.endpoint) if self.endpoint else ()
+        what = ("-D", "-f", self.family.name.lower(), "-p", "udp", "--orig-port-dst", str(self.port))
+        return (*what, *address, *endpoint)
 
 
-def stale_flows(
-    old: Iterable[ServicePort], new: Iterable[ServicePort], family: Family = IPV4
-) -> set[Flows]:
+def stale_flows(old: Iterable[ServicePort], new: Iterable[ServicePort], family: Family = IPV4) -> set[Flows]:
     """Those that lead to endpoints that serve no longer, to ports that are there no longer, and those that began when a port
     had no endpoint and so were not rewritten."""
     after = {port.label: port for port in new}

@@ -31,7 +31,9 @@ class KernelChanges:
 
     def open(self) -> None:
         """Raises OSError where there is no such socket."""
-        listening = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER)
+        listening = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
+        )
         with contextlib.suppress(OSError):
             listening.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
         listening.bind((0, 1 << (NFTABLES_GROUP - 1)))
@@ -83,7 +85,11 @@ def tables_changed(data: bytes, own_pids: Container[int]) -> Iterator[str]:
         if length < HEADER.size:
             return
         name_at = at + HEADER.size + GENERIC.size
-        if sender not in own_pids and kind >> 8 == NFTABLES_SUBSYSTEM and name_at + ATTRIBUTE.size <= at + length:
+        if (
+            sender not in own_pids
+            and kind >> 8 == NFTABLES_SUBSYSTEM
+            and name_at + ATTRIBUTE.size <= at + length
+        ):
             family = FAMILIES.get(data[at + HEADER.size], "")
             size, attribute = ATTRIBUTE.unpack_from(data, name_at)
             if attribute == 1 and family:  # the first attribute of every object is its table's name

@@ -55,7 +55,9 @@ class ServiceProxy:
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
         self._restored_at, self._pause = -LONGEST_PAUSE, RETRY_SECONDS
-        self._health = HealthCheckServers(clock, "0.0.0.0" if names[0][:3] == "ip " and len(names) == 1 else None)
+        self._health = HealthCheckServers(
+            clock, "0.0.0.0" if names[0][:3] == "ip " and len(names) == 1 else None
+        )
         self.synced = asyncio.Event()  # set when the kernel first had all Services
         self._services.add_handler(lambda old, new: self._mark(("service", *meta.key(new or old or {}))))
         self._pods.add_handler(self._on_pod)
@@ -99,7 +101,9 @@ class ServiceProxy:
             try:
                 self._kernel.open()
             except OSError as error:
-                log.warning("rules that somebody else deletes are not restored before the next change: %s", error)
+                log.warning(
+                    "rules that somebody else deletes are not restored before the next change: %s", error
+                )
             try:
                 while True:
                     await self.sync()

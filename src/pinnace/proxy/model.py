@@ -51,7 +51,9 @@ class ServicePort:
     source_ranges: tuple[str, ...] = ()  # who may come to the load balancer's addresses; () for everybody
     endpoints: tuple[Endpoint, ...] = ()  # for the policy Cluster: near ones, when hints say so
     local: tuple[Endpoint, ...] = ()  # for the policy Local: those of this node
-    draining: frozenset[str] = frozenset()  # endpoints that end and still serve: they keep the flows they have
+    draining: frozenset[str] = (
+        frozenset()
+    )  # endpoints that end and still serve: they keep the flows they have
 
     @property
     def label(self) -> str:

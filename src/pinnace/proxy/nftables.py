@@ -56,7 +56,7 @@ class Nft:
         queries = "".join(f"list set {table} {each}\n" for each in sorted(wanted & known))
         if not queries:
             return []
-        lines = []
+        lines: list[str] = []
         for line in (await self._run(queries, "-j", "-f", "-")).splitlines():
             for entry in json.loads(line)["nftables"]:
                 lines += _add_clients(table, entry.get("set") or {})

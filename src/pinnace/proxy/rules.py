@@ -49,7 +49,9 @@ def of_host_ports(ports: Iterable[HostPort], family: Family = IPV4) -> Rules:
     """The objects of one pod's host ports. What comes over the loopback is masqueraded, so that answers come back."""
     rules = Rules()
     for port in ports:
-        chain = chain_name("hostport", f"{port.namespace}/{port.pod}/{port.protocol}/{port.host_port}/{_word(port.host_ip)}")
+        chain = chain_name(
+            "hostport", f"{port.namespace}/{port.pod}/{port.protocol}/{port.host_port}/{_word(port.host_ip)}"
+        )
         rules.chains[chain] = (
             f"{family.word} saddr {family.loopback} jump mark-for-masquerade",
             _rewrite(port.protocol, Endpoint(port.pod_ip, port.port, is_local=True), family),

@@ -195,9 +195,13 @@ def full(family: Family) -> rules.Rules:
     """A Service and a pod with everything that makes rules, of one family."""
     v6 = family is IPV6
     ips = [f"fd42::{n:x}" if v6 else f"10.42.0.{n}" for n in range(1, 11)]
-    own, outside, balancer = ("fd43::7", "fd99::1", "fd99::2") if v6 else ("10.43.0.7", "192.0.2.1", "192.0.2.2")
+    own, outside, balancer = (
+        ("fd43::7", "fd99::1", "fd99::2") if v6 else ("10.43.0.7", "192.0.2.1", "192.0.2.2")
+    )
     found = []
-    for sticky, local, protocol, count in itertools.product((True, False), (True, False), ("TCP", "SCTP"), (0, 2, 10)):
+    for sticky, local, protocol, count in itertools.product(
+        (True, False), (True, False), ("TCP", "SCTP"), (0, 2, 10)
+    ):
         name = f"s-{sticky}-{local}-{protocol}-{count}".lower()
         port = {"name": "p", "port": 80, "protocol": protocol, "nodePort": 30000 + len(found)}
         svc = service(
@@ -213,7 +217,11 @@ def full(family: Family) -> rules.Rules:
         found.append(rules.of_ports(made, "fd42::/56" if v6 else "10.42.0.0/16", family))
     pod = {
         "metadata": {"name": "p", "namespace": "n"},
-        "spec": {"containers": [{"ports": [{"containerPort": 80, "hostPort": 8080, "hostIP": ip} for ip in (own, "")]}]},
+        "spec": {
+            "containers": [
+                {"ports": [{"containerPort": 80, "hostPort": 8080, "hostIP": ip} for ip in (own, "")]}
+            ]
+        },
         "status": {"phase": "Running", "podIPs": [{"ip": ips[0]}]},
     }
     return rules.merged([*found, rules.of_host_ports(model.host_ports(pod, family), family)])
@@ -238,7 +246,9 @@ def test_sctp_is_treated_as_tcp_is() -> None:
     made = of(svc, piece(endpoint("10.42.0.5"), name="s", protocol="SCTP"))
     assert (rules.SERVICES, "10.43.0.7 . sctp . 80") in made.elements
     assert (rules.NODE_PORTS, "sctp . 30080") in made.elements
-    assert any("meta l4proto sctp dnat to 10.42.0.5:8080" in rule for body in made.chains.values() for rule in body)
+    assert any(
+        "meta l4proto sctp dnat to 10.42.0.5:8080" in rule for body in made.chains.values() for rule in body
+    )
 
 
 def test_a_service_of_two_families_has_rules_in_each() -> None:
@@ -293,8 +303,12 @@ def test_local_endpoints_that_end_serve_as_long_as_no_other_of_this_node_does() 
 
 
 def test_source_ranges_are_for_the_load_balancer_and_not_for_external_addresses() -> None:
-    svc = service(type="LoadBalancer", externalIPs=["192.0.2.7"], loadBalancerSourceRanges=["198.51.100.0/24"])
-    svc["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}, {"ip": "192.0.2.9", "ipMode": "Proxy"}]}}
+    svc = service(
+        type="LoadBalancer", externalIPs=["192.0.2.7"], loadBalancerSourceRanges=["198.51.100.0/24"]
+    )
+    svc["status"] = {
+        "loadBalancer": {"ingress": [{"ip": "192.0.2.8"}, {"ip": "192.0.2.9", "ipMode": "Proxy"}]}
+    }
     made = of(svc, piece(endpoint("10.42.0.5")))
     (drop,) = (rule for body in made.chains.values() for rule in body if rule.endswith(" drop"))
     assert drop == "ip daddr 192.0.2.8 ip saddr != 198.51.100.0/24 drop"

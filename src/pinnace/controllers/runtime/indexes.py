@@ -152,7 +152,11 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
     JOBS: {CONTROLLER: by_controller},
-    SERVICES: {SELECTOR_PAIR: by_selector_pair, TOPOLOGY_AWARE: topology_aware, BALANCED_PORT: by_balanced_port},
+    SERVICES: {
+        SELECTOR_PAIR: by_selector_pair,
+        TOPOLOGY_AWARE: topology_aware,
+        BALANCED_PORT: by_balanced_port,
+    },
     ENDPOINT_SLICES: {SERVICE: by_service},
 }
 
