@@ -175,7 +175,11 @@ def of_slice(old: Object | None, new: Object | None, world: World) -> Iterator[K
     for piece in (old, new):
         name = meta.labels(piece).get(SERVICE_LABEL) if piece is not None else None
         service = world.get(SERVICES, name, meta.namespace(piece)) if piece is not None and name else None
-        if service is not None and service["spec"].get("externalTrafficPolicy") == "Local" and is_ours(service):
+        if (
+            service is not None
+            and service["spec"].get("externalTrafficPolicy") == "Local"
+            and is_ours(service)
+        ):
             yield meta.key(service)
 
 
