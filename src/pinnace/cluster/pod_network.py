@@ -165,7 +165,7 @@ class PodNetwork:
         """Routes of an earlier run to nodes that have gone since."""
         known = {str(peer.subnet) for node in self._nodes.lister if (peer := routes.peer(node)) is not None}
         shown = await network.ip_json(
-            "route", "show", "root", self._node.config.pod_cidr, "proto", str(routes.PROTOCOL)
+            "route", "show", "root", routes.of_ipv4(self._node.config.pod_cidr), "proto", str(routes.PROTOCOL)
         )
         stale = [
             f"route del {one['dst']} dev {one['dev']} proto {routes.PROTOCOL}"

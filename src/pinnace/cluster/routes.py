@@ -19,6 +19,11 @@ VXLAN_PORT, VXLAN_OVERHEAD = 8472, 50  # the port that Linux and flannel use; by
 ADDRESSES = ("InternalIP", "ExternalIP")
 
 
+def of_ipv4(networks: str) -> str:
+    """The IPv4 network of a list like `10.42.0.0/16,fd00:42::/56`; "" when there is none."""
+    return next((text for text in networks.split(",") if text and ":" not in text), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Another node: where its pods are, and how it is reached."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from pinnace.cluster import kubeconfig, remembered
 from pinnace.cluster.decide import names_of
 from pinnace.cluster.errors import UsageError
-from pinnace.cluster.routes import PROTOCOL
+from pinnace.cluster.routes import PROTOCOL, of_ipv4
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -90,7 +90,7 @@ def clean_machine(name: str, directory: Path) -> None:
     _unmount(directory)
     _run("ip", "link", "delete", names.bridge)
     _run("ip", "link", "delete", names.overlay)
-    if pod_cidr := _pod_cidr(directory):
+    if pod_cidr := of_ipv4(_pod_cidr(directory)):
         _run("ip", "route", "flush", "root", pod_cidr, "proto", str(PROTOCOL))
     _run("nft", "delete", "table", "inet", names.nft_table)
     _run("nft", "delete", "table", "ip", names.nft_table)
