@@ -26,7 +26,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """One cluster with a real node for all tests of the session; ports and networks are its own."""
     name = f"e2e{secrets.token_hex(2)}"
     directory = tmp_path_factory.mktemp("cluster")
-    flags = ("--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0")
+    flags = (
+        "--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0", "--max-container-restart-period=2s",
+    )  # fmt: skip
     running = TestCluster(name, directory, flags)
     try:
         running.up()

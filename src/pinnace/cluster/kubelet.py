@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
+from pinnace.cluster.security import seconds
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -32,6 +33,9 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         pod_cidrs=(str(node.subnet),),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
+    if config.max_container_restart_period:
+        longest = seconds(config.max_container_restart_period, 0.0)
+        base = replace(base, max_container_restart_seconds=longest)
     if thresholds:
         base = replace(base, eviction_hard=thresholds)
     for directory in (base.root_dir, base.pod_logs_dir):
