@@ -249,6 +249,7 @@ def node_status(cluster: TestCluster) -> str:
     return cluster.out("get", "nodes", "--no-headers").split()[1]
 
 
+@pytest.mark.full  # a runtime that hangs is noticed after half a minute; unit tests of the kubelet state what follows
 def test_node_not_ready_when_the_runtime_is_gone(cluster: TestCluster, space: Space) -> None:
     assert node_status(cluster) == "Ready"
     pid = int((cluster.data / "containerd" / "containerd.pid").read_text())
@@ -274,6 +275,7 @@ def ready_condition() -> dict:
     }
 
 
+@pytest.mark.full  # 14 s of silence; with a virtual clock in integration/test_simulated_cluster.py
 def test_node_unknown_when_its_heartbeat_is_lost_and_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One node lives, another was registered by hand and never reports: it is given up, with its pods, until it reports."""
     flags = ("--port=0", "--nodes=sim:1", "--store=memory", "--node-monitor-grace-period=14")
