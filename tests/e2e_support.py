@@ -142,9 +142,13 @@ class TestCluster:
     def status(self) -> dict[str, Any]:
         return json.loads(pinnace("status", *self.arguments(), "-o", "json", check=False).stdout)
 
+    def record(self) -> dict[str, Any]:
+        """What the running server writes down for the other commands."""
+        return json.loads((self.data / "run" / "server.json").read_text())
+
     def http_port(self) -> int:
         """The ingress proxy's port for plain HTTP."""
-        return int(json.loads((self.data / "run" / "server.json").read_text())["httpPort"])
+        return int(self.record()["httpPort"])
 
     def pid(self) -> int:
         return int(next(p["pid"] for p in self.status()["processes"] if p["name"] == "pinnace"))
@@ -189,7 +193,7 @@ class TestCluster:
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """The API, with the administrator's token; what is not answered with 2xx is an AssertionError."""
-        server = json.loads((self.data / "run" / "server.json").read_text())["server"]
+        server = self.record()["server"]
         context = ssl.create_default_context(cafile=str(self.data / "ca.crt"))
         connection = http.client.HTTPSConnection(server.removeprefix("https://"), context=context, timeout=30)
         headers = {
