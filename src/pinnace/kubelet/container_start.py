@@ -19,7 +19,8 @@ from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.pod_record import PodPaths, field_path
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.referenced_objects import ReferencedObjects
-from pinnace.kubelet.volumes.set import container_mounts
+from pinnace.kubelet.resources import NodeRules
+from pinnace.kubelet.volumes.set import container_devices, container_mounts
 from pinnace.kubelet.volumes.sub_paths import BoundSubPaths
 
 CONFIG_RETRY_SECONDS = 10.0
@@ -56,9 +57,11 @@ class ContainerStarter:
         facts: NodeFacts,
         paths: PodPaths,
         services: Callable[[], Iterable[Object]],
+        rules: NodeRules,
     ) -> None:
         self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
         self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
+        self._rules = rules
 
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
         pod, where = context.pod, field_path(context.pod, container["name"])
@@ -87,6 +90,7 @@ class ContainerStarter:
             attempt = next_attempt(context.runtime, container["name"])
             held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
             mounts = container_mounts(context.pod, container, context.volumes, variables, held)
+            devices = container_devices(context.pod, container, context.volumes)
         except (ConfigError, OSError) as error:
             raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
         mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})
@@ -95,9 +99,11 @@ class ContainerStarter:
             image=image,
             environment=variables,
             mounts=mounts,
+            devices=devices,
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
+            rules=self._rules,
         )
         return container_config(context.pod, container, inputs)
 

@@ -19,7 +19,7 @@ from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.kubelet.admission import Refusal, refusal
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
-from pinnace.kubelet.cgroups.pods import PodCgroups
+from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
 from pinnace.kubelet.cri.runtime import (
@@ -30,11 +30,15 @@ from pinnace.kubelet.cri.runtime import (
     SandboxStatus,
 )
 from pinnace.kubelet.cri_config import pod_log_dir
+from pinnace.kubelet.csi.drivers import CsiDrivers
+from pinnace.kubelet.csi.node_objects import CsiNodeObjects
+from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import labels as node_labels
 from pinnace.kubelet.pleg import Pleg
+from pinnace.kubelet.plugin_registration import PluginRegistration
 from pinnace.kubelet.pod_parts import PodView, Shared, build
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
@@ -61,7 +65,8 @@ class Kubelet:
         self.recorder = EventRecorder(client, clock, "kubelet", config.node_name)
         self.facts = NodeFacts(config)
         self.paths = PodPaths(config.root_dir)
-        self.cgroups = PodCgroups(hierarchy or detect(), config.cgroup_root)
+        hierarchy = hierarchy or detect()
+        self.cgroups = PodCgroups(hierarchy, config.cgroup_root, node_rules(config, hierarchy))
         self._pleg = Pleg(runtime, clock, self._woken, config.pleg_relist_seconds)
         self._writer = StatusWriter(client, clock)
         self._objects = ReferencedObjects(client, clock, self._woken)
@@ -71,6 +76,14 @@ class Kubelet:
         )
         self.node_agent = NodeAgent(
             client, clock, config, runtime=runtime, pleg=self._pleg, facts=self.facts, recorder=self.recorder
+        )
+        self.csi_nodes = CsiNodeObjects(client, config.node_name)
+        self.csi = CsiVolumes(
+            client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
+            self.node_agent.report_volumes_in_use,
+        )  # fmt: skip
+        self._plugins = PluginRegistration(
+            config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
@@ -114,6 +127,9 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            csi=self.csi,
+            others=self._others,
+            wake=self._woken,
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
@@ -132,9 +148,11 @@ class Kubelet:
                 await self._first_look()
                 group.create_task(keep_running("node agent", self.node_agent.run, self._clock))
                 group.create_task(self._pleg.run())
+                group.create_task(keep_running("plugins", self._run_plugins, self._clock))
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
                 await self._services.wait_synced()
+                await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
                 group.create_task(self._pods_informer.run())
                 await self._pods_informer.wait_synced()
@@ -173,6 +191,19 @@ class Kubelet:
             self._workers.remove(old)
         self._workers.update(new)
 
+    async def _run_plugins(self) -> None:
+        await self.node_agent.wait_registered()
+        await self.csi_nodes.create()
+        await self._plugins.run()
+
+    def _driver_came(self, name: str) -> None:
+        """Pods whose volumes waited for a driver try again, also those that are gone."""
+        self.housekeeping.hurry()
+        for record in self._workers.records():
+            if any({"csi", "persistentVolumeClaim", "ephemeral"} & set(one)
+                   for one in record.pod["spec"].get("volumes") or ()):  # fmt: skip
+                self._workers.wake(record.uid)
+
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
 
@@ -190,13 +221,16 @@ class Kubelet:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        others = [
+        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable)
+
+    def _others(self, uid: str) -> list[Object]:
+        """The pods that take room on this node beside this one, with what they were granted."""
+        return [
             record.current()
             for record in self._workers.records()
-            if record.uid != meta.uid(pod) and record.status is not None
+            if record.uid != uid and record.status is not None
             and not (record.has_ended or record.is_gone_from_api)  # the scheduler has given its room away already
         ]  # fmt: skip
-        return refusal(pod, node, others, self.facts.allocatable)
 
     # -- what the edges may ask (contracts.KubeletHost) ----------------------------------------------------------
     @property
