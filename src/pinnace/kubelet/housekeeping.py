@@ -17,7 +17,6 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.termination import Terminator, stop_grace
-from pinnace.kubelet.volumes.set import tear_down
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +108,7 @@ class Housekeeping:
         names = [entry.name for entry in root.iterdir()] if root.is_dir() else []
         for uid in names:
             if self._workers.record(uid) is None and self._pleg.get(uid).is_empty:
-                await tear_down(self._paths.pod(uid))
+                await self._ender.remove_directory(uid)
 
     async def _rotate_for_ever(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
 from pinnace.kubelet.node_facts import NodeFacts
@@ -63,12 +64,13 @@ class PodParts:
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
     images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
+    image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock)
     backoff = Backoff()
     starter = ContainerStarter(
-        runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
-        facts=on.facts, paths=on.paths, services=on.services,
+        runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,
+        recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services,
     )  # fmt: skip
     syncer = PodSyncer(
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
@@ -79,7 +81,7 @@ def build(on: Shared) -> PodParts:
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,
         reporter=reporter, images=images, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
-        paths=on.paths, probes=on.probes, recorder=on.recorder,
+        paths=on.paths, probes=on.probes, recorder=on.recorder, image_volumes=image_volumes,
     )  # fmt: skip
     workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds)
     housekeeping = Housekeeping(

@@ -25,6 +25,7 @@ from pinnace.kubelet.cri.runtime import (
     RuntimeVersion,
     Sandbox,
     SandboxStatus,
+    ViewMount,
 )
 
 
@@ -269,6 +270,15 @@ class FakeRuntime:
 
     async def image_fs_info(self) -> list[FilesystemUsage]:
         return [FilesystemUsage("/", self._now(), sum(one.size for one in self._images.values()), 1)]
+
+    async def view_image(self, image_id: str, key: str) -> list[ViewMount]:
+        self._check("view_image", key)
+        if await self.image_status(image_id) is None:
+            raise CriError("NOT_FOUND", f"content digest {image_id}: not found")
+        return [ViewMount("bind", "/", ("ro", "rbind"))]
+
+    async def drop_view(self, key: str) -> None:
+        self._check("drop_view", key)
 
     async def close(self) -> None:
         return None

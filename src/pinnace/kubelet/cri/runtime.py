@@ -142,6 +142,15 @@ class FilesystemUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewMount:
+    """One mount(2) of a read-only view of an image: file system type, source and options."""
+
+    kind: str
+    source: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     stdout: bytes
     stderr: bytes
@@ -242,6 +251,12 @@ class ImageService(Protocol):
     async def remove_image(self, image: str) -> None: ...
 
     async def image_fs_info(self) -> list[FilesystemUsage]: ...
+
+    async def view_image(self, image_id: str, key: str) -> Sequence[ViewMount]:
+        """How to mount the image's files read-only. The view keeps them there until `drop_view(key)`. Idempotent."""
+        ...
+
+    async def drop_view(self, key: str) -> None: ...
 
 
 class ContainerRuntime(RuntimeService, ImageService, Protocol):

@@ -6,12 +6,14 @@ from pinnace.kubelet.volumes import payloads
 from pinnace.kubelet.volumes.claims import Claim
 from pinnace.kubelet.volumes.empty_dir import EmptyDir
 from pinnace.kubelet.volumes.host_path import HostPath
+from pinnace.kubelet.volumes.image import ImageVolume
 from pinnace.kubelet.volumes.object_files import ObjectFiles, projected
 from pinnace.kubelet.volumes.plugin import MountError, VolumePlugin
 
 PLUGINS: dict[str, VolumePlugin] = {
     "emptyDir": EmptyDir(),
     "hostPath": HostPath(),
+    "image": ImageVolume(),
     "persistentVolumeClaim": Claim(),
     "ephemeral": Claim(),
     "configMap": ObjectFiles("kubernetes.io/configmap", "configMap", payloads.config_map),
