@@ -26,6 +26,7 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_sync import PodSyncer
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.runtime_classes import RuntimeClasses
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import Terminator
@@ -76,7 +77,7 @@ def build(on: Shared) -> PodParts:
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem,
+        network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client),
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

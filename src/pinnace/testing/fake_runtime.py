@@ -44,6 +44,7 @@ class FakeRuntime:
         self.pullable: set[str] = set()
         self.calls: list[tuple[str, str]] = []
         self.configs: dict[str, Config] = {}
+        self.handlers: dict[str, str] = {}  # of sandboxes
         self.exec_results: dict[str, ExecResult] = {}
         for name in images:
             self.add_image(name)
@@ -118,6 +119,7 @@ class FakeRuntime:
             on_host,
         )
         self.configs[own] = config
+        self.handlers[own] = handler
         return own
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
