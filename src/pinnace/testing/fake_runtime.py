@@ -40,6 +40,7 @@ class FakeRuntime:
         self._images: dict[str, Image] = {}
         self._failures: dict[str, list[CriError]] = {}
         self._changed = asyncio.Event()
+        self._ended: list[str] = []
         self.conditions = [RuntimeCondition("RuntimeReady", True), RuntimeCondition("NetworkReady", True)]
         self.pullable: set[str] = set()
         self.calls: list[tuple[str, str]] = []
@@ -68,6 +69,10 @@ class FakeRuntime:
             reason=reason or ("Completed" if code == 0 else "Error"),
             finished_at=self._now(),
         )
+        self._tell_end(container_id)
+
+    def _tell_end(self, own: str) -> None:
+        self._ended.append(own)
         self._changed.set()
 
     def container_named(self, name: str) -> ContainerStatus:
@@ -131,6 +136,7 @@ class FakeRuntime:
             if one.sandbox_id == sandbox_id and one.state == ContainerState.RUNNING:
                 self.exit_container(one.id, 137)
         self._sandboxes[sandbox_id] = replace(box, is_ready=False, ips=())
+        self._tell_end(sandbox_id)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         self._check("remove_sandbox", sandbox_id)
@@ -240,11 +246,14 @@ class FakeRuntime:
             if one.state == ContainerState.RUNNING and _matches(one.labels, labels)
         ]
 
-    async def changes(self) -> AsyncGenerator[None, None]:
+    async def changes(self) -> AsyncGenerator[str, None]:
+        self._ended.clear()
+        yield ""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            yield None
+            while self._ended:
+                yield self._ended.pop(0)
 
     async def list_images(self) -> list[Image]:
         return list(self._images.values())

@@ -251,20 +251,22 @@ class CriClient:
         answer = await self._call("ListContainerStats", filter={"label_selector": dict(labels or {})})
         return [answers.container_stats(item) for item in answer.stats]
 
-    async def changes(self) -> AsyncGenerator[None, None]:
+    async def changes(self) -> AsyncGenerator[str, None]:
         """containerd's own event stream, because CRI's came with containerd 1.7; other runtimes answer UNIMPLEMENTED."""
+        from pinnace.kubelet.cri import containerd_events
+
         grpc = _grpc()
-        subscribe = self._open().unary_stream("/containerd.services.events.v1.Events/Subscribe")
-        filters = (b'topic=="/tasks/exit"', b'topic=="/tasks/delete"', b'topic=="/tasks/oom"')
-        request = b"".join(
-            b"\x0a" + bytes((len(text),)) + text for text in filters
-        )  # field 1, repeated string
+        stream = self._open().unary_stream(containerd_events.SUBSCRIBE)(containerd_events.REQUEST)
         try:
-            async for _ in subscribe(request):
-                yield None
+            yield ""
+            async for envelope in stream:
+                if ended := containerd_events.ended_container(envelope):
+                    yield ended
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise CriError(error.code().name, error.details() or "") from error
+        finally:
+            stream.cancel()
 
     async def list_images(self) -> list[Image]:
         return [

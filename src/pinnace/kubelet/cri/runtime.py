@@ -232,8 +232,9 @@ class RuntimeService(Protocol):
         self, *, labels: Mapping[str, str] | None = None
     ) -> list[ContainerStats]: ...
 
-    def changes(self) -> AsyncGenerator[None, None]:
-        """Yields when a container may have changed state; ends at once where the runtime cannot tell."""
+    def changes(self) -> AsyncGenerator[str, None]:
+        """The id of each container or sandbox whose process ended. "" first, once what follows will be told; ends at once
+        where the runtime cannot tell."""
         ...
 
 
