@@ -24,6 +24,7 @@ class KubeletConfig:
         str, ...
     ] = ()  # the pods' subnets, where the node knows them before the control plane does
     register_with_taints: tuple[dict[str, str], ...] = ()
+    static_pod_path: Path | None = None  # a directory of manifests, or one manifest
     resolv_conf: Path = Path("/etc/resolv.conf")
     kube_reserved: dict[str, str] = field(default_factory=dict)
     system_reserved: dict[str, str] = field(default_factory=dict)

@@ -57,7 +57,7 @@ class Housekeeping:
         for pod in self._pleg:
             try:
                 if self._workers.record(pod.uid) is None:
-                    await self._end_orphan(pod)
+                    await self.end_orphan(pod)
                 else:
                     await self._collect(pod)
             except CriError as error:
@@ -67,7 +67,13 @@ class Housekeeping:
         for group in self._cgroups.leftovers(known):
             self._cgroups.remove_group(group)
 
-    async def _end_orphan(self, pod: PodRuntime) -> None:
+    async def end_others(self, key: tuple[str, str], uid: str) -> None:
+        """End pods of this name that an earlier kubelet started and that are not this one."""
+        for pod in self._pleg:
+            if (pod.namespace, pod.name) == key and pod.uid != uid and self._workers.record(pod.uid) is None:
+                await self.end_orphan(pod)
+
+    async def end_orphan(self, pod: PodRuntime) -> None:
         """The API forgot this pod while the kubelet was away."""
         log.info("ending pod %s/%s, which the API does not know", pod.namespace, pod.name)
         grace = min((stop_grace(None, one) for one in pod.running), default=0)

@@ -7,9 +7,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnace.api import meta
+from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, SERVICES
 from pinnace.client.events import EventRecorder
@@ -40,6 +41,9 @@ from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
+
+if TYPE_CHECKING:
+    from pinnace.kubelet.static_pods.mirrors import MirrorPods
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +118,12 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
         self.housekeeping = parts.housekeeping
+        self._mirrors: MirrorPods | None = None
         self._view = PodView(parts.workers)
 
     async def run(self) -> None:
@@ -132,6 +138,7 @@ class Kubelet:
                 await self._first_look()
                 group.create_task(keep_running("node agent", self.node_agent.run, self._clock))
                 group.create_task(self._pleg.run())
+                await self._start_static_pods(group)
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
                 await self._services.wait_synced()
@@ -144,6 +151,30 @@ class Kubelet:
             self._workers.stop()
             self._objects.close()
             self._tasks = None
+
+    async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
+        """They need no API server, so they come before anything that waits for one."""
+        if self.config.static_pod_path is None:
+            return
+        from pinnace.kubelet.static_pods.directory import ManifestDirectory
+        from pinnace.kubelet.static_pods.mirrors import MirrorPods
+        from pinnace.kubelet.static_pods.runner import StaticPods
+
+        directory = ManifestDirectory(self.config.static_pod_path, self._clock)
+        static = StaticPods(
+            directory, self.config.node_name, self._clock, self._workers, self.housekeeping, self._mirror_due
+        )
+        mirrors = self._mirrors = MirrorPods(
+            self._client, self._clock, static=static.get, node=lambda: self.node_agent.node,
+            on_mirror=self.probe_changed, forget=self._writer.forget,
+        )  # fmt: skip
+        group.create_task(keep_running("static pods", static.run, self._clock))
+        group.create_task(keep_running("mirror pods", mirrors.run, self._clock))
+        await static.has_read.wait()
+
+    def _mirror_due(self, key: tuple[str, str]) -> None:
+        if self._mirrors is not None:
+            self._mirrors.changed(key)
 
     async def _first_look(self) -> None:
         """Wait for the runtime: without knowing what runs, containers would be started twice."""
@@ -165,10 +196,16 @@ class Kubelet:
 
     # -- changes -------------------------------------------------------------------------------------------------
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if (pod := new or old) is not None and pods.is_mirror(pod):
+            if self._mirrors is not None:
+                self._mirrors.observe(old, new)
+            return
         if new is None:
             if old is not None:
                 self._workers.remove(old)
             return
+        if pods.is_static(new):  # only the kubelet says so
+            new = {**new, "metadata": {**new["metadata"], "annotations": _as_of_api(new)}}
         if old is not None and meta.uid(old) != meta.uid(new):
             self._workers.remove(old)
         self._workers.update(new)
@@ -278,3 +315,7 @@ class Kubelet:
 
     def set_node_condition(self, condition: dict[str, Any]) -> None:
         self.node_agent.set_condition(condition)
+
+
+def _as_of_api(pod: Object) -> dict[str, str]:
+    return {**meta.annotations(pod), pods.CONFIG_SOURCE: "api"}

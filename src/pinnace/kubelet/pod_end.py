@@ -77,7 +77,7 @@ class PodEnder:
         self._objects.release(record.uid)
         await self.remove_directory(record.uid)
         self._cgroups.remove(record.pod)
-        await self._reporter.flush(record.uid)
+        await self._reporter.flush(record)
 
     async def remove_directory(self, uid: str) -> None:
         await self._image_volumes.release(uid)

@@ -34,7 +34,7 @@ from pinnace.kubelet.termination import Terminator
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`services` lists every Service; `admit` refuses pods; `network_problem` is why the pod network does not work, or ""."""
+    """`services` lists every Service; `mirror_of` gives the API's picture of a static pod; `admit` refuses pods; `network_problem` is why the pod network does not work, or ""."""
 
     client: Client
     clock: Clock
@@ -52,6 +52,7 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    mirror_of: Callable[[Object], Object | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def build(on: Shared) -> PodParts:
     images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
-    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock)
+    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of)
     backoff = Backoff()
     starter = ContainerStarter(
         runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,

@@ -15,6 +15,7 @@ class PodRecord:
     """`pod` is the API's object, newest first; `failed` (reason, message) when the kubelet ends it for a reason of its own."""
 
     pod: Object
+    is_static: bool = False  # from a file of the node; what is written of it goes to its mirror
     waiting: dict[str, Waiting] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, str] | None = None

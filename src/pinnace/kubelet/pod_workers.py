@@ -59,6 +59,10 @@ class PodWorker:
         if self._task is not None:
             self._task.cancel()
 
+    async def finished(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     def wake(self) -> None:
         self._wake.set()
         if self.record.wants_end():
@@ -183,13 +187,13 @@ class PodWorkers:
         worker = self._workers.get(uid)
         return worker.record if worker else None
 
-    def update(self, pod: Object) -> PodRecord:
+    def update(self, pod: Object, *, is_static: bool = False) -> PodRecord:
         """A pod is new or changed."""
         uid = meta.uid(pod)
         worker = self._workers.get(uid)
         if worker is None:
             worker = self._workers[uid] = PodWorker(
-                PodRecord(pod), self._syncing, self._ending, self._clock, self._resync
+                PodRecord(pod, is_static=is_static), self._syncing, self._ending, self._clock, self._resync
             )
             worker.start()
         else:
@@ -204,6 +208,12 @@ class PodWorkers:
         if worker is not None:
             worker.record.is_gone_from_api = True
             worker.wake()
+
+    async def finished(self, uid: str) -> None:
+        """Return when nothing of that pod is left."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            await worker.finished()
 
     def wake(self, uid: str) -> None:
         worker = self._workers.get(uid)
