@@ -22,7 +22,7 @@ from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
-from pinnace.kubelet.volumes.set import tear_down
+from pinnace.kubelet.volumes.set import CsiRemains, tear_down
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,9 @@ class PodEnder:
         probes: ProbeManager | None,
         recorder: EventRecorder,
         image_volumes: ImageVolumes,
+        csi: CsiRemains | None = None,
     ) -> None:
+        self._csi = csi
         self._client, self._config, self._runtime, self._pleg = client, config, runtime, pleg
         self._terminator, self._reporter, self._images = terminator, reporter, images
         self._backoff, self._objects, self._cgroups = backoff, objects, cgroups
@@ -81,7 +83,7 @@ class PodEnder:
 
     async def remove_directory(self, uid: str) -> None:
         await self._image_volumes.release(uid)
-        await tear_down(self._paths.pod(uid))
+        await tear_down(self._paths.pod(uid), self._csi)
 
     async def forget(self, record: PodRecord) -> None:
         pod, uid = record.pod, record.uid
