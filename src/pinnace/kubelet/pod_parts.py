@@ -27,6 +27,7 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_sync import PodSyncer
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.resizer import Resizer
 from pinnace.kubelet.runtime_classes import RuntimeClasses
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
@@ -35,7 +36,8 @@ from pinnace.kubelet.termination import Terminator
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`services` lists every Service; `mirror_of` gives the API's picture of a static pod; `admit` refuses pods; `network_problem` is why the pod network does not work, or ""."""
+    """`services` lists every Service; `mirror_of` gives the API's picture of a static pod; `admit` refuses pods; `others` are those that
+    take room beside one; `network_problem` is why the pod network does not work, or ""."""
 
     client: Client
     clock: Clock
@@ -55,6 +57,8 @@ class Shared:
     network_problem: Callable[[], str]
     mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
+    others: Callable[[str], list[Object]]
+    wake: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,17 @@ def build(on: Shared) -> PodParts:
     backoff = Backoff()
     starter = ContainerStarter(
         runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,
-        recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services,
+        recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
+    )  # fmt: skip
+    resizer = Resizer(
+        clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,
+        others=on.others, wake=on.wake,
     )  # fmt: skip
     syncer = PodSyncer(
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi,
+        network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,
