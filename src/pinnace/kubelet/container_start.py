@@ -109,6 +109,7 @@ class ContainerStarter:
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
+            seccomp_default=self._facts.config.seccomp_default,
             rules=self._rules,
         )
         return container_config(context.pod, container, inputs)

@@ -47,6 +47,7 @@ from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
 
 if TYPE_CHECKING:
+    from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
     from pinnace.kubelet.static_pods.mirrors import MirrorPods
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Kubelet:
         self._edges: list[NodeEdge] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._http: LifecycleHooks | None = None
+        self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
         self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
         self._assemble()
@@ -112,6 +114,24 @@ class Kubelet:
         self._probes, self._http, self._refuses = probes, http_hooks, refuses
         self._edges.extend(edges)
         self._assemble()
+
+    def handle_shutdown(self, signals: "ShutdownSignals") -> None:
+        """Before `run`: end pods gracefully, as the configuration says, when `signals` tells of a shutdown of the node."""
+        from pinnace.kubelet.shutdown.manager import ShutdownManager
+        from pinnace.kubelet.shutdown.periods import periods
+
+        self._shutdown = ShutdownManager(
+            signals, self._clock, periods(self.config), ending=self,
+            running=lambda: [record.current() for record in self._workers.records()],
+            changed=self._shutdown_changed,
+        )  # fmt: skip
+        self._edges.append(self._shutdown)
+
+    def _shutdown_changed(self) -> None:
+        from pinnace.kubelet.shutdown.manager import NODE_PROBLEM
+
+        is_shutting_down = self._shutdown is not None and self._shutdown.is_shutting_down
+        self.node_agent.set_problem(NODE_PROBLEM if is_shutting_down else "")
 
     def _assemble(self) -> None:
         shared = Shared(
@@ -253,12 +273,17 @@ class Kubelet:
         return refused
 
     def _refusal(self, pod: Object) -> Refusal | None:
+        if self._shutdown is not None and self._shutdown.is_shutting_down:
+            from pinnace.kubelet.shutdown.manager import REFUSAL
+
+            return REFUSAL
         if self._refuses is not None and (refused := self._refuses(pod)) is not None:
             return refused
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable)
+        others, unsafe = self._others(meta.uid(pod)), self.config.allowed_unsafe_sysctls
+        return refusal(pod, node, others, self.facts.allocatable, unsafe)
 
     def _others(self, uid: str) -> list[Object]:
         """The pods that take room on this node beside this one, with what they were granted."""
@@ -338,11 +363,21 @@ class Kubelet:
     async def evict(
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Iterable[Object] = ()
     ) -> None:
+        self._fail(uid, ("Evicted", message), grace_period_seconds, conditions)
+
+    async def end_pod(
+        self, uid: str, reason: str, message: str, *, grace_period_seconds: int, conditions: Iterable[Object]
+    ) -> None:
+        """Implements `shutdown.manager.Ending`."""
+        self._fail(uid, (reason, message), grace_period_seconds, conditions)
+        await self._workers.ended(uid)
+
+    def _fail(self, uid: str, why: tuple[str, str], grace: int, conditions: Iterable[Object]) -> None:
         record = self._workers.record(uid)
         if record is None:
             return
-        record.failed = ("Evicted", message)
-        record.grace_override = grace_period_seconds
+        record.failed = why
+        record.grace_override = grace
         record.extra_conditions = tuple(conditions)
         self._reporter.report(record, self._pleg.get(uid))
         self._workers.wake(uid)

@@ -71,7 +71,7 @@ class PodParts:
 
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
-    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
+    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.parallel_pulls)
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of)
