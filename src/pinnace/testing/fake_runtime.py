@@ -189,6 +189,16 @@ class FakeRuntime:
         if status is not None and status.state == ContainerState.RUNNING:
             self.exit_container(container_id, 137 if timeout == 0 else 143)
 
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        """A container of the fake runtime ends on any signal but SIGUSR1 (10), which it does not heed."""
+        status = self._find(container_id)
+        self._check("signal_container", f"{status.name} {signal}")
+        if signal == 10:
+            await self._clock.sleep(patience)
+            return False
+        self.exit_container(container_id, 128 + signal)
+        return True
+
     async def remove_container(self, container_id: str) -> None:
         self._check("remove_container", container_id)
         self._containers.pop(container_id, None)

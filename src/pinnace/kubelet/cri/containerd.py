@@ -123,6 +123,9 @@ class CriClient:
     async def view_image(self, image_id: str, key: str) -> list[ViewMount]:
         return await self.services.view_image(image_id, key)
 
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        return await self.services.signal(container_id, signal, patience)
+
     async def drop_view(self, key: str) -> None:
         await self.services.drop_view(key)
 

@@ -26,6 +26,8 @@ ViewSnapshotResponse: 1 mounts *Mount
 MountsRequest: 1 snapshotter string, 2 key string
 MountsResponse: 1 mounts *Mount
 RemoveSnapshotRequest: 1 snapshotter string, 2 key string
+WaitRequest: 1 container_id string, 2 exec_id string
+WaitResponse: 1 exit_status uint32
 KillRequest: 1 container_id string, 2 exec_id string, 3 signal uint32, 4 all bool
 Empty:
 """
@@ -82,14 +84,22 @@ class ContainerdServices:
             if not error.is_not_found:
                 raise
 
-    async def kill(self, container_id: str, signal: int) -> None:
-        """Send a signal to the first process of a container; one that has ended is no error."""
-        path = "/containerd.services.tasks.v1.Tasks/Kill"
+    async def signal(self, container_id: str, signal: int, patience: float) -> bool:
+        """Send it to the first process of a container; True when that has ended within `patience` seconds."""
+        tasks = "/containerd.services.tasks.v1.Tasks"
         try:
-            await self._call(path, "KillRequest", "Empty", container_id=container_id, signal=signal)
+            await self._call(
+                f"{tasks}/Kill", "KillRequest", "Empty", container_id=container_id, signal=signal
+            )
+            wait = _classes()["WaitRequest"](container_id=container_id)
+            kind = _classes()["WaitResponse"]
+            await self._channel.call_service(f"{tasks}/Wait", wait, kind, NAMESPACE, patience)
         except CriError as error:
+            if error.code == "DEADLINE_EXCEEDED":
+                return False
             if not error.is_not_found:
                 raise
+        return True
 
     async def _read(self, digest: str) -> bytes:
         """A small blob of the content store: the id of an image in CRI is the digest of its configuration."""

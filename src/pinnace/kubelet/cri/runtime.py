@@ -198,6 +198,10 @@ class RuntimeService(Protocol):
     async def stop_container(self, container_id: str, timeout: int) -> None:
         """Ask the process to end; kill it after `timeout` seconds; return when it has ended."""
 
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        """Send a signal to the container's process; whether it has ended within `patience` seconds."""
+        ...
+
     async def remove_container(self, container_id: str) -> None: ...
 
     async def container_status(self, container_id: str, *, verbose: bool = False) -> ContainerStatus: ...
