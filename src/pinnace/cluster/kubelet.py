@@ -1,9 +1,9 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
+from pinnace.cluster import node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -19,30 +19,24 @@ if TYPE_CHECKING:
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    thresholds = eviction_thresholds(config.eviction_hard)
-    base = KubeletConfig(
-        node_name=config.node_name,
-        node_ip=node.address,
-        root_dir=config.directory / "kubelet",
-        pod_logs_dir=config.directory / "logs" / "pods",
-        cluster_dns=() if config.disable_dns else (config.dns_ip,),
-        cluster_domain=config.cluster_domain,
-        cgroup_root=f"/{node.names.cgroup}",
-        port=config.kubelet_port or 10250,
-        pod_cidrs=(str(node.subnet),),
-        restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+    base = node_settings.apply(
+        config,
+        KubeletConfig(
+            node_name=config.node_name,
+            node_ip=node.address,
+            root_dir=config.directory / "kubelet",
+            pod_logs_dir=config.directory / "logs" / "pods",
+            cluster_dns=() if config.disable_dns else (config.dns_ip,),
+            cluster_domain=config.cluster_domain,
+            cgroup_root=f"/{node.names.cgroup}",
+            port=config.kubelet_port or 10250,
+            pod_cidrs=(str(node.subnet),),
+            restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+        ),
     )
-    if thresholds:
-        base = replace(base, eviction_hard=thresholds)
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
-
-
-def eviction_thresholds(text: str) -> dict[str, str]:
-    """`memory.available<100Mi,nodefs.available<10%` as the kubelet's flag has it."""
-    pairs = (entry.partition("<") for entry in text.split(",") if entry)
-    return {signal.strip(): value.strip() for signal, _, value in pairs}
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pinnace.cluster import autoscaling, progress
+from pinnace.cluster import autoscaling, node_settings, progress
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
@@ -91,7 +91,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
-        "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
+        "node-monitor-grace-period": config.node_monitor_grace_period,
         "feature-gates": config.feature_gates,
         "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),
         "leader-elect-lease-duration": config.leader_elect_lease_duration,
@@ -111,6 +111,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
     ]
     flags += command_line(config)
     flags += autoscaling.command_line(config)
+    flags += node_settings.command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

@@ -20,7 +20,7 @@ from pinnace.kubelet.pod_record import PodPaths, field_path
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.resources import NodeRules
-from pinnace.kubelet.volumes.set import container_mounts
+from pinnace.kubelet.volumes.set import container_devices, container_mounts
 from pinnace.kubelet.volumes.sub_paths import BoundSubPaths
 
 CONFIG_RETRY_SECONDS = 10.0
@@ -90,6 +90,7 @@ class ContainerStarter:
             attempt = next_attempt(context.runtime, container["name"])
             held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
             mounts = container_mounts(context.pod, container, context.volumes, variables, held)
+            devices = container_devices(context.pod, container, context.volumes)
         except (ConfigError, OSError) as error:
             raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
         mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})
@@ -98,6 +99,7 @@ class ContainerStarter:
             image=image,
             environment=variables,
             mounts=mounts,
+            devices=devices,
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),

@@ -1,6 +1,7 @@
 """What the kubelet tidies now and then: pods that the API forgot, dead containers and sandboxes, long logs, lost directories."""
 
 import asyncio
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -17,7 +18,9 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.termination import Terminator, stop_grace
-from pinnace.kubelet.volumes.set import tear_down
+from pinnace.kubelet.volumes.plugin import MountError
+from pinnace.kubelet.volumes.set import CsiRemains, tear_down
+from pinnace.net.csi.client import CsiError
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,10 @@ class Housekeeping:
         terminator: Terminator,
         cgroups: PodCgroups,
         paths: PodPaths,
+        csi: CsiRemains | None = None,
     ) -> None:
+        self._csi = csi
+        self._hurry = asyncio.Event()
         self._config, self._clock, self._runtime, self._pleg = config, clock, runtime, pleg
         self._workers, self._ender, self._terminator = workers, ender, terminator
         self._cgroups, self._paths = cgroups, paths
@@ -50,8 +56,14 @@ class Housekeeping:
 
     async def _clean_for_ever(self) -> None:
         while True:
+            self._hurry.clear()
             await self.clean()
-            await self._clock.sleep(CLEAN_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await self._clock.wait_for(self._hurry.wait(), CLEAN_SECONDS)
+
+    def hurry(self) -> None:
+        """Something that was in the way of cleaning may be so no more."""
+        self._hurry.set()
 
     async def clean(self) -> None:
         self._workers.sweep()
@@ -64,6 +76,8 @@ class Housekeeping:
             except CriError as error:
                 log.warning("cleaning pod %s: %s", pod.uid, error)
         await self._remove_directories()
+        if self._csi is not None:
+            await self._csi.unstage_unused()
         known = {record.uid for record in self._workers.records()} | {pod.uid for pod in self._pleg}
         for group in self._cgroups.leftovers(known):
             self._cgroups.remove_group(group)
@@ -124,7 +138,10 @@ class Housekeeping:
         names = [entry.name for entry in root.iterdir()] if root.is_dir() else []
         for uid in names:
             if self._workers.record(uid) is None and self._pleg.get(uid).is_empty:
-                await tear_down(self._paths.pod(uid))
+                try:
+                    await tear_down(self._paths.pod(uid), self._csi)
+                except (MountError, CsiError, OSError) as error:
+                    log.warning("directory of pod %s not removed: %s", uid, error)
 
     async def _rotate_for_ever(self) -> None:
         while True:

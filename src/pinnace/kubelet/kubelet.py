@@ -32,12 +32,16 @@ from pinnace.kubelet.cri.runtime import (
     SandboxStatus,
 )
 from pinnace.kubelet.cri_config import pod_log_dir
+from pinnace.kubelet.csi.drivers import CsiDrivers
+from pinnace.kubelet.csi.node_objects import CsiNodeObjects
+from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import labels as node_labels
 from pinnace.kubelet.pleg import Pleg
+from pinnace.kubelet.plugin_registration import PluginRegistration
 from pinnace.kubelet.pod_parts import PodView, Shared, build
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
@@ -77,6 +81,14 @@ class Kubelet:
         )
         self.node_agent = NodeAgent(
             client, clock, config, runtime=runtime, pleg=self._pleg, facts=self.facts, recorder=self.recorder
+        )
+        self.csi_nodes = CsiNodeObjects(client, config.node_name)
+        self.csi = CsiVolumes(
+            client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
+            self.node_agent.report_volumes_in_use,
+        )  # fmt: skip
+        self._plugins = PluginRegistration(
+            config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
@@ -120,6 +132,7 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            csi=self.csi,
             others=self._others,
             wake=self._woken,
         )
@@ -130,7 +143,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
-        self.cgroups.prepare()
+        self.cgroups.prepare(self.facts.all_pods_settings())
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -140,9 +153,11 @@ class Kubelet:
                 await self._first_look()
                 group.create_task(keep_running("node agent", self.node_agent.run, self._clock))
                 group.create_task(self._pleg.run())
+                group.create_task(keep_running("plugins", self._run_plugins, self._clock))
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
                 await self._services.wait_synced()
+                await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
                 group.create_task(self._pods_informer.run())
                 await self._pods_informer.wait_synced()
@@ -180,6 +195,19 @@ class Kubelet:
         if old is not None and meta.uid(old) != meta.uid(new):
             self._workers.remove(old)
         self._workers.update(new)
+
+    async def _run_plugins(self) -> None:
+        await self.node_agent.wait_registered()
+        await self.csi_nodes.create()
+        await self._plugins.run()
+
+    def _driver_came(self, name: str) -> None:
+        """Pods whose volumes waited for a driver try again, also those that are gone."""
+        self.housekeeping.hurry()
+        for record in self._workers.records():
+            if any({"csi", "persistentVolumeClaim", "ephemeral"} & set(one)
+                   for one in record.pod["spec"].get("volumes") or ()):  # fmt: skip
+                self._workers.wake(record.uid)
 
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)

@@ -21,7 +21,7 @@ from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
-from pinnace.kubelet.volumes.set import tear_down
+from pinnace.kubelet.volumes.set import CsiRemains, tear_down
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,9 @@ class PodEnder:
         paths: PodPaths,
         probes: ProbeManager | None,
         recorder: EventRecorder,
+        csi: CsiRemains | None = None,
     ) -> None:
+        self._csi = csi
         self._client, self._config, self._runtime, self._pleg = client, config, runtime, pleg
         self._terminator, self._reporter, self._images = terminator, reporter, images
         self._backoff, self._objects, self._cgroups = backoff, objects, cgroups
@@ -72,7 +74,7 @@ class PodEnder:
             self._probes.remove_pod(record.uid)
         self._reporter.report(record, self._pleg.get(record.uid))
         self._objects.release(record.uid)
-        await tear_down(self._paths.pod(record.uid))
+        await tear_down(self._paths.pod(record.uid), self._csi)
         self._cgroups.remove(record.pod)
         await self._reporter.flush(record.uid)
 

@@ -15,6 +15,7 @@ from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
+from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.housekeeping import Housekeeping
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
@@ -51,6 +52,7 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    csi: CsiVolumes
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
 
@@ -81,17 +83,17 @@ def build(on: Shared) -> PodParts:
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem, resizer=resizer,
+        network_problem=on.network_problem, csi=on.csi, resizer=resizer,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,
         reporter=reporter, images=images, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
-        paths=on.paths, probes=on.probes, recorder=on.recorder,
+        paths=on.paths, probes=on.probes, recorder=on.recorder, csi=on.csi,
     )  # fmt: skip
     workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds)
     housekeeping = Housekeeping(
         config=on.config, clock=on.clock, runtime=on.runtime, pleg=on.pleg, workers=workers, ender=ender,
-        terminator=terminator, cgroups=on.cgroups, paths=on.paths,
+        terminator=terminator, cgroups=on.cgroups, paths=on.paths, csi=on.csi,
     )  # fmt: skip
     return PodParts(terminator, reporter, workers, housekeeping)
 

@@ -31,6 +31,7 @@ class PodRecord:
     is_gone_from_api: bool = False
     grace_override: int | None = None
     retry_after: float | None = None
+    volume_failures: int = 0  # in a row
     adopted: dict[str, float] | None = (
         None  # container id -> until when its old readiness counts; None: not looked yet
     )

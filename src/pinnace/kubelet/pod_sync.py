@@ -32,13 +32,14 @@ from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.resizer import Resizer
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
-from pinnace.kubelet.volumes.plugin import VolumeContext
+from pinnace.kubelet.volumes.plugin import CsiMounter, VolumeContext
 from pinnace.kubelet.volumes.set import set_up_all
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 20  # start steps of one sync: sandbox, sidecars one by one, app containers
 VOLUME_RETRY_SECONDS = 5.0
+ATTACH_RETRY_SECONDS = 0.5  # a node may not watch attachments
 SANDBOX_RETRY_SECONDS = 3.0
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -66,7 +67,9 @@ class PodSyncer:
         admit: Callable[[Object], Awaitable[Refusal | None]],
         network_problem: Callable[[], str],
         resizer: Resizer,
+        csi: CsiMounter | None = None,
     ) -> None:
+        self._csi = csi
         self._clock, self._config, self._runtime = clock, config, runtime
         self._pleg, self._starter, self._terminator, self._reporter = pleg, starter, terminator, reporter
         self._backoff, self._objects, self._cgroups, self._facts = backoff, objects, cgroups, facts
@@ -147,12 +150,16 @@ class PodSyncer:
             allocatable={name: str(amount) for name, amount in self._facts.allocatable.items()},
             stamp=self._clock.now().strftime("%Y_%m_%d_%H_%M_%S"),
             node_memory=self._facts.memory_bytes,
+            csi=self._csi,
         )
         paths, failures = await set_up_all(self._paths.volumes(record.uid), context)
-        for failure in failures:
-            self._recorder.event(pod, "Warning", "FailedMount", failure.event)
+        news = [failure for failure in failures if failure.is_news]
+        for failure in news:
+            self._recorder.event(pod, "Warning", failure.reason, failure.event)
+        record.volume_failures = record.volume_failures + 1 if news else 0
         if failures:
-            _soonest(record, VOLUME_RETRY_SECONDS)
+            doubled = ATTACH_RETRY_SECONDS * 2 ** min(record.volume_failures, 10)
+            _soonest(record, min(VOLUME_RETRY_SECONDS, doubled) if news else ATTACH_RETRY_SECONDS)
             if not runtime.running:
                 return None
         return dict(paths)

@@ -4,6 +4,7 @@ from typing import Any
 
 from pinnace.kubelet.volumes import payloads
 from pinnace.kubelet.volumes.claims import Claim
+from pinnace.kubelet.volumes.csi import Csi
 from pinnace.kubelet.volumes.empty_dir import EmptyDir
 from pinnace.kubelet.volumes.host_path import HostPath
 from pinnace.kubelet.volumes.object_files import ObjectFiles, projected
@@ -14,6 +15,7 @@ PLUGINS: dict[str, VolumePlugin] = {
     "hostPath": HostPath(),
     "persistentVolumeClaim": Claim(),
     "ephemeral": Claim(),
+    "csi": Csi(),
     "configMap": ObjectFiles("kubernetes.io/configmap", "configMap", payloads.config_map),
     "secret": ObjectFiles("kubernetes.io/secret", "secret", payloads.secret),
     "downwardAPI": ObjectFiles("kubernetes.io/downward-api", "downwardAPI", payloads.downward_api),
@@ -32,6 +34,8 @@ def plugin_for(volume: dict[str, Any]) -> VolumePlugin:
 
 def is_read_only(volume: dict[str, Any]) -> bool:
     """Whether containers may only read it, whatever their mounts say."""
-    if (volume.get("persistentVolumeClaim") or {}).get("readOnly"):
+    if (volume.get("persistentVolumeClaim") or {}).get("readOnly") or (volume.get("csi") or {}).get(
+        "readOnly"
+    ):
         return True
     return any(field in PLUGINS and PLUGINS[field].is_read_only for field in volume)

@@ -1,8 +1,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from pinnace.kubelet import eviction, eviction_storage
 from pinnace.kubelet.eviction import MetThreshold, PodConsumption
 from pinnace.kubelet.stats.provider import DiskUse, PodDisk

@@ -48,7 +48,7 @@ def test_memory_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings, message",
+    ("settings", "message"),
     [
         (Settings({"nonsense": "1"}), "unsupported eviction signal nonsense"),
         (Settings({"memory.available": "lots"}), "quantities must match"),
