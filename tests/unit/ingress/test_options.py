@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.ingress.support import Echo, Front, front, ingress, service, slices
 
 from pinnace.api.resources import EVENTS, INGRESSES
 from pinnace.ingress import options, routes
 from pinnace.testing.wait import eventually
+
+from .support import Echo, Front, front, ingress, service, slices
 
 needs_haproxy = pytest.mark.skipif(
     not shutil.which("haproxy", path="/usr/sbin:/usr/bin"), reason="haproxy is not installed"

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.unit.ingress.support import CLASS, free_port, front, ingress, service, slices
 
 from pinnace.ingress import routes
 from pinnace.ingress.model import SecretProblem, Sources
 from pinnace.testing.certificates import TestAuthority
 from pinnace.testing.wait import eventually
+
+from .support import CLASS, free_port, front, ingress, service, slices
 
 
 def no_secret(namespace: str, name: str) -> bytes:

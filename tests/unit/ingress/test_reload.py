@@ -9,7 +9,12 @@ import pytest
 from aiohttp import ClientSession, web
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.ingress.support import (
+
+from pinnace.api.resources import INGRESSES
+from pinnace.ingress import haproxy_runtime, slots
+from pinnace.testing.wait import eventually
+
+from .support import (
     Echo,
     Front,
     free_port,
@@ -20,10 +25,6 @@ from tests.unit.ingress.support import (
     set_endpoints,
     slices,
 )
-
-from pinnace.api.resources import INGRESSES
-from pinnace.ingress import haproxy_runtime, slots
-from pinnace.testing.wait import eventually
 
 needs_haproxy = pytest.mark.skipif(
     not shutil.which("haproxy", path="/usr/sbin:/usr/bin"), reason="haproxy is not installed"
