@@ -2,7 +2,7 @@
 
 import argparse
 
-from pinnace.cluster import autoscaling
+from pinnace.cluster import autoscaling, node_settings
 from pinnace.cluster.config import DEFAULT_NAME
 from pinnace.cluster.security import add_security_flags, boolean
 
@@ -47,16 +47,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--node-ip",
         help="the address by which other machines reach this one (default: towards the default route)",
-    )
-    add(
-        "--node-lease-duration-seconds",
-        type=int,
-        help="kubelet's nodeLeaseDurationSeconds; renewed four times as often (default 40)",
-    )
-    add("--node-labels", help="labels of the node, KEY=VALUE, separated by commas, as kubelet's flag")
-    add(
-        "--register-with-taints",
-        help="taints that the node begins with, KEY=VALUE:EFFECT, separated by commas",
     )
     add("--tls-san", help="more names and addresses under which clients reach the API, separated by commas")
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
@@ -111,7 +101,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
     )
-    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
+    node_settings.add_flags(parser)
+    add(
+        "--max-container-restart-period",
+        help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",
+    )
+    add(
+        "--kubelet-config",
+        help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1), as kubelet's --config",
+    )
+    add("--pod-manifest-path", help="directory (or file) of static pods' manifests, as kubelet's flag")
+    add("--allowed-unsafe-sysctls", help="as kubelet's flag, e.g. kernel.msg*,net.core.somaxconn")
     add(
         "--node-monitor-grace-period",
         type=float,
