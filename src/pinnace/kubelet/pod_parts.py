@@ -16,6 +16,7 @@ from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.devices.manager import DeviceManager
 from pinnace.kubelet.housekeeping import Housekeeping
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
@@ -55,6 +56,7 @@ class Shared:
     csi: CsiVolumes
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
+    devices: DeviceManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,11 @@ def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
     images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
-    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock)
+    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.devices.health)
     backoff = Backoff()
     starter = ContainerStarter(
         runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
-        facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
+        facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules, devices=on.devices,
     )  # fmt: skip
     resizer = Resizer(
         clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,

@@ -1,6 +1,6 @@
 """Computes a pod's status from all that is known, remembers it in its record, and has it written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pinnace.api.core import pods
@@ -27,9 +27,10 @@ class StatusReporter:
         probes: ProbeManager | None,
         paths: PodPaths,
         clock: Clock,
+        device_health: Callable[[str], Mapping[str, list[Object]]],
     ) -> None:
         self._config, self._writer, self._probes = config, writer, probes
-        self._paths, self._clock = paths, clock
+        self._paths, self._clock, self._device_health = paths, clock, device_health
 
     def report(self, record: PodRecord, runtime: PodRuntime) -> None:
         if pods.is_terminal(record.pod) and record.failed is None:
@@ -43,6 +44,7 @@ class StatusReporter:
             unready=unready,
             unstarted=unstarted,
             messages=record.messages,
+            device_health=self._device_health(record.uid),
             is_ending=record.is_ending,
             has_ended=record.has_ended,
             in_force=record.allocation.in_force if record.allocation else {},
