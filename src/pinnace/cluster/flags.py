@@ -98,6 +98,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     node_settings.add_flags(parser)
     add(
+        "--max-container-restart-period",
+        help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",
+    )
+    add(
         "--node-monitor-grace-period",
         type=float,
         help="seconds without heartbeat until a node is Unknown (default 50)",

@@ -1,9 +1,11 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
 from pinnace.cluster import node_settings
+from pinnace.cluster.security import seconds
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -34,6 +36,9 @@ def kubelet_config(node: "Node") -> KubeletConfig:
             restrict_oom_score_adj=needs_restricted_oom_score_adj(),
         ),
     )
+    if config.max_container_restart_period:
+        longest = seconds(config.max_container_restart_period, 0.0)
+        base = replace(base, max_container_restart_seconds=longest)
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base

@@ -41,6 +41,7 @@ class KubeletConfig:
     eviction_minimum_reclaim: dict[str, str] = field(default_factory=dict)
     eviction_max_pod_grace_period: int = 0  # of soft evictions; negative: the pod's own
     eviction_pressure_transition_seconds: float = 300.0
+    max_container_restart_seconds: float = 300.0  # the longest wait of a crash loop
     sync_frequency_seconds: float = 60.0
     node_status_update_seconds: float = 10.0
     node_status_report_seconds: float = 300.0

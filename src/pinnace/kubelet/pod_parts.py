@@ -72,7 +72,7 @@ def build(on: Shared) -> PodParts:
     images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.devices.health)
-    backoff = Backoff()
+    backoff = Backoff(longest=on.config.max_container_restart_seconds)
     starter = ContainerStarter(
         runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
         facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules, devices=on.devices,

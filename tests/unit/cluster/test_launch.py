@@ -44,7 +44,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
         eviction_hard="memory.available<1Mi", eviction_soft="memory.available<1Gi", eviction_soft_grace_period="memory.available=1m",
         eviction_minimum_reclaim="memory.available=1Mi", eviction_max_pod_grace_period="-1", eviction_pressure_transition_period="1m",
-        kube_reserved="cpu=1", system_reserved="memory=1Gi,pid=100", pod_max_pids="100", memory_swap_behavior="LimitedSwap", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
+        kube_reserved="cpu=1", system_reserved="memory=1Gi,pid=100", pod_max_pids="100", memory_swap_behavior="LimitedSwap", max_container_restart_period="30s", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
         etcd_servers="http://a:2379", etcd_prefix="/x", etcd_cafile=str(tmp_path / "file"),
         etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"), etcd_user="u",
         etcd_password_file=str(tmp_path / "file"), **security_flags(str(tmp_path / "file")),

@@ -50,6 +50,7 @@ def configuration(config: KubeletConfig) -> dict[str, Any]:
         "systemReserved": config.system_reserved,
         "evictionHard": config.eviction_hard,
         "evictionPressureTransitionPeriod": seconds(config.eviction_pressure_transition_seconds),
+        "crashLoopBackOff": {"maxContainerRestartPeriod": seconds(config.max_container_restart_seconds)},
         "syncFrequency": seconds(config.sync_frequency_seconds),
         "nodeStatusUpdateFrequency": seconds(config.node_status_update_seconds),
         "nodeStatusReportFrequency": seconds(config.node_status_report_seconds),
