@@ -231,8 +231,8 @@ class Cycle:
                 answers.append((plugin, mask, refusals))
         looking = [p for p in self._profile.filters if p.reads == "pods" and p.applies(pod, nodes)]
         if looking:
-            with self._nominator.placed(pod):
-                for look in looking:
+            with self._nominator.placed(pod, looking) as count:
+                for look in looking if count else ():
                     mask, refusals = look.filter(pod, nodes), Refusals.empty(len(among))
                     if explain and not mask[among].all():
                         refused = np.flatnonzero(among & ~mask)
