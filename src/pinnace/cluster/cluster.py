@@ -24,6 +24,7 @@ from pinnace.cluster.decide import node_address
 from pinnace.cluster.network import node_subnet
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
+from pinnace.cluster.security import seconds
 from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
 from pinnace.component.metrics import Source
@@ -161,6 +162,7 @@ class Cluster:
                 root_ca=self._pki.ca.read_text(),
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
+                cluster_signing_seconds=seconds(config.cluster_signing_duration, 365 * 86400.0),
                 issue_account_token=self._issue_account_token,
                 node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
