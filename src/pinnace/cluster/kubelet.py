@@ -57,7 +57,13 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     eviction = Eviction(
         kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
     )
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
+    kubelet.attach(
+        probes=probes,
+        http_hooks=probes.hooks,
+        edges=(server, eviction),
+        refuses=eviction.refuses,
+        network_admits=node.policies.admit if node.policies else None,
+    )
     try:
         await kubelet.run()
     finally:

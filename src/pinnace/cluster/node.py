@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from pinnace.component.tasks import keep_running
 from pinnace.kubelet.cri.private_containerd import BridgeNetwork
 
 if TYPE_CHECKING:
+    from pinnace.netpolicy.loop import NetworkPolicies
     from pinnace.ingress.haproxy_config import Listen
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class Node:
         parts: list[Part] = [("kubelet", self._kubelet), ("service proxy", self._proxy)]
         if not self.config.container_runtime_endpoint:
             parts.append(("containerd", self.containerd.keep))
+        if self.policies:
+            parts.append(("network policies", self.policies.run))
         if not self.config.disable_dns:
             parts.append(("dns", self._dns))
         if not self.config.disable_ingress and preflight.find_program("haproxy"):
@@ -87,6 +91,18 @@ class Node:
 
         user = f"system:node:{self.config.node_name}"
         await run_kubelet(self, self.clients(user, ("system:nodes",)))
+
+    @cached_property
+    def policies(self) -> "NetworkPolicies | None":
+        """One for the life of the node: the kubelet asks it before it starts a container."""
+        if not self.config.network_policy:
+            return None
+        from pinnace.netpolicy.loop import NetworkPolicies, NetworkPolicyConfig
+
+        client = self.clients("system:kube-proxy", ())
+        return NetworkPolicies(
+            client, self.clock, NetworkPolicyConfig(self.config.node_name, self.names.policy_table)
+        )
 
     async def _proxy(self) -> None:
         from pinnace.proxy.loop import ProxyConfig, ServiceProxy

@@ -13,7 +13,7 @@ from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
-from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.housekeeping import Housekeeping
 from pinnace.kubelet.images import Images
@@ -50,6 +50,7 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    network_admits: NetworkAdmission | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def build(on: Shared) -> PodParts:
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem,
+        network_problem=on.network_problem, network_admits=on.network_admits,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

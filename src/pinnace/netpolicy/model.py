@@ -75,17 +75,22 @@ class Policy:
 
 
 def pod(obj: Object, node_name: str, assumed: Iterable[str] = ()) -> Pod | None:
-    """`assumed`: addresses to go by until the status has some. None for a pod without addresses of its own."""
+    """`assumed`: addresses to go by instead of the status's. None for a pod without addresses of its own."""
     spec, status, metadata = obj.get("spec") or {}, obj.get("status") or {}, obj["metadata"]
     if spec.get("hostNetwork") or status.get("phase") in ENDED:
         return None
-    found = [entry.get("ip") for entry in status.get("podIPs") or ()] or [status.get("podIP")]
-    ips = tuple(ip for ip in map(_address, [text for text in found if text] or assumed) if ip)
+    ips = tuple(ip for ip in map(_address, tuple(assumed) or status_ips(obj)) if ip)
     if not ips:
         return None
     labels = tuple(sorted((metadata.get("labels") or {}).items()))
     is_local = spec.get("nodeName") == node_name
     return Pod(metadata.get("namespace", ""), labels, ips, tuple(_named_ports(spec)), is_local)
+
+
+def status_ips(obj: Object) -> list[str]:
+    status = obj.get("status") or {}
+    found = [entry.get("ip") for entry in status.get("podIPs") or ()] or [status.get("podIP")]
+    return [text for text in found if text]
 
 
 def _address(text: str) -> str:
