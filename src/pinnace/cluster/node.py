@@ -19,8 +19,8 @@ from pinnace.component.tasks import keep_running
 from pinnace.kubelet.cri.private_containerd import BridgeNetwork
 
 if TYPE_CHECKING:
-    from pinnace.netpolicy.loop import NetworkPolicies
     from pinnace.ingress.haproxy_config import Listen
+    from pinnace.netpolicy.loop import NetworkPolicies
 
 log = logging.getLogger(__name__)
 

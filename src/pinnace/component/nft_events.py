@@ -55,7 +55,9 @@ class TableEvents:
     def listening(self) -> Iterator[None]:
         """Raises OSError where the kernel has no such messages for us."""
         loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER) as listener:
+        with socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
+        ) as listener:
             with contextlib.suppress(OSError):
                 listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
             listener.bind((0, 0))
@@ -114,4 +116,3 @@ def attributes(data: bytes) -> dict[int, bytes]:
         found[kind & 0x3FFF] = data[ATTRIBUTE.size : length]
         data = data[(length + 3) & ~3 :]
     return found
-

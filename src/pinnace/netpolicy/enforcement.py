@@ -341,6 +341,9 @@ def ports_set(addresses: str, named: Named) -> str:
 
 def _digest(group: Group) -> str:
     """Of what the group says, so that it is the same in every process."""
-    said = [group.namespace, *(f"{r.key} {r.operator} {sorted(r.values)}" for r in group.namespaces.requirements)]
+    said = [
+        group.namespace,
+        *(f"{r.key} {r.operator} {sorted(r.values)}" for r in group.namespaces.requirements),
+    ]
     said += ["pods", *(f"{r.key} {r.operator} {sorted(r.values)}" for r in group.pods.requirements)]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]

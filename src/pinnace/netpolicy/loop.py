@@ -44,7 +44,9 @@ class NetworkPolicies:
         self._policies.add_handler(self._on_policy)
         self._known = asyncio.Event()  # whether there are policies
         self._enforcement = Enforcement()
-        self._assumed: dict[str, tuple[str, ...]] = {}  # uid -> addresses of new sandboxes, until the status has them
+        self._assumed: dict[
+            str, tuple[str, ...]
+        ] = {}  # uid -> addresses of new sandboxes, until the status has them
         self._events = TableEvents(config.table, self._on_foreign_change)
         self._is_whole = False  # the kernel has our table
         self._wake = asyncio.Event()
@@ -178,7 +180,9 @@ class NetworkPolicies:
         uid = meta.uid(new or old or {})
         if uid in self._assumed and (new is None or set(model.status_ips(new)) == set(self._assumed[uid])):
             del self._assumed[uid]
-        found = model.pod(new, self._config.node_name, self._assumed.get(uid, ())) if new is not None else None
+        found = (
+            model.pod(new, self._config.node_name, self._assumed.get(uid, ())) if new is not None else None
+        )
         if self._enforcement.set_pod(meta.key(new or old or {}), found):
             self._wake_for_changes()
 

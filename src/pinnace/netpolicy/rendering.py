@@ -87,7 +87,9 @@ def transaction(table: str, changes: Changes) -> str:
     Order matters: objects come before what refers to them and go after it.
     """
     lines = _made(table, changes)
-    lines += _elements(table, "delete", ((entry, old) for entry, (old, _) in changes.items() if old is not None))
+    lines += _elements(
+        table, "delete", ((entry, old) for entry, (old, _) in changes.items() if old is not None)
+    )
     lines += _elements(table, "add", ((entry, new) for entry, (_, new) in changes.items() if new is not None))
     chains = [name for entry, (_, new) in changes.items() if new is None and (name := _chain(entry))]
     lines += [f"flush chain {table} {name}" for name in chains]
@@ -152,7 +154,9 @@ def _chain(entry: Entry) -> str:
         case PolicyChain(direction, (namespace, name)):
             return _named(f"{direction}-policy", f"{namespace}/{name}")
         case ProfileChain(direction, policies):
-            return _named(f"{direction}-pods", ",".join(f"{namespace}/{name}" for namespace, name in policies))
+            return _named(
+                f"{direction}-pods", ",".join(f"{namespace}/{name}" for namespace, name in policies)
+            )
     return ""
 
 

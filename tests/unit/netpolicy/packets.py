@@ -2,9 +2,8 @@
 
 import ipaddress
 
-from unit.netpolicy.reference import Flow
-
 from pinnace.netpolicy.table import Element, Match, PolicyChain, ProfileChain, Table, Verdict
+from unit.netpolicy.reference import Flow
 
 
 def lets_pass(table: Table, flow: Flow) -> bool:

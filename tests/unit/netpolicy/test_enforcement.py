@@ -82,11 +82,15 @@ def test_a_named_port_is_each_pods_own() -> None:
     ports = [{"port": "http"}]
     web, other = listening(WEB, 8080, "http"), listening(pod("other", "10.42.0.4"), 9090, "http")
     made = enforced([web, other, CLIENT], [policy(ingress=[{"ports": ports}])])
-    assert passes(made, B, A, 8080) and not passes(made, B, A, 9090)
-    assert passes(made, B, "10.42.0.4", 9090) and not passes(made, B, "10.42.0.4", 8080)
+    assert passes(made, B, A, 8080)
+    assert not passes(made, B, A, 9090)
+    assert passes(made, B, "10.42.0.4", 9090)
+    assert not passes(made, B, "10.42.0.4", 8080)
     assert not passes(made, B, A, 8080, "UDP")
     made = enforced([web, other, CLIENT], [policy(egress=[{"ports": ports}], policyTypes=["Egress"])])
-    assert passes(made, B, A, 8080) and not passes(made, B, A, 9090) and passes(made, B, "10.42.0.4", 9090)
+    assert passes(made, B, A, 8080)
+    assert not passes(made, B, A, 9090)
+    assert passes(made, B, "10.42.0.4", 9090)
 
 
 def test_pods_that_ended_or_live_in_the_nodes_network_have_no_part() -> None:
@@ -114,8 +118,11 @@ def test_a_new_pod_with_the_address_of_one_that_ended_is_judged_by_its_own_polic
 def test_a_pod_with_two_addresses_is_judged_by_both() -> None:
     web = pod("web", f"{A},fd00:42::2", app="web")
     client = pod("client", f"{B},fd00:42::3", app="client")
-    made = enforced([web, client], [policy(ingress=[FROM_CLIENT], podSelector={"matchLabels": {"app": "web"}})])
-    assert passes(made, "fd00:42::3", "fd00:42::2") and passes(made, B, A)
+    made = enforced(
+        [web, client], [policy(ingress=[FROM_CLIENT], podSelector={"matchLabels": {"app": "web"}})]
+    )
+    assert passes(made, "fd00:42::3", "fd00:42::2")
+    assert passes(made, B, A)
     assert not passes(made, "fd00:42::4", "fd00:42::2")
 
 
@@ -147,7 +154,9 @@ def test_what_is_not_an_address_or_a_port_name_never_becomes_a_rule() -> None:
 def test_a_change_of_one_pod_touches_what_speaks_of_it_only() -> None:
     pods = [pod(f"web-{n}", f"10.42.1.{n}", app=f"app-{n % 5}") for n in range(100)]
     rules = [{"from": [{"podSelector": {"matchLabels": {"app": f"app-{n}"}}}]} for n in range(5)]
-    policies = [policy(f"p{n}", podSelector={"matchLabels": {"app": f"app-{n}"}}, ingress=rules) for n in range(5)]
+    policies = [
+        policy(f"p{n}", podSelector={"matchLabels": {"app": f"app-{n}"}}, ingress=rules) for n in range(5)
+    ]
     made = enforced(pods, policies)
     made.table.take_changes()
     tell_pod(made, pod("web-100", "10.42.1.100", app="app-0"))
@@ -159,7 +168,9 @@ def test_a_change_of_one_pod_touches_what_speaks_of_it_only() -> None:
 
 
 def test_nothing_is_left_when_all_is_taken_away() -> None:
-    everything = [policy(f"p{n}", ingress=[{**FROM_CLIENT, "ports": [{"port": "http"}]}], egress=[{}]) for n in range(3)]
+    everything = [
+        policy(f"p{n}", ingress=[{**FROM_CLIENT, "ports": [{"port": "http"}]}], egress=[{}]) for n in range(3)
+    ]
     web = listening(WEB, 80, "http")
     made = enforced([web, CLIENT], everything, a={})
     assert len(made.table.entries) > 8
@@ -181,12 +192,18 @@ IPS = st.sampled_from([f"10.42.0.{n}" for n in range(1, 7)] + [f"fd00::{n}" for 
 CIDRS = st.sampled_from(["10.42.0.0/29", "0.0.0.0/0", "10.42.0.2/31", "fd00::/126", "::/0", "192.0.2.0/24"])
 HOLES = st.lists(st.sampled_from(["10.42.0.4/30", "10.42.0.1/32", "fd00::2/127"]), max_size=2)
 EXPRESSION = st.fixed_dictionaries(
-    {"key": st.sampled_from(["app", "tier"]), "operator": st.sampled_from(["In", "NotIn"]), "values": st.just(["x"])}
+    {
+        "key": st.sampled_from(["app", "tier"]),
+        "operator": st.sampled_from(["In", "NotIn"]),
+        "values": st.just(["x"]),
+    }
 ) | st.fixed_dictionaries(
     {"key": st.sampled_from(["app", "tier"]), "operator": st.sampled_from(["Exists", "DoesNotExist"])}
 )
-SELECTOR = st.just({}) | LABELS.map(lambda labels: {"matchLabels": labels}) | EXPRESSION.map(
-    lambda expression: {"matchExpressions": [expression]}
+SELECTOR = (
+    st.just({})
+    | LABELS.map(lambda labels: {"matchLabels": labels})
+    | EXPRESSION.map(lambda expression: {"matchExpressions": [expression]})
 )
 BLOCK = st.builds(lambda cidr, holes: {"ipBlock": {"cidr": cidr, "except": holes}}, CIDRS, HOLES)
 PEER = st.one_of(
@@ -199,9 +216,17 @@ PEER = st.one_of(
 PROTOCOL = st.sampled_from(["TCP", "UDP", "SCTP"])
 PORT = (
     st.builds(lambda protocol: {"protocol": protocol}, PROTOCOL)
-    | st.builds(lambda number, protocol: {"port": number, "protocol": protocol}, st.integers(79, 83), PROTOCOL)
-    | st.builds(lambda first, more: {"port": first, "endPort": first + more}, st.integers(79, 82), st.integers(0, 3))
-    | st.builds(lambda name, protocol: {"port": name, "protocol": protocol}, st.sampled_from(["http", "dns"]), PROTOCOL)
+    | st.builds(
+        lambda number, protocol: {"port": number, "protocol": protocol}, st.integers(79, 83), PROTOCOL
+    )
+    | st.builds(
+        lambda first, more: {"port": first, "endPort": first + more}, st.integers(79, 82), st.integers(0, 3)
+    )
+    | st.builds(
+        lambda name, protocol: {"port": name, "protocol": protocol},
+        st.sampled_from(["http", "dns"]),
+        PROTOCOL,
+    )
 )
 
 
@@ -238,7 +263,9 @@ NAMED_PORT = st.builds(
 @st.composite
 def pod_objects(draw: st.DrawFn) -> Object:
     name, namespace = draw(st.sampled_from(["u", "v", "w"])), draw(NAMESPACES)
-    own = {f"{namespace}{name}": n for n, (namespace, name) in enumerate((s, p) for s in "abc" for p in "uvw")}
+    own = {
+        f"{namespace}{name}": n for n, (namespace, name) in enumerate((s, p) for s in "abc" for p in "uvw")
+    }
     number = own[f"{namespace}{name}"] + 1  # an address belongs to one pod
     ips = draw(st.sampled_from(["", f"10.42.0.{number}", f"10.42.0.{number},fd00::{number}"]))
     made = pod(name, ips, namespace, draw(st.sampled_from([NODE, "there"])), **draw(LABELS))
@@ -296,7 +323,11 @@ class History:
 
 
 @examples(400)
-@given(st.lists(POLICY, min_size=1, max_size=3), st.lists(CHANGE, max_size=20), st.lists(SERVICE, min_size=3, max_size=5))
+@given(
+    st.lists(POLICY, min_size=1, max_size=3),
+    st.lists(CHANGE, max_size=20),
+    st.lists(SERVICE, min_size=3, max_size=5),
+)
 def test_any_history_ends_in_what_the_documentation_says(
     policies: list[Object], changes: list[Any], services: list[tuple[str, int]]
 ) -> None:

@@ -55,7 +55,11 @@ def web(name: str = "web", ip: str = "10.42.0.2") -> Object:
 
 
 def closed(name: str = "p") -> Object:
-    return {**policy(name, policyTypes=["Ingress"]), "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    return {
+        **policy(name, policyTypes=["Ingress"]),
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+    }
 
 
 async def test_without_policies_there_is_no_table_and_nobody_waits() -> None:
@@ -118,7 +122,15 @@ async def test_a_refused_transaction_is_followed_by_the_whole_table(monkeypatch:
         nft.refusals = 1
         await client.create(PODS, web("new", "10.42.0.9"), "a")
         await eventually(lambda: len(nft.given) == 2)
-        assert "delete table" in nft.given[1] and "10.42.0.9 : goto" in nft.given[1] and "10.42.0.2 : goto" in nft.given[1]
+        assert (
+            "delete table" in nft.given[1]
+        )
+        assert (
+            "10.42.0.9 : goto" in nft.given[1]
+        )
+        assert (
+            "10.42.0.2 : goto" in nft.given[1]
+        )
 
 
 async def test_what_somebody_else_did_to_the_table_is_undone() -> None:

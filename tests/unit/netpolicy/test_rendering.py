@@ -24,11 +24,18 @@ MANY_KINDS: dict[str, Any] = {
     "ingress": [
         FROM_CLIENT,
         {"ports": [{"port": 80}, {"port": 90, "endPort": 95}, {"port": "http"}, {"protocol": "UDP"}]},
-        {"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}, {"ipBlock": {"cidr": "::/0"}}]},
+        {
+            "from": [
+                {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+                {"ipBlock": {"cidr": "::/0"}},
+            ]
+        },
         {"from": [{"namespaceSelector": {}}], "ports": [{"port": "http"}, {"port": 7, "protocol": "SCTP"}]},
         {},
     ],
-    "egress": [{"to": [{"ipBlock": {"cidr": "10.42.0.0/16"}}, {"podSelector": {}}], "ports": [{"port": "http"}]}],
+    "egress": [
+        {"to": [{"ipBlock": {"cidr": "10.42.0.0/16"}}, {"podSelector": {}}], "ports": [{"port": "http"}]}
+    ],
 }
 
 
@@ -80,5 +87,6 @@ def test_nft_takes_every_transaction_of_a_history() -> None:
     if "unshare failed" in done.stderr:
         pytest.skip("network namespaces need root")
     assert done.returncode == 0, done.stderr
-    assert "web" not in done.stdout and "goto judge" not in done.stdout
+    assert "web" not in done.stdout
+    assert "goto judge" not in done.stdout
     assert done.stdout.count("chain ") == 3  # what does not depend on policies
