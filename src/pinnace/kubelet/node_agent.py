@@ -61,15 +61,35 @@ class NodeAgent:
         self._runtime_problem = "container runtime status check may not have completed yet"
         self._runtime_seen: float | None = None
         self.network_problem = ""
+        self._other_problem = ""
         self._pressures: dict[str, Object] = {}
         self._post = asyncio.Event()
         self._posted: Object | None = None
         self._posted_at = float("-inf")
         self.node: Object | None = None
+        self._registered = asyncio.Event()
+        self._volumes_in_use: frozenset[str] = frozenset()
+        self._posting = asyncio.Lock()
 
     def set_condition(self, condition: Object) -> None:
         if self._pressures.get(condition["type"]) != condition:
             self._pressures[condition["type"]] = condition
+            self._post.set()
+
+    async def wait_registered(self) -> None:
+        """Until the Node object is there."""
+        await self._registered.wait()
+
+    async def report_volumes_in_use(self, names: frozenset[str]) -> None:
+        """Returns when the API knows, because what is in use must not be detached."""
+        self._volumes_in_use = names
+        if self.node is not None:
+            await self.post()
+
+    def set_problem(self, problem: str) -> None:
+        """Why the node is not ready beside what the runtime says; "" when nothing else is wrong."""
+        if problem != self._other_problem:
+            self._other_problem = problem
             self._post.set()
 
     def reference(self) -> Object:
@@ -116,7 +136,12 @@ class NodeAgent:
             self.network_problem = f"container runtime network not ready: {detail}"
 
     def _problems(self) -> tuple[str, ...]:
-        found = (self._runtime_problem, self.network_problem, self._pleg.health_problem())
+        found = (
+            self._runtime_problem,
+            self.network_problem,
+            self._pleg.health_problem(),
+            self._other_problem,
+        )
         return tuple(problem for problem in found if problem)
 
     # -- the node object -----------------------------------------------------------------------------------------
@@ -134,6 +159,10 @@ class NodeAgent:
 
     async def post(self) -> None:
         """Register the node if it is not there; write its status if it changed or is old."""
+        async with self._posting:
+            await self._post_once()
+
+    async def _post_once(self) -> None:
         name = self._config.node_name
         status = node_status(self._config, self.node, await self._inputs())
         if self.node is None:
@@ -152,6 +181,7 @@ class NodeAgent:
             self.node = None
             self._post.set()
             return
+        self._registered.set()
         self._tell_transitions(self._posted, status)
         self._posted, self._posted_at = status, now
 
@@ -165,7 +195,7 @@ class NodeAgent:
         try:
             self.node = await self._client.create(NODES, initial_node(self._config, status))
             self._recorder.event(self.reference(), "Normal", "Starting", "Starting kubelet.")
-            await self.post()
+            await self._post_once()
         except AlreadyExists:
             self.node = await self._client.get(NODES, name)
             wanted = {key: value for key, value in labels(self._config).items()
@@ -174,7 +204,7 @@ class NodeAgent:
                 self.node = await self._client.patch(NODES, name, {"metadata": {"labels": wanted}})
             self._recorder.event(self.reference(), "Normal", "Starting", "Starting kubelet.")
             self._posted_at = float("-inf")
-            await self.post()
+            await self._post_once()
 
     async def _inputs(self) -> NodeInputs:
         if not self._runtime_problem:
@@ -189,6 +219,7 @@ class NodeAgent:
             images=self._images,
             problems=self._problems(),
             pressures=self._pressures,
+            volumes_in_use=tuple(sorted(self._volumes_in_use)),
         )
 
     def _tell_transitions(self, before: Object | None, after: Object) -> None:

@@ -36,6 +36,7 @@ class NodeInputs:
     images: tuple[Image, ...] = ()
     problems: tuple[str, ...] = ()
     pressures: Mapping[str, Object] | None = None
+    volumes_in_use: tuple[str, ...] = ()
 
 
 def architecture() -> str:
@@ -77,6 +78,7 @@ def initial_node(config: KubeletConfig, status: Object) -> Object:
 def node_status(config: KubeletConfig, old: Object | None, given: NodeInputs) -> Object:
     """The `status` that the kubelet owns; conditions of others and fields it does not know stay."""
     before = (old or {}).get("status") or {}
+    in_use = {"volumesInUse": list(given.volumes_in_use)}
     return {
         **before,
         "capacity": quantities(given.capacity),
@@ -95,6 +97,7 @@ def node_status(config: KubeletConfig, old: Object | None, given: NodeInputs) ->
             "operatingSystem": "linux",
         },
         "images": image_list(given.images),
+        **(in_use if given.volumes_in_use or before.get("volumesInUse") else {}),
         "conditions": _conditions(before.get("conditions") or (), given),
     }
 
