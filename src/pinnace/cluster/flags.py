@@ -77,19 +77,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add(
-<<<<<<< HEAD
         "--network-policy",
         type=boolean,
         nargs="?",
         const=True,
         help="enforce NetworkPolicies on the node (default true)",
-=======
+    )
+    add(
         "--service-load-balancer",
         type=boolean,
         nargs="?",
         const=True,
         help="give Services of type LoadBalancer the addresses of nodes (default true)",
->>>>>>> main
     )
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")

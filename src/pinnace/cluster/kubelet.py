@@ -50,10 +50,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     pki = node.pki
     tls = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
     server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
-<<<<<<< HEAD
-    eviction = Eviction(
-        kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
-    )
+    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
     kubelet.attach(
         probes=probes,
         http_hooks=probes.hooks,
@@ -61,10 +58,6 @@ async def run_kubelet(node: "Node", client: Client) -> None:
         refuses=eviction.refuses,
         network_admits=node.policies.admit if node.policies else None,
     )
-=======
-    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
->>>>>>> main
     try:
         await kubelet.run()
     finally:

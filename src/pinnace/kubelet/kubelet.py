@@ -159,14 +159,11 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
-<<<<<<< HEAD
             network_admits=self._network_admits,
-=======
             mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
             others=self._others,
             wake=self._woken,
->>>>>>> main
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers

@@ -55,14 +55,11 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
-<<<<<<< HEAD
     network_admits: NetworkAdmission | None
-=======
     mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +89,8 @@ def build(on: Shared) -> PodParts:
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-<<<<<<< HEAD
-        network_problem=on.network_problem, network_admits=on.network_admits,
-=======
         network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
->>>>>>> main
+        network_admits=on.network_admits,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

@@ -67,25 +67,19 @@ class PodSyncer:
         recorder: EventRecorder,
         admit: Callable[[Object], Awaitable[Refusal | None]],
         network_problem: Callable[[], str],
-<<<<<<< HEAD
-        network_admits: NetworkAdmission | None = None,
-=======
         runtime_classes: RuntimeClasses,
         resizer: Resizer,
         csi: CsiMounter | None = None,
->>>>>>> main
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
         self._csi = csi
         self._clock, self._config, self._runtime = clock, config, runtime
         self._pleg, self._starter, self._terminator, self._reporter = pleg, starter, terminator, reporter
         self._backoff, self._objects, self._cgroups, self._facts = backoff, objects, cgroups, facts
         self._paths, self._probes, self._recorder = paths, probes, recorder
-<<<<<<< HEAD
-        self._admit, self._network_problem, self._network_admits = admit, network_problem, network_admits
-=======
         self._admit, self._network_problem, self._resizer = admit, network_problem, resizer
         self._runtime_classes = runtime_classes
->>>>>>> main
+        self._network_admits = network_admits
 
     async def sync(self, record: PodRecord) -> None:
         runtime = self._pleg.get(record.uid)

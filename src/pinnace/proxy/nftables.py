@@ -1,10 +1,3 @@
-<<<<<<< HEAD
-"""Applying a transaction to the kernel with the `nft` program: what the proxy uses of `pinnace.component.nftables`."""
-
-from pinnace.component.nftables import Nft, NftError
-
-__all__ = ["Nft", "NftError"]
-=======
 """Applying transactions to the kernel with the `nft` program, and reading back which clients belong to which endpoint."""
 
 import asyncio
@@ -77,4 +70,3 @@ def _add_clients(table: str, found: dict[str, object]) -> Iterable[str]:
         if isinstance(element, dict) and "expires" in (detail := element["elem"]):
             lifetime = f"timeout {detail['timeout']}s " if "timeout" in detail else ""
             yield f"add element {table} {found['name']} {{ {detail['val']} {lifetime}expires {detail['expires']}s }}\n"
->>>>>>> main
