@@ -19,7 +19,11 @@ APPS = 100
 
 def pod(number: int) -> Object:
     return {
-        "metadata": {"name": f"p{number}", "namespace": f"ns{number % 10}", "labels": {"app": f"a{number % APPS}"}},
+        "metadata": {
+            "name": f"p{number}",
+            "namespace": f"ns{number % 10}",
+            "labels": {"app": f"a{number % APPS}"},
+        },
         "spec": {"nodeName": NODE, "containers": [{"ports": [{"name": "http", "containerPort": 80}]}]},
         "status": {"podIP": f"10.42.{number // 250}.{number % 250 + 1}"},
     }
@@ -88,10 +92,16 @@ def main() -> None:
 
         cpu.append(milliseconds(change, time.process_time))
         latency.append(milliseconds(lambda texts=texts: nft(texts[0]), time.perf_counter))  # type: ignore[misc]
-    print(f"one new pod: {statistics.median(cpu):.2f} ms CPU (most {max(cpu):.2f}), last change:\n{texts[0].strip()}")
-    print(f"into the kernel: median {statistics.median(latency):.0f} ms, most {max(latency):.0f} ms (with starting nft)")
+    print(
+        f"one new pod: {statistics.median(cpu):.2f} ms CPU (most {max(cpu):.2f}), last change:\n{texts[0].strip()}"
+    )
+    print(
+        f"into the kernel: median {statistics.median(latency):.0f} ms, most {max(latency):.0f} ms (with starting nft)"
+    )
     same = pod(0)
-    print(f"a change that matters to nobody: {milliseconds(lambda: tell(made, same), time.process_time):.3f} ms CPU")
+    print(
+        f"a change that matters to nobody: {milliseconds(lambda: tell(made, same), time.process_time):.3f} ms CPU"
+    )
 
 
 if __name__ == "__main__":

@@ -395,7 +395,9 @@ def test_probes_pass_and_a_new_pod_is_closed_from_its_first_packet(town: Town) -
         "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
     }, terminationGracePeriodSeconds=0)  # fmt: skip
     alike = ("exec", "b", "--", "sh", "-c", f"timeout 2 nc -w 1 {target} 80 </dev/null")
-    until(lambda: space.kubectl(*alike, check=False).returncode == 0)  # where nothing is forbidden it would have leaked
+    until(
+        lambda: space.kubectl(*alike, check=False).returncode == 0
+    )  # where nothing is forbidden it would have leaked
     with applied(space, [policy(policyTypes=["Ingress", "Egress"], podSelector=labels(app="late"))]):
         space.apply(late)
         space.until_ready("late")

@@ -122,15 +122,9 @@ async def test_a_refused_transaction_is_followed_by_the_whole_table(monkeypatch:
         nft.refusals = 1
         await client.create(PODS, web("new", "10.42.0.9"), "a")
         await eventually(lambda: len(nft.given) == 2)
-        assert (
-            "delete table" in nft.given[1]
-        )
-        assert (
-            "10.42.0.9 : goto" in nft.given[1]
-        )
-        assert (
-            "10.42.0.2 : goto" in nft.given[1]
-        )
+        assert "delete table" in nft.given[1]
+        assert "10.42.0.9 : goto" in nft.given[1]
+        assert "10.42.0.2 : goto" in nft.given[1]
 
 
 async def test_what_somebody_else_did_to_the_table_is_undone() -> None:

@@ -78,11 +78,10 @@ def test_nft_takes_every_transaction_of_a_history() -> None:
     for name in ("p.with.dots", "second"):
         made.set_policy(("a", name), None)
     step()
-    for text in texts:
-        assert "invalid" not in text
     script = "\n".join(f"nft -f - <<'EOF' || exit 1\n{text}EOF" for text in texts) + "\nnft list table inet t"
     done = subprocess.run(
-        ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        ["unshare", "--net", "sh"],
+        input=script, capture_output=True, text=True, check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     )  # fmt: skip
     if "unshare failed" in done.stderr:
         pytest.skip("network namespaces need root")
