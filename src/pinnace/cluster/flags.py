@@ -82,6 +82,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add(
+        "--network-policy",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="enforce NetworkPolicies on the node (default true)",
+    )
+    add(
         "--service-load-balancer",
         type=boolean,
         nargs="?",

@@ -23,7 +23,7 @@ from pinnace.kubelet.admission import Refusal, alive, refusal, shortages
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, NodeEdge, ProbeManager
 from pinnace.kubelet.cri.runtime import (
     ContainerRuntime,
     ContainerState,
@@ -106,6 +106,7 @@ class Kubelet:
         self._http: LifecycleHooks | None = None
         self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
+        self._network_admits: NetworkAdmission | None = None
         self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
         self._assemble()
 
@@ -116,11 +117,14 @@ class Kubelet:
         http_hooks: LifecycleHooks | None = None,
         edges: Iterable[NodeEdge] = (),
         refuses: Callable[[Object], Refusal | None] | None = None,
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
         """Give the kubelet its probe manager, HTTP hooks and further parts that run with it.
 
-        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure.
+        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure. `network_admits` is waited
+        for before containers start in a sandbox.
         """
+        self._network_admits = network_admits
         self._probes, self._http, self._refuses = probes, http_hooks, refuses
         self._edges.extend(edges)
         self._assemble()
@@ -161,6 +165,7 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            network_admits=self._network_admits,
             mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
             others=self._others,
