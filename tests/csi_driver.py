@@ -75,7 +75,7 @@ class Driver:
 
     async def register(self) -> None:
         self.registration_socket.parent.mkdir(parents=True, exist_ok=True)
-        offered = {"Registration": ("GetInfo", "NotifyRegistrationStatus")}
+        offered: dict[str, tuple[str, ...]] = {"Registration": ("GetInfo", "NotifyRegistrationStatus")}
         self._servers.append(await self._serve(self.registration_socket, "pluginregistration", offered))
 
     async def stop(self) -> None:

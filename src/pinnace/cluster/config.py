@@ -112,6 +112,7 @@ class ClusterConfig(SecurityFlags):
     token_auth_file: str = ""
     registry_config: str = ""
     container_runtime_endpoint: str = ""
+    csi_controller: str = ""  # sockets of CSI drivers, with commas between them
     eviction_hard: str = ""
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""

@@ -91,6 +91,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
+        "csi-controller": config.csi_controller,
         "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
         "feature-gates": config.feature_gates,
         "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),

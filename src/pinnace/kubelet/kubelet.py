@@ -79,7 +79,7 @@ class Kubelet:
         self.csi_nodes = CsiNodeObjects(client, config.node_name)
         self.csi = CsiVolumes(
             client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
-            self.node_agent.report_volumes_in_use,
+            self.node_agent.report_volumes_in_use, self.recorder,
         )  # fmt: skip
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}

@@ -17,11 +17,13 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import SECRETS, VOLUME_ATTACHMENTS
 from pinnace.apimachinery.errors import NotFound
+from pinnace.client.events import EventRecorder
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.kubelet.csi import places
 from pinnace.kubelet.csi import source as rules
 from pinnace.kubelet.csi.drivers import CsiDriver, CsiDrivers
+from pinnace.kubelet.csi.expansion import Expansion
 from pinnace.kubelet.csi.places import DONE, Place, Places
 from pinnace.kubelet.csi.source import CsiSource
 from pinnace.kubelet.volumes.ownership import give_to
@@ -39,11 +41,19 @@ class CsiVolumes:
     """`report` writes the names of attachable volumes in use to the node's status, before they are mounted."""
 
     def __init__(
-        self, client: Client, clock: Clock, drivers: CsiDrivers, root: Path, node_name: str, report: InUse
+        self,
+        client: Client,
+        clock: Clock,
+        drivers: CsiDrivers,
+        root: Path,
+        node_name: str,
+        report: InUse,
+        recorder: EventRecorder,
     ) -> None:
         self._client, self._clock, self.drivers, self._node = client, clock, drivers, node_name
         self.places = Places(root)
         self._report = report
+        self._expansion = Expansion(client, recorder, node_name)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._in_use: set[str] = set()
         self._coming: dict[
@@ -68,7 +78,7 @@ class CsiVolumes:
         kind = await context.objects.csi_driver(source.driver)
         is_there = await asyncio.to_thread(places.is_done, place.record)
         if is_there and not (kind is not None and kind["spec"].get("requiresRepublish")):
-            return place.target
+            return await self._grown(source, place, context)
         with _named(publish, source):
             driver = self.drivers.get(source.driver, "mounter.SetUpAt failed to get CSI client")
             if problem := rules.lifecycle_problem(source, kind):
@@ -80,6 +90,16 @@ class CsiVolumes:
             with _named(publish, source):
                 await self._publish(source, driver, (place, staging), published, kind, context)
         self._coming.pop((uid, source.name), None)
+        return await self._grown(source, place, context)
+
+    async def _grown(self, source: CsiSource, place: Place, context: VolumeContext) -> Path:
+        """The target, whose file system is as large as the volume, where the driver sees to that."""
+        driver = self.drivers.find(source.driver)
+        if driver is not None and driver.can(NodeCapability.EXPAND) and source.volume is not None:
+            staged = driver.can(NodeCapability.STAGE_UNSTAGE)
+            staging = str(self._staging(source).target) if staged else ""
+            secrets = await self._secrets(source, "nodeExpandSecretRef", "NodeExpandSecretRef", "")
+            await self._expansion.follow(source, driver, place.target, staging, secrets, context.pod)
         return place.target
 
     def _lock(self, driver: str, handle: str) -> asyncio.Lock:
@@ -89,6 +109,11 @@ class CsiVolumes:
         if source.is_block:
             return self.places.block_publishing(uid, source.name)
         return self.places.publishing(uid, source.name)
+
+    def _staging(self, source: CsiSource) -> Place:
+        if source.is_block:
+            return self.places.block_staging(source.name)
+        return self.places.staging(source.driver, source.handle)
 
     async def _attached(
         self, source: CsiSource, context: VolumeContext, kind: Object | None
@@ -117,7 +142,7 @@ class CsiVolumes:
         """The staging path; "" for a driver that does not stage. The record is there in any case: it holds the attachment."""
         if source.volume is None:
             return ""
-        place = self.places.block_staging(source.name) if source.is_block else self.places.staging(source.driver, source.handle)  # fmt: skip
+        place = self._staging(source)
         staged = driver.can(NodeCapability.STAGE_UNSTAGE)
         if await asyncio.to_thread(places.is_done, place.record):
             return str(place.target) if staged else ""
