@@ -16,7 +16,7 @@ from pinnace.api.resources import NODES
 from pinnace.apiserver.server import ApiServer
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
-from pinnace.cluster import autoscaling, kubeconfig, leadership
+from pinnace.cluster import autoscaling, kubeconfig, leadership, service_balancing
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
 from pinnace.cluster.decide import node_address
@@ -146,6 +146,7 @@ class Cluster:
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
                 csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
+                service_balancer=service_balancing.settings(config),
                 autoscaling=autoscaling.settings(config),
             )
             made = Controllers(client, clock, settings)

@@ -105,6 +105,7 @@ class ClusterConfig(SecurityFlags):
     horizontal_pod_autoscaler_tolerance: float | None = None
     disable_dns: bool = False
     disable_ingress: bool = False
+    service_load_balancer: bool = True
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
     admission_control_config_file: str = ""
@@ -207,7 +208,7 @@ def remember(config: ClusterConfig) -> None:
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
-    "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "disable_scheduler": bool, "disable_dns": bool,
+    "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "service_load_balancer": bool, "disable_scheduler": bool, "disable_dns": bool,
     "disable_ingress": bool, **security.types(),
 }  # fmt: skip
 

@@ -76,6 +76,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     autoscaling.add_flags(parser)
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
+    add(
+        "--service-load-balancer",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="give Services of type LoadBalancer the addresses of nodes (default true)",
+    )
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")
     add("--admission-control-config-file", help="what admission plugins are told, as kube-apiserver's flag")

@@ -98,6 +98,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "leader-elect-lease-duration": config.leader_elect_lease_duration,
         "leader-elect-renew-deadline": config.leader_elect_renew_deadline,
         "leader-elect-retry-period": config.leader_elect_retry_period,
+        "service-load-balancer": str(config.service_load_balancer).lower(),
         "verbosity": config.verbosity,
         "logging-format": config.logging_format,
     }  # fmt: skip

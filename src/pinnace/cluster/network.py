@@ -25,9 +25,7 @@ def node_subnet(pod_cidr: str) -> ipaddress.IPv4Network:
 
 def _apply_settings() -> None:
     for path, value in SETTINGS.items():
-        setting = Path("/proc/sys") / path
-        if setting.exists() and setting.read_text().strip() != value:
-            setting.write_text(value)
+        _set(path, value)
 
 
 async def prepare(bridge: str, subnet: ipaddress.IPv4Network) -> str:
@@ -38,7 +36,14 @@ async def prepare(bridge: str, subnet: ipaddress.IPv4Network) -> str:
         await _ip("link", "add", bridge, "type", "bridge")
     await _ip("addr", "replace", f"{gateway}/{subnet.prefixlen}", "dev", bridge)
     await _ip("link", "set", bridge, "up")
+    _set(f"net/ipv4/conf/{bridge}/route_localnet")  # host ports of 127.0.0.1; the proxy keeps strangers off
     return gateway
+
+
+def _set(path: str, value: str = "1") -> None:
+    setting = Path("/proc/sys") / path
+    if setting.exists() and setting.read_text().strip() != value:
+        setting.write_text(value)
 
 
 def _link_exists(name: str) -> bool:

@@ -91,7 +91,9 @@ class Node:
     async def _proxy(self) -> None:
         from pinnace.proxy.loop import ProxyConfig, ServiceProxy
 
-        config = ProxyConfig(self.config.node_name, self.config.pod_cidr, self.names.nft_table)
+        config = ProxyConfig(
+            self.config.node_name, tuple(self.config.pod_cidr.split(",")), self.names.nft_table
+        )
         await ServiceProxy(self.clients("system:kube-proxy", ()), self.clock, config).run()
 
     async def _dns(self) -> None:

@@ -38,7 +38,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         controllers="*,-deployment", disable_scheduler=True, kube_scheduler_config=str(scheduler), leader_elect=True, leader_elect_lease_duration="20s",
         leader_elect_renew_deadline="12s", leader_elect_retry_period="3s", horizontal_pod_autoscaler_sync_period="5s",
         horizontal_pod_autoscaler_downscale_stabilization="1m", horizontal_pod_autoscaler_cpu_initialization_period="30s",
-        horizontal_pod_autoscaler_initial_readiness_delay="10s", horizontal_pod_autoscaler_tolerance=0.0, disable_dns=True, disable_ingress=True,
+        horizontal_pod_autoscaler_initial_readiness_delay="10s", horizontal_pod_autoscaler_tolerance=0.0, disable_dns=True, disable_ingress=True, service_load_balancer=False,
         admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
         registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
