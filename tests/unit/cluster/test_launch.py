@@ -41,7 +41,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         horizontal_pod_autoscaler_initial_readiness_delay="10s", horizontal_pod_autoscaler_tolerance=0.0, disable_dns=True, disable_ingress=True, service_load_balancer=False,
         admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
-        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
+        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock", csi_controller="/run/csi.sock",
         eviction_hard="memory.available<1Mi", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
         etcd_servers="http://a:2379", etcd_prefix="/x", etcd_cafile=str(tmp_path / "file"),
         etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"), etcd_user="u",

@@ -26,10 +26,11 @@ from pinnace.kubelet.csi.drivers import CsiDriver, CsiDrivers
 from pinnace.kubelet.csi.expansion import Expansion
 from pinnace.kubelet.csi.places import DONE, Place, Places
 from pinnace.kubelet.csi.source import CsiSource
+from pinnace.kubelet.stats.usage import Filesystem
 from pinnace.kubelet.volumes.ownership import give_to
 from pinnace.kubelet.volumes.plugin import MountError, NotAttached, VolumeContext
 from pinnace.net.csi.client import CsiError
-from pinnace.net.csi.messages import NodeCapability
+from pinnace.net.csi.messages import BYTES, INODES, NodeCapability
 
 log = logging.getLogger(__name__)
 
@@ -243,6 +244,29 @@ class CsiVolumes:
         if name not in self._in_use:
             self._in_use.add(name)
             await self._report(frozenset(self._in_use))
+
+    # --- how full
+
+    async def usage(self, source: CsiSource, uid: str) -> Filesystem | None:
+        """What the driver says of the volume of this pod; None when it does not tell."""
+        driver, place = self.drivers.find(source.driver), self._publishing(source, uid)
+        if driver is None or not driver.can(NodeCapability.VOLUME_STATS) or not places.is_done(place.record):
+            return None
+        staging = str(self._staging(source).target) if driver.can(NodeCapability.STAGE_UNSTAGE) else ""
+        try:
+            answer = await driver.endpoint.csi(
+                "Node", "NodeGetVolumeStats", volume_id=source.handle, volume_path=str(place.target),
+                staging_target_path=staging,
+            )  # fmt: skip
+        except CsiError as error:
+            log.warning("no statistics of volume %s: %s", source.name, error)
+            return None
+        by_unit = {one.unit: one for one in answer.usage}
+        size, inodes = by_unit.get(BYTES), by_unit.get(INODES)
+        if size is None:
+            return None
+        counted = (inodes.total, inodes.available) if inodes is not None else (0, 0)
+        return Filesystem(size.total, size.available, size.used, *counted)
 
     # --- tear down
 

@@ -5,7 +5,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-MS_NOSUID, MS_NODEV, MS_BIND, MNT_DETACH = 2, 4, 4096, 2
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_SHARED, MNT_DETACH = 2, 4, 4096, 16384, 1 << 20, 2
 
 
 @cache
@@ -29,6 +29,27 @@ def mount_bind(source: Path, path: Path) -> None:
         _raise("mount", path)
 
 
+def share(directory: Path) -> None:
+    """Let mounts below `directory` be seen by containers that ask for propagation, and those of containers here.
+
+    Where the machine's own mounts are shared, as systemd has them, there is nothing to do.
+    """
+    root = str(directory.resolve())
+    holding = [(point, fields) for point, fields in _mounts() if _is_within(root, point)]
+    point, fields = max(reversed(holding), key=lambda one: len(one[0]))  # the nearest; of several, the last
+    if any(one.startswith("shared:") for one in fields[6 : fields.index("-")]):
+        return
+    name = os.fsencode(root)
+    if point != root and _libc().mount(name, name, None, MS_BIND | MS_REC, None):
+        _raise("mount", directory)
+    if _libc().mount(None, name, None, MS_SHARED | MS_REC, None):
+        _raise("mount", directory)
+
+
+def _is_within(path: str, point: str) -> bool:
+    return point in (path, "/") or path.startswith(f"{point}/")
+
+
 def unmount(path: Path) -> None:
     """Detach; what still uses it keeps it until it ends."""
     if _libc().umount2(os.fsencode(path), MNT_DETACH):
@@ -41,8 +62,13 @@ def is_mounted(path: Path) -> bool:
 
 def mount_points() -> list[str]:
     """In the order of mounting."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point, _ in _mounts()]
+
+
+def _mounts() -> list[tuple[str, list[str]]]:
+    """Where, and all fields of the line."""
+    lines = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return [(fields[4].encode().decode("unicode_escape"), fields) for fields in lines]
 
 
 def unmount_below(directory: Path) -> None:
