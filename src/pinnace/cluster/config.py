@@ -119,6 +119,7 @@ class ClusterConfig(SecurityFlags):
     token_auth_file: str = ""
     registry_config: str = ""
     container_runtime_endpoint: str = ""
+    csi_controller: str = ""  # sockets of CSI drivers, with commas between them
     eviction_hard: str = ""
     max_container_restart_period: str = ""
     kubelet_config: str = ""

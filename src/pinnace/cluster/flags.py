@@ -104,6 +104,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--token-auth-file")
     add_security_flags(parser)
+    add(
+        "--csi-controller",
+        help="sockets of CSI drivers whose controller runs here, with commas (docs/storage.md)",
+    )
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"

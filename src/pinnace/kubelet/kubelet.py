@@ -46,8 +46,10 @@ from pinnace.kubelet.plugin_registration import PluginRegistration
 from pinnace.kubelet.pod_parts import PodView, Shared, build
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.stats.claims import ClaimStats, ClaimUsage
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
+from pinnace.kubelet.volumes.mounts import share
 
 if TYPE_CHECKING:
     from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
@@ -90,8 +92,9 @@ class Kubelet:
         self.csi_nodes = CsiNodeObjects(client, config.node_name)
         self.csi = CsiVolumes(
             client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
-            self.node_agent.report_volumes_in_use,
+            self.node_agent.report_volumes_in_use, self.recorder,
         )  # fmt: skip
+        self.claim_stats = ClaimStats(clock, self.csi, self._objects.bound)
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
@@ -181,6 +184,7 @@ class Kubelet:
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
         self.cgroups.prepare(self.facts.all_pods_settings())
+        self._share_directory()
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -206,6 +210,14 @@ class Kubelet:
             self._workers.stop()
             self._objects.close()
             self._tasks = None
+
+    def _share_directory(self) -> None:
+        """CSI drivers that are pods mount volumes for others; without rights for this only they are worse off."""
+        self.config.root_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            share(self.config.root_dir)
+        except OSError as error:
+            log.warning("mounts of containers do not propagate: %s", error)
 
     async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
         """They need no API server, so they come before anything that waits for one."""
@@ -361,6 +373,9 @@ class Kubelet:
     def container(self, uid: str, name: str, *, previous: bool = False) -> ContainerStatus | None:
         runtime = self._pleg.get(uid)
         return runtime.previous(name) if previous else runtime.newest(name)
+
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        return await self.claim_stats.of_pod(pod)
 
     def pod_dir(self, uid: str) -> Path:
         return self.paths.pod(uid)

@@ -44,7 +44,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         horizontal_pod_autoscaler_initial_readiness_delay="10s", horizontal_pod_autoscaler_tolerance=0.0, disable_dns=True, disable_ingress=True, network_policy=False, service_load_balancer=False,
         admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
-        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
+        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock", csi_controller="/run/csi.sock",
         kubelet_config=str(kubelet), pod_manifest_path=str(tmp_path / "m"), allowed_unsafe_sysctls="kernel.msg*", max_container_restart_period="30s",
         eviction_hard="memory.available<1Mi", eviction_soft="memory.available<1Gi", eviction_soft_grace_period="memory.available=1m",
         eviction_minimum_reclaim="memory.available=1Mi", eviction_max_pod_grace_period="-1", eviction_pressure_transition_period="1m",
