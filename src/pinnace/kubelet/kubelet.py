@@ -35,6 +35,7 @@ from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.image_collection import ImageCollector
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import labels as node_labels
@@ -96,7 +97,12 @@ class Kubelet:
         self._http: LifecycleHooks | None = None
         self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
-        self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
+        self._records = ImageRecords(
+            config.root_dir, config.image_verification_policy, config.preloaded_images_allowlist
+        )
+        self.images = ImageCollector(
+            config, clock, runtime, self.recorder, self.node_agent.reference(), self._records
+        )
         self._assemble()
 
     def attach(
@@ -153,6 +159,7 @@ class Kubelet:
             network_problem=lambda: self.node_agent.network_problem,
             mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
+            records=self._records,
             others=self._others,
             wake=self._woken,
         )

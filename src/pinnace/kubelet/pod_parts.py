@@ -17,6 +17,7 @@ from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
@@ -57,6 +58,7 @@ class Shared:
     network_problem: Callable[[], str]
     mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
+    records: ImageRecords
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
 
@@ -71,7 +73,7 @@ class PodParts:
 
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
-    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.parallel_pulls)
+    images = Images(on.runtime, on.recorder, on.clock, on.records, parallel_pulls=on.config.parallel_pulls)
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of)
