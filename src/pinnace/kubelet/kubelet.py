@@ -18,7 +18,7 @@ from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
-from pinnace.kubelet.admission import Refusal, refusal
+from pinnace.kubelet.admission import Abilities, Refusal, refusal
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
@@ -38,6 +38,7 @@ from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
+from pinnace.kubelet.node_status import has_app_armor
 from pinnace.kubelet.node_status import labels as node_labels
 from pinnace.kubelet.pleg import Pleg
 from pinnace.kubelet.plugin_registration import PluginRegistration
@@ -289,8 +290,12 @@ class Kubelet:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        others, unsafe = self._others(meta.uid(pod)), self.config.allowed_unsafe_sysctls
-        return refusal(pod, node, others, self.facts.allocatable, unsafe)
+        abilities = Abilities(
+            self.config.allowed_unsafe_sysctls,
+            bool(self.node_agent.features.supplemental_groups_policy),
+            has_app_armor(),
+        )
+        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable, abilities)
 
     def _others(self, uid: str) -> list[Object]:
         """The pods that take room on this node beside this one, with what they were granted."""
