@@ -30,6 +30,7 @@ class RestClient:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._open_session: aiohttp.ClientSession | None = None
+        self._watches: set[aiohttp.ClientResponse] = set()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open_session is None:
@@ -43,6 +44,9 @@ class RestClient:
         return self._open_session
 
     async def close(self) -> None:
+        """Watches that are open end with a ConnectionError; closing the session alone would leave their readers waiting."""
+        for response in tuple(self._watches):
+            response.close()
         if self._open_session is not None:
             await self._open_session.close()
             self._open_session = None
@@ -97,6 +101,7 @@ class RestClient:
     ) -> AsyncGenerator[WatchEvent, None]:  # fmt: skip
         query = _query(watch="true", resourceVersion=resource_version, labelSelector=label_selector,
                        fieldSelector=field_selector, allowWatchBookmarks="true" if bookmarks else "")  # fmt: skip
+        response = None
         try:
             async with self._session().get(
                 self._server + gvr.path(namespace),
@@ -105,6 +110,7 @@ class RestClient:
             ) as response:
                 if response.status >= 400:
                     raise _error(response.status, await response.read())
+                self._watches.add(response)
                 buffer = b""
                 async for chunk in response.content.iter_any():
                     buffer += chunk
@@ -116,6 +122,9 @@ class RestClient:
                             yield _event(orjson.loads(line))
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error)) from error
+        finally:
+            if response is not None:
+                self._watches.discard(response)
 
     async def create(
         self, gvr: GVR, body: Object, namespace: str | None = None, *, name: str = "", subresource: str = "",

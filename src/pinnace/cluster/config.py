@@ -114,6 +114,7 @@ class ClusterConfig(SecurityFlags):
     registry_config: str = ""
     container_runtime_endpoint: str = ""
     eviction_hard: str = ""
+    max_container_restart_period: str = ""
     kubelet_config: str = ""
     pod_manifest_path: str = ""
     allowed_unsafe_sysctls: str = ""
@@ -151,6 +152,7 @@ class ClusterConfig(SecurityFlags):
         for option in ("port", "kubelet_port", "http_port", "https_port"):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
+        self._check_restart_period()
         self._check_election()
         autoscaling.check(self)
         self._check_gates()
@@ -192,6 +194,12 @@ class ClusterConfig(SecurityFlags):
             raise UsageError("--etcd-certfile and --etcd-keyfile belong together")
         if bool(self.etcd_user) != bool(self.etcd_password_file):
             raise UsageError("--etcd-user and --etcd-password-file belong together")
+
+    def _check_restart_period(self) -> None:
+        if text := self.max_container_restart_period:
+            security.check_duration("max-container-restart-period", text)
+            if not 1 <= security.seconds(text, 0.0) <= 300:
+                raise UsageError(f"--max-container-restart-period {text!r}: must be between 1s and 300s")
 
     def _check_election(self) -> None:
         times = ("leader_elect_lease_duration", "leader_elect_renew_deadline", "leader_elect_retry_period")

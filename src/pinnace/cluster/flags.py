@@ -98,6 +98,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
     add(
+        "--max-container-restart-period",
+        help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",
+    )
+    add(
         "--kubelet-config",
         help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1), as kubelet's --config",
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnace.cluster.errors import UsageError
+from pinnace.cluster.security import seconds
 
 if TYPE_CHECKING:
     from pinnace.cluster.config import ClusterConfig
@@ -17,6 +18,9 @@ def applied(config: "ClusterConfig", base: "KubeletConfig") -> "KubeletConfig":
         base = replace(base, **load(config.kubelet_config))
     if config.pod_manifest_path:
         base = replace(base, static_pod_path=Path(config.pod_manifest_path))
+    if config.max_container_restart_period:
+        longest = seconds(config.max_container_restart_period, 0.0)
+        base = replace(base, max_container_restart_seconds=longest)
     if config.allowed_unsafe_sysctls:
         base = replace(base, allowed_unsafe_sysctls=tuple(config.allowed_unsafe_sysctls.split(",")))
     return base

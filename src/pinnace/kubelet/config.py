@@ -42,6 +42,7 @@ class KubeletConfig:
         }
     )
     eviction_pressure_transition_seconds: float = 300.0
+    max_container_restart_seconds: float = 300.0  # the longest wait of a crash loop
     sync_frequency_seconds: float = 60.0
     node_status_update_seconds: float = 10.0
     node_status_report_seconds: float = 300.0

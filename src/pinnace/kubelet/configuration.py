@@ -123,6 +123,19 @@ def _show_shutdown(value: tuple[tuple[int, float], ...]) -> list[dict[str, int]]
     return [{"priority": one, "shutdownGracePeriodSeconds": int(seconds)} for one, seconds in value]
 
 
+def _crash_loop(value: Any) -> float:
+    if not isinstance(value, dict) or set(value) != {"maxContainerRestartPeriod"}:
+        raise ValueError("must be a map with maxContainerRestartPeriod")
+    longest = _seconds(value["maxContainerRestartPeriod"])
+    if not 1 <= longest <= 300:
+        raise ValueError("maxContainerRestartPeriod must be between 1s and 300s")
+    return longest
+
+
+def _show_crash_loop(longest: float) -> dict[str, str]:
+    return {"maxContainerRestartPeriod": duration(longest)}
+
+
 def _plain(attribute: str, read: Callable[[Any], Any]) -> Field:
     return Field(attribute, read, _same)
 
@@ -144,6 +157,7 @@ FIELDS: Mapping[str, Field] = {
     "systemReserved": _plain("system_reserved", _text_map),
     "evictionHard": _plain("eviction_hard", _text_map),
     "evictionPressureTransitionPeriod": _lasting("eviction_pressure_transition_seconds"),
+    "crashLoopBackOff": Field("max_container_restart_seconds", _crash_loop, _show_crash_loop),
     "syncFrequency": _lasting("sync_frequency_seconds"),
     "nodeStatusUpdateFrequency": _lasting("node_status_update_seconds"),
     "nodeStatusReportFrequency": _lasting("node_status_report_seconds"),
@@ -189,7 +203,7 @@ NOT_HONOURED: Mapping[str, Any] = {
     "configMapAndSecretChangeDetectionStrategy": "Watch", "reservedSystemCPUs": "", "showHiddenMetricsForVersion": "",
     "systemReservedCgroup": "", "kubeReservedCgroup": "", "enforceNodeAllocatable": ["pods"], "volumePluginDir": "",
     "providerID": "", "kernelMemcgNotification": False, "logging": None, "enableSystemLogHandler": True,
-    "enableSystemLogQuery": False, "crashLoopBackOff": None, "reservedMemory": None, "enableProfilingHandler": True,
+    "enableSystemLogQuery": False, "reservedMemory": None, "enableProfilingHandler": True,
     "enableDebugFlagsHandler": True, "memoryThrottlingFactor": 0.9, "registerWithTaints": None, "registerNode": True,
     "tracing": None, "localStorageCapacityIsolation": True, "containerRuntimeEndpoint": "", "imageServiceEndpoint": "",
     "failCgroupV1": True, "userNamespaces": None,

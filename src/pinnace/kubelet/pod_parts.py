@@ -76,8 +76,8 @@ def build(on: Shared) -> PodParts:
     images = Images(on.runtime, on.recorder, on.clock, on.records, parallel_pulls=on.config.parallel_pulls)
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
+    backoff = Backoff(longest=on.config.max_container_restart_seconds)
     reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of)
-    backoff = Backoff()
     starter = ContainerStarter(
         runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,
         recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,

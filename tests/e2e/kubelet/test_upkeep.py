@@ -31,6 +31,9 @@ async def test_long_logs_are_rotated(node: Node) -> None:
 
 
 async def test_one_dead_container_of_each_name_is_kept(node: Node) -> None:
+    await node.stop()
+    node.config = replace(node.config, max_container_restart_seconds=1)
+    await node.start()
     await node.create("ends", shell("sleep 0.1"))
     pod = await node.until("ends", lambda pod: container(pod)["restartCount"] >= 1)
     uid = pod["metadata"]["uid"]

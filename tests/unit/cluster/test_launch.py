@@ -44,7 +44,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
         registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
-        eviction_hard="memory.available<1Mi", kubelet_config=str(kubelet), pod_manifest_path=str(tmp_path / "m"), allowed_unsafe_sysctls="kernel.msg*", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
+        eviction_hard="memory.available<1Mi", kubelet_config=str(kubelet), pod_manifest_path=str(tmp_path / "m"), allowed_unsafe_sysctls="kernel.msg*", max_container_restart_period="30s", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
         etcd_servers="http://a:2379", etcd_prefix="/x", etcd_cafile=str(tmp_path / "file"),
         etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"), etcd_user="u",
         etcd_password_file=str(tmp_path / "file"), **security_flags(str(tmp_path / "file")),
