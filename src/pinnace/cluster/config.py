@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import autoscaling, remembered, security
+from pinnace.cluster import autoscaling, node_settings, remembered, security
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -118,6 +118,15 @@ class ClusterConfig(SecurityFlags):
     kubelet_config: str = ""
     pod_manifest_path: str = ""
     allowed_unsafe_sysctls: str = ""
+    eviction_soft: str = ""
+    eviction_soft_grace_period: str = ""
+    eviction_minimum_reclaim: str = ""
+    eviction_max_pod_grace_period: str = ""
+    eviction_pressure_transition_period: str = ""
+    kube_reserved: str = ""
+    system_reserved: str = ""
+    pod_max_pids: str = ""
+    memory_swap_behavior: str = ""
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""
     verbosity: int = 0
@@ -155,6 +164,7 @@ class ClusterConfig(SecurityFlags):
         self._check_restart_period()
         self._check_election()
         autoscaling.check(self)
+        node_settings.check(self)
         self._check_gates()
         if self.kube_scheduler_config:
             from pinnace.cluster import scheduler_config

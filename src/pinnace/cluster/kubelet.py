@@ -1,11 +1,10 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import kubelet_file
+from pinnace.cluster import kubelet_file, node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    thresholds = eviction_thresholds(config.eviction_hard)
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
@@ -36,18 +34,10 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         pod_cidrs=(str(node.subnet),),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
-    base = kubelet_file.applied(config, base)
-    if thresholds:
-        base = replace(base, eviction_hard=thresholds)
+    base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
-
-
-def eviction_thresholds(text: str) -> dict[str, str]:
-    """`memory.available<100Mi,nodefs.available<10%` as the kubelet's flag has it."""
-    pairs = (entry.partition("<") for entry in text.split(",") if entry)
-    return {signal.strip(): value.strip() for signal, _, value in pairs}
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:
@@ -60,9 +50,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     pki = node.pki
     tls = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
     server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
-    eviction = Eviction(
-        kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
-    )
+    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
     kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
     try:
         await kubelet.run()

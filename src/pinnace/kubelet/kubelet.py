@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnace.api import meta
-from pinnace.api.core import pods
+from pinnace.api.core import pods as core_pods
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, SERVICES
 from pinnace.client.events import EventRecorder
@@ -18,7 +18,8 @@ from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
-from pinnace.kubelet.admission import Abilities, Refusal, refusal
+from pinnace.kubelet import preemption
+from pinnace.kubelet.admission import Abilities, Refusal, alive, refusal, shortages
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
@@ -34,6 +35,8 @@ from pinnace.kubelet.cri_config import pod_log_dir
 from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
+from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.node_agent import NodeAgent
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
     from pinnace.kubelet.static_pods.mirrors import MirrorPods
 
 log = logging.getLogger(__name__)
+
+PREEMPTION_POLL_SECONDS = 0.1
 
 
 class Kubelet:
@@ -92,6 +97,11 @@ class Kubelet:
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
+        self.devices = DeviceManager(
+            config.root_dir / "device-plugins", clock, changed=self.node_agent.resources_changed, wake=self._woken,
+            is_alive=self._is_alive,
+        )  # fmt: skip
+        self.node_agent.extended = self.devices.amounts
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -163,6 +173,7 @@ class Kubelet:
             records=self._records,
             others=self._others,
             wake=self._woken,
+            devices=self.devices,
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
@@ -172,7 +183,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
-        self.cgroups.prepare()
+        self.cgroups.prepare(self.facts.all_pods_settings())
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -186,6 +197,7 @@ class Kubelet:
                 group.create_task(keep_running("plugins", self._run_plugins, self._clock))
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
+                group.create_task(keep_running("device plugins", self.devices.run, self._clock))
                 await self._services.wait_synced()
                 await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
@@ -242,7 +254,7 @@ class Kubelet:
 
     # -- changes -------------------------------------------------------------------------------------------------
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
-        if (pod := new or old) is not None and pods.is_mirror(pod):
+        if (pod := new or old) is not None and core_pods.is_mirror(pod):
             if self._mirrors is not None:
                 self._mirrors.observe(old, new)
             return
@@ -250,7 +262,7 @@ class Kubelet:
             if old is not None:
                 self._workers.remove(old)
             return
-        if pods.is_static(new):  # only the kubelet says so
+        if core_pods.is_static(new):  # only the kubelet says so
             new = {**new, "metadata": {**new["metadata"], "annotations": _as_of_api(new)}}
         if old is not None and meta.uid(old) != meta.uid(new):
             self._workers.remove(old)
@@ -269,24 +281,56 @@ class Kubelet:
                    for one in record.pod["spec"].get("volumes") or ()):  # fmt: skip
                 self._workers.wake(record.uid)
 
+    def _is_alive(self, uid: str) -> bool:
+        return self._workers.is_alive(uid)
+
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
 
     async def _admit(self, pod: Object) -> Refusal | None:
         """What is known of the node may be minutes old: a pod that does not fit its labels is judged by fresh ones."""
-        refused = self._refusal(pod)
+        if (refused := self._closed_to(pod)) is not None:
+            return refused
+        refused = await self._without_devices(pod) or self._refusal(pod)
         if refused is not None and refused[0] == "NodeAffinity":
             await self.node_agent.refresh()
             refused = self._refusal(pod)
+        if refused is not None and refused[0].startswith("OutOf") and core_pods.is_critical(pod):
+            return await self._preempt(pod)
         return refused
 
-    def _refusal(self, pod: Object) -> Refusal | None:
+    async def _without_devices(self, pod: Object) -> Refusal | None:
+        try:
+            await self.devices.allocate(pod)
+        except AllocationError as error:
+            return "UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected"
+        return None
+
+    async def _preempt(self, pod: Object) -> Refusal | None:
+        """A critical pod is not refused for lack of room while others could go."""
+        others = alive(self._others(meta.uid(pod)))
+        missing = {one.name: one.missing for one in shortages(pod, others, self.facts.allocatable)}
+        try:
+            chosen = preemption.victims(pod, others, missing)
+        except preemption.NoVictims as error:
+            return "UnexpectedAdmissionError", str(error)
+        for victim in chosen:
+            self.recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
+            condition = disruption_condition(preemption.MESSAGE)
+            self._fail(meta.uid(victim), (preemption.REASON, preemption.MESSAGE), None, (condition,))
+        while any(self._workers.is_alive(meta.uid(victim)) for victim in chosen):
+            await self._clock.sleep(PREEMPTION_POLL_SECONDS)
+        return None
+
+    def _closed_to(self, pod: Object) -> Refusal | None:
+        """A node that shuts down, or is under pressure, takes in no pod, whatever room there is."""
         if self._shutdown is not None and self._shutdown.is_shutting_down:
             from pinnace.kubelet.shutdown.manager import REFUSAL
 
             return REFUSAL
-        if self._refuses is not None and (refused := self._refuses(pod)) is not None:
-            return refused
+        return self._refuses(pod) if self._refuses is not None else None
+
+    def _refusal(self, pod: Object) -> Refusal | None:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
@@ -375,28 +419,34 @@ class Kubelet:
     async def evict(
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Iterable[Object] = ()
     ) -> None:
-        self._fail(uid, ("Evicted", message), grace_period_seconds, conditions)
+        self._fail(uid, ("Evicted", message), grace_period_seconds, tuple(conditions))
 
     async def end_pod(
         self, uid: str, reason: str, message: str, *, grace_period_seconds: int, conditions: Iterable[Object]
     ) -> None:
         """Implements `shutdown.manager.Ending`."""
-        self._fail(uid, (reason, message), grace_period_seconds, conditions)
+        self._fail(uid, (reason, message), grace_period_seconds, tuple(conditions))
         await self._workers.ended(uid)
 
-    def _fail(self, uid: str, why: tuple[str, str], grace: int, conditions: Iterable[Object]) -> None:
+    def _fail(
+        self, uid: str, why: tuple[str, str], grace: int | None, conditions: tuple[Object, ...]
+    ) -> None:
+        """End a pod for a reason of the node's own; without `grace` it has the time that its spec gives."""
         record = self._workers.record(uid)
         if record is None:
             return
-        record.failed = why
-        record.grace_override = grace
-        record.extra_conditions = tuple(conditions)
+        record.failed, record.grace_override, record.extra_conditions = why, grace, conditions
         self._reporter.report(record, self._pleg.get(uid))
         self._workers.wake(uid)
+
+    async def reclaim_disk(self) -> None:
+        """Before pods are evicted for it: dead containers, then images that nothing uses."""
+        await self.housekeeping.remove_dead()
+        await self.images.remove_unused()
 
     def set_node_condition(self, condition: dict[str, Any]) -> None:
         self.node_agent.set_condition(condition)
 
 
 def _as_of_api(pod: Object) -> dict[str, str]:
-    return {**meta.annotations(pod), pods.CONFIG_SOURCE: "api"}
+    return {**meta.annotations(pod), core_pods.CONFIG_SOURCE: "api"}
