@@ -19,7 +19,7 @@ from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.kubelet import preemption
-from pinnace.kubelet.admission import Refusal, alive, refusal, shortages
+from pinnace.kubelet.admission import Abilities, Refusal, alive, refusal, shortages
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
@@ -38,8 +38,10 @@ from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
+from pinnace.kubelet.node_status import has_app_armor
 from pinnace.kubelet.node_status import labels as node_labels
 from pinnace.kubelet.pleg import Pleg
 from pinnace.kubelet.plugin_registration import PluginRegistration
@@ -110,7 +112,12 @@ class Kubelet:
         self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
         self._network_admits: NetworkAdmission | None = None
-        self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
+        self._records = ImageRecords(
+            config.root_dir, config.image_verification_policy, config.preloaded_images_allowlist
+        )
+        self.images = ImageCollector(
+            config, clock, runtime, self.recorder, self.node_agent.reference(), self._records
+        )
         self._assemble()
 
     def attach(
@@ -171,6 +178,7 @@ class Kubelet:
             network_admits=self._network_admits,
             mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
+            records=self._records,
             others=self._others,
             wake=self._woken,
             devices=self.devices,
@@ -343,8 +351,12 @@ class Kubelet:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        others, unsafe = self._others(meta.uid(pod)), self.config.allowed_unsafe_sysctls
-        return refusal(pod, node, others, self.facts.allocatable, unsafe)
+        abilities = Abilities(
+            self.config.allowed_unsafe_sysctls,
+            bool(self.node_agent.features.supplemental_groups_policy),
+            has_app_armor(),
+        )
+        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable, abilities)
 
     def _others(self, uid: str) -> list[Object]:
         """The pods that take room on this node beside this one, with what they were granted."""
