@@ -114,6 +114,10 @@ class ClusterConfig(SecurityFlags):
     registry_config: str = ""
     container_runtime_endpoint: str = ""
     eviction_hard: str = ""
+    max_container_restart_period: str = ""
+    kubelet_config: str = ""
+    pod_manifest_path: str = ""
+    allowed_unsafe_sysctls: str = ""
     eviction_soft: str = ""
     eviction_soft_grace_period: str = ""
     eviction_minimum_reclaim: str = ""
@@ -123,7 +127,6 @@ class ClusterConfig(SecurityFlags):
     system_reserved: str = ""
     pod_max_pids: str = ""
     memory_swap_behavior: str = ""
-    max_container_restart_period: str = ""
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""
     verbosity: int = 0
@@ -150,7 +153,7 @@ class ClusterConfig(SecurityFlags):
         self._check_store()
         security.check(self, self.authorization_mode)
         for option in (
-            "admission_control_config_file", "kube_scheduler_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "kube_scheduler_config", "kubelet_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():
@@ -167,8 +170,18 @@ class ClusterConfig(SecurityFlags):
             from pinnace.cluster import scheduler_config
 
             scheduler_config.load(self.kube_scheduler_config)
+        if self.kubelet_config or self.allowed_unsafe_sysctls:
+            self._check_kubelet()
         if self.logging_format not in ("text", "json"):
             raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
+
+    def _check_kubelet(self) -> None:
+        from pinnace.cluster import kubelet_file
+
+        if self.kubelet_config:
+            kubelet_file.load(self.kubelet_config)
+        if self.allowed_unsafe_sysctls:
+            kubelet_file.check_sysctls(self.allowed_unsafe_sysctls)
 
     def check_name(self) -> None:
         """First of all: the name may become part of a path."""

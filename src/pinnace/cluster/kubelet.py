@@ -1,11 +1,10 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
-from dataclasses import replace
+import logging
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import node_settings
-from pinnace.cluster.security import seconds
+from pinnace.cluster import kubelet_file, node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -18,27 +17,24 @@ from pinnace.kubelet.stats.provider import StatsProvider
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
 
+log = logging.getLogger(__name__)
+
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    base = node_settings.apply(
-        config,
-        KubeletConfig(
-            node_name=config.node_name,
-            node_ip=node.address,
-            root_dir=config.directory / "kubelet",
-            pod_logs_dir=config.directory / "logs" / "pods",
-            cluster_dns=() if config.disable_dns else (config.dns_ip,),
-            cluster_domain=config.cluster_domain,
-            cgroup_root=f"/{node.names.cgroup}",
-            port=config.kubelet_port or 10250,
-            pod_cidrs=(str(node.subnet),),
-            restrict_oom_score_adj=needs_restricted_oom_score_adj(),
-        ),
+    base = KubeletConfig(
+        node_name=config.node_name,
+        node_ip=node.address,
+        root_dir=config.directory / "kubelet",
+        pod_logs_dir=config.directory / "logs" / "pods",
+        cluster_dns=() if config.disable_dns else (config.dns_ip,),
+        cluster_domain=config.cluster_domain,
+        cgroup_root=f"/{node.names.cgroup}",
+        port=config.kubelet_port or 10250,
+        pod_cidrs=(str(node.subnet),),
+        restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
-    if config.max_container_restart_period:
-        longest = seconds(config.max_container_restart_period, 0.0)
-        base = replace(base, max_container_restart_seconds=longest)
+    base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
@@ -48,6 +44,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
     kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
+    _handle_shutdown(kubelet, node)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
     pki = node.pki
@@ -59,3 +56,18 @@ async def run_kubelet(node: "Node", client: Client) -> None:
         await kubelet.run()
     finally:
         await runtime.close()
+
+
+def _handle_shutdown(kubelet: Kubelet, node: "Node") -> None:
+    """Where it is configured and somebody tells of it."""
+    from pinnace.kubelet.shutdown import logind
+    from pinnace.kubelet.shutdown.periods import periods
+
+    if not (shares := periods(kubelet.config)):
+        return
+    if logind.is_there():
+        kubelet.handle_shutdown(logind.Logind(node.clock, sum(seconds for _, seconds in shares)))
+    else:
+        log.warning(
+            "a graceful shutdown of the node is configured, but there is no systemd-logind to tell of one"
+        )

@@ -105,7 +105,7 @@ def apply(config: "ClusterConfig", to: "KubeletConfig") -> "KubeletConfig":
             except (ValueError, ArithmeticError) as error:
                 raise UsageError(f"--{flag} {text}: {error}") from None
     result = replace(to, **given)
-    if given:
+    if given or config.kubelet_config:
         from pinnace.kubelet.eviction_thresholds import thresholds as check_thresholds
 
         try:

@@ -24,6 +24,12 @@ class KubeletConfig:
         str, ...
     ] = ()  # the pods' subnets, where the node knows them before the control plane does
     register_with_taints: tuple[dict[str, str], ...] = ()
+    static_pod_path: Path | None = None  # a directory of manifests, or one manifest
+    allowed_unsafe_sysctls: tuple[str, ...] = ()  # names, or prefixes that end with `*`
+    seccomp_default: bool = False  # RuntimeDefault for containers that name no profile
+    shutdown_seconds: float = 0.0  # of a graceful shutdown of the node; 0: none
+    shutdown_critical_seconds: float = 0.0  # what of that is for critical pods
+    shutdown_by_priority: tuple[tuple[int, float], ...] = ()  # (priority, seconds) instead of these two
     resolv_conf: Path = Path("/etc/resolv.conf")
     kube_reserved: dict[str, str] = field(default_factory=dict)
     system_reserved: dict[str, str] = field(default_factory=dict)
@@ -58,3 +64,7 @@ class KubeletConfig:
     pod_max_pids: int = -1  # processes per pod; -1: no limit
     memory_swap_behavior: str = "NoSwap"  # or LimitedSwap
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
+
+    @property
+    def parallel_pulls(self) -> int:
+        return 1 if self.serialize_image_pulls else self.max_parallel_image_pulls
