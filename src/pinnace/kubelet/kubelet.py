@@ -36,6 +36,7 @@ from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
+from pinnace.kubelet.devices.pod_resources import PodResources
 from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.image_records import ImageRecords
@@ -104,6 +105,7 @@ class Kubelet:
             config.root_dir / "device-plugins", clock, changed=self.node_agent.resources_changed, wake=self._woken,
             is_alive=self._is_alive,
         )  # fmt: skip
+        self._pod_resources = PodResources(config.root_dir / "pod-resources", self.devices, self._living)
         self.node_agent.extended = self.devices.amounts
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
@@ -207,6 +209,7 @@ class Kubelet:
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
                 group.create_task(keep_running("device plugins", self.devices.run, self._clock))
+                group.create_task(keep_running("pod resources", self._pod_resources.run, self._clock))
                 await self._services.wait_synced()
                 await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
@@ -300,6 +303,9 @@ class Kubelet:
 
     def _is_alive(self, uid: str) -> bool:
         return self._workers.is_alive(uid)
+
+    def _living(self) -> list[Object]:
+        return [record.pod for record in self._workers.records() if not record.has_ended]
 
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
