@@ -126,6 +126,7 @@ class Cluster:
             "version": f"v1.36.2+pinnace.{__version__}", "nodes": config.nodes, "nodeName": config.node_name,
             "kubeletPort": config.kubelet_port, "podCIDR": config.pod_cidr, "serviceCIDR": config.service_cidr,
             "clusterDNS": "" if config.disable_dns else config.dns_ip, "clusterDomain": config.cluster_domain,
+            "networkPolicy": config.network_policy,
             "joinServer": f"https://{config.bind_address if host != '127.0.0.1' else self._address}:{server.port}",
             "ready": False,
         }  # fmt: skip
@@ -167,6 +168,7 @@ class Cluster:
                 node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
+                csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
                 service_balancer=service_balancing.settings(config),
                 autoscaling=autoscaling.settings(config),
             )
