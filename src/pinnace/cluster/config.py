@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import autoscaling, remembered, security
+from pinnace.cluster import autoscaling, node_settings, remembered, security
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -115,6 +115,18 @@ class ClusterConfig(SecurityFlags):
     container_runtime_endpoint: str = ""
     eviction_hard: str = ""
     max_container_restart_period: str = ""
+    kubelet_config: str = ""
+    pod_manifest_path: str = ""
+    allowed_unsafe_sysctls: str = ""
+    eviction_soft: str = ""
+    eviction_soft_grace_period: str = ""
+    eviction_minimum_reclaim: str = ""
+    eviction_max_pod_grace_period: str = ""
+    eviction_pressure_transition_period: str = ""
+    kube_reserved: str = ""
+    system_reserved: str = ""
+    pod_max_pids: str = ""
+    memory_swap_behavior: str = ""
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""
     verbosity: int = 0
@@ -141,7 +153,7 @@ class ClusterConfig(SecurityFlags):
         self._check_store()
         security.check(self, self.authorization_mode)
         for option in (
-            "admission_control_config_file", "kube_scheduler_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "kube_scheduler_config", "kubelet_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():
@@ -152,13 +164,24 @@ class ClusterConfig(SecurityFlags):
         self._check_restart_period()
         self._check_election()
         autoscaling.check(self)
+        node_settings.check(self)
         self._check_gates()
         if self.kube_scheduler_config:
             from pinnace.cluster import scheduler_config
 
             scheduler_config.load(self.kube_scheduler_config)
+        if self.kubelet_config or self.allowed_unsafe_sysctls:
+            self._check_kubelet()
         if self.logging_format not in ("text", "json"):
             raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
+
+    def _check_kubelet(self) -> None:
+        from pinnace.cluster import kubelet_file
+
+        if self.kubelet_config:
+            kubelet_file.load(self.kubelet_config)
+        if self.allowed_unsafe_sysctls:
+            kubelet_file.check_sysctls(self.allowed_unsafe_sysctls)
 
     def check_name(self) -> None:
         """First of all: the name may become part of a path."""

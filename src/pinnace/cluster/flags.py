@@ -2,7 +2,7 @@
 
 import argparse
 
-from pinnace.cluster import autoscaling
+from pinnace.cluster import autoscaling, node_settings
 from pinnace.cluster.config import DEFAULT_NAME
 from pinnace.cluster.security import add_security_flags, boolean
 
@@ -96,11 +96,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
     )
-    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
+    node_settings.add_flags(parser)
     add(
         "--max-container-restart-period",
         help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",
     )
+    add(
+        "--kubelet-config",
+        help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1), as kubelet's --config",
+    )
+    add("--pod-manifest-path", help="directory (or file) of static pods' manifests, as kubelet's flag")
+    add("--allowed-unsafe-sysctls", help="as kubelet's flag, e.g. kernel.msg*,net.core.somaxconn")
     add(
         "--node-monitor-grace-period",
         type=float,

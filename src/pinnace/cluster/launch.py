@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pinnace.cluster import autoscaling, progress
+from pinnace.cluster import autoscaling, node_settings, progress
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
@@ -91,8 +91,10 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
-        "eviction-hard": config.eviction_hard, "max-container-restart-period": config.max_container_restart_period,
+        "max-container-restart-period": config.max_container_restart_period,
         "node-monitor-grace-period": config.node_monitor_grace_period,
+        "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,
+        "allowed-unsafe-sysctls": config.allowed_unsafe_sysctls,
         "feature-gates": config.feature_gates,
         "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),
         "leader-elect-lease-duration": config.leader_elect_lease_duration,
@@ -103,7 +105,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (
-        "admission-control-config-file", "kube-scheduler-config", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+        "admission-control-config-file", "kube-scheduler-config", "kubelet-config", "pod-manifest-path", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
         "etcd-password-file",
     )  # fmt: skip
     flags = [
@@ -113,6 +115,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
     ]
     flags += command_line(config)
     flags += autoscaling.command_line(config)
+    flags += node_settings.command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

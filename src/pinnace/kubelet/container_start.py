@@ -1,7 +1,7 @@
 """Starts one container: image, configuration, create, start, postStart hook. Failures are `StartError` with upstream's reasons."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from pinnace.client.events import EventRecorder
 from pinnace.kubelet import environment, security
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
 from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config
+from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.environment import ConfigError
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images, StartError
 from pinnace.kubelet.lifecycle_hooks import HookError, HookRunner
 from pinnace.kubelet.name_resolution import hosts_file
@@ -51,6 +53,7 @@ class ContainerStarter:
         *,
         runtime: ContainerRuntime,
         images: Images,
+        image_volumes: ImageVolumes,
         objects: ReferencedObjects,
         hooks: HookRunner,
         recorder: EventRecorder,
@@ -58,10 +61,12 @@ class ContainerStarter:
         paths: PodPaths,
         services: Callable[[], Iterable[Object]],
         rules: NodeRules,
+        devices: DeviceManager,
     ) -> None:
         self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
         self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
-        self._rules = rules
+        self._image_volumes = image_volumes
+        self._rules, self._devices = rules, devices
 
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
         pod, where = context.pod, field_path(context.pod, container["name"])
@@ -70,6 +75,9 @@ class ContainerStarter:
             if missing:
                 text = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); {PULL_MAY_FAIL}"
                 self._recorder.event(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
+            mounted = await self._image_volumes.provide(pod, container, secrets)
+            if mounted:
+                context = replace(context, volumes={**context.volumes, **mounted})
             image = await self._images.ensure(pod, container, secrets)
             config = await self._configure(context, container, image)
             container_id = await self._create(context, config)
@@ -91,18 +99,22 @@ class ContainerStarter:
             held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
             mounts = container_mounts(context.pod, container, context.volumes, variables, held)
             devices = container_devices(context.pod, container, context.volumes)
-        except (ConfigError, OSError) as error:
+            access = await self._devices.access(context.runtime.uid, container["name"])
+        except (ConfigError, AllocationError, OSError) as error:
             raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
         mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})
         inputs = ContainerInputs(
             image_id=image.id,
             image=image,
-            environment=variables,
-            mounts=mounts,
-            devices=devices,
+            environment={**access.envs, **variables},
+            mounts=[*mounts, *access.mounts],
+            devices=[*devices, *access.devices],
+            annotations=access.annotations,
+            cdi=access.cdi,
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
+            seccomp_default=self._facts.config.seccomp_default,
             rules=self._rules,
         )
         return container_config(context.pod, container, inputs)

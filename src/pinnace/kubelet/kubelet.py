@@ -7,9 +7,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnace.api import meta
+from pinnace.api.core import pods as core_pods
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, SERVICES
 from pinnace.client.events import EventRecorder
@@ -17,7 +18,8 @@ from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
-from pinnace.kubelet.admission import Refusal, refusal
+from pinnace.kubelet import preemption
+from pinnace.kubelet.admission import Refusal, alive, refusal, shortages
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
@@ -33,6 +35,8 @@ from pinnace.kubelet.cri_config import pod_log_dir
 from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
+from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
@@ -45,7 +49,13 @@ from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
 
+if TYPE_CHECKING:
+    from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
+    from pinnace.kubelet.static_pods.mirrors import MirrorPods
+
 log = logging.getLogger(__name__)
+
+PREEMPTION_POLL_SECONDS = 0.1
 
 
 class Kubelet:
@@ -85,10 +95,16 @@ class Kubelet:
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
+        self.devices = DeviceManager(
+            config.root_dir / "device-plugins", clock, changed=self.node_agent.resources_changed, wake=self._woken,
+            is_alive=self._is_alive,
+        )  # fmt: skip
+        self.node_agent.extended = self.devices.amounts
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._http: LifecycleHooks | None = None
+        self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
         self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
         self._assemble()
@@ -109,6 +125,24 @@ class Kubelet:
         self._edges.extend(edges)
         self._assemble()
 
+    def handle_shutdown(self, signals: "ShutdownSignals") -> None:
+        """Before `run`: end pods gracefully, as the configuration says, when `signals` tells of a shutdown of the node."""
+        from pinnace.kubelet.shutdown.manager import ShutdownManager
+        from pinnace.kubelet.shutdown.periods import periods
+
+        self._shutdown = ShutdownManager(
+            signals, self._clock, periods(self.config), ending=self,
+            running=lambda: [record.current() for record in self._workers.records()],
+            changed=self._shutdown_changed,
+        )  # fmt: skip
+        self._edges.append(self._shutdown)
+
+    def _shutdown_changed(self) -> None:
+        from pinnace.kubelet.shutdown.manager import NODE_PROBLEM
+
+        is_shutting_down = self._shutdown is not None and self._shutdown.is_shutting_down
+        self.node_agent.set_problem(NODE_PROBLEM if is_shutting_down else "")
+
     def _assemble(self) -> None:
         shared = Shared(
             client=self._client,
@@ -127,18 +161,21 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
             others=self._others,
             wake=self._woken,
+            devices=self.devices,
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
         self.housekeeping = parts.housekeeping
+        self._mirrors: MirrorPods | None = None
         self._view = PodView(parts.workers)
 
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
-        self.cgroups.prepare()
+        self.cgroups.prepare(self.facts.all_pods_settings())
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -148,9 +185,11 @@ class Kubelet:
                 await self._first_look()
                 group.create_task(keep_running("node agent", self.node_agent.run, self._clock))
                 group.create_task(self._pleg.run())
+                await self._start_static_pods(group)
                 group.create_task(keep_running("plugins", self._run_plugins, self._clock))
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
+                group.create_task(keep_running("device plugins", self.devices.run, self._clock))
                 await self._services.wait_synced()
                 await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
@@ -162,6 +201,30 @@ class Kubelet:
             self._workers.stop()
             self._objects.close()
             self._tasks = None
+
+    async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
+        """They need no API server, so they come before anything that waits for one."""
+        if self.config.static_pod_path is None:
+            return
+        from pinnace.kubelet.static_pods.directory import ManifestDirectory
+        from pinnace.kubelet.static_pods.mirrors import MirrorPods
+        from pinnace.kubelet.static_pods.runner import StaticPods
+
+        directory = ManifestDirectory(self.config.static_pod_path, self._clock)
+        static = StaticPods(
+            directory, self.config.node_name, self._clock, self._workers, self.housekeeping, self._mirror_due
+        )
+        mirrors = self._mirrors = MirrorPods(
+            self._client, self._clock, static=static.get, node=lambda: self.node_agent.node,
+            on_mirror=self.probe_changed, forget=self._writer.forget,
+        )  # fmt: skip
+        group.create_task(keep_running("static pods", static.run, self._clock))
+        group.create_task(keep_running("mirror pods", mirrors.run, self._clock))
+        await static.has_read.wait()
+
+    def _mirror_due(self, key: tuple[str, str]) -> None:
+        if self._mirrors is not None:
+            self._mirrors.changed(key)
 
     async def _first_look(self) -> None:
         """Wait for the runtime: without knowing what runs, containers would be started twice."""
@@ -183,10 +246,16 @@ class Kubelet:
 
     # -- changes -------------------------------------------------------------------------------------------------
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if (pod := new or old) is not None and core_pods.is_mirror(pod):
+            if self._mirrors is not None:
+                self._mirrors.observe(old, new)
+            return
         if new is None:
             if old is not None:
                 self._workers.remove(old)
             return
+        if core_pods.is_static(new):  # only the kubelet says so
+            new = {**new, "metadata": {**new["metadata"], "annotations": _as_of_api(new)}}
         if old is not None and meta.uid(old) != meta.uid(new):
             self._workers.remove(old)
         self._workers.update(new)
@@ -204,24 +273,61 @@ class Kubelet:
                    for one in record.pod["spec"].get("volumes") or ()):  # fmt: skip
                 self._workers.wake(record.uid)
 
+    def _is_alive(self, uid: str) -> bool:
+        return self._workers.is_alive(uid)
+
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
 
     async def _admit(self, pod: Object) -> Refusal | None:
         """What is known of the node may be minutes old: a pod that does not fit its labels is judged by fresh ones."""
-        refused = self._refusal(pod)
+        if (refused := self._closed_to(pod)) is not None:
+            return refused
+        refused = await self._without_devices(pod) or self._refusal(pod)
         if refused is not None and refused[0] == "NodeAffinity":
             await self.node_agent.refresh()
             refused = self._refusal(pod)
+        if refused is not None and refused[0].startswith("OutOf") and core_pods.is_critical(pod):
+            return await self._preempt(pod)
         return refused
 
+    async def _without_devices(self, pod: Object) -> Refusal | None:
+        try:
+            await self.devices.allocate(pod)
+        except AllocationError as error:
+            return "UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected"
+        return None
+
+    async def _preempt(self, pod: Object) -> Refusal | None:
+        """A critical pod is not refused for lack of room while others could go."""
+        others = alive(self._others(meta.uid(pod)))
+        missing = {one.name: one.missing for one in shortages(pod, others, self.facts.allocatable)}
+        try:
+            chosen = preemption.victims(pod, others, missing)
+        except preemption.NoVictims as error:
+            return "UnexpectedAdmissionError", str(error)
+        for victim in chosen:
+            self.recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
+            condition = disruption_condition(preemption.MESSAGE)
+            self._fail(meta.uid(victim), (preemption.REASON, preemption.MESSAGE), None, (condition,))
+        while any(self._workers.is_alive(meta.uid(victim)) for victim in chosen):
+            await self._clock.sleep(PREEMPTION_POLL_SECONDS)
+        return None
+
+    def _closed_to(self, pod: Object) -> Refusal | None:
+        """A node that shuts down, or is under pressure, takes in no pod, whatever room there is."""
+        if self._shutdown is not None and self._shutdown.is_shutting_down:
+            from pinnace.kubelet.shutdown.manager import REFUSAL
+
+            return REFUSAL
+        return self._refuses(pod) if self._refuses is not None else None
+
     def _refusal(self, pod: Object) -> Refusal | None:
-        if self._refuses is not None and (refused := self._refuses(pod)) is not None:
-            return refused
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable)
+        others, unsafe = self._others(meta.uid(pod)), self.config.allowed_unsafe_sysctls
+        return refusal(pod, node, others, self.facts.allocatable, unsafe)
 
     def _others(self, uid: str) -> list[Object]:
         """The pods that take room on this node beside this one, with what they were granted."""
@@ -301,14 +407,34 @@ class Kubelet:
     async def evict(
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Iterable[Object] = ()
     ) -> None:
+        self._fail(uid, ("Evicted", message), grace_period_seconds, tuple(conditions))
+
+    async def end_pod(
+        self, uid: str, reason: str, message: str, *, grace_period_seconds: int, conditions: Iterable[Object]
+    ) -> None:
+        """Implements `shutdown.manager.Ending`."""
+        self._fail(uid, (reason, message), grace_period_seconds, tuple(conditions))
+        await self._workers.ended(uid)
+
+    def _fail(
+        self, uid: str, why: tuple[str, str], grace: int | None, conditions: tuple[Object, ...]
+    ) -> None:
+        """End a pod for a reason of the node's own; without `grace` it has the time that its spec gives."""
         record = self._workers.record(uid)
         if record is None:
             return
-        record.failed = ("Evicted", message)
-        record.grace_override = grace_period_seconds
-        record.extra_conditions = tuple(conditions)
+        record.failed, record.grace_override, record.extra_conditions = why, grace, conditions
         self._reporter.report(record, self._pleg.get(uid))
         self._workers.wake(uid)
 
+    async def reclaim_disk(self) -> None:
+        """Before pods are evicted for it: dead containers, then images that nothing uses."""
+        await self.housekeeping.remove_dead()
+        await self.images.remove_unused()
+
     def set_node_condition(self, condition: dict[str, Any]) -> None:
         self.node_agent.set_condition(condition)
+
+
+def _as_of_api(pod: Object) -> dict[str, str]:
+    return {**meta.annotations(pod), core_pods.CONFIG_SOURCE: "api"}
