@@ -45,7 +45,9 @@ async def serve(services: int) -> None:
     from pinnace.dns.server import DnsConfig, DnsServer
     from pinnace.testing.fake_client import FakeClient
 
-    server = DnsServer(FakeClient(objects(services)), RealClock(), DnsConfig("127.0.0.1", 0, upstreams=("127.0.0.1:1",)))
+    server = DnsServer(
+        FakeClient(objects(services)), RealClock(), DnsConfig("127.0.0.1", 0, upstreams=("127.0.0.1:1",))
+    )
     running = asyncio.create_task(server.run())
     await server.listening()
     print(server.port, flush=True)
@@ -103,8 +105,8 @@ def main() -> None:
     counter = itertools.count()
     kinds: dict[str, Callable[[], bytes]] = {
         "100 hot names": itertools.cycle(hot).__next__,
-        "20 addresses": lambda message=question("many.shop.svc.cluster.local"): message,  # type: ignore[misc]
-        "SRV of 20": lambda message=question("_http._tcp.many.shop.svc.cluster.local", 33): message,  # type: ignore[misc]
+        "20 addresses": itertools.cycle([question("many.shop.svc.cluster.local")]).__next__,
+        "SRV of 20": itertools.cycle([question("_http._tcp.many.shop.svc.cluster.local", 33)]).__next__,
         "names that do not exist, each once": lambda: question(f"n{next(counter)}.shop.svc.cluster.local"),
         "all services": lambda: question(f"s{next(counter) % options.services}.shop.svc.cluster.local"),
     }
@@ -121,7 +123,9 @@ def main() -> None:
                 rates.append(answered / options.seconds)
                 per_cpu.append(answered / max(cpu_seconds(server.pid) - before, 0.01))
             print(f"{name:36} {statistics.median(rates):8,.0f} /s   {max(per_cpu):8,.0f} per second of CPU")
-        memory = next(line for line in Path(f"/proc/{server.pid}/status").read_text().splitlines() if "VmRSS" in line)
+        memory = next(
+            line for line in Path(f"/proc/{server.pid}/status").read_text().splitlines() if "VmRSS" in line
+        )
         print(f"memory of the server afterwards: {int(memory.split()[1]) // 1024} MiB")
         server.kill()
 

@@ -12,7 +12,9 @@ log = logging.getLogger(__name__)
 BATCH = 64  # then the event loop gets its turn
 MOST_BYTES = 4096  # of a question; a longer one is cut off, and so malformed
 BUFFER_BYTES = 1 << 20
-MOST_WAITING = 1000  # answers that somebody else is asked for; more questions are dropped, and the askers try again
+MOST_WAITING = (
+    1000  # answers that somebody else is asked for; more questions are dropped, and the askers try again
+)
 
 
 class Datagrams:

@@ -176,7 +176,9 @@ class DnsServer:
     async def _through_alias(self, asked: Question, found: answers.Answer) -> bytes:
         """The chain of names, and what its end stands for as far as somebody knows."""
         ending = struct.pack("!HH", asked.kind, wire.IN)
-        inner = Question(asked.id, asked.flags, found.ask_for, asked.kind, wire.IN, wire.name_bytes(found.ask_for) + ending)
+        inner = Question(
+            asked.id, asked.flags, found.ask_for, asked.kind, wire.IN, wire.name_bytes(found.ask_for) + ending
+        )
         result = await self._forwarder.ask(inner)
         if result is None:
             found.code = wire.SERVFAIL
