@@ -91,7 +91,7 @@ class Kubelet:
         )
         self.csi_nodes = CsiNodeObjects(client, config.node_name)
         self.csi = CsiVolumes(
-            client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
+            client, clock, CsiDrivers(client, clock, self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
             self.node_agent.report_volumes_in_use, self.recorder,
         )  # fmt: skip
         self.claim_stats = ClaimStats(clock, self.csi, self._objects.bound)
@@ -204,6 +204,7 @@ class Kubelet:
         finally:
             self._workers.stop()
             self._objects.close()
+            self.csi.drivers.close()
             self._tasks = None
 
     def _share_directory(self) -> None:
