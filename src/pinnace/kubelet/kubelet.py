@@ -49,7 +49,6 @@ from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.stats.claims import ClaimStats, ClaimUsage
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
-from pinnace.kubelet.volumes.mounts import share
 
 if TYPE_CHECKING:
     from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
@@ -179,7 +178,6 @@ class Kubelet:
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
         self.cgroups.prepare(self.facts.all_pods_settings())
-        self._share_directory()
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -206,14 +204,6 @@ class Kubelet:
             self._objects.close()
             self.csi.drivers.close()
             self._tasks = None
-
-    def _share_directory(self) -> None:
-        """CSI drivers that are pods mount volumes for others; without rights for this only they are worse off."""
-        self.config.root_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            share(self.config.root_dir)
-        except OSError as error:
-            log.warning("mounts of containers do not propagate: %s", error)
 
     async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
         """They need no API server, so they come before anything that waits for one."""

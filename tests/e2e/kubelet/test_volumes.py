@@ -13,7 +13,7 @@ from e2e.kubelet.node import NAMESPACE, WAIT, Node, shell, waiting
 from pinnace.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.stats.provider import StatsProvider
-from pinnace.kubelet.volumes.mounts import mount_tmpfs, unmount
+from pinnace.kubelet.volumes.mounts import mount_tmpfs, share, unmount
 from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
@@ -154,6 +154,7 @@ async def test_a_host_path_that_is_not_what_it_should_be(node: Node, tmp_path: P
 
 async def test_mounts_propagate_as_they_are_asked_to(node: Node) -> None:
     """The kubelet's directory is shared, so that drivers in containers can mount for others."""
+    share(node.config.root_dir)
     shared = node.config.root_dir / "shared"
     shared.mkdir()
     (shared / "in").mkdir()
