@@ -4,7 +4,7 @@ The core (`kubelet.py`) fulfils `KubeletHost`; the edges are given it when they 
 read-only, as everywhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,9 @@ from pinnace.client.interface import Object
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.runtime import ContainerRuntime, ContainerStatus, SandboxStatus
 from pinnace.kubelet.stats.claims import ClaimUsage
+
+NetworkAdmission = Callable[[Object, tuple[str, ...]], Awaitable[None]]
+"""Given a pod and the addresses of its sandbox, returns when the network treats it as it should; TimeoutError: not yet."""
 
 
 class PodTable(Protocol):
