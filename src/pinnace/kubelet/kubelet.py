@@ -398,6 +398,9 @@ class Kubelet:
     def pod_cgroup(self, pod: Object) -> str:
         return self.cgroups.path(pod)
 
+    def all_pods_group(self) -> tuple[str, int]:
+        return self.cgroups.root, self.facts.all_pods_settings()["memory_limit"]
+
     def restart_container(
         self,
         uid: str,
