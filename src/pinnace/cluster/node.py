@@ -48,6 +48,7 @@ class Node:
             state_dir=self.config.directory / "containerd" / "addresses",
             masquerade=False,  # the service proxy's table does this
             port_map=False,  # and this: no iptables rules beside it
+            bandwidth=preflight.has_bandwidth_plugin(),
         )
         source = Path(self.config.registry_config) if self.config.registry_config else None
         self.containerd = ClusterContainerd(
