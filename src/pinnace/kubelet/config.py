@@ -50,3 +50,8 @@ class KubeletConfig:
     pinned_images: tuple[str, ...] = (REFERENCE,)  # never collected: the sandbox image
     pods_per_core: int = 0
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
+    other_node_ips: tuple[str, ...] = ()  # of the second family, where the cluster has one
+
+    @property
+    def node_ips(self) -> tuple[str, ...]:
+        return (self.node_ip, *self.other_node_ips)
