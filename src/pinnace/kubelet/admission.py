@@ -1,6 +1,6 @@
 """Whether this node takes a pod that was bound to it: the same checks as the scheduler's, for those who set nodeName. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from pinnace.api.core import node_affinity, pod_resources, pods
@@ -37,6 +37,11 @@ def refusal(
     taken = {port for other in running for port in pods.host_ports(other)}
     if any(_clashes(port, taken) for port in pods.host_ports(pod)):
         return "NodePorts", f"Predicate NodePorts failed: {PORTS_TAKEN}"
+    return shortage(pod, running, allocatable)
+
+
+def shortage(pod: Object, running: Sequence[Object], allocatable: Mapping[str, Decimal]) -> Refusal | None:
+    """What the node has too little of beside the pods that run."""
     if len(running) + 1 > allocatable["pods"]:
         return "OutOfpods", _shortage("pods", Decimal(1), Decimal(len(running)), allocatable["pods"])
     asked = pod_resources.requests(pod)

@@ -49,6 +49,8 @@ class KubeletConfig:
     image_gc_low_threshold_percent: int = 80
     pinned_images: tuple[str, ...] = (REFERENCE,)  # never collected: the sandbox image
     pods_per_core: int = 0
+    pod_max_pids: int = -1  # processes per pod; -1: no limit
+    memory_swap_behavior: str = "NoSwap"  # or LimitedSwap
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
     other_node_ips: tuple[str, ...] = ()  # of the second family, where the cluster has one
 

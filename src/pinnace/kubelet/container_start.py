@@ -19,6 +19,7 @@ from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.pod_record import PodPaths, field_path
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.resources import NodeRules
 from pinnace.kubelet.volumes.set import container_devices, container_mounts
 from pinnace.kubelet.volumes.sub_paths import BoundSubPaths
 
@@ -56,9 +57,11 @@ class ContainerStarter:
         facts: NodeFacts,
         paths: PodPaths,
         services: Callable[[], Iterable[Object]],
+        rules: NodeRules,
     ) -> None:
         self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
         self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
+        self._rules = rules
 
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
         pod, where = context.pod, field_path(context.pod, container["name"])
@@ -100,6 +103,7 @@ class ContainerStarter:
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
+            rules=self._rules,
         )
         return container_config(context.pod, container, inputs)
 

@@ -32,12 +32,14 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What is known beside the runtime: why containers wait (by name), probe results (by container id), messages that ended
-    containers left (by container id), and whether the pod is ending."""
+    containers left (by container id), resources that running containers really have (by name), and whether the pod is ending."""
 
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     unready: frozenset[str] = frozenset()
     unstarted: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
+    in_force: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pod_in_force: Mapping[str, Any] | None = None
     is_ending: bool = False
     has_ended: bool = False
 
@@ -107,7 +109,7 @@ def container_status(
         entry["state"] = seen.waiting[name].as_state()
         entry["lastState"] = _terminated_with_message(newest, seen)
     entry["ready"] = _is_ready(pod, container, newest, seen)
-    _add_resources(container, newest, entry)
+    _add_resources(pod, container, newest, seen, entry)
     return entry
 
 
@@ -193,12 +195,18 @@ def _absent(pod: Object, container: dict[str, Any], seen: Observed, is_initializ
     return entry
 
 
-def _add_resources(container: dict[str, Any], status: ContainerStatus, entry: dict[str, Any]) -> None:
-    resources = container.get("resources") or {}
-    if status.state != ContainerState.RUNNING or not resources:
+def _add_resources(
+    pod: Object, container: dict[str, Any], status: ContainerStatus, seen: Observed, entry: dict[str, Any]
+) -> None:
+    """`pod` has what was granted. Running containers show resources even where they have none: so they can be resized."""
+    if any(one is container for one in pods.ephemeral_containers(pod)):
         return
-    entry["resources"] = {
-        side: dict(resources[side]) for side in ("limits", "requests") if resources.get(side)
-    }
-    if resources.get("requests"):
-        entry["allocatedResources"] = dict(resources["requests"])
+    granted = container.get("resources") or {}
+    actual: Mapping[str, Any] = granted
+    if status.state == ContainerState.RUNNING:
+        actual = seen.in_force.get(container["name"], granted)
+    elif not granted:
+        return
+    entry["resources"] = {side: dict(actual[side]) for side in ("limits", "requests") if actual.get(side)}
+    if granted.get("requests"):
+        entry["allocatedResources"] = dict(granted["requests"])

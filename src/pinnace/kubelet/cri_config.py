@@ -81,6 +81,7 @@ class ContainerInputs:
     restart_count: int
     node_memory: int
     target_id: str = ""
+    rules: resources.NodeRules = resources.NO_RULES
     devices: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
 
@@ -103,7 +104,7 @@ def container_config(pod: Object, container: dict[str, Any], given: ContainerInp
         "stdin_once": bool(container.get("stdinOnce")),
         "tty": bool(container.get("tty")),
         "linux": {
-            "resources": resources.container_resources(pod, container, given.node_memory),
+            "resources": resources.container_resources(pod, container, given.node_memory, given.rules),
             "security_context": security.with_image_user(context, given.image),
         },
     }

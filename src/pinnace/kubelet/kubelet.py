@@ -19,7 +19,7 @@ from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.kubelet.admission import Refusal, refusal
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
-from pinnace.kubelet.cgroups.pods import PodCgroups
+from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
 from pinnace.kubelet.cri.runtime import (
@@ -65,7 +65,8 @@ class Kubelet:
         self.recorder = EventRecorder(client, clock, "kubelet", config.node_name)
         self.facts = NodeFacts(config)
         self.paths = PodPaths(config.root_dir)
-        self.cgroups = PodCgroups(hierarchy or detect(), config.cgroup_root)
+        hierarchy = hierarchy or detect()
+        self.cgroups = PodCgroups(hierarchy, config.cgroup_root, node_rules(config, hierarchy))
         self._pleg = Pleg(runtime, clock, self._woken, config.pleg_relist_seconds)
         self._writer = StatusWriter(client, clock)
         self._objects = ReferencedObjects(client, clock, self._woken)
@@ -127,6 +128,8 @@ class Kubelet:
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
             csi=self.csi,
+            others=self._others,
+            wake=self._woken,
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
@@ -218,13 +221,16 @@ class Kubelet:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        others = [
+        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable)
+
+    def _others(self, uid: str) -> list[Object]:
+        """The pods that take room on this node beside this one, with what they were granted."""
+        return [
             record.current()
             for record in self._workers.records()
-            if record.uid != meta.uid(pod) and record.status is not None
+            if record.uid != uid and record.status is not None
             and not (record.has_ended or record.is_gone_from_api)  # the scheduler has given its room away already
         ]  # fmt: skip
-        return refusal(pod, node, others, self.facts.allocatable)
 
     # -- what the edges may ask (contracts.KubeletHost) ----------------------------------------------------------
     @property

@@ -26,6 +26,7 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_sync import PodSyncer
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.resizer import Resizer
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import Terminator
@@ -33,7 +34,7 @@ from pinnace.kubelet.termination import Terminator
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`services` lists every Service; `admit` refuses pods; `network_problem` is why the pod network does not work, or ""."""
+    """`services` lists every Service; `admit` refuses pods; `others` are those that take room beside one; `network_problem` is why the pod network does not work, or ""."""
 
     client: Client
     clock: Clock
@@ -52,6 +53,8 @@ class Shared:
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
     csi: CsiVolumes
+    others: Callable[[str], list[Object]]
+    wake: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,17 @@ def build(on: Shared) -> PodParts:
     backoff = Backoff()
     starter = ContainerStarter(
         runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
-        facts=on.facts, paths=on.paths, services=on.services,
+        facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
+    )  # fmt: skip
+    resizer = Resizer(
+        clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,
+        others=on.others, wake=on.wake,
     )  # fmt: skip
     syncer = PodSyncer(
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem, csi=on.csi,
+        network_problem=on.network_problem, csi=on.csi, resizer=resizer,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

@@ -29,6 +29,7 @@ from pinnace.kubelet.pleg import Pleg
 from pinnace.kubelet.pod_record import PodPaths, PodRecord, field_path, format_pod
 from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.resizer import Resizer
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
 from pinnace.kubelet.volumes.plugin import CsiMounter, VolumeContext
@@ -65,6 +66,7 @@ class PodSyncer:
         recorder: EventRecorder,
         admit: Callable[[Object], Awaitable[Refusal | None]],
         network_problem: Callable[[], str],
+        resizer: Resizer,
         csi: CsiMounter | None = None,
     ) -> None:
         self._csi = csi
@@ -72,12 +74,15 @@ class PodSyncer:
         self._pleg, self._starter, self._terminator, self._reporter = pleg, starter, terminator, reporter
         self._backoff, self._objects, self._cgroups, self._facts = backoff, objects, cgroups, facts
         self._paths, self._probes, self._recorder = paths, probes, recorder
-        self._admit, self._network_problem = admit, network_problem
+        self._admit, self._network_problem, self._resizer = admit, network_problem, resizer
 
     async def sync(self, record: PodRecord) -> None:
-        pod, runtime = record.pod, self._pleg.get(record.uid)
+        runtime = self._pleg.get(record.uid)
+        self._resizer.recall(record)
         if runtime.is_empty and record.status is None and await self._is_refused(record):
             return
+        self._resizer.admitted(record)
+        pod = record.pod
         self._reporter.report(record, runtime)
         if self._is_past_deadline(record) or record.wants_end():
             self._reporter.report(record, runtime)
@@ -86,14 +91,28 @@ class PodSyncer:
             self._recorder.event(pod, "Warning", "NetworkNotReady", f"network is not ready: {problem}")
             record.retry_after = VOLUME_RETRY_SECONDS
             return
-        self._cgroups.create(pod)
+        self._resizer.prepare_group(record)
         self._paths.pod(record.uid).mkdir(mode=0o750, parents=True, exist_ok=True)
         volumes = await self._set_up_volumes(record, runtime)
         if volumes is None:
             return
         if self._probes is not None:
             self._probes.add_pod(pod, lambda: record.status)
+        await self._resize(record)
         await self._run_actions(record, volumes)
+        await self._resize(record)
+
+    async def _resize(self, record: PodRecord) -> None:
+        """Running containers towards what was granted; those that must restart for it are resized by their restart."""
+        if record.allocation is None or record.allocation.progress is None or record.wants_end():
+            return
+        retry = await self._resizer.carry_out(record, self._pleg.get(record.uid))
+        if retry is not None:
+            _soonest(record, retry)
+        self._reporter.report(record, self._pleg.get(record.uid))
+
+    def room_appeared(self) -> None:
+        self._resizer.room_appeared()
 
     async def _is_refused(self, record: PodRecord) -> bool:
         if (record.pod.get("status") or {}).get("startTime"):
@@ -151,7 +170,8 @@ class PodSyncer:
         for _ in range(MAX_ROUNDS):
             runtime = self._pleg.get(record.uid)
             started = pod_actions.StartedBy(self._reporter.probe_results(record, runtime)[1])
-            actions = pod_actions.compute(record.pod, runtime, started)
+            restart = self._resizer.to_restart(record, runtime)
+            actions = pod_actions.compute(record.pod, runtime, started, restart)
             if actions.is_nothing:
                 return
             progressed = await self._carry_out(record, actions, volumes, failed)
@@ -253,6 +273,7 @@ class PodSyncer:
                 _soonest(record, error.retry_after)
             return False
         record.waiting.pop(name, None)
+        self._resizer.started(record, container)
         return True
 
 

@@ -27,6 +27,9 @@ class PodSync(Protocol):
     async def sync(self, record: PodRecord) -> None:
         """Towards the spec; sets `record.retry_after` when it wants to be called again soon. May be cancelled."""
 
+    def room_appeared(self) -> None:
+        """A pod takes no more of the node's resources."""
+
 
 class PodEnding(Protocol):
     """Each step may be repeated."""
@@ -69,6 +72,7 @@ class PodWorker:
             await self._sync_until_end()
             await self._repeat("ending", self._end_pod)
             self.record.has_ended = True
+            self._syncing.room_appeared()
             await self._repeat("cleaning up", lambda: self._ending.clean_up(self.record))
             await self._wait_deleted()
             await self._repeat("removing", lambda: self._ending.forget(self.record))
@@ -193,7 +197,8 @@ class PodWorkers:
             )
             worker.start()
         else:
-            before, worker.record.pod = worker.record.pod, pod
+            before = worker.record.desired
+            worker.record.take(pod)
             if concerns_kubelet(before, pod):
                 worker.wake()
         return worker.record
@@ -204,6 +209,7 @@ class PodWorkers:
         if worker is not None:
             worker.record.is_gone_from_api = True
             worker.wake()
+            self._syncing.room_appeared()
 
     def wake(self, uid: str) -> None:
         worker = self._workers.get(uid)

@@ -45,6 +45,8 @@ class StatusReporter:
             messages=record.messages,
             is_ending=record.is_ending,
             has_ended=record.has_ended,
+            in_force=record.allocation.in_force if record.allocation else {},
+            pod_in_force=record.allocation.pod_in_force if record.allocation else None,
         )
         given = StatusInputs(
             now=format_time(self._clock.now()),
@@ -52,6 +54,7 @@ class StatusReporter:
             observed=observed,
             failed=record.failed,
             extra_conditions=record.extra_conditions,
+            resize_conditions=record.allocation.conditions() if record.allocation else None,
         )
         record.status = pod_status(_with_newest_status(record), runtime, given)
         self._writer.set(record.pod, record.status)

@@ -2,12 +2,15 @@
 
 import logging
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
 from pinnace.api import meta
 from pinnace.api.core import pod_resources
 from pinnace.api.meta import Object
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy
-from pinnace.kubelet.resources import MIN_SHARES, pod_cgroup_settings
+from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.resources import MIN_SHARES, NO_RULES, NodeRules, pod_cgroup_settings
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +19,10 @@ _POD = re.compile(r"^pod(.+)$")
 
 
 class PodCgroups:
-    def __init__(self, hierarchy: Hierarchy, root: str) -> None:
-        self._hierarchy = hierarchy
+    """`rules` are what the node adds to each pod's limits."""
+
+    def __init__(self, hierarchy: Hierarchy, root: str, rules: NodeRules = NO_RULES) -> None:
+        self._hierarchy, self.rules = hierarchy, rules
         self.root = f"/{root.strip('/')}/kubepods" if root.strip("/") else "/kubepods"
 
     def path(self, pod: Object) -> str:
@@ -29,10 +34,21 @@ class PodCgroups:
         self._hierarchy.create(f"{self.root}/burstable", {})
         self._hierarchy.create(f"{self.root}/besteffort", {"cpu_shares": MIN_SHARES})
 
-    def create(self, pod: Object) -> str:
+    def settings(self, pod: Object) -> dict[str, int]:
+        """What this node writes to the pod's group."""
+        return pod_cgroup_settings(pod, self.rules)
+
+    def create(self, pod: Object, settings: Mapping[str, int] | None = None) -> str:
         path = self.path(pod)
-        self._hierarchy.create(path, pod_cgroup_settings(pod))
+        self._hierarchy.create(path, self.settings(pod) if settings is None else settings)
         return path
+
+    def update(self, pod: Object, settings: Mapping[str, int]) -> None:
+        """OSError where the kernel refuses."""
+        self._hierarchy.update(self.path(pod), settings)
+
+    def memory_usage(self, path: str) -> int:
+        return self._hierarchy.memory_usage(path)
 
     def remove(self, pod: Object) -> bool:
         return self._hierarchy.remove(self.path(pod))
@@ -55,3 +71,16 @@ class PodCgroups:
         """Everything of this cluster, when the node goes down for good."""
         parent = self.root.rpartition("/")[0]
         return self._hierarchy.remove(parent or self.root)
+
+
+def node_rules(config: KubeletConfig, hierarchy: Hierarchy) -> NodeRules:
+    """From the kubelet's settings and what this kernel can limit."""
+    swap = re.search(r"^SwapTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return NodeRules(
+        pids_limit=config.pod_max_pids,
+        page_sizes=hierarchy.page_sizes(),
+        counts_swap=hierarchy.counts_swap(),
+        is_v2=hierarchy.version == 2,
+        swap_behavior=config.memory_swap_behavior,
+        swap_bytes=int(swap[1]) * 1024 if swap else 0,
+    )
