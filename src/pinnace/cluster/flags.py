@@ -44,6 +44,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=float, help="seconds to wait (default 120)")
     add("--node-name", help="the node's name (default: the host name)")
+    add(
+        "--node-ip",
+        help="the address by which other machines reach this one (default: towards the default route)",
+    )
+    add(
+        "--node-lease-duration-seconds",
+        type=int,
+        help="kubelet's nodeLeaseDurationSeconds; renewed four times as often (default 40)",
+    )
+    add("--node-labels", help="labels of the node, KEY=VALUE, separated by commas, as kubelet's flag")
+    add(
+        "--register-with-taints",
+        help="taints that the node begins with, KEY=VALUE:EFFECT, separated by commas",
+    )
+    add("--tls-san", help="more names and addresses under which clients reach the API, separated by commas")
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")

@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
+from pinnace.cluster import node_flags
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
 from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
-from pinnace.kubelet.server.server import KubeletServer, serving_tls
+from pinnace.kubelet.server.server import KubeletServer
 from pinnace.kubelet.stats.provider import StatsProvider
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
     thresholds = eviction_thresholds(config.eviction_hard)
+    own_subnet = () if node.subnet is None or node.is_given_its_subnet else (str(node.subnet),)
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
@@ -29,7 +31,10 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
-        pod_cidrs=(str(node.subnet),),
+        pod_cidrs=own_subnet,
+        node_lease_seconds=config.node_lease_duration_seconds,
+        node_labels=node_flags.labels(config.node_labels),
+        register_with_taints=node_flags.taints(config.register_with_taints),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
     if thresholds:
@@ -45,15 +50,25 @@ def eviction_thresholds(text: str) -> dict[str, str]:
     return {signal.strip(): value.strip() for signal, _, value in pairs}
 
 
+class _Serving:
+    """The kubelet's server, from the moment on that it has a certificate."""
+
+    def __init__(self, node: "Node", kubelet: Kubelet, client: Client, stats: StatsProvider) -> None:
+        self._node, self._kubelet, self._client, self._stats = node, kubelet, client, stats
+
+    async def run(self) -> None:
+        node = self._node
+        tls = await node.serving_tls()
+        await KubeletServer(self._kubelet, self._client, node.clock, self._stats, tls=tls).run()
+
+
 async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
     kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
-    pki = node.pki
-    tls = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
-    server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
+    server = _Serving(node, kubelet, client, stats)
     eviction = Eviction(
         kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
     )

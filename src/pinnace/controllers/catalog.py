@@ -37,6 +37,7 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.certificates.node_certificates import NodeCertificateApprover
 from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
@@ -169,6 +170,9 @@ CATALOG: dict[str, Build] = {
     "clusterrole-aggregation": _pure(clusterrole_aggregation.CONTROLLER),
     "root-ca-certificate-publisher": _from_config(lambda config: root_ca.controller(config.root_ca)),
     "certificatesigningrequest-approving": lambda parts: ApprovingController(
+        parts.client, parts.clock, parts.informers
+    ),
+    "node-certificate-approving": lambda parts: NodeCertificateApprover(
         parts.client, parts.clock, parts.informers
     ),
     "certificatesigningrequest-signing": _from_config(_signing),
