@@ -139,7 +139,7 @@ def server_on(node: str, name: str) -> dict[str, Any]:
     made["spec"]["containers"][0]["command"] = [
         "sh",
         "-c",
-        f"mkdir -p /w && hostname > /w/index.html && exec httpd -f -p 8080 -h /w",
+        "mkdir -p /w && hostname > /w/index.html && exec httpd -f -p 8080 -h /w",
     ]
     return made
 

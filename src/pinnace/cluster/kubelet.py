@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
     thresholds = eviction_thresholds(config.eviction_hard)
-    own_subnet = () if node.subnet is None or node.is_given_its_subnet else (str(node.subnet),)
+    own_subnets = () if node.is_given_its_subnet else tuple(map(str, node.subnets))
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
+        other_node_ips=node.other_addresses,
         root_dir=config.directory / "kubelet",
         pod_logs_dir=config.directory / "logs" / "pods",
-        cluster_dns=() if config.disable_dns else (config.dns_ip,),
+        cluster_dns=() if config.disable_dns else tuple(config.dns_ip.split(",")),
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
-        pod_cidrs=own_subnet,
+        pod_cidrs=own_subnets,
         node_lease_seconds=config.node_lease_duration_seconds,
         node_labels=node_flags.labels(config.node_labels),
         register_with_taints=node_flags.taints(config.register_with_taints),

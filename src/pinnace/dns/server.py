@@ -38,6 +38,7 @@ class DnsConfig:
     domain: str = "cluster.local"
     upstreams: tuple[str, ...] = ()
     resolv_conf: Path = Path("/etc/resolv.conf")
+    more_addresses: tuple[str, ...] = ()  # with the same port: of the other family
 
 
 class DnsServer:
@@ -74,13 +75,16 @@ class DnsServer:
 
     async def run(self) -> None:
         transport, server = await self._bind()
+        others = [await self._listen(address, self.port) for address in self._config.more_addresses]
         try:
             async with server, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._informers.run())
                 await self._informers.wait_synced()
                 self._listening.set()
         finally:
-            transport.close()
+            for datagrams, streams in ((transport, server), *others):
+                datagrams.close()
+                streams.close()
 
     async def _bind(self) -> tuple[asyncio.BaseTransport, asyncio.Server]:
         """UDP and TCP on one port; any port that is free in both when the configuration leaves the choice."""
@@ -100,6 +104,18 @@ class DnsServer:
                 continue
             return transport, server
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _listen(self, address: str, port: int) -> tuple[asyncio.BaseTransport, asyncio.Server]:
+        """UDP and TCP on this very port; raises OSError when it is taken."""
+        server = await asyncio.start_server(self._serve_tcp, address, port)
+        try:
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: _Datagrams(self), local_addr=(address, port)
+            )
+        except BaseException:
+            server.close()
+            raise
+        return transport, server
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
