@@ -111,7 +111,7 @@ class Cluster:
         ]
         leaves = cluster_leaves(
             service_ip=service_ip(config), domain=config.cluster_domain, addresses=list(dict.fromkeys(addresses)),
-            node_name=config.node_name, node_ip=self._address,
+            node_name=config.node_name, node_ips=self._addresses,
         )  # fmt: skip
         if self._pki.ensure(leaves):
             self._progress.step("certificates")
