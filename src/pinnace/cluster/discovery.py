@@ -22,7 +22,7 @@ from pinnace.component.clock import Clock
 
 CLUSTER_INFO = f"/api/v1/namespaces/{joining.PUBLIC}/configmaps/{joining.CLUSTER_INFO}"
 LARGEST_SKEW = 300.0  # seconds; certificates are backdated by as much
-SIGNER_SECONDS = 10.0  # until a token that was just made has signed
+SIGNER_SECONDS = 5.0  # until a token that was just made has signed
 NEW_TOKEN = "make a new one with `pinnace token create --print-join-command` on the server"
 
 

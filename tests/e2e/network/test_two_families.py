@@ -76,7 +76,12 @@ def web(both: Space) -> Space:
         {"name": "http", "port": 80, "targetPort": 8080}, {"name": "who", "port": 82, "targetPort": 8082},
         {"name": "udp", "port": 81, "targetPort": 8081, "protocol": "UDP"},
     ]  # fmt: skip
-    both.apply(server("web-0"), server("web-1"), quick("client"), service("web", {"app": "web"}, ports=ports, **policy))
+    both.apply(
+        server("web-0"),
+        server("web-1"),
+        quick("client"),
+        service("web", {"app": "web"}, ports=ports, **policy),
+    )
     for name in ("web-0", "web-1", "client"):
         both.until_ready(name, within=60)
     return both
@@ -148,12 +153,16 @@ def test_names_are_told_over_both_families(web: Space) -> None:
 
 def test_node_ports_and_load_balancers_of_both_families(web: Space) -> None:
     ports = [{"name": "http", "port": 8821, "targetPort": 8080}]
-    web.apply(service("lb", {"app": "web"}, type="LoadBalancer", ports=ports, ipFamilyPolicy="PreferDualStack"))
+    web.apply(
+        service("lb", {"app": "web"}, type="LoadBalancer", ports=ports, ipFamilyPolicy="PreferDualStack")
+    )
     node = web.json("get", "nodes")["items"][0]
     addresses = [a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"]
 
     def ingress() -> list[str]:
-        return [e["ip"] for e in web.json("get", "service", "lb")["status"]["loadBalancer"].get("ingress", [])]
+        return [
+            e["ip"] for e in web.json("get", "service", "lb")["status"]["loadBalancer"].get("ingress", [])
+        ]
 
     until(lambda: ingress() == addresses)
     number = web.json("get", "service", "lb")["spec"]["ports"][0]["nodePort"]
@@ -193,7 +202,10 @@ def test_host_ports_of_both_families(web: Space) -> None:
     web.apply(body)
     web.until_ready("hosted")
     node = web.json("get", "nodes")["items"][0]
-    for address in ["127.0.0.1", *(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")]:
+    for address in [
+        "127.0.0.1",
+        *(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"),
+    ]:
         until(lambda address=address: told(address, 38099) == "hosted")
 
 
@@ -237,7 +249,9 @@ Both(("::", 8090), Who).serve_forever()
 def six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
     number = 200 + os.getpid() % 50
     yield from start(
-        tmp_path_factory.mktemp("six"), f"--cluster-cidr=fd42:{number}::/56", f"--service-cidr=fd43:{number}::/112"
+        tmp_path_factory.mktemp("six"),
+        f"--cluster-cidr=fd42:{number}::/56",
+        f"--service-cidr=fd43:{number}::/112",
     )
 
 
@@ -248,7 +262,12 @@ def test_a_cluster_of_ipv6_alone(six: Space) -> None:
     body = server("web-0")
     body["spec"]["containers"][0].update(fields)
     ports = [{"name": "http", "port": 8831, "targetPort": 8080}]
-    six.apply(body, quick("client"), service("web", {"app": "web"}), service("lb", {"app": "web"}, type="LoadBalancer", ports=ports))
+    six.apply(
+        body,
+        quick("client"),
+        service("web", {"app": "web"}),
+        service("lb", {"app": "web"}, type="LoadBalancer", ports=ports),
+    )
     for name in ("web-0", "client"):
         six.until_ready(name, within=60)
     everything = json.dumps([six.json("get", kind)["items"] for kind in ("nodes", "pods", "services")])
