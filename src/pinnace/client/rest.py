@@ -32,6 +32,7 @@ class RestClient:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._open_session: aiohttp.ClientSession | None = None
+        self._watches: set[aiohttp.ClientResponse] = set()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open_session is None:
@@ -51,6 +52,9 @@ class RestClient:
         await self.close()
 
     async def close(self) -> None:
+        """Watches that are open end with a ConnectionError; closing the session alone would leave their readers waiting."""
+        for response in tuple(self._watches):
+            response.close()
         session, self._open_session = self._open_session, None
         if session is not None:
             await session.close()
@@ -105,6 +109,7 @@ class RestClient:
     ) -> AsyncGenerator[WatchEvent, None]:  # fmt: skip
         query = _query(watch="true", resourceVersion=resource_version, labelSelector=label_selector,
                        fieldSelector=field_selector, allowWatchBookmarks="true" if bookmarks else "")  # fmt: skip
+        response = None
         try:
             async with self._session().get(
                 self._server + gvr.path(namespace),
@@ -113,6 +118,7 @@ class RestClient:
             ) as response:
                 if response.status >= 400:
                     raise _error(response.status, await response.read())
+                self._watches.add(response)
                 buffer = b""
                 async for chunk in response.content.iter_any():
                     buffer += chunk
@@ -124,6 +130,9 @@ class RestClient:
                             yield _event(orjson.loads(line))
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error)) from error
+        finally:
+            if response is not None:
+                self._watches.discard(response)
 
     async def create(
         self, gvr: GVR, body: Object, namespace: str | None = None, *, name: str = "", subresource: str = "",

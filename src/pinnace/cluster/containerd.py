@@ -12,6 +12,7 @@ from pinnace.kubelet.cri.private_containerd import (
     BridgeNetwork,
     ContainerdConfig,
     PrivateContainerd,
+    handlers_found,
     needs_restricted_oom_score_adj,
     write_network,
 )
@@ -30,6 +31,7 @@ def containerd_config(directory: Path, registry_config: dict[str, Any]) -> Conta
         registry_dir=base / "registries",
         registry_logins=registries.logins(registry_config),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+        handlers=handlers_found(),
     )
 
 

@@ -1,10 +1,11 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import node_flags
+from pinnace.cluster import kubelet_file, node_flags
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -16,6 +17,8 @@ from pinnace.kubelet.stats.provider import StatsProvider
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
+
+log = logging.getLogger(__name__)
 
 
 def kubelet_config(node: "Node") -> KubeletConfig:
@@ -38,6 +41,7 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         register_with_taints=node_flags.taints(config.register_with_taints),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
+    base = kubelet_file.applied(config, base)
     if thresholds:
         base = replace(base, eviction_hard=thresholds)
     for directory in (base.root_dir, base.pod_logs_dir):
@@ -67,6 +71,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
     kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
+    _handle_shutdown(kubelet, node)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
     server = _Serving(node, kubelet, client, stats)
@@ -78,3 +83,18 @@ async def run_kubelet(node: "Node", client: Client) -> None:
         await kubelet.run()
     finally:
         await runtime.close()
+
+
+def _handle_shutdown(kubelet: Kubelet, node: "Node") -> None:
+    """Where it is configured and somebody tells of it."""
+    from pinnace.kubelet.shutdown import logind
+    from pinnace.kubelet.shutdown.periods import periods
+
+    if not (shares := periods(kubelet.config)):
+        return
+    if logind.is_there():
+        kubelet.handle_shutdown(logind.Logind(node.clock, sum(seconds for _, seconds in shares)))
+    else:
+        log.warning(
+            "a graceful shutdown of the node is configured, but there is no systemd-logind to tell of one"
+        )

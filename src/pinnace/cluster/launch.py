@@ -94,7 +94,10 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
-        "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
+        "eviction-hard": config.eviction_hard, "max-container-restart-period": config.max_container_restart_period,
+        "node-monitor-grace-period": config.node_monitor_grace_period,
+        "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,
+        "allowed-unsafe-sysctls": config.allowed_unsafe_sysctls,
         "feature-gates": config.feature_gates,
         "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),
         "leader-elect-lease-duration": config.leader_elect_lease_duration,
@@ -105,7 +108,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (
-        "admission-control-config-file", "kube-scheduler-config", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+        "admission-control-config-file", "kube-scheduler-config", "kubelet-config", "pod-manifest-path", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
         "etcd-password-file",
     )  # fmt: skip
     flags = [

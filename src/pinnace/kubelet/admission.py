@@ -17,17 +17,24 @@ SAFE_SYSCTLS = frozenset(
         "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
     )
 )  # fmt: skip
+SYSCTL_NAMESPACES = (  # beginning, field that shares the host's namespace, upstream's word for that
+    ("kernel.sem", "hostIPC", "ipc"), ("kernel.shm", "hostIPC", "ipc"), ("kernel.msg", "hostIPC", "ipc"),
+    ("fs.mqueue.", "hostIPC", "ipc"), ("net.", "hostNetwork", "net"),
+)  # fmt: skip
 
 
 def refusal(
-    pod: Object, node: Object, others: Iterable[Object], allocatable: Mapping[str, Decimal]
+    pod: Object,
+    node: Object,
+    others: Iterable[Object],
+    allocatable: Mapping[str, Decimal],
+    unsafe_sysctls: Iterable[str] = (),
 ) -> Refusal | None:
-    """`others` are the pods that this node runs already."""
+    """`others` are the pods that this node runs already; `unsafe_sysctls` may be set beside the safe ones."""
     if (pod["spec"].get("os") or {}).get("name", "linux") != "linux":
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
-    for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or ():
-        if sysctl["name"].replace("/", ".") not in SAFE_SYSCTLS:
-            return "SysctlForbidden", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted'
+    if (refused := _sysctl_refusal(pod, tuple(unsafe_sysctls))) is not None:
+        return refused
     if not node_affinity.matches(pod, node):
         return (
             "NodeAffinity",
@@ -53,6 +60,32 @@ def shortage(pod: Object, running: Sequence[Object], allocatable: Mapping[str, D
         if used + amount > available:
             return f"OutOf{name}", _shortage(name, amount, used, available)
     return None
+
+
+def _sysctl_refusal(pod: Object, unsafe: tuple[str, ...]) -> Refusal | None:
+    """A sysctl must be allowed, and have a namespace of its own in this pod: the host's are not the pod's to set."""
+    for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or ():
+        name = sysctl["name"].replace("/", ".")
+        if name not in SAFE_SYSCTLS and not any(_matches_pattern(name, one) for one in unsafe):
+            return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted'
+        for beginning, field, word in SYSCTL_NAMESPACES:
+            if name.startswith(beginning) and pod["spec"].get(field):
+                return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host {word} enabled'
+    return None
+
+
+def unsafe_sysctls_problem(patterns: Iterable[str]) -> str:
+    """Why these cannot be allowed: only what has a namespace in each pod may be set by a pod; "" when they can."""
+    for pattern in patterns:
+        plain = pattern.replace("/", ".")
+        if not any(plain.startswith(beginning) for beginning, _, _ in SYSCTL_NAMESPACES):
+            return f'the sysctls "{pattern}" are not known to be namespaced'
+    return ""
+
+
+def _matches_pattern(name: str, pattern: str) -> bool:
+    plain = pattern.replace("/", ".")
+    return name.startswith(plain[:-1]) if plain.endswith("*") else name == plain
 
 
 def _clashes(port: tuple[str, str, int], taken: set[tuple[str, str, int]]) -> bool:

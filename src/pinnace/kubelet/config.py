@@ -24,6 +24,12 @@ class KubeletConfig:
         str, ...
     ] = ()  # the pods' subnets, where the node knows them before the control plane does
     register_with_taints: tuple[dict[str, str], ...] = ()
+    static_pod_path: Path | None = None  # a directory of manifests, or one manifest
+    allowed_unsafe_sysctls: tuple[str, ...] = ()  # names, or prefixes that end with `*`
+    seccomp_default: bool = False  # RuntimeDefault for containers that name no profile
+    shutdown_seconds: float = 0.0  # of a graceful shutdown of the node; 0: none
+    shutdown_critical_seconds: float = 0.0  # what of that is for critical pods
+    shutdown_by_priority: tuple[tuple[int, float], ...] = ()  # (priority, seconds) instead of these two
     resolv_conf: Path = Path("/etc/resolv.conf")
     kube_reserved: dict[str, str] = field(default_factory=dict)
     system_reserved: dict[str, str] = field(default_factory=dict)
@@ -36,6 +42,7 @@ class KubeletConfig:
         }
     )
     eviction_pressure_transition_seconds: float = 300.0
+    max_container_restart_seconds: float = 300.0  # the longest wait of a crash loop
     sync_frequency_seconds: float = 60.0
     node_status_update_seconds: float = 10.0
     node_status_report_seconds: float = 300.0
@@ -57,3 +64,7 @@ class KubeletConfig:
     @property
     def node_ips(self) -> tuple[str, ...]:
         return (self.node_ip, *self.other_node_ips)
+
+    @property
+    def parallel_pulls(self) -> int:
+        return 1 if self.serialize_image_pulls else self.max_parallel_image_pulls

@@ -1,7 +1,7 @@
 """Starts one container: image, configuration, create, start, postStart hook. Failures are `StartError` with upstream's reasons."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pinnace.kubelet import environment, security
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
 from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config
 from pinnace.kubelet.environment import ConfigError
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images, StartError
 from pinnace.kubelet.lifecycle_hooks import HookError, HookRunner
 from pinnace.kubelet.name_resolution import hosts_file
@@ -51,6 +52,7 @@ class ContainerStarter:
         *,
         runtime: ContainerRuntime,
         images: Images,
+        image_volumes: ImageVolumes,
         objects: ReferencedObjects,
         hooks: HookRunner,
         recorder: EventRecorder,
@@ -61,6 +63,7 @@ class ContainerStarter:
     ) -> None:
         self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
         self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
+        self._image_volumes = image_volumes
         self._rules = rules
 
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
@@ -70,6 +73,9 @@ class ContainerStarter:
             if missing:
                 text = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); {PULL_MAY_FAIL}"
                 self._recorder.event(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
+            mounted = await self._image_volumes.provide(pod, container, secrets)
+            if mounted:
+                context = replace(context, volumes={**context.volumes, **mounted})
             image = await self._images.ensure(pod, container, secrets)
             config = await self._configure(context, container, image)
             container_id = await self._create(context, config)
@@ -103,6 +109,7 @@ class ContainerStarter:
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
+            seccomp_default=self._facts.config.seccomp_default,
             rules=self._rules,
         )
         return container_config(context.pod, container, inputs)

@@ -105,6 +105,8 @@ def container_status(
         "containerID": container_id(newest),
         "started": newest.state == ContainerState.RUNNING and newest.id not in seen.unstarted,
     }
+    if chosen := (container.get("lifecycle") or {}).get("stopSignal"):
+        entry["stopSignal"] = chosen
     if _waits_again(pod, container, newest, seen):
         entry["state"] = seen.waiting[name].as_state()
         entry["lastState"] = _terminated_with_message(newest, seen)

@@ -81,13 +81,16 @@ class ContainerInputs:
     restart_count: int
     node_memory: int
     target_id: str = ""
+    seccomp_default: bool = False
     rules: resources.NodeRules = resources.NO_RULES
     devices: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
 
 def container_config(pod: Object, container: dict[str, Any], given: ContainerInputs) -> Config:
     name = container["name"]
-    context = security.container_context(pod, container, given.target_id)
+    context = security.container_context(
+        pod, container, given.target_id, seccomp_default=given.seccomp_default
+    )
     return {
         "metadata": {"name": name, "attempt": given.restart_count},
         "image": {"image": given.image_id, "user_specified_image": container.get("image", "")},

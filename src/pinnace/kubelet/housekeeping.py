@@ -19,7 +19,7 @@ from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.termination import Terminator, stop_grace
 from pinnace.kubelet.volumes.plugin import MountError
-from pinnace.kubelet.volumes.set import CsiRemains, tear_down
+from pinnace.kubelet.volumes.set import CsiRemains
 from pinnace.net.csi.client import CsiError
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Housekeeping:
         for pod in self._pleg:
             try:
                 if self._workers.record(pod.uid) is None:
-                    await self._end_orphan(pod)
+                    await self.end_orphan(pod)
                 else:
                     await self._collect(pod)
             except CriError as error:
@@ -82,7 +82,13 @@ class Housekeeping:
         for group in self._cgroups.leftovers(known):
             self._cgroups.remove_group(group)
 
-    async def _end_orphan(self, pod: PodRuntime) -> None:
+    async def end_others(self, key: tuple[str, str], uid: str) -> None:
+        """End pods of this name that an earlier kubelet started and that are not this one."""
+        for pod in self._pleg:
+            if (pod.namespace, pod.name) == key and pod.uid != uid and self._workers.record(pod.uid) is None:
+                await self.end_orphan(pod)
+
+    async def end_orphan(self, pod: PodRuntime) -> None:
         """The API forgot this pod while the kubelet was away."""
         log.info("ending pod %s/%s, which the API does not know", pod.namespace, pod.name)
         grace = min((stop_grace(None, one) for one in pod.running), default=0)
@@ -124,7 +130,7 @@ class Housekeeping:
         for uid in names:
             if self._workers.record(uid) is None and self._pleg.get(uid).is_empty:
                 try:
-                    await tear_down(self._paths.pod(uid), self._csi)
+                    await self._ender.remove_directory(uid)
                 except (MountError, CsiError, OSError) as error:
                     log.warning("directory of pod %s not removed: %s", uid, error)
 

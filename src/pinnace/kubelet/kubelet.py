@@ -7,9 +7,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pinnace.api import meta
+from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, SERVICES
 from pinnace.client.events import EventRecorder
@@ -44,6 +45,10 @@ from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
+
+if TYPE_CHECKING:
+    from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
+    from pinnace.kubelet.static_pods.mirrors import MirrorPods
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +94,7 @@ class Kubelet:
         self._edges: list[NodeEdge] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._http: LifecycleHooks | None = None
+        self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
         self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
         self._assemble()
@@ -109,6 +115,24 @@ class Kubelet:
         self._edges.extend(edges)
         self._assemble()
 
+    def handle_shutdown(self, signals: "ShutdownSignals") -> None:
+        """Before `run`: end pods gracefully, as the configuration says, when `signals` tells of a shutdown of the node."""
+        from pinnace.kubelet.shutdown.manager import ShutdownManager
+        from pinnace.kubelet.shutdown.periods import periods
+
+        self._shutdown = ShutdownManager(
+            signals, self._clock, periods(self.config), ending=self,
+            running=lambda: [record.current() for record in self._workers.records()],
+            changed=self._shutdown_changed,
+        )  # fmt: skip
+        self._edges.append(self._shutdown)
+
+    def _shutdown_changed(self) -> None:
+        from pinnace.kubelet.shutdown.manager import NODE_PROBLEM
+
+        is_shutting_down = self._shutdown is not None and self._shutdown.is_shutting_down
+        self.node_agent.set_problem(NODE_PROBLEM if is_shutting_down else "")
+
     def _assemble(self) -> None:
         shared = Shared(
             client=self._client,
@@ -127,6 +151,7 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
             others=self._others,
             wake=self._woken,
@@ -134,6 +159,7 @@ class Kubelet:
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
         self.housekeeping = parts.housekeeping
+        self._mirrors: MirrorPods | None = None
         self._view = PodView(parts.workers)
 
     async def run(self) -> None:
@@ -148,6 +174,7 @@ class Kubelet:
                 await self._first_look()
                 group.create_task(keep_running("node agent", self.node_agent.run, self._clock))
                 group.create_task(self._pleg.run())
+                await self._start_static_pods(group)
                 group.create_task(keep_running("plugins", self._run_plugins, self._clock))
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
@@ -162,6 +189,30 @@ class Kubelet:
             self._workers.stop()
             self._objects.close()
             self._tasks = None
+
+    async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
+        """They need no API server, so they come before anything that waits for one."""
+        if self.config.static_pod_path is None:
+            return
+        from pinnace.kubelet.static_pods.directory import ManifestDirectory
+        from pinnace.kubelet.static_pods.mirrors import MirrorPods
+        from pinnace.kubelet.static_pods.runner import StaticPods
+
+        directory = ManifestDirectory(self.config.static_pod_path, self._clock)
+        static = StaticPods(
+            directory, self.config.node_name, self._clock, self._workers, self.housekeeping, self._mirror_due
+        )
+        mirrors = self._mirrors = MirrorPods(
+            self._client, self._clock, static=static.get, node=lambda: self.node_agent.node,
+            on_mirror=self.probe_changed, forget=self._writer.forget,
+        )  # fmt: skip
+        group.create_task(keep_running("static pods", static.run, self._clock))
+        group.create_task(keep_running("mirror pods", mirrors.run, self._clock))
+        await static.has_read.wait()
+
+    def _mirror_due(self, key: tuple[str, str]) -> None:
+        if self._mirrors is not None:
+            self._mirrors.changed(key)
 
     async def _first_look(self) -> None:
         """Wait for the runtime: without knowing what runs, containers would be started twice."""
@@ -183,10 +234,16 @@ class Kubelet:
 
     # -- changes -------------------------------------------------------------------------------------------------
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if (pod := new or old) is not None and pods.is_mirror(pod):
+            if self._mirrors is not None:
+                self._mirrors.observe(old, new)
+            return
         if new is None:
             if old is not None:
                 self._workers.remove(old)
             return
+        if pods.is_static(new):  # only the kubelet says so
+            new = {**new, "metadata": {**new["metadata"], "annotations": _as_of_api(new)}}
         if old is not None and meta.uid(old) != meta.uid(new):
             self._workers.remove(old)
         self._workers.update(new)
@@ -216,12 +273,17 @@ class Kubelet:
         return refused
 
     def _refusal(self, pod: Object) -> Refusal | None:
+        if self._shutdown is not None and self._shutdown.is_shutting_down:
+            from pinnace.kubelet.shutdown.manager import REFUSAL
+
+            return REFUSAL
         if self._refuses is not None and (refused := self._refuses(pod)) is not None:
             return refused
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable)
+        others, unsafe = self._others(meta.uid(pod)), self.config.allowed_unsafe_sysctls
+        return refusal(pod, node, others, self.facts.allocatable, unsafe)
 
     def _others(self, uid: str) -> list[Object]:
         """The pods that take room on this node beside this one, with what they were granted."""
@@ -301,14 +363,28 @@ class Kubelet:
     async def evict(
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Iterable[Object] = ()
     ) -> None:
+        self._fail(uid, ("Evicted", message), grace_period_seconds, conditions)
+
+    async def end_pod(
+        self, uid: str, reason: str, message: str, *, grace_period_seconds: int, conditions: Iterable[Object]
+    ) -> None:
+        """Implements `shutdown.manager.Ending`."""
+        self._fail(uid, (reason, message), grace_period_seconds, conditions)
+        await self._workers.ended(uid)
+
+    def _fail(self, uid: str, why: tuple[str, str], grace: int, conditions: Iterable[Object]) -> None:
         record = self._workers.record(uid)
         if record is None:
             return
-        record.failed = ("Evicted", message)
-        record.grace_override = grace_period_seconds
+        record.failed = why
+        record.grace_override = grace
         record.extra_conditions = tuple(conditions)
         self._reporter.report(record, self._pleg.get(uid))
         self._workers.wake(uid)
 
     def set_node_condition(self, condition: dict[str, Any]) -> None:
         self.node_agent.set_condition(condition)
+
+
+def _as_of_api(pod: Object) -> dict[str, str]:
+    return {**meta.annotations(pod), pods.CONFIG_SOURCE: "api"}

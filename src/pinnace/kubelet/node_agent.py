@@ -65,6 +65,7 @@ class NodeAgent:
         self._runtime_problem = "container runtime status check may not have completed yet"
         self._runtime_seen: float | None = None
         self.network_problem = ""
+        self._other_problem = ""
         self._pressures: dict[str, Object] = {}
         self._post = asyncio.Event()
         self._posted: Object | None = None
@@ -88,6 +89,12 @@ class NodeAgent:
         self._volumes_in_use = names
         if self.node is not None:
             await self.post()
+
+    def set_problem(self, problem: str) -> None:
+        """Why the node is not ready beside what the runtime says; "" when nothing else is wrong."""
+        if problem != self._other_problem:
+            self._other_problem = problem
+            self._post.set()
 
     def reference(self) -> Object:
         """The node as the object of events: upstream uses its name as uid."""
@@ -133,7 +140,12 @@ class NodeAgent:
             self.network_problem = f"container runtime network not ready: {detail}"
 
     def _problems(self) -> tuple[str, ...]:
-        found = (self._runtime_problem, self.network_problem, self._pleg.health_problem())
+        found = (
+            self._runtime_problem,
+            self.network_problem,
+            self._pleg.health_problem(),
+            self._other_problem,
+        )
         return tuple(problem for problem in found if problem)
 
     # -- the node object -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
 from pinnace.kubelet.node_facts import NodeFacts
@@ -27,6 +28,7 @@ from pinnace.kubelet.pod_sync import PodSyncer
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.resizer import Resizer
+from pinnace.kubelet.runtime_classes import RuntimeClasses
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import Terminator
@@ -34,7 +36,8 @@ from pinnace.kubelet.termination import Terminator
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`services` lists every Service; `admit` refuses pods; `others` are those that take room beside one; `network_problem` is why the pod network does not work, or ""."""
+    """`services` lists every Service; `mirror_of` gives the API's picture of a static pod; `admit` refuses pods; `others` are those that
+    take room beside one; `network_problem` is why the pod network does not work, or ""."""
 
     client: Client
     clock: Clock
@@ -52,6 +55,7 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
@@ -67,13 +71,14 @@ class PodParts:
 
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
-    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
+    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.parallel_pulls)
+    image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
-    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock)
-    backoff = Backoff()
+    backoff = Backoff(longest=on.config.max_container_restart_seconds)
+    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of)
     starter = ContainerStarter(
-        runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
-        facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
+        runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,
+        recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
     )  # fmt: skip
     resizer = Resizer(
         clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,
@@ -83,12 +88,12 @@ def build(on: Shared) -> PodParts:
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem, csi=on.csi, resizer=resizer,
+        network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,
         reporter=reporter, images=images, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
-        paths=on.paths, probes=on.probes, recorder=on.recorder, csi=on.csi,
+        paths=on.paths, probes=on.probes, recorder=on.recorder, image_volumes=image_volumes, csi=on.csi,
     )  # fmt: skip
     workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds)
     housekeeping = Housekeeping(

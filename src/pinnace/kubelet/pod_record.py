@@ -19,6 +19,7 @@ class PodRecord:
     """
 
     pod: Object
+    is_static: bool = False  # from a file of the node; what is written of it goes to its mirror
     desired: Object = field(init=False)
     allocation: Allocation | None = None
     waiting: dict[str, Waiting] = field(default_factory=dict)

@@ -30,6 +30,7 @@ from pinnace.kubelet.pod_record import PodPaths, PodRecord, field_path, format_p
 from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.resizer import Resizer
+from pinnace.kubelet.runtime_classes import NoHandler, RuntimeClasses
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
 from pinnace.kubelet.volumes.plugin import CsiMounter, VolumeContext
@@ -66,6 +67,7 @@ class PodSyncer:
         recorder: EventRecorder,
         admit: Callable[[Object], Awaitable[Refusal | None]],
         network_problem: Callable[[], str],
+        runtime_classes: RuntimeClasses,
         resizer: Resizer,
         csi: CsiMounter | None = None,
     ) -> None:
@@ -75,6 +77,7 @@ class PodSyncer:
         self._backoff, self._objects, self._cgroups, self._facts = backoff, objects, cgroups, facts
         self._paths, self._probes, self._recorder = paths, probes, recorder
         self._admit, self._network_problem, self._resizer = admit, network_problem, resizer
+        self._runtime_classes = runtime_classes
 
     async def sync(self, record: PodRecord) -> None:
         runtime = self._pleg.get(record.uid)
@@ -224,8 +227,9 @@ class PodSyncer:
         try:
             if missing := unsupported(record.pod):
                 raise CriError("UNIMPLEMENTED", missing)
-            await self._runtime.run_sandbox(self._sandbox_config(record.pod, attempt))
-        except CriError as error:
+            handler = await self._runtime_classes.handler(record.pod)
+            await self._runtime.run_sandbox(self._sandbox_config(record.pod, attempt), handler)
+        except (CriError, NoHandler) as error:
             text = f"Failed to create pod sandbox: {error}"
             self._recorder.event(record.pod, "Warning", "FailedCreatePodSandBox", text)
             _soonest(record, SANDBOX_RETRY_SECONDS)
@@ -283,8 +287,6 @@ def _soonest(record: PodRecord, seconds: float) -> None:
 
 def unsupported(pod: Object) -> str:
     """What the pod asks of its sandbox that this kubelet cannot give; "" when there is nothing."""
-    if name := pod["spec"].get("runtimeClassName"):
-        return f'failed to get sandbox runtime: RuntimeClass.node.k8s.io "{name}" not found'
     if pod["spec"].get("hostUsers") is False:
         return "user namespaces are not supported by this kubelet"
     if pod["spec"].get("resourceClaims"):

@@ -27,7 +27,9 @@ class StatusReporter:
         probes: ProbeManager | None,
         paths: PodPaths,
         clock: Clock,
+        mirror_of: Callable[[Object], Object | None],
     ) -> None:
+        self._mirror_of = mirror_of
         self._config, self._writer, self._probes = config, writer, probes
         self._paths, self._clock = paths, clock
 
@@ -57,10 +59,13 @@ class StatusReporter:
             resize_conditions=record.allocation.conditions() if record.allocation else None,
         )
         record.status = pod_status(_with_newest_status(record), runtime, given)
-        self._writer.set(record.pod, record.status)
+        if (shown := self._mirror_of(record.pod) if record.is_static else record.pod) is not None:
+            self._writer.set(shown, record.status)
 
-    async def flush(self, uid: str) -> None:
-        await self._writer.flush(uid)
+    async def flush(self, record: PodRecord) -> None:
+        """Return when the status is written; the API may be away for long, and a static pod does not wait for it."""
+        if not record.is_static:
+            await self._writer.flush(record.uid)
 
     def forget(self, uid: str) -> None:
         self._writer.forget(uid)

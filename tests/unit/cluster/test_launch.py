@@ -31,6 +31,8 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     scheduler = tmp_path / "scheduler.yaml"
     scheduler.write_text("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n")
+    kubelet = tmp_path / "kubelet.yaml"
+    kubelet.write_text("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n")
     told = ClusterConfig(
         name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "k"), port=1, bind_address="127.0.0.1",
         nodes="sim:3", store="etcd", node_name="n", node_ip="192.0.2.1", node_labels="a=b", register_with_taints="a=b:NoSchedule", tls_san="x.test",
@@ -43,7 +45,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
         registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
-        eviction_hard="memory.available<1Mi", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
+        eviction_hard="memory.available<1Mi", kubelet_config=str(kubelet), pod_manifest_path=str(tmp_path / "m"), allowed_unsafe_sysctls="kernel.msg*", max_container_restart_period="30s", node_monitor_grace_period=9.0, feature_gates="WatchList=true", verbosity=2, logging_format="json",
         etcd_servers="http://a:2379", etcd_prefix="/x", etcd_cafile=str(tmp_path / "file"),
         etcd_certfile=str(tmp_path / "file"), etcd_keyfile=str(tmp_path / "file"), etcd_user="u",
         etcd_password_file=str(tmp_path / "file"), **security_flags(str(tmp_path / "file")),

@@ -142,6 +142,15 @@ class FilesystemUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewMount:
+    """One mount(2) of a read-only view of an image: file system type, source and options."""
+
+    kind: str
+    source: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     stdout: bytes
     stderr: bytes
@@ -189,6 +198,10 @@ class RuntimeService(Protocol):
     async def stop_container(self, container_id: str, timeout: int) -> None:
         """Ask the process to end; kill it after `timeout` seconds; return when it has ended."""
 
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        """Send a signal to the container's process; whether it has ended within `patience` seconds."""
+        ...
+
     async def remove_container(self, container_id: str) -> None: ...
 
     async def container_status(self, container_id: str, *, verbose: bool = False) -> ContainerStatus: ...
@@ -223,8 +236,9 @@ class RuntimeService(Protocol):
         self, *, labels: Mapping[str, str] | None = None
     ) -> list[ContainerStats]: ...
 
-    def changes(self) -> AsyncGenerator[None, None]:
-        """Yields when a container may have changed state; ends at once where the runtime cannot tell."""
+    def changes(self) -> AsyncGenerator[str, None]:
+        """The id of each container or sandbox whose process ended. "" first, once what follows will be told; ends at once
+        where the runtime cannot tell."""
         ...
 
 
@@ -242,6 +256,12 @@ class ImageService(Protocol):
     async def remove_image(self, image: str) -> None: ...
 
     async def image_fs_info(self) -> list[FilesystemUsage]: ...
+
+    async def view_image(self, image_id: str, key: str) -> Sequence[ViewMount]:
+        """How to mount the image's files read-only. The view keeps them there until `drop_view(key)`. Idempotent."""
+        ...
+
+    async def drop_view(self, key: str) -> None: ...
 
 
 class ContainerRuntime(RuntimeService, ImageService, Protocol):

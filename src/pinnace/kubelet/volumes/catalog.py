@@ -7,12 +7,14 @@ from pinnace.kubelet.volumes.claims import Claim
 from pinnace.kubelet.volumes.csi import Csi
 from pinnace.kubelet.volumes.empty_dir import EmptyDir
 from pinnace.kubelet.volumes.host_path import HostPath
+from pinnace.kubelet.volumes.image import ImageVolume
 from pinnace.kubelet.volumes.object_files import ObjectFiles, projected
 from pinnace.kubelet.volumes.plugin import MountError, VolumePlugin
 
 PLUGINS: dict[str, VolumePlugin] = {
     "emptyDir": EmptyDir(),
     "hostPath": HostPath(),
+    "image": ImageVolume(),
     "persistentVolumeClaim": Claim(),
     "ephemeral": Claim(),
     "csi": Csi(),

@@ -2,10 +2,13 @@
 
 import ctypes
 import os
+import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-MS_NOSUID, MS_NODEV, MS_BIND, MNT_DETACH = 2, 4, 4096, 2
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MNT_DETACH = 1, 2, 4, 8, 32, 4096, 2
+LONGEST_OPTIONS = 4095  # mount(2) takes one page of them
 
 
 @cache
@@ -27,6 +30,33 @@ def mount_tmpfs(path: Path, options: str) -> None:
 def mount_bind(source: Path, path: Path) -> None:
     if _libc().mount(os.fsencode(source), os.fsencode(path), None, MS_BIND, None):
         _raise("mount", path)
+
+
+def mount_read_only(kind: str, source: str, options: Sequence[str], path: Path) -> None:
+    """A file system, or with kind `bind` a directory, that is neither written to nor run from."""
+    flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    if kind == "bind":
+        mount_bind(Path(source), path)
+        if _libc().mount(None, os.fsencode(path), None, MS_REMOUNT | MS_BIND | flags, None):
+            unmount(path)
+            _raise("mount", path)
+        return
+    text = ",".join(one for one in options if one != "ro")
+    if len(text) > LONGEST_OPTIONS:
+        _mount_from_nearby(kind, source, text, path)
+    elif _libc().mount(source.encode(), os.fsencode(path), kind.encode(), flags, text.encode()):
+        _raise("mount", path)
+
+
+def _mount_from_nearby(kind: str, source: str, options: str, path: Path) -> None:
+    """An image of very many layers: names are shortened by mounting from the directory that holds them."""
+    layers = next(part for part in options.split(",") if part.startswith("lowerdir="))
+    common = os.path.commonpath(layers.removeprefix("lowerdir=").split(":"))
+    short = options.replace(f"{common}/", "")
+    command = ["mount", "-t", kind, "-o", f"ro,nosuid,nodev,noexec,{short}", source, str(path)]
+    done = subprocess.run(command, cwd=common, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(done.stderr.strip() or f"mount of {path} failed")
 
 
 def unmount(path: Path) -> None:

@@ -145,6 +145,21 @@ def test_resources_of_the_pod_as_a_whole(resources, container, expected):
     assert found == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize("field", ["hostNetwork", "hostPID", "hostIPC"])
+def test_users_of_its_own_and_a_namespace_of_the_host(field):
+    refused = texts(STRATEGY.validate(pod(hostUsers=False, **{field: True})))
+    assert refused == [f"spec.{field}: Forbidden: when `hostUsers` is false"]
+    assert texts(STRATEGY.validate(pod(hostUsers=True, **{field: True}))) == []
+    assert texts(STRATEGY.validate(pod(hostUsers=False))) == []
+
+
+def test_users_of_its_own_and_a_raw_device():
+    container = {"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    refused = texts(STRATEGY.validate(pod(container, hostUsers=False, volumes=volumes)))
+    assert refused == ["spec.containers[0].volumeDevices: Forbidden: when `hostUsers` is false"]
+
+
 def test_what_an_ephemeral_container_may_not_have():
     old = pod(volumes=[{"name": "v", "emptyDir": {}}])
     new = meta.mutable_copy(old)
