@@ -112,7 +112,10 @@ async def changes(client: FakeClient, count: int, number: int) -> dict[str, Any]
     try:
         for turn in range(count):
             piece = client._find(ENDPOINT_SLICES, f"service-{number}-1", "default")
-            changed = {**piece, "endpoints": endpoint_slice(number, *((POD, OTHER)[: 2 - turn % 2]))["endpoints"]}
+            changed = {
+                **piece,
+                "endpoints": endpoint_slice(number, *((POD, OTHER)[: 2 - turn % 2]))["endpoints"],
+            }
             told.clear()
             begun, used = time.perf_counter(), cpu()
             await client.update(ENDPOINT_SLICES, changed)
@@ -136,7 +139,16 @@ async def case(services: int, options: argparse.Namespace) -> dict[str, Any]:
     await asyncio.wait_for(proxy.synced.wait(), 600)
     built = {"build_s": round(time.perf_counter() - begun, 2), "build_cpu_s": round(cpu() - used, 2)}
     try:
-        command = ("--measure", str(services // 2), "--server", str(options.server), "--rounds", str(options.rounds), "--connections", str(options.connections))
+        command = (
+            "--measure",
+            str(services // 2),
+            "--server",
+            str(options.server),
+            "--rounds",
+            str(options.rounds),
+            "--connections",
+            str(options.connections),
+        )
         measuring = await asyncio.create_subprocess_exec(
             "ip", "netns", "exec", options.client, sys.executable, __file__, *command, stdout=subprocess.PIPE
         )
@@ -188,7 +200,9 @@ def inside(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--services", default="10,1000,10000")
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=15)
@@ -202,7 +216,9 @@ def main() -> None:
     if options.serve:
         return serve()
     if options.measure >= 0:
-        return print(json.dumps(in_turns(options.rounds, options.connections, options.measure, options.server)))
+        return print(
+            json.dumps(in_turns(options.rounds, options.connections, options.measure, options.server))
+        )
     if options.pod:
         return inside(options)
     if os.geteuid():

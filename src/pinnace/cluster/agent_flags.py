@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pinnace.cluster import remembered
+from pinnace.cluster import node_settings, remembered
 from pinnace.cluster.config import DEFAULT_KUBELET_PORT, ClusterConfig
 from pinnace.cluster.decide import node_address
 from pinnace.cluster.errors import UsageError
@@ -54,20 +54,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--data-dir", default="", help="where the node keeps its data (default /var/lib/pinnace/NAME)")
     add("--node-name", default="", help="the node's name (default: the host name)")
     add("--node-ip", default="", help="the address by which other machines reach this one")
-    add("--node-labels", default="", help="KEY=VALUE, separated by commas")
-    add("--register-with-taints", default="", help="KEY=VALUE:EFFECT, separated by commas")
-    add(
-        "--node-lease-duration-seconds",
-        type=int,
-        default=40,
-        help="kubelet's nodeLeaseDurationSeconds (default 40)",
-    )
     add("--kubelet-port", type=int, default=DEFAULT_KUBELET_PORT)
     add(
         "--registry-config", default="", help="mirrors, TLS and logins per registry, as k3s's registries.yaml"
     )
     add("--container-runtime-endpoint", default="", help="CRI socket of a running runtime")
-    add("--eviction-hard", default="", help="as kubelet's flag")
+    add("--kubelet-config", default="", help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1)")
+    node_settings.add_flags(parser)
     add("--timeout", type=float, default=120.0, help="seconds to wait with --background (default 120)")
     add("-v", "--verbosity", type=int, default=0)
     add("--logging-format", default="text", choices=["text", "json"])
@@ -76,12 +69,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def from_args(args: argparse.Namespace) -> AgentConfig:
     """Raises UsageError."""
     node = ClusterConfig(
-        name=args.name, data_dir=args.data_dir, node_name=args.node_name, node_ip=args.node_ip or "", node_labels=args.node_labels,
-        register_with_taints=args.register_with_taints, kubelet_port=args.kubelet_port, registry_config=args.registry_config,
-        container_runtime_endpoint=args.container_runtime_endpoint, eviction_hard=args.eviction_hard, timeout=args.timeout,
+        name=args.name, data_dir=args.data_dir, node_name=args.node_name, node_ip=args.node_ip or "",
+        kubelet_port=args.kubelet_port, registry_config=args.registry_config,
+        container_runtime_endpoint=args.container_runtime_endpoint, kubelet_config=args.kubelet_config, timeout=args.timeout,
         verbosity=args.verbosity, logging_format=args.logging_format, disable_ingress=True,
-        node_lease_duration_seconds=args.node_lease_duration_seconds,
     )  # fmt: skip
+    for flag in node_settings.FLAGS:
+        setattr(node, node_settings.attribute(flag), getattr(args, node_settings.attribute(flag)) or "")
     node.check_name()
     node.check()
     before = remembered.load(node.directory)

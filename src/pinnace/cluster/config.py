@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import autoscaling, node_flags, remembered, security
+from pinnace.cluster import autoscaling, node_settings, remembered, security
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -87,7 +87,7 @@ class ClusterConfig(SecurityFlags):
     node_ip: str = ""
     node_labels: str = ""
     register_with_taints: str = ""
-    node_lease_duration_seconds: int = 40
+    node_lease_duration_seconds: str = ""
     tls_san: str = ""
     kubelet_port: int | None = None
     http_port: int | None = None  # as `port`, with 80
@@ -123,6 +123,15 @@ class ClusterConfig(SecurityFlags):
     kubelet_config: str = ""
     pod_manifest_path: str = ""
     allowed_unsafe_sysctls: str = ""
+    eviction_soft: str = ""
+    eviction_soft_grace_period: str = ""
+    eviction_minimum_reclaim: str = ""
+    eviction_max_pod_grace_period: str = ""
+    eviction_pressure_transition_period: str = ""
+    kube_reserved: str = ""
+    system_reserved: str = ""
+    pod_max_pids: str = ""
+    memory_swap_behavior: str = ""
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""
     verbosity: int = 0
@@ -157,15 +166,10 @@ class ClusterConfig(SecurityFlags):
         for option in ("port", "kubelet_port", "http_port", "https_port"):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
-        if self.node_lease_duration_seconds < 1:
-            raise UsageError(
-                f"--node-lease-duration-seconds {self.node_lease_duration_seconds}: must be more than nothing"
-            )
-        node_flags.labels(self.node_labels)
-        node_flags.taints(self.register_with_taints)
         self._check_restart_period()
         self._check_election()
         autoscaling.check(self)
+        node_settings.check(self)
         self._check_gates()
         if self.kube_scheduler_config:
             from pinnace.cluster import scheduler_config
@@ -238,7 +242,7 @@ def remember(config: ClusterConfig) -> None:
 
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
 TYPES: dict[str, type] = {
-    "port": int, "node_lease_duration_seconds": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
+    "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
     "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "service_load_balancer": bool, "disable_scheduler": bool, "disable_dns": bool,
     "disable_ingress": bool, **security.types(),
 }  # fmt: skip

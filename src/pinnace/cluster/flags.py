@@ -2,7 +2,7 @@
 
 import argparse
 
-from pinnace.cluster import autoscaling
+from pinnace.cluster import autoscaling, node_settings
 from pinnace.cluster.config import DEFAULT_NAME
 from pinnace.cluster.security import add_security_flags, boolean
 
@@ -48,22 +48,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--node-ip",
         help="the address by which other machines reach this one (default: towards the default route)",
     )
-    add(
-        "--node-lease-duration-seconds",
-        type=int,
-        help="kubelet's nodeLeaseDurationSeconds; renewed four times as often (default 40)",
-    )
-    add("--node-labels", help="labels of the node, KEY=VALUE, separated by commas, as kubelet's flag")
-    add(
-        "--register-with-taints",
-        help="taints that the node begins with, KEY=VALUE:EFFECT, separated by commas",
-    )
     add("--tls-san", help="more names and addresses under which clients reach the API, separated by commas")
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
-    add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
-    add("--service-cidr", help="service network (default 10.43.0.0/16)")
+    add(
+        "--cluster-cidr",
+        dest="pod_cidr",
+        help="pod network (default 10.42.0.0/16); with a comma, one of IPv4 and one of IPv6",
+    )
+    add("--service-cidr", help="service network (default 10.43.0.0/16); two as the pod network")
     add(
         "--cluster-dns",
         dest="dns_ip",
@@ -111,7 +105,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
     )
-    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
+    node_settings.add_flags(parser)
     add(
         "--max-container-restart-period",
         help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",

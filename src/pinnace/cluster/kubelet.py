@@ -1,11 +1,10 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import kubelet_file, node_flags
+from pinnace.cluster import kubelet_file, node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    thresholds = eviction_thresholds(config.eviction_hard)
     own_subnets = () if node.is_given_its_subnet else tuple(map(str, node.subnets))
     base = KubeletConfig(
         node_name=config.node_name,
@@ -36,23 +34,12 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
         pod_cidrs=own_subnets,
-        node_lease_seconds=config.node_lease_duration_seconds,
-        node_labels=node_flags.labels(config.node_labels),
-        register_with_taints=node_flags.taints(config.register_with_taints),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
-    base = kubelet_file.applied(config, base)
-    if thresholds:
-        base = replace(base, eviction_hard=thresholds)
+    base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
-
-
-def eviction_thresholds(text: str) -> dict[str, str]:
-    """`memory.available<100Mi,nodefs.available<10%` as the kubelet's flag has it."""
-    pairs = (entry.partition("<") for entry in text.split(",") if entry)
-    return {signal.strip(): value.strip() for signal, _, value in pairs}
 
 
 class _Serving:
@@ -75,9 +62,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
     server = _Serving(node, kubelet, client, stats)
-    eviction = Eviction(
-        kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
-    )
+    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
     kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
     try:
         await kubelet.run()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pinnace.cluster import autoscaling, progress
+from pinnace.cluster import autoscaling, node_settings, progress
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
@@ -83,9 +83,8 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "etcd-servers": config.etcd_servers, "etcd-prefix": config.etcd_prefix, "etcd-cafile": config.etcd_cafile,
         "etcd-certfile": config.etcd_certfile, "etcd-keyfile": config.etcd_keyfile, "etcd-user": config.etcd_user,
         "etcd-password-file": config.etcd_password_file,
-        "node-name": config.node_name, "node-ip": config.node_ip, "node-labels": config.node_labels,
-        "node-lease-duration-seconds": config.node_lease_duration_seconds,
-        "register-with-taints": config.register_with_taints, "tls-san": config.tls_san, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
+        "node-name": config.node_name, "node-ip": config.node_ip,
+        "tls-san": config.tls_san, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
         "https-port": config.https_port, "cluster-cidr": config.pod_cidr, "service-cidr": config.service_cidr,
         "cluster-dns": config.dns_ip, "cluster-domain": config.cluster_domain, "controllers": config.controllers,
         "enable-admission-plugins": config.enable_admission_plugins,
@@ -94,7 +93,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
-        "eviction-hard": config.eviction_hard, "max-container-restart-period": config.max_container_restart_period,
+        "max-container-restart-period": config.max_container_restart_period,
         "node-monitor-grace-period": config.node_monitor_grace_period,
         "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,
         "allowed-unsafe-sysctls": config.allowed_unsafe_sysctls,
@@ -118,6 +117,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
     ]
     flags += command_line(config)
     flags += autoscaling.command_line(config)
+    flags += node_settings.command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

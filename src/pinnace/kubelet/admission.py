@@ -1,6 +1,7 @@
 """Whether this node takes a pod that was bound to it: the same checks as the scheduler's, for those who set nodeName. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from pinnace.api.core import node_affinity, pod_resources, pods
@@ -40,26 +41,52 @@ def refusal(
             "NodeAffinity",
             "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
         )
-    running = [other for other in others if not pods.is_terminal(other)]
+    running = alive(others)
     taken = {port for other in running for port in pods.host_ports(other)}
     if any(_clashes(port, taken) for port in pods.host_ports(pod)):
         return "NodePorts", f"Predicate NodePorts failed: {PORTS_TAKEN}"
-    return shortage(pod, running, allocatable)
+    short = next(shortages(pod, running, allocatable), None)
+    return short.as_refusal() if short else None
 
 
-def shortage(pod: Object, running: Sequence[Object], allocatable: Mapping[str, Decimal]) -> Refusal | None:
+def alive(others: Iterable[Object]) -> list[Object]:
+    return [other for other in others if not pods.is_terminal(other)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Of one resource: what the pod asks for, what others use, what there is."""
+
+    name: str
+    asked: Decimal
+    used: Decimal
+    whole: Decimal
+
+    @property
+    def missing(self) -> Decimal:
+        return self.asked - (self.whole - self.used)
+
+    def as_refusal(self) -> Refusal:
+        """Upstream counts cpu in thousandths here."""
+        scale = 1000 if self.name == "cpu" else 1
+        asked, used, whole = (int(amount * scale) for amount in (self.asked, self.used, self.whole))
+        figures = f"requested: {asked}, used: {used}, capacity: {whole}"
+        return f"OutOf{self.name}", f"Node didn't have enough resource: {self.name}, {figures}"
+
+
+def shortages(
+    pod: Object, running: Sequence[Object], allocatable: Mapping[str, Decimal]
+) -> Iterator[Shortage]:
     """What the node has too little of beside the pods that run."""
     if len(running) + 1 > allocatable["pods"]:
-        return "OutOfpods", _shortage("pods", Decimal(1), Decimal(len(running)), allocatable["pods"])
-    asked = pod_resources.requests(pod)
-    for name, amount in asked.items():
+        yield Shortage("pods", Decimal(1), Decimal(len(running)), allocatable["pods"])
+    for name, amount in pod_resources.requests(pod).items():
         if not amount:
             continue
         used = sum((pod_resources.requests(other).get(name, Decimal(0)) for other in running), Decimal(0))
         available = allocatable.get(name, Decimal(0))
         if used + amount > available:
-            return f"OutOf{name}", _shortage(name, amount, used, available)
-    return None
+            yield Shortage(name, amount, used, available)
 
 
 def _sysctl_refusal(pod: Object, unsafe: tuple[str, ...]) -> Refusal | None:
@@ -95,11 +122,3 @@ def _clashes(port: tuple[str, str, int], taken: set[tuple[str, str, int]]) -> bo
         and (address == other or EVERY_ADDRESS in (address, other))
         for other_protocol, other, other_number in taken
     )
-
-
-def _shortage(name: str, requested: Decimal, used: Decimal, capacity: Decimal) -> str:
-    """Upstream counts cpu in thousandths here."""
-    scale = 1000 if name == "cpu" else 1
-    figures = (int(amount * scale) for amount in (requested, used, capacity))
-    asked, taken, whole = figures
-    return f"Node didn't have enough resource: {name}, requested: {asked}, used: {taken}, capacity: {whole}"

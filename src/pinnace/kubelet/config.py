@@ -39,8 +39,13 @@ class KubeletConfig:
             "nodefs.available": "10%",
             "nodefs.inodesFree": "5%",
             "imagefs.available": "15%",
+            "imagefs.inodesFree": "5%",
         }
     )
+    eviction_soft: dict[str, str] = field(default_factory=dict)
+    eviction_soft_grace_seconds: dict[str, float] = field(default_factory=dict)
+    eviction_minimum_reclaim: dict[str, str] = field(default_factory=dict)
+    eviction_max_pod_grace_period: int = 0  # of soft evictions; negative: the pod's own
     eviction_pressure_transition_seconds: float = 300.0
     max_container_restart_seconds: float = 300.0  # the longest wait of a crash loop
     sync_frequency_seconds: float = 60.0

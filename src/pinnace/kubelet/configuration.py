@@ -128,6 +128,21 @@ def _show_crash_loop(longest: float) -> dict[str, str]:
     return {"maxContainerRestartPeriod": duration(longest)}
 
 
+def _durations(value: Any) -> dict[str, float]:
+    return {name: _seconds(one) for name, one in _text_map(value).items()}
+
+
+def _show_durations(value: dict[str, float]) -> dict[str, str]:
+    return {name: duration(seconds) for name, seconds in value.items()}
+
+
+def _swap(value: Any) -> str:
+    behavior = value.get("swapBehavior") or "NoSwap" if isinstance(value, dict) else value
+    if behavior not in ("NoSwap", "LimitedSwap"):
+        raise ValueError('swapBehavior must be one of: "", "LimitedSwap" or "NoSwap"')
+    return str(behavior)
+
+
 def _plain(attribute: str, read: Callable[[Any], Any]) -> Field:
     return Field(attribute, read, _same)
 
@@ -148,6 +163,12 @@ FIELDS: Mapping[str, Field] = {
     "kubeReserved": _plain("kube_reserved", _text_map),
     "systemReserved": _plain("system_reserved", _text_map),
     "evictionHard": _plain("eviction_hard", _text_map),
+    "evictionSoft": _plain("eviction_soft", _text_map),
+    "evictionSoftGracePeriod": Field("eviction_soft_grace_seconds", _durations, _show_durations),
+    "evictionMaxPodGracePeriod": _plain("eviction_max_pod_grace_period", _typed(int, "a number")),
+    "evictionMinimumReclaim": _plain("eviction_minimum_reclaim", _text_map),
+    "podPidsLimit": _plain("pod_max_pids", _typed(int, "a number")),
+    "memorySwap": Field("memory_swap_behavior", _swap, lambda behavior: {"swapBehavior": behavior}),
     "evictionPressureTransitionPeriod": _lasting("eviction_pressure_transition_seconds"),
     "crashLoopBackOff": Field("max_container_restart_seconds", _crash_loop, _show_crash_loop),
     "syncFrequency": _lasting("sync_frequency_seconds"),
@@ -184,13 +205,12 @@ NOT_HONOURED: Mapping[str, Any] = {
     "singleProcessOOMKill": None, "cpuManagerPolicyOptions": None, "cpuManagerReconcilePeriod": "10s",
     "memoryManagerPolicy": "None", "topologyManagerPolicy": "none", "topologyManagerScope": "container",
     "topologyManagerPolicyOptions": None, "qosReserved": None, "runtimeRequestTimeout": "2m0s",
-    "hairpinMode": "promiscuous-bridge", "podCIDR": "", "podPidsLimit": -1, "runOnce": False, "cpuCFSQuota": True,
+    "hairpinMode": "promiscuous-bridge", "podCIDR": "", "runOnce": False, "cpuCFSQuota": True,
     "cpuCFSQuotaPeriod": "100ms", "nodeStatusMaxImages": 50, "maxOpenFiles": 1000000,
-    "contentType": "application/vnd.kubernetes.protobuf", "kubeAPIQPS": 50, "kubeAPIBurst": 100, "evictionSoft": None,
-    "evictionSoftGracePeriod": None, "evictionMaxPodGracePeriod": 0, "evictionMinimumReclaim": None,
+    "contentType": "application/vnd.kubernetes.protobuf", "kubeAPIQPS": 50, "kubeAPIBurst": 100,
     "mergeDefaultEvictionSettings": False, "enableControllerAttachDetach": True, "protectKernelDefaults": False,
     "makeIPTablesUtilChains": True, "iptablesMasqueradeBit": 14, "iptablesDropBit": 15, "featureGates": None,
-    "failSwapOn": True, "memorySwap": None, "containerLogMaxWorkers": 1, "containerLogMonitorInterval": "10s",
+    "failSwapOn": True, "containerLogMaxWorkers": 1, "containerLogMonitorInterval": "10s",
     "configMapAndSecretChangeDetectionStrategy": "Watch", "reservedSystemCPUs": "", "showHiddenMetricsForVersion": "",
     "systemReservedCgroup": "", "kubeReservedCgroup": "", "enforceNodeAllocatable": ["pods"], "volumePluginDir": "",
     "providerID": "", "kernelMemcgNotification": False, "logging": None, "enableSystemLogHandler": True,

@@ -114,6 +114,21 @@ class Housekeeping:
         if removed:
             await self._pleg.refresh(pod.uid)
 
+    async def remove_dead(self) -> None:
+        """Every dead container that the pod's status does not need: of each name the newest stays."""
+        for pod in self._pleg:
+            dead = [
+                old
+                for found in pod.by_name.values()
+                for old in found[1:]
+                if old.state == ContainerState.EXITED
+            ]
+            for old in dead:
+                await self._runtime.remove_container(old.id)
+                self._remove_logs(pod, old)
+            if dead:
+                await self._pleg.refresh(pod.uid)
+
     def _log_file(self, pod: PodRuntime, status: ContainerStatus) -> Path:
         directory = self._config.pod_logs_dir / f"{pod.namespace}_{pod.name}_{pod.uid}" / status.name
         return directory / f"{restart_count(status)}.log"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnace.api import meta
-from pinnace.api.core import pods
+from pinnace.api.core import pods as core_pods
 from pinnace.api.meta import Object
 from pinnace.api.resources import PODS, SERVICES
 from pinnace.client.events import EventRecorder
@@ -18,7 +18,8 @@ from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
-from pinnace.kubelet.admission import Refusal, refusal
+from pinnace.kubelet import preemption
+from pinnace.kubelet.admission import Refusal, alive, refusal, shortages
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
@@ -34,6 +35,7 @@ from pinnace.kubelet.cri_config import pod_log_dir
 from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from pinnace.kubelet.static_pods.mirrors import MirrorPods
 
 log = logging.getLogger(__name__)
+
+PREEMPTION_POLL_SECONDS = 0.1
 
 
 class Kubelet:
@@ -164,7 +168,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
-        self.cgroups.prepare()
+        self.cgroups.prepare(self.facts.all_pods_settings())
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -234,7 +238,7 @@ class Kubelet:
 
     # -- changes -------------------------------------------------------------------------------------------------
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
-        if (pod := new or old) is not None and pods.is_mirror(pod):
+        if (pod := new or old) is not None and core_pods.is_mirror(pod):
             if self._mirrors is not None:
                 self._mirrors.observe(old, new)
             return
@@ -242,7 +246,7 @@ class Kubelet:
             if old is not None:
                 self._workers.remove(old)
             return
-        if pods.is_static(new):  # only the kubelet says so
+        if core_pods.is_static(new):  # only the kubelet says so
             new = {**new, "metadata": {**new["metadata"], "annotations": _as_of_api(new)}}
         if old is not None and meta.uid(old) != meta.uid(new):
             self._workers.remove(old)
@@ -270,7 +274,25 @@ class Kubelet:
         if refused is not None and refused[0] == "NodeAffinity":
             await self.node_agent.refresh()
             refused = self._refusal(pod)
+        if refused is not None and refused[0].startswith("OutOf") and core_pods.is_critical(pod):
+            return await self._preempt(pod)
         return refused
+
+    async def _preempt(self, pod: Object) -> Refusal | None:
+        """A critical pod is not refused for lack of room while others could go."""
+        others = alive(self._others(meta.uid(pod)))
+        missing = {one.name: one.missing for one in shortages(pod, others, self.facts.allocatable)}
+        try:
+            chosen = preemption.victims(pod, others, missing)
+        except preemption.NoVictims as error:
+            return "UnexpectedAdmissionError", str(error)
+        for victim in chosen:
+            self.recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
+            condition = disruption_condition(preemption.MESSAGE)
+            self._fail(meta.uid(victim), (preemption.REASON, preemption.MESSAGE), None, (condition,))
+        while any(self._workers.is_ending(meta.uid(victim)) for victim in chosen):
+            await self._clock.sleep(PREEMPTION_POLL_SECONDS)
+        return None
 
     def _refusal(self, pod: Object) -> Refusal | None:
         if self._shutdown is not None and self._shutdown.is_shutting_down:
@@ -363,28 +385,34 @@ class Kubelet:
     async def evict(
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Iterable[Object] = ()
     ) -> None:
-        self._fail(uid, ("Evicted", message), grace_period_seconds, conditions)
+        self._fail(uid, ("Evicted", message), grace_period_seconds, tuple(conditions))
 
     async def end_pod(
         self, uid: str, reason: str, message: str, *, grace_period_seconds: int, conditions: Iterable[Object]
     ) -> None:
         """Implements `shutdown.manager.Ending`."""
-        self._fail(uid, (reason, message), grace_period_seconds, conditions)
+        self._fail(uid, (reason, message), grace_period_seconds, tuple(conditions))
         await self._workers.ended(uid)
 
-    def _fail(self, uid: str, why: tuple[str, str], grace: int, conditions: Iterable[Object]) -> None:
+    def _fail(
+        self, uid: str, why: tuple[str, str], grace: int | None, conditions: tuple[Object, ...]
+    ) -> None:
+        """End a pod for a reason of the node's own; without `grace` it has the time that its spec gives."""
         record = self._workers.record(uid)
         if record is None:
             return
-        record.failed = why
-        record.grace_override = grace
-        record.extra_conditions = tuple(conditions)
+        record.failed, record.grace_override, record.extra_conditions = why, grace, conditions
         self._reporter.report(record, self._pleg.get(uid))
         self._workers.wake(uid)
+
+    async def reclaim_disk(self) -> None:
+        """Before pods are evicted for it: dead containers, then images that nothing uses."""
+        await self.housekeeping.remove_dead()
+        await self.images.remove_unused()
 
     def set_node_condition(self, condition: dict[str, Any]) -> None:
         self.node_agent.set_condition(condition)
 
 
 def _as_of_api(pod: Object) -> dict[str, str]:
-    return {**meta.annotations(pod), pods.CONFIG_SOURCE: "api"}
+    return {**meta.annotations(pod), core_pods.CONFIG_SOURCE: "api"}

@@ -213,6 +213,11 @@ class PodWorkers:
                 worker.wake()
         return worker.record
 
+    def is_ending(self, uid: str) -> bool:
+        """Whether something of this pod may still run."""
+        worker = self._workers.get(uid)
+        return worker is not None and not worker.record.has_ended
+
     def remove(self, pod: Object) -> None:
         """The API object is gone: whatever still runs of it is ended."""
         worker = self._workers.get(meta.uid(pod))

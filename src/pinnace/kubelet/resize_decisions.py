@@ -13,7 +13,7 @@ from pinnace.api import meta
 from pinnace.api.core import pod_resources, pods
 from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
-from pinnace.kubelet.admission import Refusal, shortage
+from pinnace.kubelet.admission import Refusal, alive, shortages
 from pinnace.kubelet.allocation import Allocation, resizable, resources_of
 
 INFEASIBLE, DEFERRED = "Infeasible", "Deferred"
@@ -32,8 +32,8 @@ def refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[str, Dec
         if asked.get(name, Decimal(0)) > allocatable[name]:
             figures = f"requested: {int(asked[name] * scale)}, capacity: {int(allocatable[name] * scale)}"
             return INFEASIBLE, f"Node didn't have enough capacity: {name}, {figures}"
-    short = shortage(pod, [one for one in others if not pods.is_terminal(one)], allocatable)
-    return (DEFERRED, short[1]) if short else None
+    short = next(shortages(pod, alive(others), allocatable), None)
+    return (DEFERRED, short.as_refusal()[1]) if short else None
 
 
 def order(pod: Object, allocation: Allocation) -> tuple[bool, int, bool, str]:

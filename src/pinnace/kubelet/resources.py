@@ -161,6 +161,17 @@ def pod_cgroup_settings(pod: Object, rules: NodeRules = NO_RULES) -> dict[str, i
     return settings | {f"hugetlb.{size}": amount for size, amount in pages.items()}
 
 
+def all_pods_settings(
+    capacity: Mapping[str, Decimal], *reserved: Mapping[str, Decimal], processes: int
+) -> dict[str, int]:
+    """Of the group of all pods: what is reserved for others is not theirs; hard eviction acts before they reach the limit."""
+    left = allocatable({**capacity, "pid": Decimal(processes)}, *reserved)
+    settings = {"cpu_shares": cpu_shares(_milli(left["cpu"])), "memory_limit": int(left["memory"])}
+    if left["pid"] < processes:
+        settings["pids_limit"] = int(left["pid"])
+    return settings
+
+
 def _milli(amount: Decimal | None) -> int:
     return int(amount * 1000) if amount else 0
 

@@ -50,6 +50,7 @@ class EdgeHost:
         self.asked: list[tuple[Any, ...]] = []
         self.evicted: list[tuple[str, str, list[Object]]] = []
         self.conditions: dict[str, Object] = {}
+        self.graces: list[int] = []
         self.stats: list[ContainerStats] = []
 
     def add(self, name: str = "web", *containers: str, **spec: Any) -> Object:
@@ -104,6 +105,7 @@ class EdgeHost:
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Any = ()
     ) -> None:
         self.evicted.append((uid, message, list(conditions)))
+        self.graces.append(grace_period_seconds)
         self.found.pop(uid, None)
         self.statuses[uid] = {"phase": "Failed"}
 

@@ -23,7 +23,10 @@ BASE = KubeletConfig("n", "192.0.2.1", Path("/k"), Path("/l"))
 VALUES: dict[str, Any] = {
     "clusterDNS": ["10.0.0.10"], "clusterDomain": "example.org", "maxPods": 7, "podsPerCore": 3,
     "kubeReserved": {"cpu": "100m"}, "systemReserved": {"memory": "1Gi"}, "evictionHard": {"memory.available": "5%"},
-    "evictionPressureTransitionPeriod": "1m0s", "syncFrequency": "1m30s", "nodeStatusUpdateFrequency": "20s",
+    "evictionPressureTransitionPeriod": "1m0s", "evictionSoft": {"memory.available": "1Gi"},
+    "evictionSoftGracePeriod": {"memory.available": "1m30s"}, "evictionMaxPodGracePeriod": 30,
+    "evictionMinimumReclaim": {"imagefs.available": "2Gi"}, "podPidsLimit": 100, "memorySwap": {"swapBehavior": "LimitedSwap"},
+    "crashLoopBackOff": {"maxContainerRestartPeriod": "30s"}, "syncFrequency": "1m30s", "nodeStatusUpdateFrequency": "20s",
     "nodeStatusReportFrequency": "1h0m0s", "nodeLeaseDurationSeconds": 20, "serializeImagePulls": True,
     "maxParallelImagePulls": 1, "containerLogMaxSize": "1000", "containerLogMaxFiles": 2,
     "imageGCHighThresholdPercent": 90, "imageGCLowThresholdPercent": 70, "resolvConf": "/r", "staticPodPath": "/m",

@@ -27,6 +27,12 @@ def mount_tmpfs(path: Path, options: str) -> None:
         _raise("mount", path)
 
 
+def mount_huge_pages(path: Path, options: str) -> None:
+    kind = b"hugetlbfs"
+    if _libc().mount(b"nodev", os.fsencode(path), kind, MS_NOSUID | MS_NODEV, options.encode()):
+        _raise("mount", path)
+
+
 def mount_bind(source: Path, path: Path) -> None:
     if _libc().mount(os.fsencode(source), os.fsencode(path), None, MS_BIND, None):
         _raise("mount", path)
