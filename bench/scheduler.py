@@ -107,7 +107,7 @@ class Bench:
             self._create(run, "plain", pods, scheduler="nobody")
             cpu = cpu_seconds(self._pid) - begun
             watch.terminate()
-        self._remove(run, pods)
+        self._remove(run)
         return {"cpu_us": round(cpu / pods * 1e6)}
 
     def measure(self, variant, pods):
@@ -122,7 +122,7 @@ class Bench:
             self._create(run, variant, pods)
             seen = json.loads(watch.stdout.readline())
             cpu = cpu_seconds(self._pid) - begun
-        self._remove(run, pods)
+        self._remove(run)
         created, bound = seen["created"], seen["bound"]
         delays = [(bound[name] - created[name]) * 1e3 for name in bound]
         seconds = max(bound.values()) - min(created.values())
@@ -199,8 +199,11 @@ class Bench:
             over.set()
             thread.join()
 
-    def _remove(self, run, pods):
-        self._delete([f"{run}-{number}" for number in range(pods)])
+    def _remove(self, run):
+        """All pods of the run: the load creates a few more than are counted, and those of one run must not disturb the next."""
+        of_run = f"{PODS}?labelSelector=run%3D{run}"
+        while self._api.get(f"{of_run}&limit=1")["items"]:
+            self._api.request("DELETE", f"{of_run}&gracePeriodSeconds=0")
 
     def _delete(self, names):
         """Some may be gone already."""

@@ -81,8 +81,8 @@ def shortages(
     if len(running) + 1 > allocatable["pods"]:
         yield Shortage("pods", Decimal(1), Decimal(len(running)), allocatable["pods"])
     for name, amount in pod_resources.requests(pod).items():
-        if not amount:
-            continue
+        if not amount or ("/" in name and name not in allocatable):
+            continue  # a resource of the cluster, of which the node knows nothing
         used = sum((pod_resources.requests(other).get(name, Decimal(0)) for other in running), Decimal(0))
         available = allocatable.get(name, Decimal(0))
         if used + amount > available:

@@ -11,6 +11,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.kubelet import environment, security
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
 from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config
+from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.environment import ConfigError
 from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images, StartError
@@ -60,11 +61,12 @@ class ContainerStarter:
         paths: PodPaths,
         services: Callable[[], Iterable[Object]],
         rules: NodeRules,
+        devices: DeviceManager,
     ) -> None:
         self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
         self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
         self._image_volumes = image_volumes
-        self._rules = rules
+        self._rules, self._devices = rules, devices
 
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
         pod, where = context.pod, field_path(context.pod, container["name"])
@@ -97,15 +99,18 @@ class ContainerStarter:
             held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
             mounts = container_mounts(context.pod, container, context.volumes, variables, held)
             devices = container_devices(context.pod, container, context.volumes)
-        except (ConfigError, OSError) as error:
+            access = await self._devices.access(context.runtime.uid, container["name"])
+        except (ConfigError, AllocationError, OSError) as error:
             raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
         mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})
         inputs = ContainerInputs(
             image_id=image.id,
             image=image,
-            environment=variables,
-            mounts=mounts,
-            devices=devices,
+            environment={**access.envs, **variables},
+            mounts=[*mounts, *access.mounts],
+            devices=[*devices, *access.devices],
+            annotations=access.annotations,
+            cdi=access.cdi,
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),

@@ -39,6 +39,7 @@ class Observed:
     unstarted: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
     in_force: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    device_health: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     pod_in_force: Mapping[str, Any] | None = None
     is_ending: bool = False
     has_ended: bool = False
@@ -203,6 +204,8 @@ def _add_resources(
     """`pod` has what was granted. Running containers show resources even where they have none: so they can be resized."""
     if any(one is container for one in pods.ephemeral_containers(pod)):
         return
+    if devices := seen.device_health.get(container["name"]):
+        entry["allocatedResourcesStatus"] = devices
     granted = container.get("resources") or {}
     actual: Mapping[str, Any] = granted
     if status.state == ContainerState.RUNNING:

@@ -84,6 +84,8 @@ class ContainerInputs:
     seccomp_default: bool = False
     rules: resources.NodeRules = resources.NO_RULES
     devices: Sequence[dict[str, Any]] = field(default_factory=tuple)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    cdi: Sequence[str] = ()
 
 
 def container_config(pod: Object, container: dict[str, Any], given: ContainerInputs) -> Config:
@@ -100,8 +102,9 @@ def container_config(pod: Object, container: dict[str, Any], given: ContainerInp
         "envs": [{"key": key, "value": value} for key, value in given.environment.items()],
         "mounts": list(given.mounts),
         "devices": list(given.devices),
+        "CDI_devices": [{"name": name} for name in given.cdi],
         "labels": {**pod_labels(pod), labels.CONTAINER_NAME: name},
-        "annotations": _annotations(pod, container, given.restart_count),
+        "annotations": {**given.annotations, **_annotations(pod, container, given.restart_count)},
         "log_path": f"{name}/{given.restart_count}.log",
         "stdin": bool(container.get("stdin")),
         "stdin_once": bool(container.get("stdinOnce")),

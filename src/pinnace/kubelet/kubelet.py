@@ -35,6 +35,7 @@ from pinnace.kubelet.cri_config import pod_log_dir
 from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.node_agent import NodeAgent
@@ -94,6 +95,11 @@ class Kubelet:
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
+        self.devices = DeviceManager(
+            config.root_dir / "device-plugins", clock, changed=self.node_agent.resources_changed, wake=self._woken,
+            is_alive=self._is_alive,
+        )  # fmt: skip
+        self.node_agent.extended = self.devices.amounts
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -159,6 +165,7 @@ class Kubelet:
             csi=self.csi,
             others=self._others,
             wake=self._woken,
+            devices=self.devices,
         )
         parts = build(shared)
         self._terminator, self._reporter, self._workers = parts.terminator, parts.reporter, parts.workers
@@ -182,6 +189,7 @@ class Kubelet:
                 group.create_task(keep_running("plugins", self._run_plugins, self._clock))
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
+                group.create_task(keep_running("device plugins", self.devices.run, self._clock))
                 await self._services.wait_synced()
                 await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
@@ -265,18 +273,30 @@ class Kubelet:
                    for one in record.pod["spec"].get("volumes") or ()):  # fmt: skip
                 self._workers.wake(record.uid)
 
+    def _is_alive(self, uid: str) -> bool:
+        return self._workers.is_alive(uid)
+
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
 
     async def _admit(self, pod: Object) -> Refusal | None:
         """What is known of the node may be minutes old: a pod that does not fit its labels is judged by fresh ones."""
-        refused = self._refusal(pod)
+        if (refused := self._closed_to(pod)) is not None:
+            return refused
+        refused = await self._without_devices(pod) or self._refusal(pod)
         if refused is not None and refused[0] == "NodeAffinity":
             await self.node_agent.refresh()
             refused = self._refusal(pod)
         if refused is not None and refused[0].startswith("OutOf") and core_pods.is_critical(pod):
             return await self._preempt(pod)
         return refused
+
+    async def _without_devices(self, pod: Object) -> Refusal | None:
+        try:
+            await self.devices.allocate(pod)
+        except AllocationError as error:
+            return "UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected"
+        return None
 
     async def _preempt(self, pod: Object) -> Refusal | None:
         """A critical pod is not refused for lack of room while others could go."""
@@ -290,17 +310,19 @@ class Kubelet:
             self.recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
             condition = disruption_condition(preemption.MESSAGE)
             self._fail(meta.uid(victim), (preemption.REASON, preemption.MESSAGE), None, (condition,))
-        while any(self._workers.is_ending(meta.uid(victim)) for victim in chosen):
+        while any(self._workers.is_alive(meta.uid(victim)) for victim in chosen):
             await self._clock.sleep(PREEMPTION_POLL_SECONDS)
         return None
 
-    def _refusal(self, pod: Object) -> Refusal | None:
+    def _closed_to(self, pod: Object) -> Refusal | None:
+        """A node that shuts down, or is under pressure, takes in no pod, whatever room there is."""
         if self._shutdown is not None and self._shutdown.is_shutting_down:
             from pinnace.kubelet.shutdown.manager import REFUSAL
 
             return REFUSAL
-        if self._refuses is not None and (refused := self._refuses(pod)) is not None:
-            return refused
+        return self._refuses(pod) if self._refuses is not None else None
+
+    def _refusal(self, pod: Object) -> Refusal | None:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }

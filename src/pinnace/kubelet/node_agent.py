@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pinnace.api import meta
@@ -43,8 +45,11 @@ PRESSURE_EVENTS = {
 }
 
 
+Amounts = Mapping[str, Decimal]
+
+
 class NodeAgent:
-    """`network_problem` is why pods on the pod network cannot start now, "" when they can."""
+    """`extended` gives capacity and allocatable of devices. `network_problem` is why pods on the pod network cannot start now, "" when they can."""
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class NodeAgent:
         self._runtime_seen: float | None = None
         self.network_problem = ""
         self._other_problem = ""
+        self.extended: Callable[[], tuple[Amounts, Amounts]] = lambda: ({}, {})
         self._pressures: dict[str, Object] = {}
         self._post = asyncio.Event()
         self._posted: Object | None = None
@@ -95,6 +101,9 @@ class NodeAgent:
         if problem != self._other_problem:
             self._other_problem = problem
             self._post.set()
+
+    def resources_changed(self) -> None:
+        self._post.set()
 
     def reference(self) -> Object:
         """The node as the object of events: upstream uses its name as uid."""
@@ -226,10 +235,11 @@ class NodeAgent:
         if not self._runtime_problem:
             with contextlib.suppress(CriError, TimeoutError):
                 self._images = tuple(await self._runtime.list_images())
+        capacity, allocatable = self.extended()
         return NodeInputs(
             now=format_time(self._clock.now()),
-            capacity=self._facts.capacity,
-            allocatable=self._facts.allocatable,
+            capacity={**self._facts.capacity, **capacity},
+            allocatable={**self._facts.allocatable, **allocatable},
             system=self._system,
             runtime_version=self._version,
             images=self._images,

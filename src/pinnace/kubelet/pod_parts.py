@@ -16,6 +16,7 @@ from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.devices.manager import DeviceManager
 from pinnace.kubelet.housekeeping import Housekeeping
 from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
@@ -59,6 +60,7 @@ class Shared:
     csi: CsiVolumes
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
+    devices: DeviceManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,13 @@ def build(on: Shared) -> PodParts:
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     backoff = Backoff(longest=on.config.max_container_restart_seconds)
-    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of)
+    reporter = StatusReporter(
+        on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of, on.devices.health
+    )
     starter = ContainerStarter(
         runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,
         recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
+        devices=on.devices,
     )  # fmt: skip
     resizer = Resizer(
         clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,

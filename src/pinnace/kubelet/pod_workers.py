@@ -213,7 +213,7 @@ class PodWorkers:
                 worker.wake()
         return worker.record
 
-    def is_ending(self, uid: str) -> bool:
+    def is_alive(self, uid: str) -> bool:
         """Whether something of this pod may still run."""
         worker = self._workers.get(uid)
         return worker is not None and not worker.record.has_ended

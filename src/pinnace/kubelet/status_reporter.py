@@ -1,6 +1,6 @@
 """Computes a pod's status from all that is known, remembers it in its record, and has it written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pinnace.api.core import pods
@@ -28,10 +28,11 @@ class StatusReporter:
         paths: PodPaths,
         clock: Clock,
         mirror_of: Callable[[Object], Object | None],
+        device_health: Callable[[str], Mapping[str, list[Object]]],
     ) -> None:
         self._mirror_of = mirror_of
         self._config, self._writer, self._probes = config, writer, probes
-        self._paths, self._clock = paths, clock
+        self._paths, self._clock, self._device_health = paths, clock, device_health
 
     def report(self, record: PodRecord, runtime: PodRuntime) -> None:
         if pods.is_terminal(record.pod) and record.failed is None:
@@ -45,6 +46,7 @@ class StatusReporter:
             unready=unready,
             unstarted=unstarted,
             messages=record.messages,
+            device_health=self._device_health(record.uid),
             is_ending=record.is_ending,
             has_ended=record.has_ended,
             in_force=record.allocation.in_force if record.allocation else {},

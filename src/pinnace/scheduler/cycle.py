@@ -193,15 +193,19 @@ class Cycle:
     ) -> Mask:
         """The pod must also fit with the nominated pods that count for it; its own nominated node comes first."""
         assert self._nominator is not None
+        own = nodes.row_of.get(self._nominator.node_of(pod.uid))
+        if own is not None and feasible[own]:  # looked at first: when the pod fits there, the others do not matter
+            alone = np.zeros_like(feasible)
+            alone[own] = True
+            if all(mask[own] for _, mask, _ in self._beside_nominated(pod, nodes, alone, explain=False)):
+                return alone
+        if not feasible.any():
+            return feasible
         for plugin, mask, _ in self._beside_nominated(pod, nodes, feasible, explain=False):
             refused = int(np.count_nonzero(feasible & ~mask))
             if refused:
                 rejected[plugin.name] = rejected.get(plugin.name, 0) + refused
                 feasible = feasible & mask
-        own = nodes.row_of.get(self._nominator.node_of(pod.uid))
-        if own is not None and feasible[own]:
-            feasible = np.zeros_like(feasible)
-            feasible[own] = True
         return feasible
 
     def _beside_nominated(
@@ -231,8 +235,8 @@ class Cycle:
                 answers.append((plugin, mask, refusals))
         looking = [p for p in self._profile.filters if p.reads == "pods" and p.applies(pod, nodes)]
         if looking:
-            with self._nominator.placed(pod):
-                for look in looking:
+            with self._nominator.placed(pod, looking) as count:
+                for look in looking if count else ():
                     mask, refusals = look.filter(pod, nodes), Refusals.empty(len(among))
                     if explain and not mask[among].all():
                         refused = np.flatnonzero(among & ~mask)
@@ -249,10 +253,11 @@ class Cycle:
         if outside is not None:
             refusals = _with_outside(outside, nodes, refusals)
         preemption = self._preempt(pod, nodes, kept, refusals)
-        message = fit_error(len(nodes), refusals.reasons(), after_filters(pod, self._profile, preemption))
+        counts = refusals.reasons()
+        message = fit_error(len(nodes), counts, after_filters(pod, self._profile, preemption))
         return Decision(
             pod.namespace, pod.name, "", len(nodes), 0, rejected, message=message,
-            plugins=frozenset(rejected), preemption=preemption, reasons=refusals.examples(nodes.names),
+            plugins=frozenset(rejected), preemption=preemption, reasons=refusals.examples(nodes.names, counts),
         )  # fmt: skip
 
     def _preempt(self, pod: PodInfo, nodes: NodeTable, kept: Kept, refusals: Refusals) -> Preemption | None:
@@ -277,18 +282,16 @@ class Cycle:
                 mask, lasting = plugin.filter(pod, nodes), False
             if mask is not None:
                 filters.append((plugin, mask))
-        among = nodes.exists
         if lasting and kept.refusals is not None:
-            found = kept.refusals
-            among = np.zeros_like(among)
-            among[nodes.rows_changed_since(kept.refused_version)] = True
-            among &= nodes.exists
+            found, rows = kept.refusals, nodes.rows_changed_since(kept.refused_version)
+            rows = rows[nodes.exists[rows]]
         else:
-            found = Refusals.empty(len(among))
+            found, rows = Refusals.empty(len(nodes.exists)), np.flatnonzero(nodes.exists)
         looked_at, narrowed = self._keeper.candidates(pod, nodes)
         if narrowed:
-            found.put(np.flatnonzero(among & ~looked_at), never_looked_at(narrowed))
-        ask_again(found, pod, nodes, filters, among & looked_at)
+            found.put(rows[~looked_at[rows]], never_looked_at(narrowed))
+            rows = rows[looked_at[rows]]
+        ask_again(found, pod, nodes, filters, rows)
         if lasting:
             kept.refusals, kept.refused_version = found, nodes.usage_version
         return self._refusals_of_nominated(pod, nodes, found) if self._nominator else found

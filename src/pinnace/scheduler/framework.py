@@ -7,6 +7,7 @@ What a plugin reads decides how long its answer is kept for pods of the same dem
 `applies` false means the plugin has nothing to say about this pod (upstream's Skip).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from pinnace.scheduler.columns import Rows, Usage
 from pinnace.scheduler.node_table import NodeTable
-from pinnace.scheduler.pod_info import Demand, PodInfo
+from pinnace.scheduler.pod_columns import PodQuery, Tally
+from pinnace.scheduler.pod_info import AffinityTerm, Demand, PodInfo
 
 __all__ = [
-    "MAX_SCORE", "Demand", "Mask", "NodeFilter", "NodeScore", "NodeTable", "PodFilter", "PodInfo", "PodScore", "PreFilter", "Refusal",
-    "RowFilter", "RowScore", "Rows", "Scores", "Usage", "UsageFilter", "UsageScore", "normalized",
+    "MAX_SCORE", "Demand", "Involving", "Mask", "NodeFilter", "NodeScore", "NodeTable", "PodFilter", "PodInfo", "PodScore", "PreFilter", "Refusal",
+    "RowFilter", "RowScore", "Rows", "Scores", "Tallies", "Usage", "UsageFilter", "UsageScore", "normalized",
 ]  # fmt: skip
 
 Mask = NDArray[np.bool_]  # True: the pod may run there
@@ -80,6 +82,22 @@ class PodFilter(_Filter, Protocol):
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool: ...
     def filter(self, pod: PodInfo, nodes: NodeTable) -> Mask: ...
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]: ...
+
+
+class Tallies(Protocol):
+    """Some pods on nodes, counted: those of the node table, or the nominated ones."""
+
+    def tally(self, query: PodQuery) -> Tally: ...
+    def carried_for(self, kind: str, pod: PodInfo) -> Iterator[tuple[AffinityTerm, Tally]]: ...
+
+
+@runtime_checkable
+class Involving(Protocol):
+    """A `PodFilter` that knows which pods have a part in its answer. The others are asked again whenever a pod comes or goes."""
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        """The rows of those among `others` without which the answer might be another one; None: of no pod."""
+        ...
 
 
 class PreFilter(Protocol):

@@ -6,6 +6,7 @@ when the row's pods changed: what was computed from unchanged columns may be kep
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class NodeTable:
         self._label_columns: dict[str, Distinct[str]] = {}
         self._pod_columns = PodColumns(capacity)
         self._free = list(range(capacity - 1, -1, -1))
+        self._is_noticed = True
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -195,7 +197,18 @@ class NodeTable:
         if old.labels != pod.labels or old.is_terminating != pod.is_terminating:
             self._touch(row)  # who would be evicted, and against which budget, depends on it
 
+    @contextmanager
+    def unnoticed(self) -> Iterator[None]:
+        """Pods are put on nodes or taken off for a while: the block leaves the table as it found it, and versions do not move."""
+        before, self._is_noticed = self._is_noticed, False
+        try:
+            yield
+        finally:
+            self._is_noticed = before
+
     def _touch(self, row: int) -> None:
+        if not self._is_noticed:
+            return
         self._version += 1
         self._row_version[row] = self._version
         self._changes.append(row)

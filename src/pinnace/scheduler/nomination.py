@@ -4,7 +4,7 @@ Sums per priority are kept current as nominations come and go, so that thousands
 decision; without any, nothing is computed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from pinnace.api import meta
 from pinnace.scheduler.columns import Ints, Usage, grown
-from pinnace.scheduler.framework import NodeTable, Rows
+from pinnace.scheduler.framework import Involving, NodeTable, PodFilter, Rows
+from pinnace.scheduler.pod_columns import PodColumns
 from pinnace.scheduler.pod_info import PODS, PodInfo
 
 PREEMPTED = "PreemptionByScheduler"
@@ -38,6 +39,7 @@ class Nominator:
         self._node_of: dict[str, str] = {}
         self._on: dict[str, dict[str, PodInfo]] = {}
         self._sums: dict[int, _Sums] = {}
+        self._columns: PodColumns | None = None  # of all nominated pods; made when first asked for
         self._unwritten: set[str] = set()  # nominations of ours that no status shows yet
         self._changed = np.zeros(len(nodes.names), np.int64)  # per row: when its nominations changed last
         self._changes = 0
@@ -107,14 +109,32 @@ class Nominator:
         """Rows where nominated pods count for this pod."""
         if not self._node_of:
             return np.empty(0, np.intp)
-        counts = self._amounts(pod).get(PODS)
-        return np.flatnonzero(counts) if counts is not None else np.empty(0, np.intp)
+        self._refresh()
+        counts = [sums.amounts[PODS] for priority, sums in self._sums.items() if priority >= pod.priority]
+        if not counts:
+            return np.empty(0, np.intp)
+        total = counts[0] if len(counts) == 1 else np.sum(counts, axis=0)
+        row, own = self._own(pod)
+        if own and total[row] == 1:
+            found = np.flatnonzero(total)
+            return found[found != row]
+        return np.flatnonzero(total)
 
     def charge(self, pod: PodInfo, usage: Usage, rows: Rows) -> None:
         """Add to `usage`, which holds these rows, what nominated pods that count for this pod will use there."""
-        for resource, amounts in self._amounts(pod).items():
-            if resource in usage.resources:
-                usage.requested[usage.resources[resource]] += amounts[rows]
+        self._refresh()
+        requested, resources = usage.requested, usage.resources
+        for priority, sums in self._sums.items():
+            if priority >= pod.priority:
+                for resource, amounts in sums.amounts.items():
+                    if resource in resources:
+                        requested[resources[resource]] += amounts[rows]
+        row, own = self._own(pod)
+        if own:
+            here = rows == row
+            for resource, amount in own.items():
+                if resource in resources:
+                    requested[resources[resource], here] -= amount
         if pod.demand.host_ports:
             self._charge_ports(pod, usage, rows)
 
@@ -125,37 +145,55 @@ class Nominator:
                 holders[rows == row] += 1
 
     @contextmanager
-    def placed(self, pod: PodInfo) -> Iterator[None]:
-        """The node table with the nominated pods that count on their nodes, until the end of the block."""
-        here = [(self._nodes.names[row], other) for row, other in self.counted(pod)]
-        for node, other in here:
-            self._nodes.add_pod(node, other)
-        try:
-            yield
-        finally:
+    def placed(self, pod: PodInfo, filters: Sequence[PodFilter]) -> Iterator[int]:
+        """The node table with the nominated pods that count, and have a part in what these filters say, on their nodes,
+        until the end of the block; how many they are."""
+        here = self._involved(pod, filters) if self._node_of else []
+        with self._nodes.unnoticed():
             for node, other in here:
-                self._nodes.remove_pod(node, other.uid)
+                self._nodes.add_pod(node, other)
+            try:
+                yield len(here)
+            finally:
+                for node, other in here:
+                    self._nodes.remove_pod(node, other.uid)
+
+    def _involved(self, pod: PodInfo, filters: Sequence[PodFilter]) -> list[tuple[str, PodInfo]]:
+        """(node, nominated pod), perhaps with some that have no part."""
+        self._refresh()
+        if self._columns is None:
+            self._columns = PodColumns(len(self._nodes.names))
+            for node, pods in self._on.items():
+                row = self._nodes.row_of.get(node)
+                if row is not None:
+                    for other in pods.values():
+                        self._columns.charge(row, other, 1)
+        rows = np.zeros_like(self._nodes.exists)
+        for plugin in filters:
+            if not isinstance(plugin, Involving):
+                rows = self._nodes.exists
+                break
+            found = plugin.involved(pod, self._nodes, self._columns)
+            if found is not None:
+                rows = rows | found
+        if not rows.any():
+            return []
+        names = self._nodes.names
+        return [(names[row], other) for row, other in self.counted(pod) if rows[row]]
 
     def changed(self) -> Ints:
         """Per row, a number that moves whenever its nominations change."""
         self._refresh()
         return self._changed
 
-    def _amounts(self, pod: PodInfo) -> dict[str, Ints]:
-        self._refresh()
-        total: dict[str, Ints] = {}
-        for priority, sums in self._sums.items():
-            if priority >= pod.priority:
-                for resource, amounts in sums.amounts.items():
-                    total[resource] = total[resource] + amounts if resource in total else amounts
-        mine = self._on.get(self.node_of(pod.uid), {}).get(pod.uid)  # as it was counted
-        row = self._nodes.row_of.get(self.node_of(pod.uid))
-        if row is not None and mine is not None and mine.priority >= pod.priority:
-            own = {PODS: 1, **mine.demand.requests}
-            for resource in own.keys() & total.keys():
-                total[resource] = total[resource].copy()
-                total[resource][row] -= own[resource]
-        return total
+    def _own(self, pod: PodInfo) -> tuple[int, Mapping[str, int]]:
+        """Row and requests of the pod's own nomination, as it is counted in the sums for itself; nothing when it is not."""
+        node = self._node_of.get(pod.uid, "")
+        row = self._nodes.row_of.get(node) if node else None
+        if row is None:
+            return -1, {}
+        mine = self._on[node][pod.uid]
+        return (row, {PODS: 1, **mine.demand.requests}) if mine.priority >= pod.priority else (-1, {})
 
     def _charge(self, node: str, pod: PodInfo, sign: int) -> None:
         row = self._nodes.row_of.get(node)
@@ -164,10 +202,13 @@ class Nominator:
         if pod.priority not in self._sums:
             self._sums[pod.priority] = _Sums(len(self._nodes.names))
         self._sums[pod.priority].charge(row, pod, sign)
+        if self._columns is not None:
+            self._columns.charge(row, pod, sign)
         self._changes += 1
         self._changed[row] = self._changes
         if not self._node_of:
             self._sums.clear()
+            self._columns = None
 
     def _refresh(self) -> None:
         """Rows may belong to other nodes now: count again."""
@@ -179,7 +220,7 @@ class Nominator:
             self._changed = grown(self._changed, capacity)
         self._changes += 1
         self._changed[:] = self._changes
-        self._sums = {}
+        self._sums, self._columns = {}, None
         for node, pods in self._on.items():
             row = self._nodes.row_of.get(node)
             if row is not None:

@@ -127,16 +127,26 @@ class DefaultPreemption:
         return np.concatenate((rows[offset:], rows[:offset]))
 
     def _best(self, search: Search, among: Mask, wanted: int) -> Candidate | None:
+        """Nodes where no pod has a part in what pod filters say are tried first, many at a time."""
         if not search.pod_filters:
-            return self._best_of_shortlist(search, among, wanted)
-        found: list[Candidate] = []  # other nodes' pods matter too: nothing can be kept
-        for row in self._in_turn(np.flatnonzero(self._has_promise(search, among))):
-            found += self._finder.find(search, np.array([row]))
-            if len(found) >= wanted:
+            return self._best_of_shortlist(search, among, wanted)[0]
+        calm = np.zeros_like(among)
+        calm[self._finder.admitted(search, np.flatnonzero(among & ~search.involved))] = True
+        alone = Search(search.pod, search.nodes, search.usage_filters, [])
+        best, count = self._best_of_shortlist(alone, calm, wanted)
+        found = [best] if best is not None else []
+        others = among & search.involved
+        rows = np.flatnonzero(self._has_promise(search, others)) if count < wanted else np.empty(0, np.intp)
+        for row in self._in_turn(rows):
+            candidates = self._finder.find(search, np.array([row]))
+            found += candidates
+            count += len(candidates)
+            if count >= wanted:
                 break
         return min(found, key=lambda candidate: candidate.weight, default=None)
 
-    def _best_of_shortlist(self, search: Search, among: Mask, wanted: int) -> Candidate | None:
+    def _best_of_shortlist(self, search: Search, among: Mask, wanted: int) -> tuple[Candidate | None, int]:
+        """And how many it was chosen from."""
         kept = self._shortlist(search)
         versions, nominations = search.nodes.row_version, self._nominator.changed()
         own = search.nodes.row_of.get(self._nominator.node_of(search.pod.uid))
@@ -161,11 +171,12 @@ class DefaultPreemption:
         if own is not None:
             kept.stamps[:, own] = -1
         rows = np.flatnonzero(good)
+        count = len(rows)
         for weights in kept.weights:
             if len(rows) > 1:
                 chosen = weights[rows]
                 rows = rows[chosen == chosen.min()]
-        return kept.candidates[int(rows[0])] if len(rows) else None
+        return (kept.candidates[int(rows[0])], count) if len(rows) else (None, 0)
 
     def _shortlist(self, search: Search) -> _Shortlist:
         seen = search.nodes.spec_version, self._budgets.version

@@ -5,7 +5,7 @@ again: a burst of equal pods that fit nowhere costs a few rows each, also with t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,21 +64,20 @@ class Refusals:
 
     def reasons(self) -> Counter[str]:
         """Each reason and the number of nodes that gave it."""
-        counts = np.bincount(self.ids[self.ids != ABSENT], minlength=len(self.kinds)).tolist()
+        counts = np.bincount(self.ids - ABSENT, minlength=len(self.kinds) + 1).tolist()
         total: Counter[str] = Counter()
-        for kind, count in zip(self.kinds, counts, strict=True):
-            for reason in kind.reasons:
+        for kind, count in zip(self.kinds, counts[1:], strict=True):
+            for reason in kind.reasons if count else ():
                 total[reason] += count
-        return +total
+        return total
 
-    def examples(self, names: Sequence[str]) -> tuple[Reason, ...]:
-        """Each reason with some of the nodes that gave it, the most frequent first."""
+    def examples(self, names: Sequence[str], counts: Mapping[str, int]) -> tuple[Reason, ...]:
+        """Each reason with some of the nodes that gave it, the most frequent first. `counts`: see `reasons`."""
         found: dict[str, list[int]] = {}
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(self.ids == number)
             for reason in kind.reasons if len(rows) else ():
                 found.setdefault(reason, []).extend(rows[:EXAMPLES].tolist())
-        counts = self.reasons()
         return tuple(
             Reason(text, counts[text], tuple(names[row] for row in sorted(rows)[:EXAMPLES]))
             for text, rows in sorted(found.items(), key=lambda item: (-counts[item[0]], item[0]))
@@ -95,13 +94,13 @@ def ask_again(
     pod: PodInfo,
     nodes: NodeTable,
     filters: Sequence[tuple[Filter, Mask]],
-    remaining: Mask,
+    remaining: Rows,
 ) -> None:
-    """Put into `found`, for the rows of `remaining`, the first of the filters (each with its mask) that refuses."""
-    remaining = remaining.copy()
+    """Put into `found`, for these rows, the first of the filters (each with its mask) that refuses."""
     found.ids[remaining] = ABSENT
     for plugin, mask in filters:
-        rows = np.flatnonzero(remaining & ~mask)
+        fits = mask[remaining]
+        rows, remaining = remaining[~fits], remaining[fits]
         if not len(rows):
             continue
         if plugin.reads == "nodes":
@@ -110,4 +109,3 @@ def ask_again(
             found.put(rows, plugin.refusals(pod, nodes.usage.at(rows)))
         else:
             found.put(rows, plugin.refusals(pod, nodes, rows))
-        remaining &= mask

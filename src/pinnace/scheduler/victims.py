@@ -3,7 +3,8 @@
 Per node, as upstream: all pods of lower priority are taken away; when the pod fits then, they are given back one after the
 other, those whose eviction breaks a budget first, and in each group the most important first; who no longer fits is a victim.
 Filters that read a node's usage alone are asked for many nodes at a time. Others (affinity, spread) look at the whole table:
-for them the pods are really taken off it, node by node, and put back.
+where a node has pods that have a part in what they say, pods are really taken off the table, node by node, and put back. On
+all other nodes they say the same with and without the victims, and are asked once.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,16 @@ import numpy as np
 
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.columns import Ints, Usage
-from pinnace.scheduler.framework import Mask, NodeTable, PodFilter, PodInfo, Refusal, Rows, UsageFilter
+from pinnace.scheduler.framework import (
+    Involving,
+    Mask,
+    NodeTable,
+    PodFilter,
+    PodInfo,
+    Refusal,
+    Rows,
+    UsageFilter,
+)
 from pinnace.scheduler.nomination import Nominator
 from pinnace.scheduler.pod_info import PODS
 
@@ -41,6 +51,21 @@ class Search:
     usage_filters: list[UsageFilter]
     pod_filters: list[PodFilter]
     refused: dict[int, Refusal] = field(default_factory=dict)  # why a node is no candidate
+    _involved: Mask | None = None
+
+    @property
+    def involved(self) -> Mask:
+        """Rows with pods that have a part in what the pod filters say: elsewhere they say the same whoever leaves."""
+        if self._involved is None:
+            self._involved = np.zeros_like(self.nodes.exists)
+            for plugin in self.pod_filters:
+                if not isinstance(plugin, Involving):
+                    self._involved = self.nodes.exists
+                    break
+                found = plugin.involved(self.pod, self.nodes, self.nodes)
+                if found is not None:
+                    self._involved |= found
+        return self._involved
 
 
 class PriorityUsage:
@@ -92,9 +117,17 @@ class VictimFinder:
         rows = np.array([row for row, pods in lower.items() if pods], np.intp)
         if not len(rows):
             return []
-        if search.pod_filters:
-            return self._one_by_one(search, rows, lower)
-        return self._together(search, rows, lower)
+        if not search.pod_filters:
+            return self._together(search, rows, lower)
+        involved = search.involved[rows]
+        found = self._one_by_one(search, rows[involved], lower) if involved.any() else []
+        return found + self._together(search, rows[~involved], lower)
+
+    def admitted(self, search: Search, rows: Rows) -> Rows:
+        """Those of the rows that the pod filters let the pod onto; why they refuse the others is noted."""
+        rows = _admitted(search, rows)
+        with self._nominator.placed(search.pod, search.pod_filters) as count:
+            return _admitted(search, rows) if count else rows
 
     def _lower(self, search: Search, row: int) -> list[PodInfo]:
         """Pods of lower priority in the order in which they are given back."""
@@ -117,8 +150,10 @@ class VictimFinder:
         for position, row in enumerate(rows.tolist()):
             for pod in lower[row]:
                 usage.charge(position, pod, -1)
-        open_ = self._still_fits(search, usage, rows)
-        rows, usage = rows[open_], usage.at(np.flatnonzero(open_))
+        chosen = np.flatnonzero(self._still_fits(search, usage, rows))
+        if search.pod_filters:
+            chosen = chosen[np.isin(rows[chosen], self.admitted(search, rows[chosen]))]
+        rows, usage = rows[chosen], usage.at(chosen)
         orders = [self._order(lower[row]) for row in rows.tolist()]
         victims: list[list[PodInfo]] = [[] for _ in orders]
         for turn in range(max((len(order) for order, _ in orders), default=0)):
@@ -158,7 +193,10 @@ class VictimFinder:
     def _one_by_one(self, search: Search, rows: Rows, lower: Mapping[int, list[PodInfo]]) -> list[Candidate]:
         found = []
         for row in rows.tolist():
-            with _taken_off(search.nodes, row, lower[row]) as give_back:
+            with (
+                search.nodes.unnoticed(),
+                _taken_off(search.nodes, row, lower[row]) as give_back,
+            ):
                 victims = self._on_table(search, row, *self._order(lower[row]), give_back)
             if victims is not None:
                 found.append(self._candidate(row, *victims))
@@ -188,7 +226,7 @@ class VictimFinder:
                 return plugin.refusals(search.pod, usage)[0]
         refusal = _refusal_of_pods(search, rows)
         if refusal is None and len(self._nominator):
-            with self._nominator.placed(search.pod):
+            with self._nominator.placed(search.pod, search.pod_filters):
                 refusal = _refusal_of_pods(search, rows)
         return refusal
 
@@ -208,6 +246,16 @@ def _fits(search: Search, usage: Usage) -> Mask:
     for plugin in search.usage_filters:
         mask &= plugin.filter(search.pod, usage)
     return mask
+
+
+def _admitted(search: Search, rows: Rows) -> Rows:
+    for plugin in search.pod_filters:
+        closed = rows[~plugin.filter(search.pod, search.nodes)[rows]]
+        if len(closed):
+            refusals = plugin.refusals(search.pod, search.nodes, closed)
+            search.refused.update(zip(closed.tolist(), refusals, strict=True))
+            rows = rows[~np.isin(rows, closed)]
+    return rows
 
 
 def _refusal_of_pods(search: Search, rows: Rows) -> Refusal | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pinnace.scheduler.plugins.inter_pod_affinity import InterPodAffinity
+from pinnace.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from pinnace.scheduler.settings import PreemptionArgs
 from pinnace.scheduler.victims import VictimFinder
 from unit.scheduler.objects import node, pod
@@ -353,6 +355,58 @@ def test_trying_many_nodes_at_once_finds_what_trying_one_after_the_other_finds(
                 )
             )
         assert answers[0] == answers[1]
+
+
+def spread_over(key: str, **labels: str) -> list[Object]:
+    return [{
+        "maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": labels},
+    }]  # fmt: skip
+
+
+def test_asking_pod_filters_once_where_no_pod_has_a_part_finds_what_asking_them_on_every_node_finds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng, found = random.Random(5), 0
+    for number in range(100):
+        nodes = [
+            node(
+                f"n{i}", cpu=str(rng.randint(1, 2)), labels={"zone": f"z{i % 2}", "kubernetes.io/hostname": f"n{i}"}
+            )
+            for i in range(6)
+        ]  # fmt: skip
+        kinds: list[Object] = [
+            {}, {}, {"affinity": far_from(app="a")}, {"topologySpreadConstraints": spread_over("zone", app="b")},
+        ]  # fmt: skip
+        pods = [
+            running(f"p{i}", f"n{rng.randrange(6)}", cpu=f"{rng.randint(1, 10)}00m", priority=rng.randrange(4),
+                    labels={"app": rng.choice("abc")}, **rng.choice(kinds))
+            for i in range(14)
+        ]  # fmt: skip
+        more = rng.choice(kinds[1:])
+        wish = high(cpu="900m", priority=rng.randint(3, 6), labels={"app": rng.choice("abc")}, **more)
+        answers = []
+        for everywhere in (False, True):
+            world = World(*nodes, seed=number).run(*pods)
+            for i in range(3):
+                other = high(
+                    f"other{i}", cpu="100m", priority=2 + i, labels={"app": "ab"[i % 2]}, **kinds[i + 1]
+                )
+                world.nominate(other, f"n{i}")
+            with monkeypatch.context() as patch:
+                if everywhere:
+                    for plugin in InterPodAffinity, PodTopologySpread:
+                        patch.setattr(
+                            plugin, "involved", lambda self, pod, nodes, others: nodes.exists.copy()
+                        )
+                decision = world.decide(wish)
+            preemption = decision.preemption
+            lost = preemption and sorted(
+                victim.priority for victim in preemption.victims
+            )  # some nodes are equal
+            answers.append((decision.node, decision.message, lost, preemption and bool(preemption.node)))
+        found += bool(answers[0][-1])
+        assert answers[0] == answers[1]
+    assert found > 10
 
 
 def test_a_pod_that_gets_into_a_budget_later_is_spared() -> None:

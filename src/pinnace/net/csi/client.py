@@ -51,7 +51,7 @@ class Endpoint:
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
         import grpc.aio
 
-        with _reachable(self.path) as path:
+        with reachable(self.path) as path:
             return await self._call(grpc, path, method, request, response)
 
     async def _call(self, grpc: Any, path: str, method: str, request: Any, response: Any) -> Any:
@@ -72,7 +72,7 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def _reachable(path: str) -> Iterator[str]:
+def reachable(path: str) -> Iterator[str]:
     """A name of the socket that is short enough for the kernel, which takes 107 bytes."""
     if len(os.fsencode(path)) <= LONGEST_PATH:
         yield path

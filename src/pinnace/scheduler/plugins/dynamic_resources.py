@@ -11,7 +11,7 @@ import numpy as np
 from pinnace.api.meta import Object
 from pinnace.api.resource import pod_claims
 from pinnace.scheduler.devices import NO_DEVICES, Devices
-from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows, Tallies
 
 
 def waits_for_claims(pod: Object) -> bool:
@@ -48,6 +48,9 @@ class DynamicResources:
                 if needs.refusal:  # found while looking: no node can help
                     return np.zeros_like(mask)
         return mask
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        return None
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         planner = self._devices.planner

@@ -10,7 +10,7 @@ import numpy as np
 
 from pinnace.apimachinery.selectors import Selector
 from pinnace.scheduler.columns import ABSENT
-from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores
+from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores, Tallies
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.pod_columns import DomainSums, PodQuery, Tally
 from pinnace.scheduler.pod_info import AffinityTerm
@@ -43,6 +43,17 @@ class InterPodAffinity:
             if answer is not None:
                 mask &= answer
         return mask
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        demand, found = pod.demand, np.zeros_like(nodes.exists)
+        if demand.affinity:
+            found |= others.tally(_query(demand.affinity, nodes)).rows > 0
+        for term in demand.anti_affinity:
+            found |= others.tally(_query((term,), nodes)).rows > 0
+        for term, tally in others.carried_for("anti", pod):
+            if _selects(term, pod, nodes):
+                found |= tally.rows > 0
+        return found
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         near, far = _near(pod, nodes), _none_of(_far_from(pod, nodes))

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows, Tallies
 from pinnace.scheduler.happenings import Happening
 
 REJECTION = "node(s) didn't match the requested node name"
@@ -23,6 +23,9 @@ class NodeName:
         if pod.node_name in nodes.row_of:
             mask[nodes.row_of[pod.node_name]] = True
         return mask
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        return None
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         return [Refusal((REJECTION,), preemption_may_help=False)] * len(rows)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pinnace.apimachinery.selectors import Selector
 from pinnace.scheduler.columns import ABSENT
-from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores
+from pinnace.scheduler.framework import MAX_SCORE, Mask, NodeTable, PodInfo, Refusal, Rows, Scores, Tallies
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins import node_affinity
 from pinnace.scheduler.plugins.taint_toleration import HARD, untolerated
@@ -50,6 +50,12 @@ class PodTopologySpread:
         for constraint in self._hard(pod):
             mask &= self._is_even(pod, constraint, nodes)
         return mask
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        found = np.zeros_like(nodes.exists)
+        for constraint in self._hard(pod):
+            found |= others.tally(_query(pod, constraint)).rows > 0
+        return found
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         answers: dict[int, Refusal] = {}

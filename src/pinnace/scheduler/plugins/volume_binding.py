@@ -15,7 +15,7 @@ from pinnace.api import meta
 from pinnace.api.core import volume_binding as binding
 from pinnace.apimachinery import quantity
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
-from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows, Tallies
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins.volume_topology import matches_node_terms, matches_topologies
 from pinnace.scheduler.storage import CLAIM, CLASS, VOLUME, Object, Storage
@@ -118,6 +118,9 @@ class VolumeBinding:
         for _, fits in self._answers(self._claims(pod), nodes):
             mask &= fits
         return mask
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        return None
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         answers = list(self._answers(self._claims(pod), nodes))

@@ -7,7 +7,7 @@ import numpy as np
 
 from pinnace.api import meta
 from pinnace.api.core import volume_binding as binding
-from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows
+from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Refusal, Rows, Tallies
 from pinnace.scheduler.plugins.volume_topology import carries_any, carries_label
 from pinnace.scheduler.storage import Storage
 
@@ -43,6 +43,9 @@ class VolumeZone:
             other = carries_any(TOPOLOGY[key], values, nodes) & ~carries_label(key, nodes)
             mask &= carries_any(key, values, nodes) | other
         return mask | ~placed
+
+    def involved(self, pod: PodInfo, nodes: NodeTable, others: Tallies) -> Mask | None:
+        return None
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         return [Refusal((CONFLICT,), preemption_may_help=False)] * len(rows)

@@ -142,7 +142,7 @@ async def test_logind_is_asked_to_wait_and_let_go_again(
     assert is_there(booted=tmp_path)
     logind = Logind(RealClock(), 30.0)
     await logind.delay()
-    await eventually(held.exists)
+    await eventually(lambda: held.exists() and bool(held.read_text()))
     assert "--what=shutdown --mode=delay --who=kubelet" in held.read_text()
     assert "logind delays a shutdown by 5 s at most, and 30 s are configured" in caplog.text
     events = logind.events()
