@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,12 +97,16 @@ def of_client(place: Space, *command: str, pod: str = "client") -> str:
     return place.kubectl("exec", pod, "--", *command, check=False).stdout.strip()
 
 
-GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=3).read().decode())"
+GET = """
+import sys, urllib.request
+for _ in range(int(sys.argv[2])):
+    print(urllib.request.urlopen(sys.argv[1], timeout=3).read().decode())
+"""
 
 
-def fetch(place: Space, host: str, port: int = 80, pod: str = "client") -> str:
+def fetch(place: Space, host: str, port: int = 80, pod: str = "client", times: int = 1) -> str:
     url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-    return of_client(place, "python3", "-c", GET, url, pod=pod)
+    return of_client(place, "python3", "-c", GET, url, str(times), pod=pod)
 
 
 NAMES = ("web-0", "web-1")
@@ -128,10 +134,10 @@ def test_a_service_has_slices_rules_and_names_of_both_families(web: Space) -> No
     assert sorted(piece["addressType"] for piece in slices) == ["IPv4", "IPv6"]
     four, six = web.json("get", "service", "web")["spec"]["clusterIPs"]
     for ip in (four, six):
-        until(lambda ip=ip: {fetch(web, ip) for _ in range(8)} == set(NAMES))
+        until(lambda ip=ip: set(fetch(web, ip, times=16).split()) == set(NAMES))
         until(lambda ip=ip: told(ip) in NAMES)
-        assert fetch(web, ip, pod="web-0") in NAMES  # also when a pod reaches itself
-        assert {fetch(web, ip, pod="web-0") for _ in range(8)} <= set(NAMES)
+        told_itself = fetch(web, ip, pod="web-0", times=16).split()
+        assert (len(told_itself), set(told_itself)) == (16, set(NAMES))  # it reaches itself, too
         flow = Flow(ip, 81)
         until(lambda flow=flow: flow.ask() in NAMES)
     name = "web.default.svc.cluster.local"
@@ -189,7 +195,7 @@ def test_session_affinity_and_udp_flows_of_ipv6(web: Space) -> None:
     )
     sticky, flowing = (web.json("get", "service", name)["spec"]["clusterIP"] for name in ("sticky6", "udp6"))
     until(lambda: fetch(web, sticky) in NAMES)
-    assert len({fetch(web, sticky) for _ in range(8)}) == 1
+    assert len(set(fetch(web, sticky, times=8).split())) == 1
     flow = Flow(flowing, 81)
     until(lambda: flow.ask() == "web-0")
     web.kubectl("patch", "service", "udp6", "-p", json.dumps({"spec": {"selector": {"one": "web-1"}}}))
@@ -243,6 +249,41 @@ class Who(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 Both(("::", 8090), Who).serve_forever()
 """
+
+
+@pytest.mark.full
+def test_services_go_on_while_the_server_is_killed_and_starts_again(web: Space) -> None:
+    """The rules stay, are taken over in one transaction, and clients stay with their pods."""
+    spec = {"ipFamilyPolicy": "RequireDualStack"}
+    web.apply(
+        service("steady", {"app": "web"}, **spec),
+        service("bound", {"app": "web"}, sessionAffinity="ClientIP", **spec),
+    )
+    steady, bound = (web.json("get", "service", name)["spec"]["clusterIPs"] for name in ("steady", "bound"))
+    for ip in (*steady, *bound):
+        until(lambda ip=ip: told(ip) in NAMES)
+    before = [told(ip) for ip in bound]
+    missed: list[str] = []
+    over = threading.Event()
+
+    def keep_asking() -> None:
+        while not over.is_set():
+            missed.extend(ip for ip in steady if told(ip) not in NAMES)
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        os.kill(web.cluster.pid(), signal.SIGKILL)
+        assert all(told(ip) in NAMES for ip in steady)
+        web.cluster.up()
+        web.apply(service("later", {"app": "web"}))
+        ip = web.json("get", "service", "later")["spec"]["clusterIP"]
+        until(lambda: told(ip) in NAMES)  # the new proxy works
+    finally:
+        over.set()
+        asking.join()
+    assert missed == []
+    assert [told(ip) for ip in bound] == before
 
 
 @pytest.fixture(scope="module")
