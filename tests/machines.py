@@ -6,6 +6,7 @@ names, and kernel modules.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from typing import Any
 from e2e_support import SOURCE, until
 
 PREFIX_LENGTH = 24
+CLONE_NEWNET = 0x40000000
 
 
 def _run(*command: str, check: bool = True) -> str:
@@ -59,6 +61,13 @@ class Machine:
             "--",
             *command,
         ]
+
+    def enter_network(self) -> None:
+        """The calling thread is on this machine's network from now on."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with Path(f"/run/netns/{self.netns}").open() as namespace:
+            if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"setns {self.netns}")
 
     def run(
         self, *command: str, check: bool = True, timeout: float = 120

@@ -4,9 +4,11 @@ machines are cut off, killed, restarted, drained."""
 import json
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,25 @@ NODES = ("srv", "one", "two")
 
 
 class RemoteCluster(TestCluster):
-    """The cluster as its server machine sees it: kubectl runs there."""
+    """The cluster as its server machine sees it: kubectl runs there, and a thread of ours is on its network."""
 
     machine: Machine
 
-    def kubectl(self, *arguments: str, **options: Any) -> Any:
-        import subprocess
+    def __init__(self, directory: Path) -> None:
+        super().__init__("nodes", directory)
+        self._thread = ThreadPoolExecutor(1)
 
+    def on(self, machine: Machine) -> None:
+        self.machine = machine
+        self._thread.submit(machine.enter_network).result(10)
+
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._thread.submit(super().request, method, path, body).result(60)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def kubectl(self, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         check, stdin = options.get("check", True), options.get("stdin")
         program = shutil.which("kubectl")
         command = [program] if program else [sys.executable, "-m", "pinnace", "kubectl"]
@@ -81,11 +95,11 @@ class Nodes:
 def nodes() -> Iterator[Nodes]:
     directory = Path(tempfile.mkdtemp(prefix="pnl", dir="/tmp"))  # short: sockets lie below it
     lan = Lan(directory)
-    cluster = RemoteCluster("nodes", directory / "srv")
+    cluster = RemoteCluster(directory / "srv")
     made = Nodes(lan, cluster, [])
     try:
         lan.open()
-        cluster.machine = lan.machine("srv")
+        cluster.on(lan.machine("srv"))
         lan.machine("one")
         lan.machine("two", segment=1)
         made.up()
@@ -106,6 +120,7 @@ def nodes() -> Iterator[Nodes]:
         for machine in lan.machines.values():
             machine.plug_in()
             machine.pinnace("down", "--purge", *made.flags(machine), check=False)
+        cluster.close()
         lan.close()
 
 
@@ -119,11 +134,9 @@ def _demo_archive(path: Path) -> None:
 
 @pytest.fixture
 def space(nodes: Nodes) -> Iterator[Space]:
-    name = f"t-{secrets.token_hex(3)}"
-    nodes.cluster.kubectl("create", "namespace", name)
-    until(lambda: nodes.cluster.kubectl("get", "serviceaccount", "default", "-n", name))
-    yield Space(nodes.cluster, name)
-    nodes.cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
+    made = nodes.cluster.make_namespace(f"t-{secrets.token_hex(3)}")
+    yield made
+    nodes.cluster.remove_namespace(made.name)
 
 
 def on(node: str, name: str, command: str = "sleep 3600", **more: Any) -> dict[str, Any]:
@@ -220,12 +233,12 @@ def test_a_node_port_answers_on_every_node_and_ingress_reaches_remote_pods(
         url = f"http://{nodes.machine(node).address}:{port}/"
         got = until(lambda url=url: nodes.machine("one").run("curl", "-sf", "-m", "3", url).stdout.strip())
         assert got == "web"
-    through = until(
-        nodes.machine("srv")
-        .run("curl", "-sf", "-m", "3", "-H", "Host: web.test", "http://127.0.0.1/")
-        .stdout.strip
-    )
-    assert through == "web"
+
+    def through() -> str:
+        asking = ("curl", "-sf", "-m", "3", "-H", "Host: web.test", "http://127.0.0.1/")
+        return nodes.machine("srv").run(*asking).stdout.strip()
+
+    assert until(through) == "web"
 
 
 def test_logs_exec_port_forward_and_metrics_go_to_the_kubelet_of_an_agent(nodes: Nodes, space: Space) -> None:
