@@ -172,6 +172,7 @@ class Cluster:
                 else NodeIpamConfig(tuple(config.pod_cidr.split(","))),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
+                csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
                 service_balancer=service_balancing.settings(config),
                 autoscaling=autoscaling.settings(config),
             )

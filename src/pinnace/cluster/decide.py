@@ -37,6 +37,11 @@ class Names:
     nft_table: str
     cgroup: str
 
+    @property
+    def policy_table(self) -> str:
+        """No cluster's other table can be named so: names have no underscore."""
+        return f"{self.nft_table}_policies"
+
 
 def names_of(cluster: str) -> Names:
     if cluster == DEFAULT_NAME:

@@ -86,6 +86,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add(
+        "--network-policy",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="enforce NetworkPolicies on the node (default true)",
+    )
+    add(
         "--service-load-balancer",
         type=boolean,
         nargs="?",
@@ -101,6 +108,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--token-auth-file")
     add_security_flags(parser)
+    add(
+        "--csi-controller",
+        help="sockets of CSI drivers whose controller runs here, with commas (docs/storage.md)",
+    )
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"

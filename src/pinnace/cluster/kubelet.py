@@ -63,7 +63,13 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     stats = StatsProvider(kubelet, node.clock)
     server = _Serving(node, kubelet, client, stats)
     eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
+    kubelet.attach(
+        probes=probes,
+        http_hooks=probes.hooks,
+        edges=(server, eviction),
+        refuses=eviction.refuses,
+        network_admits=node.policies.admit if node.policies else None,
+    )
     try:
         await kubelet.run()
     finally:

@@ -17,6 +17,7 @@ SYSCTL = Path("/proc/sys")
 SETTINGS = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",  # a reply between two pods of one bridge must pass the service rules again
+    "net/bridge/bridge-nf-call-ip6tables": "1",
 }
 
 

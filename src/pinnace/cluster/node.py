@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,7 @@ from pinnace.kubelet.cri.private_containerd import BridgeNetwork
 
 if TYPE_CHECKING:
     from pinnace.ingress.haproxy_config import Listen
+    from pinnace.netpolicy.loop import NetworkPolicies
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +127,7 @@ class Node:
             Part("kubelet", self._kubelet),
             Part("pod network", self._pod_network),
             Part("service proxy", self._proxy),
+            Part("network policies", self._network_policies, config.network_policy),
             Part("containerd", self.containerd.keep, not config.container_runtime_endpoint),
             Part("dns", self._dns, not config.disable_dns),
             Part("ingress", self._ingress, bool(self.http_port or self.https_port)),
@@ -151,6 +154,22 @@ class Node:
         from pinnace.cluster.pod_network import PodNetwork
 
         await PodNetwork(self, self.clients("system:kube-proxy", ())).run()
+
+    @cached_property
+    def policies(self) -> "NetworkPolicies | None":
+        """One for the life of the node: the kubelet asks it before it starts a container."""
+        if not self.config.network_policy:
+            return None
+        from pinnace.netpolicy.loop import NetworkPolicies, NetworkPolicyConfig
+
+        client = self.clients("system:kube-proxy", ())
+        return NetworkPolicies(
+            client, self.clock, NetworkPolicyConfig(self.config.node_name, self.names.policy_table)
+        )
+
+    async def _network_policies(self) -> None:
+        if self.policies is not None:
+            await self.policies.run()
 
     async def _proxy(self) -> None:
         from pinnace.proxy.loop import ProxyConfig, ServiceProxy

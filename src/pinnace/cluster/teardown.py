@@ -97,6 +97,7 @@ def clean_machine(name: str, directory: Path) -> None:
     _run("nft", "delete", "table", "inet", names.nft_table)
     _run("nft", "delete", "table", "ip", names.nft_table)
     _run("nft", "delete", "table", "ip6", names.nft_table)
+    _run("nft", "delete", "table", "inet", names.policy_table)
     for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
         _remove_cgroup(cgroup)
     for rest in ("containerd/state", "run/containerd", "kubelet/pods"):
