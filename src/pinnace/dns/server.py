@@ -81,44 +81,26 @@ class DnsServer:
         await self._listening.wait()
 
     async def run(self) -> None:
-<<<<<<< HEAD
-        datagrams, server = await self._bind()
-        others = [await self._listen(address, self.port) for address in self._config.more_addresses]
-=======
         listeners = await self._bind()
->>>>>>> main
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._informers.run())
                 await self._informers.wait_synced()
                 self._listening.set()
         finally:
-<<<<<<< HEAD
-            for sockets, streams in ((datagrams, server), *others):
-                sockets.close()
-                streams.close()
-=======
             _close(listeners)
->>>>>>> main
 
     async def _bind(self) -> list[Listener]:
         """On every address, with one port; any that is free when the configuration leaves the choice. Raises OSError."""
         attempts = 1 if self._config.port else PORT_ATTEMPTS
         addresses = (self._config.address, *self._config.more_addresses)
         for attempt in range(1, attempts + 1):
-<<<<<<< HEAD
-            server = await asyncio.start_server(self._serve_tcp, self._config.address, self._config.port)
-            self.port = server.sockets[0].getsockname()[1]
-            try:
-                datagrams = self._datagrams(self._config.address, self.port)
-=======
             listeners: list[Listener] = []
             port = self._config.port
             try:
                 for address in addresses:
                     listeners.append(await self._listen(address, port))
                     port = listeners[0][1].sockets[0].getsockname()[1]
->>>>>>> main
             except OSError:
                 _close(listeners)
                 if attempt == attempts:
@@ -128,32 +110,16 @@ class DnsServer:
             return listeners
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-<<<<<<< HEAD
-    async def _listen(self, address: str, port: int) -> tuple[Datagrams, asyncio.Server]:
-        """UDP and TCP on this very port; raises OSError when it is taken."""
-=======
     async def _listen(self, address: str, port: int) -> Listener:
         """UDP and TCP on one port, any for 0; raises OSError when it is taken."""
->>>>>>> main
         server = await asyncio.start_server(self._serve_tcp, address, port)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         own = server.sockets[0].getsockname()[1]
         try:
-<<<<<<< HEAD
-            return self._datagrams(address, port), server
-        except OSError:
-            server.close()
-            raise
-
-    def _datagrams(self, address: str, port: int) -> Datagrams:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return Datagrams(family, (address, port), self.at_once, self.later)
-=======
             return Datagrams(family, (address, own), self.at_once, self.later), server
         except OSError:
             server.close()
             raise
->>>>>>> main
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
