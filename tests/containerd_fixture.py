@@ -17,6 +17,7 @@ from pinnace.component.clock import RealClock
 from pinnace.kubelet.cri.private_containerd import (
     BridgeNetwork,
     ContainerdConfig,
+    Handler,
     PrivateContainerd,
     needs_restricted_oom_score_adj,
 )
@@ -50,6 +51,7 @@ def containerd() -> Generator[PrivateContainerd, None, None]:
         base / "state",
         base / "cni",
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+        handlers=(Handler("second", program="runc"),),
     )
     octet = int(tag[:2], 16)
     network = BridgeNetwork(

@@ -190,3 +190,39 @@ async def test_a_quota_that_forbids_the_job_is_told_and_tried_again(cluster: Sim
     assert await status(cluster) == {}
     await cluster.client.delete(RESOURCE_QUOTAS, "none", "default")
     await cluster.until(lambda: active_are(cluster, 1))
+
+
+@pytest.mark.conformance("[sig-apps] CronJob should support CronJob API operations [Conformance]")
+async def test_the_operations_on_cron_jobs(cluster: SimulatedCluster) -> None:
+    client = cluster.client
+    cron = cron_job(schedule="0 0 1 1 *")  # not while the test runs
+    cron["metadata"]["labels"] = {"a": "b"}
+    made = await cluster.create(cron)
+    assert made["metadata"]["generation"] == 1
+    for scope in ("default", None):
+        assert len((await client.list(CRON_JOBS, scope, label_selector="a=b"))["items"]) == 1
+    version = made["metadata"]["resourceVersion"]
+    watch = client.watch(CRON_JOBS, "default", resource_version=version, label_selector="a=b")
+    patched = await client.patch(CRON_JOBS, "cron", {"metadata": {"annotations": {"p": "1"}}}, "default")
+    assert meta.annotations(patched) == {"p": "1"}
+    assert patched["metadata"]["generation"] == 1
+    suspended = meta.mutable_copy(patched)
+    suspended["spec"]["suspend"] = True
+    assert (await client.update(CRON_JOBS, suspended))["metadata"]["generation"] == 2
+    seen = [await anext(watch), await anext(watch)]
+    assert [(one.type, one.object["spec"]["suspend"]) for one in seen] == [
+        ("MODIFIED", False),
+        ("MODIFIED", True),
+    ]
+    await watch.aclose()
+    told = {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}
+    answer = await client.patch(CRON_JOBS, "cron", told, "default", subresource="status")
+    assert answer["status"] == told["status"]
+    later = meta.mutable_copy(answer)
+    later["status"]["lastScheduleTime"] = "2026-01-01T06:00:00Z"
+    answer = await client.update(CRON_JOBS, later, subresource="status")
+    assert answer["status"] == later["status"]
+    await client.delete(CRON_JOBS, "cron", "default")
+    await cluster.create(cron)
+    await client.delete_collection(CRON_JOBS, "default", label_selector="a=b")
+    await cluster.until(lambda: cluster.is_gone(CRON_JOBS, "cron"))

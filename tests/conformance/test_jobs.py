@@ -13,6 +13,7 @@ from pinnace.api import conditions, meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.api.resources import EVENTS, JOBS, NAMESPACES, PODS
+from pinnace.apimachinery.errors import Invalid
 from pinnace.apimachinery.times import parse_time
 from pinnace.controllers.catalog import ControllersConfig
 from pinnace.controllers.controllers import Controllers
@@ -593,3 +594,40 @@ async def test_a_job_at_rest_is_left_alone(cluster: SimulatedCluster) -> None:
     await cluster.advance(600)
     assert [meta.resource_version(one) for one in (await work.get(), *await work.pods())] == before
     assert queue.work.count == passes
+
+
+@pytest.mark.conformance("[sig-apps] Job should apply changes to a job status [Conformance]")
+async def test_a_jobs_status_is_patched_replaced_and_read(cluster: SimulatedCluster) -> None:
+    """While the controller is at work on it."""
+    await cluster.create(job(parallelism=2, completions=4, backoffLimit=6))
+    watched = Watched(cluster)
+
+    async def both_run() -> bool:
+        return (await watched.status()).get("ready") == 2
+
+    await cluster.until(both_run)
+    later = {
+        "metadata": {"annotations": {"patched": "true"}},
+        "status": {"startTime": "2026-01-01T12:00:01Z"},
+    }
+    with pytest.raises(Invalid, match="startTime"):  # of a job that runs
+        await cluster.client.patch(JOBS, "work", later, "default", subresource="status")
+    condition = {
+        "type": "CustomConditionType",
+        "status": "True",
+        "reason": "E2E",
+        "message": "Set from a test",
+    }
+    change = {**later, "status": {"conditions": [condition]}}
+    patched = await cluster.client.patch(JOBS, "work", change, "default", subresource="status")
+    assert meta.annotations(patched) == {"patched": "true"}
+    again = meta.mutable_copy(patched)
+    again["status"]["conditions"].append({**condition, "type": "Other"})
+    await cluster.client.update(JOBS, again, subresource="status")
+
+    async def kept() -> bool:
+        read = await cluster.client.get(JOBS, "work", "default", subresource="status")
+        kinds = {one["type"] for one in read["status"]["conditions"]}
+        return {"CustomConditionType", "Other"} <= kinds and read["status"]["active"] == 2
+
+    await cluster.holds(kept, seconds=60)

@@ -7,6 +7,7 @@ import pytest
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.client.interface import Client
+from pinnace.testing.simulated_cluster import SimulatedCluster
 
 Object = dict[str, Any]
 MIN = {"cpu": "50m", "memory": "100Mi", "ephemeral-storage": "100Gi"}
@@ -34,9 +35,8 @@ async def account(client: Client, namespace: str = "default") -> None:
 @pytest.mark.conformance(
     "[sig-scheduling] LimitRange should create a LimitRange with defaults and ensure pod has those defaults applied. [Conformance]"
 )
-async def test_pods_get_the_defaults_and_must_lie_between_the_limits(rest_client: Client) -> None:
-    client = rest_client
-    await account(client)
+async def test_pods_get_the_defaults_and_must_lie_between_the_limits(cluster: SimulatedCluster) -> None:
+    client = cluster.client
     limit = {"type": "Container", "min": MIN, "max": MAX, "default": DEFAULT, "defaultRequest": REQUEST}
     made = await client.create(r.LIMIT_RANGES, limit_range("limits", limit), "default")
     assert made["spec"]["limits"] == [limit]
@@ -79,8 +79,8 @@ async def test_pods_get_the_defaults_and_must_lie_between_the_limits(rest_client
 @pytest.mark.conformance(
     "[sig-scheduling] LimitRange should list, patch and delete a LimitRange by collection [Conformance]"
 )
-async def test_limit_ranges_are_listed_patched_and_deleted_by_label(rest_client: Client) -> None:
-    client = rest_client
+async def test_limit_ranges_are_listed_patched_and_deleted_by_label(cluster: SimulatedCluster) -> None:
+    client = cluster.client
     await client.create(
         r.NAMESPACES, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "other"}}
     )

@@ -1,138 +1,123 @@
 """test/e2e/apimachinery/namespace.go: what a namespace takes with it, in which order, and how it is changed."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
+from conformance.workloads import lone_pod
+from pinnace.api import meta
 from pinnace.api import resources as r
+from pinnace.api.core import pods
 from pinnace.apimachinery import errors
+from pinnace.apimachinery.gvk import GVR
 from pinnace.client.interface import Client
-from pinnace.component.clock import RealClock
-from pinnace.controllers.catalog import ControllersConfig
-from pinnace.controllers.controllers import Controllers
-from pinnace.testing.api_server import ApiServerInProcess
-from pinnace.testing.wait import eventually
+from pinnace.testing.simulated_cluster import SimulatedCluster
 
 Object = dict[str, Any]
+NAMESPACES = "[sig-api-machinery] Namespaces [Serial] should "
+C = " [Conformance]"
 
 
-@pytest_asyncio.fixture
-async def cluster(api_server: ApiServerInProcess) -> AsyncGenerator[Client, None]:
-    """An administrator's client of a server with the namespace controller at work."""
-    manager = api_server.local_client("system:kube-controller-manager", ())
-    config = ControllersConfig(("namespace", "serviceaccount"))
-    running = asyncio.create_task(Controllers(manager, RealClock(), config).run())
-    yield api_server.rest_client()
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-
-
-async def made(client: Client, name: str = "short") -> Object:
+async def made(cluster: SimulatedCluster, name: str = "short") -> Object:
     body = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}
-    namespace = await client.create(r.NAMESPACES, body)
-
-    async def has_account() -> bool:
-        return bool((await client.list(r.SERVICE_ACCOUNTS, name))["items"])
-
-    await eventually(has_account)
+    namespace = await cluster.create(body)
+    await cluster.until(lambda: cluster.list(r.SERVICE_ACCOUNTS, name))
     return namespace
 
 
-def pod(name: str, **metadata: Any) -> Object:
-    spec = {"containers": [{"name": "c", "image": "i"}]}
-    return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, **metadata}, "spec": spec}
+async def gone(cluster: SimulatedCluster, name: str = "short") -> None:
+    await cluster.until(lambda: cluster.is_gone(r.NAMESPACES, name))
 
 
-async def is_gone(client: Client, name: str) -> bool:
-    try:
-        await client.get(r.NAMESPACES, name)
-    except errors.NotFound:
-        return True
-    return False
+async def is_empty_afterwards(cluster: SimulatedCluster, gvr: GVR) -> bool:
+    """The namespace, made again, has nothing of the old one."""
+    await cluster.client.delete(r.NAMESPACES, "short")
+    await gone(cluster)
+    await made(cluster)
+    return await cluster.list(gvr, "short") == []
+
+
+@pytest.mark.conformance(NAMESPACES + "ensure that all pods are removed when a namespace is deleted" + C)
+async def test_pods_go_with_their_namespace(cluster: SimulatedCluster) -> None:
+    await made(cluster)
+    await cluster.create(lone_pod("p"), "short")
+
+    async def runs() -> bool:
+        return pods.is_ready(await cluster.get(r.PODS, "p", "short"))
+
+    await cluster.until(runs)
+    assert await is_empty_afterwards(cluster, r.PODS)
+
+
+@pytest.mark.conformance(NAMESPACES + "ensure that all services are removed when a namespace is deleted" + C)
+async def test_services_go_with_their_namespace(cluster: SimulatedCluster) -> None:
+    await made(cluster)
+    spec = {"selector": {"foo": "bar"}, "ports": [{"port": 80, "targetPort": 80}]}
+    await cluster.create(
+        {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "s"}, "spec": spec}, "short"
+    )
+    assert await is_empty_afterwards(cluster, r.SERVICES)
+
+
+async def test_many_namespaces_go_at_once(cluster: SimulatedCluster) -> None:
+    """Upstream's own, outside the conformance suite: a hundred of them, all gone within 150 s."""
+    names = [f"nslifetest-{number}" for number in range(100)]
+    for name in names:
+        await cluster.create({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
+    for name in names:
+        await cluster.client.delete(r.NAMESPACES, name)
+
+    async def all_gone() -> bool:
+        return not {meta.name(one) for one in await cluster.list(r.NAMESPACES)} & set(names)
+
+    await cluster.until(all_gone, within=150)
 
 
 @pytest.mark.conformance(
-    "[sig-api-machinery] Namespaces [Serial] should ensure that all pods are removed when a namespace is deleted [Conformance]"
+    "[sig-api-machinery] OrderedNamespaceDeletion namespace deletion should delete pod first" + C
 )
-async def test_pods_go_with_their_namespace(cluster: Client) -> None:
+async def test_nothing_goes_before_the_last_pod_is_gone(cluster: SimulatedCluster) -> None:
     await made(cluster)
-    await cluster.create(r.PODS, pod("p"), "short")
-    await cluster.delete(r.NAMESPACES, "short")
-    await eventually(lambda: is_gone(cluster, "short"))
-    await made(cluster)
-    assert (await cluster.list(r.PODS, "short"))["items"] == []
+    held = lone_pod("p")
+    held["metadata"]["finalizers"] = ["e2e.example.com/finalizer"]
+    await cluster.create(held, "short")
+    await cluster.create({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}}, "short")
+    await cluster.client.delete(r.NAMESPACES, "short")
 
-
-@pytest.mark.conformance(
-    "[sig-api-machinery] Namespaces [Serial] should ensure that all services are removed when a namespace is deleted [Conformance]"
-)
-async def test_services_go_with_their_namespace(cluster: Client) -> None:
-    await made(cluster)
-    service = {
-        "kind": "Service",
-        "apiVersion": "v1",
-        "metadata": {"name": "s"},
-        "spec": {"ports": [{"port": 80}]},
-    }
-    await cluster.create(r.SERVICES, service, "short")
-    await cluster.delete(r.NAMESPACES, "short")
-    await eventually(lambda: is_gone(cluster, "short"))
-    await made(cluster)
-    assert (await cluster.list(r.SERVICES, "short"))["items"] == []
-
-
-@pytest.mark.conformance(
-    "[sig-api-machinery] OrderedNamespaceDeletion namespace deletion should delete pod first [Conformance]"
-)
-async def test_nothing_goes_before_the_last_pod_is_gone(cluster: Client) -> None:
-    await made(cluster)
-    held = await cluster.create(r.PODS, pod("p", finalizers=["example.com/hold"]), "short")
-    config_map = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}}
-    await cluster.create(r.CONFIG_MAPS, config_map, "short")
-    await cluster.delete(r.NAMESPACES, "short")
-
-    async def is_reported() -> bool:
-        status = (await cluster.get(r.NAMESPACES, "short"))["status"]
-        found = {c["type"]: c for c in status.get("conditions") or ()}
+    async def only_the_pod_goes() -> bool:
+        namespace = await cluster.get(r.NAMESPACES, "short")
+        found = meta.find_condition(namespace, "NamespaceContentRemaining") or {}
         return (
-            found.get("NamespaceContentRemaining", {})
-            .get("message", "")
-            .endswith("pods. has 1 resource instances")
+            namespace["status"]["phase"] == "Terminating"
+            and found.get("message", "").endswith("pods. has 1 resource instances")
+            and meta.is_terminating(await cluster.get(r.PODS, "p", "short"))
+            and not meta.is_terminating(await cluster.get(r.CONFIG_MAPS, "c", "short"))
         )
 
-    await eventually(is_reported)
-    assert "deletionTimestamp" in (await cluster.get(r.PODS, "p", "short"))["metadata"]
-    assert "deletionTimestamp" not in (await cluster.get(r.CONFIG_MAPS, "c", "short"))["metadata"]
-    await cluster.patch(r.PODS, held["metadata"]["name"], {"metadata": {"finalizers": None}}, "short")
-    await eventually(lambda: is_gone(cluster, "short"))
+    await cluster.until(only_the_pod_goes)
+    await cluster.holds(only_the_pod_goes, seconds=300)
+    await cluster.client.patch(r.PODS, "p", {"metadata": {"finalizers": None}}, "short")
+    await gone(cluster)
 
 
-@pytest.mark.conformance("[sig-api-machinery] Namespaces [Serial] should patch a Namespace [Conformance]")
-async def test_a_label_is_patched_in(cluster: Client) -> None:
+@pytest.mark.conformance(NAMESPACES + "patch a Namespace" + C)
+async def test_a_label_is_patched_in(cluster: SimulatedCluster) -> None:
     await made(cluster)
-    await cluster.patch(r.NAMESPACES, "short", {"metadata": {"labels": {"testLabel": "testValue"}}})
+    await cluster.client.patch(r.NAMESPACES, "short", {"metadata": {"labels": {"testLabel": "testValue"}}})
     assert (await cluster.get(r.NAMESPACES, "short"))["metadata"]["labels"]["testLabel"] == "testValue"
 
 
-@pytest.mark.conformance(
-    "[sig-api-machinery] Namespaces [Serial] should apply an update to a Namespace [Conformance]"
-)
-async def test_a_label_is_updated(cluster: Client) -> None:
+@pytest.mark.conformance(NAMESPACES + "apply an update to a Namespace" + C)
+async def test_a_label_is_updated(cluster: SimulatedCluster) -> None:
     await made(cluster)
-    live = await cluster.get(r.NAMESPACES, "short")
+    live = meta.mutable_copy(await cluster.get(r.NAMESPACES, "short"))
     live["metadata"]["labels"]["updated"] = "yes"
-    assert (await cluster.update(r.NAMESPACES, live))["metadata"]["labels"]["updated"] == "yes"
+    assert (await cluster.client.update(r.NAMESPACES, live))["metadata"]["labels"]["updated"] == "yes"
 
 
-@pytest.mark.conformance(
-    "[sig-api-machinery] Namespaces [Serial] should apply changes to a namespace status [Conformance]"
-)
-async def test_conditions_are_patched_and_updated(cluster: Client) -> None:
+@pytest.mark.conformance(NAMESPACES + "apply changes to a namespace status" + C)
+async def test_conditions_are_patched_and_updated(cluster: SimulatedCluster) -> None:
+    """No controller of the cluster takes them away."""
     namespace = await made(cluster)
     assert namespace["status"]["phase"] == "Active"
     condition = {
@@ -141,28 +126,32 @@ async def test_conditions_are_patched_and_updated(cluster: Client) -> None:
         "reason": "E2E",
         "message": "Patched by an e2e test",
     }
-    patched = await cluster.patch(
-        r.NAMESPACES, "short", {"status": {"conditions": [condition]}}, subresource="status"
-    )
+    change = {"status": {"conditions": [condition]}}
+    patched = await cluster.client.patch(r.NAMESPACES, "short", change, subresource="status")
     assert patched["status"]["conditions"][0]["reason"] == "E2E"
-    patched["status"]["conditions"].append({**condition, "type": "StatusUpdate"})
-    updated = await cluster.update(r.NAMESPACES, patched, subresource="status")
-    assert [c["type"] for c in updated["status"]["conditions"]] == ["StatusPatch", "StatusUpdate"]
-    assert updated["status"]["phase"] == "Active"
+    more = meta.mutable_copy(patched)
+    more["status"]["conditions"].append({**condition, "type": "StatusUpdate"})
+    await cluster.client.update(r.NAMESPACES, more, subresource="status")
+
+    async def both_stay() -> bool:
+        status = (await cluster.get(r.NAMESPACES, "short"))["status"]
+        kinds = [one["type"] for one in status["conditions"]]
+        return kinds == ["StatusPatch", "StatusUpdate"] and status["phase"] == "Active"
+
+    await cluster.holds(both_stay, seconds=60)
 
 
-@pytest.mark.conformance(
-    "[sig-api-machinery] Namespaces [Serial] should apply a finalizer to a Namespace [Conformance]"
-)
-async def test_a_finalizer_of_the_spec_comes_and_goes(cluster: Client) -> None:
-    namespace = await made(cluster)
+@pytest.mark.conformance(NAMESPACES + "apply a finalizer to a Namespace" + C)
+async def test_a_finalizer_of_the_spec_comes_and_goes(cluster: SimulatedCluster) -> None:
+    namespace = meta.mutable_copy(await made(cluster))
     fake = "e2e.example.com/fakeFinalizer"
     namespace["spec"]["finalizers"].append(fake)
-    added = await cluster.update(r.NAMESPACES, namespace, subresource="finalize")
+    added = await cluster.client.update(r.NAMESPACES, namespace, subresource="finalize")
     assert added["spec"]["finalizers"] == ["kubernetes", fake]
-    added["spec"]["finalizers"].remove(fake)
-    removed = await cluster.update(r.NAMESPACES, added, subresource="finalize")
-    assert removed["spec"]["finalizers"] == ["kubernetes"]
+    fewer = meta.mutable_copy(await cluster.get(r.NAMESPACES, "short"))
+    fewer["spec"]["finalizers"].remove(fake)
+    await cluster.client.update(r.NAMESPACES, fewer, subresource="finalize")
+    assert (await cluster.get(r.NAMESPACES, "short"))["spec"]["finalizers"] == ["kubernetes"]
 
 
 async def test_nothing_is_created_in_a_namespace_that_goes_away(rest_client: Client) -> None:

@@ -1,5 +1,7 @@
 """What every `Client` must do, over HTTPS and in process alike."""
 
+import asyncio
+
 import pytest
 
 from pinnace.api import resources as r
@@ -120,6 +122,20 @@ async def test_watch_tells_what_happens_after_a_version(client: Client) -> None:
             break
     await events.aclose()
     assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+
+
+async def test_a_closed_client_leaves_no_watch_waiting(api_server: ApiServerInProcess) -> None:
+    client = api_server.rest_client()
+    version = (await client.list(r.CONFIG_MAPS))["metadata"]["resourceVersion"]
+    watch = client.watch(r.CONFIG_MAPS, resource_version=version, bookmarks=False)
+    waiting = asyncio.ensure_future(anext(watch))
+    await client.create(r.CONFIG_MAPS, config_map("a"), "default")
+    assert (await waiting).type == "ADDED"
+    waiting = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(waiting, 10)
 
 
 async def test_finalizers_keep_an_object_until_they_are_gone(client: Client) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_support import Space, TestCluster, pinnace, until
+from e2e_support import Space, TestCluster, pinnace
 from pinnace.cluster import preflight
 from pinnace.cluster.config import ClusterConfig
 
@@ -26,7 +26,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """One cluster with a real node for all tests of the session; ports and networks are its own."""
     name = f"e2e{secrets.token_hex(2)}"
     directory = tmp_path_factory.mktemp("cluster")
-    flags = ("--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0")
+    (directory / "manifests").mkdir()
+    flags = (
+        "--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0", "--max-container-restart-period=2s",
+        "--horizontal-pod-autoscaler-sync-period=1s", "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
+        "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+        f"--pod-manifest-path={directory / 'manifests'}", "--allowed-unsafe-sysctls=kernel.msg*",
+    )  # fmt: skip
     running = TestCluster(name, directory, flags)
     try:
         running.up()
@@ -47,14 +53,9 @@ def load_demo_image(running: TestCluster) -> None:
 @pytest.fixture
 def space(cluster: TestCluster, request: pytest.FixtureRequest) -> Iterator[Space]:
     """A namespace that goes with the test."""
-    name = f"t-{secrets.token_hex(3)}"
-    cluster.kubectl("create", "namespace", name)
-    until(lambda: cluster.kubectl("get", "serviceaccount", "default", "-n", name))  # pods are refused before
-    yield Space(cluster, name)
-    cluster.kubectl(
-        "delete", "pods", "--all", "-n", name, "--grace-period=0", "--force", "--wait=false", check=False
-    )
-    cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
+    made = cluster.make_namespace(f"t-{secrets.token_hex(3)}")
+    yield made
+    cluster.remove_namespace(made.name)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,15 +28,15 @@ def test_a_job_goes_on_after_kill_9_of_the_server(whole: TestCluster) -> None:
     whole.apply(service("db", clusterIP="None"), stateful_set("db", 1, "true"))
     whole.kubectl("rollout", "status", "sts/db", "--timeout=60s")
     before = containers(whole, "app=db")
-    whole.apply(job("work", "sleep 1", completions=10, parallelism=3))
+    whole.apply(job("work", "sleep 1", completions=6, parallelism=3))
     until(lambda: whole.json("get", "job", "work")["status"].get("succeeded", 0) >= 2)
     os.kill(whole.pid(), signal.SIGKILL)
     whole.up()
     whole.kubectl("wait", "--for=condition=complete", "job/work", "--timeout=60s")
     status = whole.json("get", "job", "work")["status"]
-    assert (status["succeeded"], status.get("failed", 0), status["uncountedTerminatedPods"]) == (10, 0, {})
+    assert (status["succeeded"], status.get("failed", 0), status["uncountedTerminatedPods"]) == (6, 0, {})
     pods = whole.json("get", "pods", "-l", "job-name=work")["items"]
-    assert [one["status"]["phase"] for one in pods] == ["Succeeded"] * 10
+    assert [one["status"]["phase"] for one in pods] == ["Succeeded"] * 6
     assert all("finalizers" not in one["metadata"] for one in pods)
     assert containers(whole, "app=db") == before
     (node,) = whole.json("get", "nodes")["items"]

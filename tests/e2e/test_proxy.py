@@ -57,7 +57,7 @@ def echo(space: Space) -> Space:
 
 def ask(space: Space, method: str, path: str) -> tuple[int, str]:
     data = space.cluster.data
-    server = space.cluster.status()["server"]
+    server = space.cluster.record()["server"]
     request = urllib.request.Request(f"{server}/api/v1/namespaces/{space.name}/{path}", method=method)
     request.add_header("Authorization", f"Bearer {(data / 'token').read_text().strip()}")
     tls = ssl.create_default_context(cafile=str(data / "ca.crt"))

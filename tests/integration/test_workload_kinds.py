@@ -63,21 +63,6 @@ async def test_a_generated_name_reaches_the_labels_of_a_job(client: Client) -> N
     assert made["spec"]["template"]["metadata"]["labels"]["job-name"] == meta.name(made)
 
 
-@pytest.mark.conformance("[sig-apps] Job should apply changes to a job status [Conformance]")
-async def test_a_jobs_status_is_patched_replaced_and_read(client: Client) -> None:
-    await client.create(r.JOBS, obj(r.JOBS, spec={"template": FINISHING}))
-    started = {
-        "metadata": {"annotations": {"patched": "true"}},
-        "status": {"startTime": "2026-01-01T00:00:00Z"},
-    }
-    patched = await client.patch(r.JOBS, "x", started, "default", subresource="status")
-    assert patched["status"]["startTime"] == "2026-01-01T00:00:00Z"
-    assert patched["metadata"]["annotations"] == {"patched": "true"}
-    patched["status"]["active"] = 1
-    assert (await client.update(r.JOBS, patched, subresource="status"))["status"]["active"] == 1
-    assert (await client.get(r.JOBS, "x", "default", subresource="status"))["status"]["active"] == 1
-
-
 async def test_a_jobs_status_may_not_contradict_itself(client: Client) -> None:
     await client.create(r.JOBS, obj(r.JOBS, spec={"template": FINISHING}))
     done = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
@@ -91,34 +76,6 @@ async def test_deleting_a_job_without_a_policy_keeps_its_pods_and_says_so(kubect
     assert "child pods are preserved by default when jobs are deleted" in answer.err
     left = json.loads((await kubectl("get", "job", "j", "-o", "json")).out)
     assert left["metadata"]["finalizers"] == ["orphan"]
-
-
-@pytest.mark.conformance("[sig-apps] CronJob should support CronJob API operations [Conformance]")
-async def test_the_operations_on_cron_jobs(client: Client) -> None:
-    cron = obj(r.CRON_JOBS, labels={"a": "b"}, spec={"schedule": "*/1 * * * *", "jobTemplate": {"spec": {"template": FINISHING}}})  # fmt: skip
-    made = await client.create(r.CRON_JOBS, cron)
-    assert made["metadata"]["generation"] == 1
-    for scope in ("default", None):
-        assert len((await client.list(r.CRON_JOBS, scope, label_selector="a=b"))["items"]) == 1
-    watch = client.watch(r.CRON_JOBS, "default", resource_version=made["metadata"]["resourceVersion"], label_selector="a=b")  # fmt: skip
-    patched = await client.patch(r.CRON_JOBS, "x", {"metadata": {"annotations": {"p": "1"}}}, "default")
-    assert patched["metadata"]["annotations"] == {"p": "1"}
-    assert patched["metadata"]["generation"] == 1
-    patched["spec"]["suspend"] = True
-    assert (await client.update(r.CRON_JOBS, patched))["metadata"]["generation"] == 2
-    seen = [await anext(watch), await anext(watch)]
-    assert [(one.type, one.object["spec"]["suspend"]) for one in seen] == [("MODIFIED", False), ("MODIFIED", True)]  # fmt: skip
-    await watch.aclose()
-    status = {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}
-    answer = await client.patch(r.CRON_JOBS, "x", status, "default", subresource="status")
-    assert answer["status"] == status["status"]
-    answer["status"]["lastScheduleTime"] = "2026-01-02T00:00:00Z"
-    answer = await client.update(r.CRON_JOBS, answer, subresource="status")
-    assert answer["status"] == {"lastScheduleTime": "2026-01-02T00:00:00Z"}
-    await client.delete(r.CRON_JOBS, "x", "default")
-    await client.create(r.CRON_JOBS, cron)
-    await client.delete_collection(r.CRON_JOBS, "default", label_selector="a=b")
-    assert (await client.list(r.CRON_JOBS, "default"))["items"] == []
 
 
 # -- autoscalers ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import autoscaling, remembered, security
+from pinnace.cluster import autoscaling, node_settings, remembered, security
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -84,6 +84,11 @@ class ClusterConfig(SecurityFlags):
     wait: bool = True
     timeout: float = 120.0
     node_name: str = ""
+    node_ip: str = ""
+    node_labels: str = ""
+    register_with_taints: str = ""
+    node_lease_duration_seconds: str = ""
+    tls_san: str = ""
     kubelet_port: int | None = None
     http_port: int | None = None  # as `port`, with 80
     https_port: int | None = None  # as `port`, with 443
@@ -105,6 +110,8 @@ class ClusterConfig(SecurityFlags):
     horizontal_pod_autoscaler_tolerance: float | None = None
     disable_dns: bool = False
     disable_ingress: bool = False
+    network_policy: bool = True
+    service_load_balancer: bool = True
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
     admission_control_config_file: str = ""
@@ -112,7 +119,21 @@ class ClusterConfig(SecurityFlags):
     token_auth_file: str = ""
     registry_config: str = ""
     container_runtime_endpoint: str = ""
+    csi_controller: str = ""  # sockets of CSI drivers, with commas between them
     eviction_hard: str = ""
+    max_container_restart_period: str = ""
+    kubelet_config: str = ""
+    pod_manifest_path: str = ""
+    allowed_unsafe_sysctls: str = ""
+    eviction_soft: str = ""
+    eviction_soft_grace_period: str = ""
+    eviction_minimum_reclaim: str = ""
+    eviction_max_pod_grace_period: str = ""
+    eviction_pressure_transition_period: str = ""
+    kube_reserved: str = ""
+    system_reserved: str = ""
+    pod_max_pids: str = ""
+    memory_swap_behavior: str = ""
     node_monitor_grace_period: float = 50.0
     feature_gates: str = ""
     verbosity: int = 0
@@ -139,7 +160,7 @@ class ClusterConfig(SecurityFlags):
         self._check_store()
         security.check(self, self.authorization_mode)
         for option in (
-            "admission_control_config_file", "kube_scheduler_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "kube_scheduler_config", "kubelet_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():
@@ -147,15 +168,27 @@ class ClusterConfig(SecurityFlags):
         for option in ("port", "kubelet_port", "http_port", "https_port"):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
+        self._check_restart_period()
         self._check_election()
         autoscaling.check(self)
+        node_settings.check(self)
         self._check_gates()
         if self.kube_scheduler_config:
             from pinnace.cluster import scheduler_config
 
             scheduler_config.load(self.kube_scheduler_config)
+        if self.kubelet_config or self.allowed_unsafe_sysctls:
+            self._check_kubelet()
         if self.logging_format not in ("text", "json"):
             raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
+
+    def _check_kubelet(self) -> None:
+        from pinnace.cluster import kubelet_file
+
+        if self.kubelet_config:
+            kubelet_file.load(self.kubelet_config)
+        if self.allowed_unsafe_sysctls:
+            kubelet_file.check_sysctls(self.allowed_unsafe_sysctls)
 
     def check_name(self) -> None:
         """First of all: the name may become part of a path."""
@@ -178,6 +211,12 @@ class ClusterConfig(SecurityFlags):
             raise UsageError("--etcd-certfile and --etcd-keyfile belong together")
         if bool(self.etcd_user) != bool(self.etcd_password_file):
             raise UsageError("--etcd-user and --etcd-password-file belong together")
+
+    def _check_restart_period(self) -> None:
+        if text := self.max_container_restart_period:
+            security.check_duration("max-container-restart-period", text)
+            if not 1 <= security.seconds(text, 0.0) <= 300:
+                raise UsageError(f"--max-container-restart-period {text!r}: must be between 1s and 300s")
 
     def _check_election(self) -> None:
         times = ("leader_elect_lease_duration", "leader_elect_renew_deadline", "leader_elect_retry_period")
@@ -206,8 +245,8 @@ def remember(config: ClusterConfig) -> None:
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
-    "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "disable_scheduler": bool, "disable_dns": bool,
-    "disable_ingress": bool, **security.types(),
+    "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "service_load_balancer": bool, "disable_scheduler": bool, "disable_dns": bool,
+    "network_policy": bool, "disable_ingress": bool, **security.types(),
 }  # fmt: skip
 
 

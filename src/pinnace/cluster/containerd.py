@@ -12,7 +12,9 @@ from pinnace.kubelet.cri.private_containerd import (
     BridgeNetwork,
     ContainerdConfig,
     PrivateContainerd,
+    handlers_found,
     needs_restricted_oom_score_adj,
+    write_network,
 )
 from pinnace.kubelet.cri.runtime import CriError
 
@@ -29,11 +31,12 @@ def containerd_config(directory: Path, registry_config: dict[str, Any]) -> Conta
         registry_dir=base / "registries",
         registry_logins=registries.logins(registry_config),
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
+        handlers=handlers_found(),
     )
 
 
 class ClusterContainerd:
-    def __init__(self, config: ContainerdConfig, network: BridgeNetwork, clock: Clock) -> None:
+    def __init__(self, config: ContainerdConfig, network: BridgeNetwork | None, clock: Clock) -> None:
         self.config, self._network, self._clock = config, network, clock
         self._pid_file = config.root.parent / "containerd.pid"
 
@@ -47,6 +50,11 @@ class ClusterContainerd:
             return int(self._pid_file.read_text())
         except (FileNotFoundError, ValueError):
             return 0
+
+    def use_network(self, network: BridgeNetwork) -> None:
+        """From now on; a running containerd reads it by itself."""
+        self._network = network
+        write_network(self.config, network)
 
     def _is_alive(self) -> bool:
         return bool(self.pid) and Path(f"/proc/{self.pid}").exists()

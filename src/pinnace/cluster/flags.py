@@ -2,7 +2,7 @@
 
 import argparse
 
-from pinnace.cluster import autoscaling
+from pinnace.cluster import autoscaling, node_settings
 from pinnace.cluster.config import DEFAULT_NAME
 from pinnace.cluster.security import add_security_flags, boolean
 
@@ -44,6 +44,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=float, help="seconds to wait (default 120)")
     add("--node-name", help="the node's name (default: the host name)")
+    add(
+        "--node-ip",
+        help="the address by which other machines reach this one (default: towards the default route)",
+    )
+    add("--tls-san", help="more names and addresses under which clients reach the API, separated by commas")
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
@@ -76,6 +81,20 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     autoscaling.add_flags(parser)
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
+    add(
+        "--network-policy",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="enforce NetworkPolicies on the node (default true)",
+    )
+    add(
+        "--service-load-balancer",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="give Services of type LoadBalancer the addresses of nodes (default true)",
+    )
     add("--enable-admission-plugins")
     add("--disable-admission-plugins")
     add("--admission-control-config-file", help="what admission plugins are told, as kube-apiserver's flag")
@@ -85,11 +104,25 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--token-auth-file")
     add_security_flags(parser)
+    add(
+        "--csi-controller",
+        help="sockets of CSI drivers whose controller runs here, with commas (docs/storage.md)",
+    )
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"
     )
-    add("--eviction-hard", help="as kubelet's flag, e.g. memory.available<100Mi,nodefs.available<10%%")
+    node_settings.add_flags(parser)
+    add(
+        "--max-container-restart-period",
+        help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",
+    )
+    add(
+        "--kubelet-config",
+        help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1), as kubelet's --config",
+    )
+    add("--pod-manifest-path", help="directory (or file) of static pods' manifests, as kubelet's flag")
+    add("--allowed-unsafe-sysctls", help="as kubelet's flag, e.g. kernel.msg*,net.core.somaxconn")
     add(
         "--node-monitor-grace-period",
         type=float,

@@ -1,25 +1,28 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
-from dataclasses import replace
+import logging
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
+from pinnace.cluster import kubelet_file, node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
 from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
-from pinnace.kubelet.server.server import KubeletServer, serving_tls
+from pinnace.kubelet.server.server import KubeletServer
 from pinnace.kubelet.stats.provider import StatsProvider
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
 
+log = logging.getLogger(__name__)
+
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    thresholds = eviction_thresholds(config.eviction_hard)
+    own_subnet = () if node.subnet is None or node.is_given_its_subnet else (str(node.subnet),)
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
@@ -29,36 +32,59 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
-        pod_cidrs=(str(node.subnet),),
+        pod_cidrs=own_subnet,
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
-    if thresholds:
-        base = replace(base, eviction_hard=thresholds)
+    base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
 
 
-def eviction_thresholds(text: str) -> dict[str, str]:
-    """`memory.available<100Mi,nodefs.available<10%` as the kubelet's flag has it."""
-    pairs = (entry.partition("<") for entry in text.split(",") if entry)
-    return {signal.strip(): value.strip() for signal, _, value in pairs}
+class _Serving:
+    """The kubelet's server, from the moment on that it has a certificate."""
+
+    def __init__(self, node: "Node", kubelet: Kubelet, client: Client, stats: StatsProvider) -> None:
+        self._node, self._kubelet, self._client, self._stats = node, kubelet, client, stats
+
+    async def run(self) -> None:
+        node = self._node
+        tls = await node.serving_tls()
+        await KubeletServer(self._kubelet, self._client, node.clock, self._stats, tls=tls).run()
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
     kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
+    _handle_shutdown(kubelet, node)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
-    pki = node.pki
-    tls = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
-    server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
-    eviction = Eviction(
-        kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.images.remove_unused
+    server = _Serving(node, kubelet, client, stats)
+    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
+    kubelet.attach(
+        probes=probes,
+        http_hooks=probes.hooks,
+        edges=(server, eviction),
+        refuses=eviction.refuses,
+        network_admits=node.policies.admit if node.policies else None,
     )
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
     try:
         await kubelet.run()
     finally:
         await runtime.close()
+
+
+def _handle_shutdown(kubelet: Kubelet, node: "Node") -> None:
+    """Where it is configured and somebody tells of it."""
+    from pinnace.kubelet.shutdown import logind
+    from pinnace.kubelet.shutdown.periods import periods
+
+    if not (shares := periods(kubelet.config)):
+        return
+    if logind.is_there():
+        kubelet.handle_shutdown(logind.Logind(node.clock, sum(seconds for _, seconds in shares)))
+    else:
+        log.warning(
+            "a graceful shutdown of the node is configured, but there is no systemd-logind to tell of one"
+        )

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pinnace.cluster import autoscaling, progress
+from pinnace.cluster import autoscaling, node_settings, progress
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
@@ -20,7 +20,8 @@ POLL_SECONDS = 0.02
 ALREADY_RUNNING = 3  # exit code of a server that found the lock taken
 
 
-def launch(config: ClusterConfig) -> int:
+def launch(config: ClusterConfig, command: list[str] | None = None) -> int:
+    """`command`: what runs instead of a server with this configuration."""
     state = RunState(config.directory)
     if state.is_running():
         return _join(config, state)
@@ -36,7 +37,7 @@ def launch(config: ClusterConfig) -> int:
         return 1
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pinnace.cluster", *server_flags(config)],
+            [sys.executable, "-m", "pinnace.cluster", *(command or server_flags(config))],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -82,7 +83,8 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "etcd-servers": config.etcd_servers, "etcd-prefix": config.etcd_prefix, "etcd-cafile": config.etcd_cafile,
         "etcd-certfile": config.etcd_certfile, "etcd-keyfile": config.etcd_keyfile, "etcd-user": config.etcd_user,
         "etcd-password-file": config.etcd_password_file,
-        "node-name": config.node_name, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
+        "node-name": config.node_name, "node-ip": config.node_ip,
+        "tls-san": config.tls_san, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
         "https-port": config.https_port, "cluster-cidr": config.pod_cidr, "service-cidr": config.service_cidr,
         "cluster-dns": config.dns_ip, "cluster-domain": config.cluster_domain, "controllers": config.controllers,
         "enable-admission-plugins": config.enable_admission_plugins,
@@ -91,17 +93,23 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
-        "eviction-hard": config.eviction_hard, "node-monitor-grace-period": config.node_monitor_grace_period,
+        "network-policy": None if config.network_policy else "false",
+        "csi-controller": config.csi_controller,
+        "max-container-restart-period": config.max_container_restart_period,
+        "node-monitor-grace-period": config.node_monitor_grace_period,
+        "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,
+        "allowed-unsafe-sysctls": config.allowed_unsafe_sysctls,
         "feature-gates": config.feature_gates,
         "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),
         "leader-elect-lease-duration": config.leader_elect_lease_duration,
         "leader-elect-renew-deadline": config.leader_elect_renew_deadline,
         "leader-elect-retry-period": config.leader_elect_retry_period,
+        "service-load-balancer": str(config.service_load_balancer).lower(),
         "verbosity": config.verbosity,
         "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (
-        "admission-control-config-file", "kube-scheduler-config", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+        "admission-control-config-file", "kube-scheduler-config", "kubelet-config", "pod-manifest-path", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
         "etcd-password-file",
     )  # fmt: skip
     flags = [
@@ -111,6 +119,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
     ]
     flags += command_line(config)
     flags += autoscaling.command_line(config)
+    flags += node_settings.command_line(config)
     switches = ("disable_scheduler", "disable_dns", "disable_ingress")
     return flags + [f"--{switch.replace('_', '-')}" for switch in switches if getattr(config, switch)]
 

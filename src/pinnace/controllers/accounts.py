@@ -35,6 +35,7 @@ ACCOUNTS = {  # those that the table does not name act as the manager: it issues
     "certificatesigningrequest-signing": _CERTIFICATE,
     "certificatesigningrequest-cleaner": _CERTIFICATE,
     "service-cidr": "service-cidrs-controller",
+    "service-lb": "service-controller",
     "node-lifecycle": _NODE,
     "node-ipam": _NODE,
     "taint-eviction": _NODE,

@@ -25,6 +25,7 @@ from pinnace.controllers import (
     replicationcontroller,
     resourceclaim,
     root_ca,
+    service_balancer,
     serviceaccount,
     serviceaccount_token,
     servicecidr,
@@ -36,6 +37,7 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.certificates.node_certificates import NodeCertificateApprover
 from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
@@ -51,6 +53,7 @@ from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.loop import ControllerLoop
 from pinnace.controllers.runtime.sweep import SweepLoop
 from pinnace.controllers.runtime.together import Together
+from pinnace.controllers.service_balancer import ServiceBalancerConfig
 from pinnace.controllers.volumes import attach_detach, binder, ephemeral, expander
 from pinnace.controllers.volumes.local_path import LocalPathConfig, LocalPathProvisioner
 
@@ -68,7 +71,9 @@ class ControllersConfig:
     autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
     cluster_signing_key_file: Path | None = None
+    service_balancer: ServiceBalancerConfig | None = None  # None: no such controller runs
     local_path: LocalPathConfig | None = None  # None: no provisioner runs
+    csi_controllers: tuple[str, ...] = ()  # sockets of CSI drivers whose controllers run here
     use_service_account_credentials: bool = True  # every controller with the rights of its own account
 
 
@@ -131,10 +136,22 @@ def _signing(config: ControllersConfig) -> Controller:
     return signing.controller(FileAuthority(certificate, key))
 
 
+def _service_balancer(config: ControllersConfig) -> Controller:
+    if config.service_balancer is None:
+        raise ValueError("service-lb needs to know which ports of the nodes are in use")
+    return service_balancer.controller(config.service_balancer)
+
+
 def _local_path(parts: Parts) -> Runnable:
     if parts.config.local_path is None:
         raise ValueError("local-path-provisioner needs a directory for its volumes")
     return LocalPathProvisioner(parts.client, parts.clock, parts.informers, parts.config.local_path)
+
+
+def _csi(parts: Parts) -> Runnable:
+    from pinnace.controllers.volumes.csi.controller import CsiControllers  # gRPC only where there is a driver
+
+    return CsiControllers(parts.client, parts.clock, parts.informers, parts.config.csi_controllers)
 
 
 CATALOG: dict[str, Build] = {
@@ -162,9 +179,13 @@ CATALOG: dict[str, Build] = {
     "certificatesigningrequest-approving": lambda parts: ApprovingController(
         parts.client, parts.clock, parts.informers
     ),
+    "node-certificate-approving": lambda parts: NodeCertificateApprover(
+        parts.client, parts.clock, parts.informers
+    ),
     "certificatesigningrequest-signing": _from_config(_signing),
     "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
     "service-cidr": _pure(servicecidr.CONTROLLER),
+    "service-lb": _from_config(_service_balancer),
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
     "node-ipam": _from_config(_node_ipam),
     "resourceclaim": lambda parts: LoopPair(
@@ -183,6 +204,7 @@ CATALOG: dict[str, Build] = {
     "persistentvolume-attach-detach": _pure(attach_detach.CONTROLLER),
     "ephemeral-volume": _pure(ephemeral.CONTROLLER),
     "local-path-provisioner": _local_path,
+    "csi": _csi,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "volumeattributesclass-protection": _pure(storage_protection.ATTRIBUTES_CLASSES),

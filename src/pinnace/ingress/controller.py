@@ -13,9 +13,10 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
-from pinnace.ingress import certificates, haproxy_config, routes
+from pinnace.ingress import basic_auth, certificates, haproxy_config, routes, slots
 from pinnace.ingress.haproxy import Haproxy, HaproxyError
-from pinnace.ingress.haproxy_config import Listen
+from pinnace.ingress.haproxy_config import Configuration, Listen
+from pinnace.ingress.model import Routing, SecretProblem, Sources
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class IngressController:
         self._slices.lister.add_index(
             "service", lambda s: [(meta.namespace(s), meta.labels(s).get(routes.SERVICE_LABEL, ""))]
         )
+        self._servers: dict[str, tuple[str, ...]] = {}
         self._wake = asyncio.Event()
         self._judged: dict[tuple[str, str], tuple[str, bytes, str]] = {}  # version, PEM, problem
         self._secrets.add_handler(self._forget)
@@ -59,6 +61,11 @@ class IngressController:
     @property
     def haproxy_pid(self) -> int:
         return self._haproxy.pid
+
+    @property
+    def haproxy_reloads(self) -> int:
+        """How often HAProxy was started or reloaded by this object."""
+        return self._haproxy.reloads
 
     async def run(self) -> None:
         """Keep HAProxy current until cancelled; it goes on running, so that a restart of this server drops nothing."""
@@ -76,16 +83,8 @@ class IngressController:
 
     async def _sync(self) -> None:
         self._wake.clear()
-        sources = routes.Sources(
-            service=lambda namespace, name: self._services.lister.get(name, namespace),
-            slices=lambda namespace, name: self._slices.lister.by_index("service", (namespace, name)),
-            tls_secret=self._tls_secret,
-        )
-        routing = routes.build(self._ingresses.lister, self._classes.lister, sources)
         try:
-            await self._haproxy.apply(
-                haproxy_config.render(routing, self._config.listen), routing.certificates
-            )
+            routing = await self._apply()
         except (HaproxyError, OSError, TimeoutError) as error:
             log.error("ingress: %s", error)
             await self._clock.sleep(RETRY_SECONDS)
@@ -97,6 +96,31 @@ class IngressController:
             if (key, problem) not in self._told and (ingress := self._ingresses.lister.get(key[1], key[0])):
                 self._events.event(ingress, "Warning", "Sync", problem)
         self._told = set(routing.problems)
+
+    async def _apply(self) -> Routing:
+        """Bring HAProxy to what the Ingresses ask for; one whose annotations it refuses does not stop the others."""
+        sources = Sources(
+            service=lambda namespace, name: self._services.lister.get(name, namespace),
+            slices=lambda namespace, name: self._slices.lister.by_index("service", (namespace, name)),
+            tls_secret=self._tls_secret,
+            users=self._users,
+        )
+        for plain in (False, True):
+            routing = routes.build(self._ingresses.lister, self._classes.lister, sources, plain=plain)
+            try:
+                await self._haproxy.apply(self._configuration(routing))
+            except HaproxyError as error:
+                if plain or not self._haproxy.is_installed:
+                    raise
+                log.error("ingress: %s", error)
+                continue
+            break
+        return routing
+
+    def _configuration(self, routing: Routing) -> Configuration:
+        wanted = {backend.name: backend.addresses for backend in routing.backends}
+        self._servers = slots.assign(self._servers, wanted)
+        return haproxy_config.render(routing, self._config.listen, self._servers)
 
     async def _report(self, key: tuple[str, str]) -> None:
         ingress = self._ingresses.lister.get(key[1], key[0])
@@ -115,14 +139,20 @@ class IngressController:
         """Chain and key as HAProxy wants them; raises TlsProblem. A secret is judged once for each of its versions."""
         secret = self._secrets.lister.get(name, namespace)
         if secret is None:
-            raise routes.TlsProblem("not found")
+            raise SecretProblem("not found")
         version, key = secret["metadata"].get("resourceVersion", ""), (namespace, name)
         if (known := self._judged.get(key)) is None or known[0] != version:
             self._judged[key] = known = (version, *_judge(secret))
         _, pem, problem = known
         if problem:
-            raise routes.TlsProblem(problem)
+            raise SecretProblem(problem)
         return pem
+
+    def _users(self, namespace: str, name: str) -> tuple[tuple[str, str], ...]:
+        secret = self._secrets.lister.get(name, namespace)
+        if secret is None:
+            raise SecretProblem("not found")
+        return basic_auth.users(secret)
 
 
 def _judge(secret: Object) -> tuple[bytes, str]:

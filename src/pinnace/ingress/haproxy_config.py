@@ -1,14 +1,18 @@
-"""HAProxy's configuration for a routing table: pure text. Names in it come from validated objects, and are quoted anyway."""
+"""HAProxy's configuration for a routing table: pure. Names in it come from validated objects, and are quoted anyway."""
 
-import re
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pinnace.ingress.certificates import LIST_FILE
-from pinnace.ingress.routes import Host, Routing
-from pinnace.ingress.routes import Path as Route
+from pinnace.ingress import haproxy_backend, maps
+from pinnace.ingress.certificates import LIST_FILE, listed
+from pinnace.ingress.model import Backend, Routing
+from pinnace.ingress.words import quoted
 
 NOT_FOUND = "not-found"
+MAPS, CERTIFICATES = "maps", "certs"
+SPARE_PORT = 1  # of the address that stands for a server which is not in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +23,57 @@ class Listen:
     http_port: int
     https_port: int
     address: str = "0.0.0.0"
+    cookie_key: str = "pinnace"  # makes session cookies unlike those of other clusters
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A backend: everything but its servers, and the options that each server has."""
+
+    head: str
+    server_options: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What HAProxy runs. Two that differ only in the addresses in `servers` are changed into one another while it runs.
+
+    `servers` holds for each backend the addresses of its servers by their number, "" for one not in use; `files` are maps and
+    certificates by their path below the directory. Their digest stands in the text, so that the text alone says what runs.
+    """
+
+    front: str
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def text(self) -> str:
+        parts = [f"# files {self._digest()}", self.front]
+        for name, section in self.sections.items():
+            lines = [
+                f"  server s{number} {address or f'127.0.0.1:{number + SPARE_PORT} disabled'} {section.server_options}".rstrip()
+                for number, address in enumerate(self.servers[name])
+            ]
+            parts.append(section.head + "".join(f"{line}\n" for line in lines))
+        return "\n".join(parts)
+
+    def _digest(self) -> str:
+        found = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            found.update(f"{name} {len(content)}\n".encode() + content)
+        return found.hexdigest()
+
+    def differs_in_addresses_only(self, other: "Configuration") -> bool:
+        return (self.front, self.sections, self.files) == (other.front, other.sections, other.files) and all(
+            len(addresses) == len(other.servers[name]) for name, addresses in self.servers.items()
+        )
 
 
 HEAD = """\
 global
   log stderr format raw local0 warning
   stats socket {directory}/admin.sock mode 600 expose-fd listeners level admin
-  hard-stop-after 60s
+  hard-stop-after 15m
   ssl-default-bind-options ssl-min-ver TLSv1.2
 
 defaults
@@ -38,17 +86,54 @@ defaults
   timeout queue 10s
   option forwardfor
   option redispatch 1
-  retries 2
+  retries 3
+  retry-on conn-failure empty-response
+"""
+
+RULES = """\
+  http-request set-var(txn.host) req.hdr(host),field(1,:),lower
+  http-request set-var(txn.site) var(txn.host),map_str({maps}/hosts.map)
+  http-request set-var(txn.site) var(txn.host),regsub(^[^.]+,*),map_str({maps}/hosts.map) if !{{ var(txn.site) -m found }}
+  http-request set-var(txn.site) str(-) if !{{ var(txn.site) -m found }}
+  http-request set-var(txn.path) path
+  http-request set-var(txn.key) var(txn.site),concat(,txn.path)
+  http-request set-var(txn.route) var(txn.key),map_str({maps}/exact.map)
+  http-request set-var(txn.route) var(txn.key),map_reg({maps}/regex.map) if !{{ var(txn.route) -m found }}
+  http-request set-var(txn.route) var(txn.key),concat(/),map_beg({maps}/prefix.map) if !{{ var(txn.route) -m found }}
+  http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
+  http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+  http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  use_backend %[var(txn.route)] if {{ var(txn.route) -m found }}
+"""
+
+MISSING = f"""\
+backend {NOT_FOUND}
+  http-request return status 404 content-type text/plain string "404 page not found\\n"
 """
 
 
-def render(routing: Routing, listen: Listen) -> str:
-    parts = [HEAD.format(directory=listen.directory), *_frontend(routing, listen)]
-    parts.append(
-        f'backend {NOT_FOUND}\n  http-request return status 404 content-type text/plain string "404 page not found\\n"\n'
-    )
-    parts += [_backend(backend.name, backend.addresses) for backend in routing.backends]
-    return "\n".join(parts)
+def render(routing: Routing, listen: Listen, servers: Mapping[str, tuple[str, ...]]) -> Configuration:
+    """`servers` are the addresses of each backend as `slots.assign` ordered them."""
+    front = [HEAD.format(directory=listen.directory), *_frontend(routing, listen), MISSING]
+    front += [_users(backend) for backend in routing.backends if backend.users]
+    sections = {
+        backend.name: Section(
+            haproxy_backend.head(backend, listen.https_port, listen.cookie_key),
+            haproxy_backend.server_options(backend),
+        )
+        for backend in routing.backends
+    }
+    return Configuration("\n".join(front), sections, servers, _files(routing, listen))
+
+
+def _files(routing: Routing, listen: Listen) -> dict[str, bytes]:
+    hosts = {one.file: one.hosts for one in routing.certificates}
+    return {
+        **{f"{MAPS}/{name}": text.encode() for name, text in maps.render(routing, NOT_FOUND).items()},
+        **{f"{CERTIFICATES}/{one.file}": one.pem for one in routing.certificates},
+        f"{CERTIFICATES}/{LIST_FILE}": listed(str(listen.directory / CERTIFICATES), hosts),
+    }
 
 
 def _frontend(routing: Routing, listen: Listen) -> list[str]:
@@ -56,66 +141,16 @@ def _frontend(routing: Routing, listen: Listen) -> list[str]:
     if listen.http_port:
         lines.append(f"  bind {listen.address}:{listen.http_port}")
     if listen.https_port:
-        certificates = f"{listen.directory}/certs/{LIST_FILE}"
+        certificates = f"{listen.directory}/{CERTIFICATES}/{LIST_FILE}"
         lines.append(
             f"  bind {listen.address}:{listen.https_port} ssl crt {listen.directory}/default.pem crt-list {certificates} alpn h2,http/1.1"
         )
     if len(lines) == 1:
         return []
-    lines += [
-        "  http-request set-var(txn.host) req.hdr(host),field(1,:),lower",
-        "  http-request set-header X-Forwarded-Proto https if { ssl_fc }",
-        "  http-request set-header X-Forwarded-Proto http if !{ ssl_fc }",
-        "  http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-    ]
-    for host in routing.hosts:
-        lines += _host_rules(host, routing.default_backend)
-    lines.append(f"  default_backend {quoted(routing.default_backend or NOT_FOUND)}")
-    return ["\n".join(lines) + "\n"]
+    default = f"  default_backend {quoted(routing.default_backend or NOT_FOUND)}\n"
+    return ["\n".join(lines) + "\n" + RULES.format(maps=listen.directory / MAPS) + default]
 
 
-def _host_rules(host: Host, default_backend: str) -> list[str]:
-    """The paths of a host in order; a host that is known answers 404 (or the default backend) for other paths."""
-    condition = _host_condition(host.name)
-    lines = [
-        f"  use_backend {quoted(path.backend or NOT_FOUND)} if {condition}{_path_condition(path)}"
-        for path in host.paths
-    ]
-    if host.name:
-        lines.append(f"  use_backend {quoted(default_backend or NOT_FOUND)} if {condition.strip()}")
-    return lines
-
-
-def _host_condition(name: str) -> str:
-    if not name:
-        return ""
-    if name.startswith("*."):
-        return "{ var(txn.host) -m reg ^[^.]+" + re.escape(name[1:]).replace("\\-", "-") + "$ } "
-    return f"{{ var(txn.host) -m str {quoted(name)} }} "
-
-
-def _path_condition(path: Route) -> str:
-    if path.exact:
-        return f"{{ path -m str {quoted(path.path)} }}"
-    if path.path == "/":
-        return "{ path -m beg / }"
-    return f"{{ path,concat(/) -m beg {quoted(path.path + '/')} }}"
-
-
-def _backend(name: str, addresses: tuple[str, ...]) -> str:
-    if not addresses:
-        text = "503 no endpoints available for this service\\n"
-        return f'backend {name}\n  http-request return status 503 content-type text/plain string "{text}"\n'
-    servers = "".join(
-        f"  server s{number} {address} maxconn 1000\n" for number, address in enumerate(addresses)
-    )
-    return f"backend {name}\n  balance roundrobin\n{servers}"
-
-
-def quoted(text: str) -> str:
-    """One word of HAProxy's configuration language, whatever is in it."""
-    escaped = "".join(
-        char if re.match(r"[A-Za-z0-9._/:~*+-]", char) else f"\\x{ord(char):02x}" if ord(char) < 128 else char
-        for char in text
-    )
-    return escaped or '""'
+def _users(backend: Backend) -> str:
+    lines = [f"  user {quoted(name)} password {quoted(password)}" for name, password in backend.users]
+    return "\n".join([f"userlist {haproxy_backend.users_name(backend)}", *lines]) + "\n"

@@ -1,10 +1,12 @@
 """Exponential back-off per key that is measured from an event: a container's end, a failed pull.
 
-After client-go's flowcontrol.Backoff: the first wait is `base`, doubling to `longest`; a key that was quiet for twice the
-longest wait starts over.
+After client-go's flowcontrol.Backoff: the first wait is `base`, doubling to `longest`; a key that was quiet for ten minutes
+(twice the longest wait where that is not configured otherwise) starts over.
 """
 
 from dataclasses import dataclass
+
+QUIET_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -14,8 +16,10 @@ class _Entry:
 
 
 class Backoff:
+    """A `longest` below `base` is the first wait, too."""
+
     def __init__(self, base: float = 10.0, longest: float = 300.0) -> None:
-        self._base, self._longest = base, longest
+        self._base, self._longest = min(base, longest), longest
         self._entries: dict[str, _Entry] = {}
 
     def remaining(self, key: str, since: float, now: float) -> float:
@@ -48,4 +52,4 @@ class Backoff:
             del self._entries[key]
 
     def _expired(self, entry: _Entry, now: float) -> bool:
-        return now - entry.updated > 2 * self._longest
+        return now - entry.updated > QUIET_SECONDS

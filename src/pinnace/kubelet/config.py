@@ -24,6 +24,12 @@ class KubeletConfig:
         str, ...
     ] = ()  # the pods' subnets, where the node knows them before the control plane does
     register_with_taints: tuple[dict[str, str], ...] = ()
+    static_pod_path: Path | None = None  # a directory of manifests, or one manifest
+    allowed_unsafe_sysctls: tuple[str, ...] = ()  # names, or prefixes that end with `*`
+    seccomp_default: bool = False  # RuntimeDefault for containers that name no profile
+    shutdown_seconds: float = 0.0  # of a graceful shutdown of the node; 0: none
+    shutdown_critical_seconds: float = 0.0  # what of that is for critical pods
+    shutdown_by_priority: tuple[tuple[int, float], ...] = ()  # (priority, seconds) instead of these two
     resolv_conf: Path = Path("/etc/resolv.conf")
     kube_reserved: dict[str, str] = field(default_factory=dict)
     system_reserved: dict[str, str] = field(default_factory=dict)
@@ -33,9 +39,15 @@ class KubeletConfig:
             "nodefs.available": "10%",
             "nodefs.inodesFree": "5%",
             "imagefs.available": "15%",
+            "imagefs.inodesFree": "5%",
         }
     )
+    eviction_soft: dict[str, str] = field(default_factory=dict)
+    eviction_soft_grace_seconds: dict[str, float] = field(default_factory=dict)
+    eviction_minimum_reclaim: dict[str, str] = field(default_factory=dict)
+    eviction_max_pod_grace_period: int = 0  # of soft evictions; negative: the pod's own
     eviction_pressure_transition_seconds: float = 300.0
+    max_container_restart_seconds: float = 300.0  # the longest wait of a crash loop
     sync_frequency_seconds: float = 60.0
     node_status_update_seconds: float = 10.0
     node_status_report_seconds: float = 300.0
@@ -43,10 +55,18 @@ class KubeletConfig:
     pleg_relist_seconds: float = 1.0
     serialize_image_pulls: bool = False
     max_parallel_image_pulls: int = 5
+    image_verification_policy: str = "NeverVerifyPreloadedImages"
+    preloaded_images_allowlist: tuple[str, ...] = ()
     container_log_max_bytes: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
     image_gc_high_threshold_percent: int = 85
     image_gc_low_threshold_percent: int = 80
     pinned_images: tuple[str, ...] = (REFERENCE,)  # never collected: the sandbox image
     pods_per_core: int = 0
+    pod_max_pids: int = -1  # processes per pod; -1: no limit
+    memory_swap_behavior: str = "NoSwap"  # or LimitedSwap
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
+
+    @property
+    def parallel_pulls(self) -> int:
+        return 1 if self.serialize_image_pulls else self.max_parallel_image_pulls

@@ -1,7 +1,7 @@
 """Starts one container: image, configuration, create, start, postStart hook. Failures are `StartError` with upstream's reasons."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.kubelet import environment, security
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
-from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config
+from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config, pod_log_dir
+from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.environment import ConfigError
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images, StartError
 from pinnace.kubelet.lifecycle_hooks import HookError, HookRunner
 from pinnace.kubelet.name_resolution import hosts_file
@@ -19,7 +21,8 @@ from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.pod_record import PodPaths, field_path
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.referenced_objects import ReferencedObjects
-from pinnace.kubelet.volumes.set import container_mounts
+from pinnace.kubelet.resources import NodeRules
+from pinnace.kubelet.volumes.set import container_devices, container_mounts
 from pinnace.kubelet.volumes.sub_paths import BoundSubPaths
 
 CONFIG_RETRY_SECONDS = 10.0
@@ -50,15 +53,20 @@ class ContainerStarter:
         *,
         runtime: ContainerRuntime,
         images: Images,
+        image_volumes: ImageVolumes,
         objects: ReferencedObjects,
         hooks: HookRunner,
         recorder: EventRecorder,
         facts: NodeFacts,
         paths: PodPaths,
         services: Callable[[], Iterable[Object]],
+        rules: NodeRules,
+        devices: DeviceManager,
     ) -> None:
         self._runtime, self._images, self._objects, self._hooks = runtime, images, objects, hooks
         self._recorder, self._facts, self._paths, self._services = recorder, facts, paths, services
+        self._image_volumes = image_volumes
+        self._rules, self._devices = rules, devices
 
     async def start(self, context: StartContext, container: dict[str, Any]) -> None:
         pod, where = context.pod, field_path(context.pod, container["name"])
@@ -67,6 +75,9 @@ class ContainerStarter:
             if missing:
                 text = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); {PULL_MAY_FAIL}"
                 self._recorder.event(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
+            mounted = await self._image_volumes.provide(pod, container, secrets)
+            if mounted:
+                context = replace(context, volumes={**context.volumes, **mounted})
             image = await self._images.ensure(pod, container, secrets)
             config = await self._configure(context, container, image)
             container_id = await self._create(context, config)
@@ -84,20 +95,28 @@ class ContainerStarter:
         try:
             security.verify_non_root(context.pod, container, image)
             variables = await self._environment(context, container)
-            attempt = next_attempt(context.runtime, container["name"])
+            logs = pod_log_dir(self._facts.config.pod_logs_dir, context.pod) / container["name"]
+            attempt = next_attempt(context.runtime, container["name"], logs)
             held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
             mounts = container_mounts(context.pod, container, context.volumes, variables, held)
-        except (ConfigError, OSError) as error:
+            devices = container_devices(context.pod, container, context.volumes)
+            access = await self._devices.access(context.runtime.uid, container["name"])
+        except (ConfigError, AllocationError, OSError) as error:
             raise StartError("CreateContainerConfigError", str(error), CONFIG_RETRY_SECONDS) from error
         mounts += self._own_mounts(context, container, attempt, {one["container_path"] for one in mounts})
         inputs = ContainerInputs(
             image_id=image.id,
             image=image,
-            environment=variables,
-            mounts=mounts,
+            environment={**access.envs, **variables},
+            mounts=[*mounts, *access.mounts],
+            devices=[*devices, *access.devices],
+            annotations=access.annotations,
+            cdi=access.cdi,
             restart_count=attempt,
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
+            seccomp_default=self._facts.config.seccomp_default,
+            rules=self._rules,
         )
         return container_config(context.pod, container, inputs)
 
@@ -183,6 +202,10 @@ IMAGE_REASONS = frozenset(
 )
 
 
-def next_attempt(runtime: PodRuntime, name: str) -> int:
+def next_attempt(runtime: PodRuntime, name: str, logs: Path) -> int:
+    """One more than the last; of containers that the runtime has lost the logs still tell how many there were."""
     newest = runtime.newest(name)
-    return restart_count(newest) + 1 if newest else 0
+    if newest is not None:
+        return restart_count(newest) + 1
+    found = [int(file.stem) for file in logs.glob("*.log") if file.stem.isdigit()]
+    return max(found) + 1 if found else 0

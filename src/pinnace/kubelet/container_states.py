@@ -10,7 +10,7 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.times import format_time
 from pinnace.kubelet.cri.runtime import ContainerState, ContainerStatus
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
-from pinnace.kubelet.restart_policy import should_restart
+from pinnace.kubelet.restart_policy import may_restart_all, should_restart
 
 RUNTIME_NAME = "containerd"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
@@ -32,12 +32,15 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What is known beside the runtime: why containers wait (by name), probe results (by container id), messages that ended
-    containers left (by container id), and whether the pod is ending."""
+    containers left (by container id), resources that running containers really have (by name), and whether the pod is ending."""
 
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     unready: frozenset[str] = frozenset()
     unstarted: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
+    in_force: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    device_health: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pod_in_force: Mapping[str, Any] | None = None
     is_ending: bool = False
     has_ended: bool = False
 
@@ -72,6 +75,12 @@ def image_id(status: ContainerStatus) -> str:
     return status.image_ref
 
 
+def _remembered(pod: Object, name: str) -> dict[str, Any]:
+    """How the last one ended, of a pod that started anew as a whole: the runtime does not have those any more."""
+    found: dict[str, Any] = _old_entry(pod, name).get("lastState") or {} if may_restart_all(pod) else {}
+    return found
+
+
 def _default_waiting(pod: Object, name: str, is_initialized: bool) -> Waiting:
     is_app = any(one["name"] == name for one in pods.containers(pod))
     if pods.init_containers(pod) and (not is_app or not is_initialized):
@@ -95,7 +104,7 @@ def container_status(
     entry: dict[str, Any] = {
         "name": name,
         "state": _state(newest, seen),
-        "lastState": _terminated_with_message(last, seen) if last else {},
+        "lastState": _terminated_with_message(last, seen) if last else _remembered(pod, name),
         "ready": False,
         "restartCount": restart_count(newest),
         "image": newest.image or container.get("image", ""),
@@ -103,11 +112,13 @@ def container_status(
         "containerID": container_id(newest),
         "started": newest.state == ContainerState.RUNNING and newest.id not in seen.unstarted,
     }
+    if chosen := (container.get("lifecycle") or {}).get("stopSignal"):
+        entry["stopSignal"] = chosen
     if _waits_again(pod, container, newest, seen):
         entry["state"] = seen.waiting[name].as_state()
         entry["lastState"] = _terminated_with_message(newest, seen)
     entry["ready"] = _is_ready(pod, container, newest, seen)
-    _add_resources(container, newest, entry)
+    _add_resources(pod, container, newest, seen, entry)
     return entry
 
 
@@ -173,6 +184,10 @@ def _absent(pod: Object, container: dict[str, Any], seen: Observed, is_initializ
         "started": False,
     }
     state = old.get("state") or {}
+    if may_restart_all(pod) and not (seen.is_ending or seen.has_ended or pods.is_terminal(pod)):
+        if ended := state.get("terminated"):
+            entry["lastState"] = {"terminated": ended}
+        return entry
     if "terminated" in state:
         entry["state"], entry["ready"] = state, old.get("ready", False)
         entry["containerID"] = old.get("containerID", "")
@@ -193,12 +208,20 @@ def _absent(pod: Object, container: dict[str, Any], seen: Observed, is_initializ
     return entry
 
 
-def _add_resources(container: dict[str, Any], status: ContainerStatus, entry: dict[str, Any]) -> None:
-    resources = container.get("resources") or {}
-    if status.state != ContainerState.RUNNING or not resources:
+def _add_resources(
+    pod: Object, container: dict[str, Any], status: ContainerStatus, seen: Observed, entry: dict[str, Any]
+) -> None:
+    """`pod` has what was granted. Running containers show resources even where they have none: so they can be resized."""
+    if any(one is container for one in pods.ephemeral_containers(pod)):
         return
-    entry["resources"] = {
-        side: dict(resources[side]) for side in ("limits", "requests") if resources.get(side)
-    }
-    if resources.get("requests"):
-        entry["allocatedResources"] = dict(resources["requests"])
+    if devices := seen.device_health.get(container["name"]):
+        entry["allocatedResourcesStatus"] = devices
+    granted = container.get("resources") or {}
+    actual: Mapping[str, Any] = granted
+    if status.state == ContainerState.RUNNING:
+        actual = seen.in_force.get(container["name"], granted)
+    elif not granted:
+        return
+    entry["resources"] = {side: dict(actual[side]) for side in ("limits", "requests") if actual.get(side)}
+    if granted.get("requests"):
+        entry["allocatedResources"] = dict(granted["requests"])

@@ -81,12 +81,18 @@ class ContainerInputs:
     restart_count: int
     node_memory: int
     target_id: str = ""
+    seccomp_default: bool = False
+    rules: resources.NodeRules = resources.NO_RULES
     devices: Sequence[dict[str, Any]] = field(default_factory=tuple)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    cdi: Sequence[str] = ()
 
 
 def container_config(pod: Object, container: dict[str, Any], given: ContainerInputs) -> Config:
     name = container["name"]
-    context = security.container_context(pod, container, given.target_id)
+    context = security.container_context(
+        pod, container, given.target_id, seccomp_default=given.seccomp_default
+    )
     return {
         "metadata": {"name": name, "attempt": given.restart_count},
         "image": {"image": given.image_id, "user_specified_image": container.get("image", "")},
@@ -96,14 +102,15 @@ def container_config(pod: Object, container: dict[str, Any], given: ContainerInp
         "envs": [{"key": key, "value": value} for key, value in given.environment.items()],
         "mounts": list(given.mounts),
         "devices": list(given.devices),
+        "CDI_devices": [{"name": name} for name in given.cdi],
         "labels": {**pod_labels(pod), labels.CONTAINER_NAME: name},
-        "annotations": _annotations(pod, container, given.restart_count),
+        "annotations": {**given.annotations, **_annotations(pod, container, given.restart_count)},
         "log_path": f"{name}/{given.restart_count}.log",
         "stdin": bool(container.get("stdin")),
         "stdin_once": bool(container.get("stdinOnce")),
         "tty": bool(container.get("tty")),
         "linux": {
-            "resources": resources.container_resources(pod, container, given.node_memory),
+            "resources": resources.container_resources(pod, container, given.node_memory, given.rules),
             "security_context": security.with_image_user(context, given.image),
         },
     }

@@ -1,7 +1,6 @@
-"""Eviction under node pressure (pure): which thresholds are met, who goes first, and the words.
+"""Eviction under node pressure (pure): who goes first, and the words. When it is time is decided in `eviction_thresholds`.
 
-Hard thresholds on memory, disk, inodes and process ids. Left out: soft thresholds with grace periods, minimum reclaim,
-allocatable signals. https://github.com/kubernetes/kubernetes/tree/master/pkg/kubelet/eviction
+Left out: the signal `allocatableMemory.available`. https://github.com/kubernetes/kubernetes/tree/master/pkg/kubelet/eviction
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,18 +12,16 @@ from pinnace.api.core import pods as core_pods
 from pinnace.api.core.pod_resources import container_requests, qos_class, requests
 from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
+from pinnace.kubelet.eviction_thresholds import (
+    DISK_PRESSURE,
+    MEMORY_PRESSURE,
+    PID_PRESSURE,
+    Observation,
+    Threshold,
+    binary,
+    shown_quantity,
+)
 
-MEMORY_PRESSURE, DISK_PRESSURE, PID_PRESSURE = "MemoryPressure", "DiskPressure", "PIDPressure"
-
-# signal -> (the resource that runs short, the node's condition)
-SIGNALS = {
-    "memory.available": ("memory", MEMORY_PRESSURE),
-    "nodefs.available": ("ephemeral-storage", DISK_PRESSURE),
-    "nodefs.inodesFree": ("inodes", DISK_PRESSURE),
-    "imagefs.available": ("ephemeral-storage", DISK_PRESSURE),
-    "imagefs.inodesFree": ("inodes", DISK_PRESSURE),
-    "pid.available": ("pids", PID_PRESSURE),
-}
 # condition -> (reason, message) when it holds, and when it does not
 WORDS = {
     MEMORY_PRESSURE: (
@@ -43,26 +40,12 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    available: int
-    capacity: int
-
-
-@dataclass(frozen=True, slots=True)
 class MetThreshold:
     """`quantity` is the threshold, `available` what there was instead; both for people."""
 
-    signal: str
+    resource: str
     quantity: str
     available: str
-
-    @property
-    def resource(self) -> str:
-        return SIGNALS[self.signal][0]
-
-    @property
-    def condition(self) -> str:
-        return SIGNALS[self.signal][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,43 +67,9 @@ class PodConsumption:
         }[resource]
 
 
-def check_thresholds(thresholds: Mapping[str, str]) -> None:
-    """Raises ValueError for a signal or a value that nobody knows."""
-    for signal, text in thresholds.items():
-        if signal not in SIGNALS:
-            raise ValueError(f"unknown eviction signal {signal!r}")
-        threshold_value(text, 100)
-
-
-def threshold_value(text: str, capacity: int) -> int:
-    """`100Mi`, or `10%` of the capacity."""
-    if text.endswith("%"):
-        return int(capacity * Decimal(text[:-1]) / 100)
-    return quantity.whole(text)
-
-
-def met(thresholds: Mapping[str, str], observed: Mapping[str, Observation]) -> list[MetThreshold]:
-    """Memory first: nothing else hurts a node as much."""
-    found = []
-    for signal in sorted(thresholds, key=lambda one: (one != "memory.available", one)):
-        observation = observed.get(signal)
-        if observation is None or not observation.capacity:
-            continue
-        least = threshold_value(thresholds[signal], observation.capacity)
-        if observation.available < least:
-            text = thresholds[signal]
-            shown = binary(least) if text.endswith("%") else quantity.canonical(text)
-            found.append(MetThreshold(signal, shown, binary(observation.available)))
-    return found
-
-
-def binary(amount: int) -> str:
-    return quantity.format_quantity(amount, "binary")
-
-
-def pressures(last_met: Mapping[str, float], now: float, transition_seconds: float) -> set[str]:
-    """A condition holds while its threshold is met, and for a while after, so that it does not flap."""
-    return {condition for condition, when in last_met.items() if now - when < transition_seconds}
+def as_met(threshold: Threshold, observed: Mapping[str, Observation]) -> MetThreshold:
+    shown = shown_quantity(threshold, observed)
+    return MetThreshold(threshold.resource, shown, binary(observed[threshold.signal].available))
 
 
 def node_condition(kind: str, *, holds: bool) -> Object:

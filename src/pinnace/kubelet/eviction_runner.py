@@ -1,4 +1,4 @@
-"""Watches the node's memory, disk and process ids, and evicts pods, one at a time, while a hard threshold is met.
+"""Watches the node's memory, disk and process ids, and evicts pods, one at a time, while a threshold asks for it.
 
 Every ten seconds it reads a few files of /proc and asks for the free space: the usage of pods is measured only when one has to
 go. Before pods are evicted for lack of disk, `reclaim_disk` (collection of images and dead containers) gets its chance.
@@ -8,13 +8,15 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from pinnace.api import meta
+from pinnace.api.core import pods as core_pods
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
 from pinnace.kubelet import eviction, eviction_storage
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.cri.runtime import ContainerStats, CriError
-from pinnace.kubelet.eviction import MetThreshold, Observation, PodConsumption
+from pinnace.kubelet.eviction import MetThreshold, PodConsumption
+from pinnace.kubelet.eviction_thresholds import DISK_PRESSURE, Observation, Threshold, Watch, thresholds
 from pinnace.kubelet.stats.provider import StatsProvider
 
 log = logging.getLogger(__name__)
@@ -39,9 +41,8 @@ class Eviction:
     ) -> None:
         self._host, self._clock, self._events, self._stats = host, clock, events, stats
         self._reclaim_disk = reclaim_disk
-        self._thresholds = host.config.eviction_hard
-        eviction.check_thresholds(self._thresholds)
-        self._last_met: dict[str, float] = {}
+        self._thresholds = thresholds(host.config)
+        self._watch = Watch()
         self._pressures: set[str] = set()
         self._storage_checked = float("-inf")
 
@@ -64,23 +65,24 @@ class Eviction:
 
     async def synchronize(self) -> list[str]:
         """One look at the node; the uids of the pods that were evicted."""
-        found = eviction.met(self._thresholds, await self._observe())
-        self._remember(found)
+        observed = await self._observe()
+        acting = self._watch.look(self._thresholds, observed, self._clock.monotonic())
+        self._show_pressures()
         if over := await self._evict_over_limits():
             return over
-        if not found:
+        if not acting:
             return []
-        threshold = found[0]
+        threshold = acting[0]
         node = {"kind": "Node", "apiVersion": "v1", "name": self._host.config.node_name}
         node["uid"] = self._host.config.node_name
         text = f"Attempting to reclaim {threshold.resource}"
         self._events.event(node, "Warning", "EvictionThresholdMet", text)
-        if threshold.condition == eviction.DISK_PRESSURE and self._reclaim_disk is not None:
+        if threshold.condition == DISK_PRESSURE and self._reclaim_disk is not None:
             await self._reclaim_disk()
-            found = eviction.met(self._thresholds, await self._observe())
-            if all(one.signal != threshold.signal for one in found):
+            again = await self._observe()
+            if not any(one.is_met(again, with_reclaim=True) for one in self._thresholds):
                 return []
-        return await self._evict_one(threshold)
+        return await self._evict_one(threshold, eviction.as_met(threshold, observed))
 
     async def _observe(self) -> dict[str, Observation]:
         node = self._stats.proc.node_usage()
@@ -93,15 +95,14 @@ class Eviction:
             "nodefs.inodesFree": Observation(nodefs.inodes_free, nodefs.inodes),
             "imagefs.available": Observation(imagefs.available, imagefs.capacity),
             "imagefs.inodesFree": Observation(imagefs.inodes_free, imagefs.inodes),
+            "containerfs.available": Observation(imagefs.available, imagefs.capacity),
+            "containerfs.inodesFree": Observation(imagefs.inodes_free, imagefs.inodes),
             "pid.available": Observation(max(0, most - processes), most),
         }
 
-    def _remember(self, found: Iterable[MetThreshold]) -> None:
-        now = self._clock.monotonic()
-        for threshold in found:
-            self._last_met[threshold.condition] = now
+    def _show_pressures(self) -> None:
         transition = self._host.config.eviction_pressure_transition_seconds
-        current = eviction.pressures(self._last_met, now, transition)
+        current = self._watch.pressures(self._clock.monotonic(), transition)
         if current != self._pressures:
             self._show_conditions(current)
         self._pressures = current
@@ -135,22 +136,29 @@ class Eviction:
                 evicted.append(meta.uid(pod))
         return evicted
 
-    async def _evict_one(self, threshold: MetThreshold) -> list[str]:
+    async def _evict_one(self, threshold: Threshold, met: MetThreshold) -> list[str]:
         active = self._active()
         usage = await self._usage(active, threshold.resource)
         for pod in eviction.ranked(active, usage, threshold.resource):
             uid = meta.uid(pod)
-            await self._evict(pod, eviction.eviction_message(pod, threshold, usage.get(uid)))
+            text = eviction.eviction_message(pod, met, usage.get(uid))
+            await self._evict(pod, text, self._grace(pod, threshold))
             return [uid]
         log.warning("%s is short, but there is no pod to evict", threshold.resource)
         return []
 
-    async def _evict(self, pod: Object, message: str) -> None:
+    def _grace(self, pod: Object, threshold: Threshold) -> int:
+        """A hard threshold leaves a second; a soft one what the settings and the pod allow."""
+        most = self._host.config.eviction_max_pod_grace_period
+        if not threshold.grace_seconds:
+            return GRACE_PERIOD_SECONDS
+        own = core_pods.grace_period_seconds(pod)
+        return max(own if most < 0 else min(own, most), GRACE_PERIOD_SECONDS)
+
+    async def _evict(self, pod: Object, message: str, grace: int = GRACE_PERIOD_SECONDS) -> None:
         self._events.event(pod, "Warning", "Evicted", message)
         conditions = [eviction.disruption_condition(message)]
-        await self._host.evict(
-            meta.uid(pod), message, grace_period_seconds=GRACE_PERIOD_SECONDS, conditions=conditions
-        )
+        await self._host.evict(meta.uid(pod), message, grace_period_seconds=grace, conditions=conditions)
 
     async def _usage(self, pods: Iterable[Object], resource: str) -> dict[str, PodConsumption]:
         if resource == "memory":

@@ -1,6 +1,7 @@
 """What the kubelet tidies now and then: pods that the API forgot, dead containers and sandboxes, long logs, lost directories."""
 
 import asyncio
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -17,7 +18,9 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.termination import Terminator, stop_grace
-from pinnace.kubelet.volumes.set import tear_down
+from pinnace.kubelet.volumes.plugin import MountError
+from pinnace.kubelet.volumes.set import CsiRemains
+from pinnace.net.csi.client import CsiError
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,10 @@ class Housekeeping:
         terminator: Terminator,
         cgroups: PodCgroups,
         paths: PodPaths,
+        csi: CsiRemains | None = None,
     ) -> None:
+        self._csi = csi
+        self._hurry = asyncio.Event()
         self._config, self._clock, self._runtime, self._pleg = config, clock, runtime, pleg
         self._workers, self._ender, self._terminator = workers, ender, terminator
         self._cgroups, self._paths = cgroups, paths
@@ -50,25 +56,39 @@ class Housekeeping:
 
     async def _clean_for_ever(self) -> None:
         while True:
+            self._hurry.clear()
             await self.clean()
-            await self._clock.sleep(CLEAN_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await self._clock.wait_for(self._hurry.wait(), CLEAN_SECONDS)
+
+    def hurry(self) -> None:
+        """Something that was in the way of cleaning may be so no more."""
+        self._hurry.set()
 
     async def clean(self) -> None:
         self._workers.sweep()
         for pod in self._pleg:
             try:
                 if self._workers.record(pod.uid) is None:
-                    await self._end_orphan(pod)
+                    await self.end_orphan(pod)
                 else:
                     await self._collect(pod)
             except CriError as error:
                 log.warning("cleaning pod %s: %s", pod.uid, error)
         await self._remove_directories()
+        if self._csi is not None:
+            await self._csi.unstage_unused()
         known = {record.uid for record in self._workers.records()} | {pod.uid for pod in self._pleg}
         for group in self._cgroups.leftovers(known):
             self._cgroups.remove_group(group)
 
-    async def _end_orphan(self, pod: PodRuntime) -> None:
+    async def end_others(self, key: tuple[str, str], uid: str) -> None:
+        """End pods of this name that an earlier kubelet started and that are not this one."""
+        for pod in self._pleg:
+            if (pod.namespace, pod.name) == key and pod.uid != uid and self._workers.record(pod.uid) is None:
+                await self.end_orphan(pod)
+
+    async def end_orphan(self, pod: PodRuntime) -> None:
         """The API forgot this pod while the kubelet was away."""
         log.info("ending pod %s/%s, which the API does not know", pod.namespace, pod.name)
         grace = min((stop_grace(None, one) for one in pod.running), default=0)
@@ -94,6 +114,21 @@ class Housekeeping:
         if removed:
             await self._pleg.refresh(pod.uid)
 
+    async def remove_dead(self) -> None:
+        """Every dead container that the pod's status does not need: of each name the newest stays."""
+        for pod in self._pleg:
+            dead = [
+                old
+                for found in pod.by_name.values()
+                for old in found[1:]
+                if old.state == ContainerState.EXITED
+            ]
+            for old in dead:
+                await self._runtime.remove_container(old.id)
+                self._remove_logs(pod, old)
+            if dead:
+                await self._pleg.refresh(pod.uid)
+
     def _log_file(self, pod: PodRuntime, status: ContainerStatus) -> Path:
         directory = self._config.pod_logs_dir / f"{pod.namespace}_{pod.name}_{pod.uid}" / status.name
         return directory / f"{restart_count(status)}.log"
@@ -109,7 +144,10 @@ class Housekeeping:
         names = [entry.name for entry in root.iterdir()] if root.is_dir() else []
         for uid in names:
             if self._workers.record(uid) is None and self._pleg.get(uid).is_empty:
-                await tear_down(self._paths.pod(uid))
+                try:
+                    await self._ender.remove_directory(uid)
+                except (MountError, CsiError, OSError) as error:
+                    log.warning("directory of pod %s not removed: %s", uid, error)
 
     async def _rotate_for_ever(self) -> None:
         while True:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pinnace.api import meta
@@ -14,10 +16,11 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client
 from pinnace.component.clock import Clock
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image
+from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image, RuntimeFeatures
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import (
     NodeInputs,
+    condition_statuses,
     initial_node,
     labels,
     node_status,
@@ -29,6 +32,9 @@ from pinnace.kubelet.pleg import Pleg
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
+HEARTBEAT_SECONDS = (
+    10.0  # for one attempt, so that a connection that was cut off delays the next one no longer
+)
 RUNTIME_CHECK_SECONDS = 5.0
 RUNTIME_DOWN_SECONDS = 30.0
 PRESSURE_EVENTS = {
@@ -39,8 +45,11 @@ PRESSURE_EVENTS = {
 }
 
 
+Amounts = Mapping[str, Decimal]
+
+
 class NodeAgent:
-    """`network_problem` is why pods on the pod network cannot start now, "" when they can."""
+    """`extended` gives capacity and allocatable of devices. `network_problem` is why pods on the pod network cannot start now, "" when they can."""
 
     def __init__(
         self,
@@ -61,16 +70,41 @@ class NodeAgent:
         self._runtime_problem = "container runtime status check may not have completed yet"
         self._runtime_seen: float | None = None
         self.network_problem = ""
+        self._other_problem = ""
+        self.features = RuntimeFeatures()
+        self.extended: Callable[[], tuple[Amounts, Amounts]] = lambda: ({}, {})
         self._pressures: dict[str, Object] = {}
         self._post = asyncio.Event()
         self._posted: Object | None = None
         self._posted_at = float("-inf")
         self.node: Object | None = None
+        self._registered = asyncio.Event()
+        self._volumes_in_use: frozenset[str] = frozenset()
+        self._posting = asyncio.Lock()
 
     def set_condition(self, condition: Object) -> None:
         if self._pressures.get(condition["type"]) != condition:
             self._pressures[condition["type"]] = condition
             self._post.set()
+
+    async def wait_registered(self) -> None:
+        """Until the Node object is there."""
+        await self._registered.wait()
+
+    async def report_volumes_in_use(self, names: frozenset[str]) -> None:
+        """Returns when the API knows, because what is in use must not be detached."""
+        self._volumes_in_use = names
+        if self.node is not None:
+            await self.post()
+
+    def set_problem(self, problem: str) -> None:
+        """Why the node is not ready beside what the runtime says; "" when nothing else is wrong."""
+        if problem != self._other_problem:
+            self._other_problem = problem
+            self._post.set()
+
+    def resources_changed(self) -> None:
+        self._post.set()
 
     def reference(self) -> Object:
         """The node as the object of events: upstream uses its name as uid."""
@@ -99,6 +133,7 @@ class NodeAgent:
             conditions = {one.type: one for one in await self._runtime.status()}
             if not self._version:
                 version = await self._runtime.version()
+                self.features = await self._runtime.features()
                 self._version = f"{version.name}://{version.version}"
         except (CriError, TimeoutError) as error:
             silent = self._clock.monotonic() - (self._runtime_seen or float("-inf"))
@@ -116,14 +151,19 @@ class NodeAgent:
             self.network_problem = f"container runtime network not ready: {detail}"
 
     def _problems(self) -> tuple[str, ...]:
-        found = (self._runtime_problem, self.network_problem, self._pleg.health_problem())
+        found = (
+            self._runtime_problem,
+            self.network_problem,
+            self._pleg.health_problem(),
+            self._other_problem,
+        )
         return tuple(problem for problem in found if problem)
 
     # -- the node object -----------------------------------------------------------------------------------------
     async def _post_for_ever(self) -> None:
         while True:
             try:
-                await self.post()
+                await self._clock.wait_for(self.post(), HEARTBEAT_SECONDS)
                 pause = self._config.node_status_update_seconds
             except (StatusError, ConnectionError, TimeoutError) as error:
                 log.warning("node status not posted: %s", error)
@@ -134,13 +174,25 @@ class NodeAgent:
 
     async def post(self) -> None:
         """Register the node if it is not there; write its status if it changed or is old."""
+        async with self._posting:
+            await self._post_once()
+
+    async def _post_once(self) -> None:
         name = self._config.node_name
+        if self.node is not None:
+            await (
+                self.refresh()
+            )  # others write, too: the control plane says Unknown of a node that it did not hear of
         status = node_status(self._config, self.node, await self._inputs())
         if self.node is None:
             await self._register(status)
             return
         now = self._clock.monotonic()
-        is_same = self._posted is not None and without_heartbeats(self._posted) == without_heartbeats(status)
+        is_same = (
+            self._posted is not None
+            and without_heartbeats(self._posted) == without_heartbeats(status)
+            and condition_statuses(self.node.get("status")) == condition_statuses(status)
+        )
         if is_same and now - self._posted_at < self._config.node_status_report_seconds:
             return
         try:
@@ -152,20 +204,25 @@ class NodeAgent:
             self.node = None
             self._post.set()
             return
+        self._registered.set()
         self._tell_transitions(self._posted, status)
         self._posted, self._posted_at = status, now
 
     async def refresh(self) -> None:
-        """Read the node again; what is known stays when that fails."""
-        with contextlib.suppress(StatusError, ConnectionError, TimeoutError):
+        """Read the node again; what is known stays when that fails, unless the node is gone."""
+        try:
             self.node = await self._client.get(NODES, self._config.node_name)
+        except NotFound:
+            self.node = None
+        except (StatusError, ConnectionError, TimeoutError):
+            pass
 
     async def _register(self, status: Object) -> None:
         name = self._config.node_name
         try:
             self.node = await self._client.create(NODES, initial_node(self._config, status))
             self._recorder.event(self.reference(), "Normal", "Starting", "Starting kubelet.")
-            await self.post()
+            await self._post_once()
         except AlreadyExists:
             self.node = await self._client.get(NODES, name)
             wanted = {key: value for key, value in labels(self._config).items()
@@ -174,21 +231,24 @@ class NodeAgent:
                 self.node = await self._client.patch(NODES, name, {"metadata": {"labels": wanted}})
             self._recorder.event(self.reference(), "Normal", "Starting", "Starting kubelet.")
             self._posted_at = float("-inf")
-            await self.post()
+            await self._post_once()
 
     async def _inputs(self) -> NodeInputs:
         if not self._runtime_problem:
             with contextlib.suppress(CriError, TimeoutError):
                 self._images = tuple(await self._runtime.list_images())
+        capacity, allocatable = self.extended()
         return NodeInputs(
             now=format_time(self._clock.now()),
-            capacity=self._facts.capacity,
-            allocatable=self._facts.allocatable,
+            capacity={**self._facts.capacity, **capacity},
+            allocatable={**self._facts.allocatable, **allocatable},
             system=self._system,
             runtime_version=self._version,
             images=self._images,
             problems=self._problems(),
+            features=self.features,
             pressures=self._pressures,
+            volumes_in_use=tuple(sorted(self._volumes_in_use)),
         )
 
     def _tell_transitions(self, before: Object | None, after: Object) -> None:
@@ -206,7 +266,7 @@ class NodeAgent:
         while True:
             pause = self._config.node_lease_seconds / 4
             try:
-                await self.renew_lease()
+                await self._clock.wait_for(self.renew_lease(), HEARTBEAT_SECONDS)
             except (StatusError, ConnectionError, TimeoutError) as error:
                 log.warning("node lease not renewed: %s", error)
                 pause = 1.0

@@ -12,7 +12,7 @@ from pinnace.apimachinery import quantity
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.name_resolution import Resolver, parse_resolv_conf
 from pinnace.kubelet.pod_runtime import PodRuntime
-from pinnace.kubelet.resources import allocatable
+from pinnace.kubelet.resources import all_pods_settings, allocatable
 
 
 @dataclass
@@ -53,11 +53,18 @@ class NodeFacts:
                 config.eviction_hard.get("nodefs.available", ""), self.capacity["ephemeral-storage"]
             ),
         }
-        reserved = [
+        return allocatable(self.capacity, kept, *self._reserved())
+
+    def all_pods_settings(self) -> dict[str, int]:
+        """What is written to the control group that holds all pods."""
+        most = int(Path("/proc/sys/kernel/pid_max").read_text())
+        return all_pods_settings(self.capacity, *self._reserved(), processes=most)
+
+    def _reserved(self) -> list[dict[str, Decimal]]:
+        return [
             {name: quantity.parse(amount) for name, amount in part.items()}
-            for part in (config.kube_reserved, config.system_reserved)
+            for part in (self.config.kube_reserved, self.config.system_reserved)
         ]
-        return allocatable(self.capacity, kept, *reserved)
 
     def resolver(self) -> Resolver:
         try:

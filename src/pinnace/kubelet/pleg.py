@@ -1,13 +1,15 @@
 """Pod lifecycle event generator: keeps a picture of every pod in the runtime and says which pods changed.
 
-It lists everything each second (two cheap calls), at once after the runtime's own event stream reports an end, and looks
-at one pod again after the kubelet's own actions. Details of a container are asked for only when its state changed.
+The runtime's own event stream says which container ended; then its pod is looked at. So is it after the kubelet's own actions.
+While the stream is there, listing everything is a safety net once a minute; without it, it happens each second.
+Details of a container are asked for only when its state changed.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
@@ -25,7 +27,9 @@ from pinnace.kubelet.pod_runtime import PodRuntime, pod_runtime
 
 log = logging.getLogger(__name__)
 
-AFTER_EVENT = (0.01, 0.08)  # the runtime books an end a little after it reports it
+AFTER_EVENT = (0.005, 0.01, 0.03, 0.1, 0.5)  # the runtime books an end a little after it reports it
+FEW = 8  # pods that are looked at one by one; more are listed at once
+WITH_EVENTS_SECONDS = 60.0
 UNHEALTHY_SECONDS = 180.0
 
 
@@ -47,6 +51,13 @@ class Pleg:
         self._sandboxes: dict[str, SandboxStatus] = {}
         self._looked_at: dict[str, float] = {}
         self._poke = asyncio.Event()
+        self._ended: set[str] = (
+            set()
+        )  # containers and sandboxes that the runtime says ended, and are not seen so yet
+        self._is_told_of_ends = False  # the event stream is there
+        self._list_now = False
+        self._lists_soon = 0  # how many of the next lists follow after the short pause whatever is told
+        self._listed_at = float("-inf")
         self._told = False  # the present failure is in the log
         self.last_relist: float | None = None
 
@@ -68,38 +79,76 @@ class Pleg:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_running("runtime events", self._listen, self._clock))
-            group.create_task(self._relist_for_ever())
+            group.create_task(self._look_for_ever())
 
     async def _listen(self) -> None:
-        """Ends when the runtime does (the relist notices) or cannot tell."""
+        """Ends when the runtime does or cannot tell. An end while the stream was opened is listed soon after."""
         try:
-            async for _ in self._runtime.changes():
+            async for ended in self._runtime.changes():
+                self._is_told_of_ends = True
+                if ended:
+                    self._ended.add(ended)
+                else:
+                    self._list_now, self._lists_soon = True, 1
                 self._poke.set()
         except CriError as error:
             log.debug("the runtime's events ended: %s", error)
+        finally:
+            self._is_told_of_ends = False
+            self._poke.set()
 
-    async def _relist_for_ever(self) -> None:
+    async def _look_for_ever(self) -> None:
         while True:
-            pauses: Iterable[float] = (0.0,)
-            try:
-                await self._clock.wait_for(self._poke.wait(), self._period)
-                pauses = AFTER_EVENT
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                await self._clock.wait_for(self._poke.wait(), self._until_list())
             self._poke.clear()
-            for pause in pauses:
-                await self._clock.sleep(pause)
-                try:
+            try:
+                await self._look_at_ended()
+                if self._list_now or not self._until_list():
                     await self.relist()
-                    self._told = False
-                except (CriError, TimeoutError) as error:
-                    if not self._told:
-                        log.warning("cannot list containers: %s", error)
-                    self._told = True
+                self._told = False
+            except (CriError, TimeoutError) as error:
+                if not self._told:
+                    log.warning("cannot list containers: %s", error)
+                self._told = True
+
+    def _until_list(self) -> float:
+        """Seconds until everything is listed next."""
+        is_safe = self._is_told_of_ends and not self._told and not self._lists_soon
+        pause = WITH_EVENTS_SECONDS if is_safe else self._period
+        return max(0.0, self._listed_at + pause - self._clock.monotonic())
+
+    async def _look_at_ended(self) -> None:
+        """Look at the pods of what ended until it is seen; what is not after a while is left to the next list."""
+        for pause in AFTER_EVENT:
+            self._ended = {one for one in self._ended if not self._is_seen_ended(one)}
+            if not self._ended:
+                return
+            await self._clock.sleep(pause)
+            pods = {self._pod_of(one) for one in self._ended}
+            if "" in pods or len(pods) > FEW:
+                await self.relist()
+                self._ended = {one for one in self._ended if self._pod_of(one)}
+            else:
+                for uid in pods:
+                    await self._look_at(uid, report=True)
+        self._lists_soon = 1
+
+    def _is_seen_ended(self, one: str) -> bool:
+        if (container := self._containers.get(one)) is not None:
+            return container.state == ContainerState.EXITED
+        return (box := self._sandboxes.get(one)) is not None and not box.is_ready
+
+    def _pod_of(self, one: str) -> str:
+        """The uid of the pod; "" for what is not known."""
+        if (container := self._containers.get(one)) is not None:
+            return container.labels.get(labels.POD_UID, "")
+        return box.uid if (box := self._sandboxes.get(one)) is not None else ""
 
     async def relist(self) -> None:
         """Look at everything; pods that changed are reported."""
-        begun = self._clock.monotonic()
+        begun = self._listed_at = self._clock.monotonic()
+        self._list_now = False
         boxes, containers = await asyncio.gather(
             self._runtime.list_sandboxes(), self._runtime.list_containers()
         )
@@ -114,16 +163,20 @@ class Pleg:
             if self._looked_at.get(uid, -1.0) < begun and uid:
                 await self._take(uid, own_boxes, own, report=True)
         self.last_relist = self._clock.monotonic()
+        self._lists_soon = max(0, self._lists_soon - 1)
 
     async def refresh(self, uid: str) -> PodRuntime:
         """Look at one pod now; the caller knows of the change, so it is not reported."""
+        await self._look_at(uid, report=False)
+        return self.get(uid)
+
+    async def _look_at(self, uid: str, *, report: bool) -> None:
         chosen = {labels.POD_UID: uid}
         boxes, containers = await asyncio.gather(
             self._runtime.list_sandboxes(labels=chosen), self._runtime.list_containers(labels=chosen)
         )
         self._looked_at[uid] = self._clock.monotonic()
-        await self._take(uid, boxes, containers, report=False)
-        return self.get(uid)
+        await self._take(uid, boxes, containers, report=report)
 
     async def _take(
         self, uid: str, boxes: list[Sandbox], containers: list[Container], *, report: bool
@@ -138,6 +191,7 @@ class Pleg:
             states = [await self._container(one) for one in containers]
         except CriError as error:
             if error.is_not_found:  # removed between the two calls: the next look sees it
+                self._lists_soon = 1
                 self._poke.set()
                 return
             raise

@@ -13,7 +13,7 @@ from pinnace.api.meta import Object
 from pinnace.kubelet import labels
 from pinnace.kubelet.cri.runtime import ContainerState, ContainerStatus
 from pinnace.kubelet.pod_runtime import PodRuntime
-from pinnace.kubelet.restart_policy import should_restart
+from pinnace.kubelet.restart_policy import should_restart, trigger_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,15 @@ class PodActions:
     start_init: list[dict[str, Any]] = field(default_factory=list)
     start: list[dict[str, Any]] = field(default_factory=list)
     start_ephemeral: list[dict[str, Any]] = field(default_factory=list)
+    restart_all: ContainerStatus | None = (
+        None  # because of whose end all containers are removed and start anew
+    )
 
     @property
     def is_nothing(self) -> bool:
         return not (
             self.kill_pod or self.create_sandbox or self.kill or self.start_init or self.start
-            or self.start_ephemeral
+            or self.start_ephemeral or self.restart_all
         )  # fmt: skip
 
 
@@ -53,12 +56,21 @@ class StartedBy:
         return status.state == ContainerState.RUNNING and status.id not in self.waiting
 
 
-def compute(pod: Object, runtime: PodRuntime, started: StartedBy = StartedBy()) -> PodActions:
-    """`started` tells which running sidecars have passed their startup probe."""
+def compute(
+    pod: Object,
+    runtime: PodRuntime,
+    started: StartedBy = StartedBy(),
+    to_resize: frozenset[str] = frozenset(),
+) -> PodActions:
+    """`started` tells which running sidecars have passed their startup probe; `to_resize` names running containers that
+    restart for new resources."""
     if needs_new_sandbox(pod, runtime):
         return _with_new_sandbox(pod, runtime)
     assert runtime.ready_sandbox is not None
+    if trigger := trigger_of_all(pod, runtime):
+        return PodActions(sandbox_id=runtime.ready_sandbox.id, restart_all=trigger)
     actions = PodActions(sandbox_id=runtime.ready_sandbox.id)
+    _restart_resized(pod, runtime, to_resize, actions)
     _start_ephemeral(pod, runtime, actions)
     if not _initialize(pod, runtime, started, actions):
         return actions
@@ -174,6 +186,8 @@ def _app_containers(pod: Object, runtime: PodRuntime, actions: PodActions) -> in
                 if status.state == ContainerState.UNKNOWN:
                     actions.kill.append(Kill(status, f"Container {name} is in an unknown state"))
                 actions.start.append(container)
+        elif any(container is one for one in actions.start):
+            continue  # restarts for its new resources
         elif not _definition_changed(container, status, actions):
             kept += 1
         else:
@@ -191,6 +205,16 @@ def _definition_changed(
     message = f"Container {container['name']} definition changed, will be restarted"
     actions.kill.append(Kill(status, message))
     return True
+
+
+def _restart_resized(pod: Object, runtime: PodRuntime, names: frozenset[str], actions: PodActions) -> None:
+    """Stopped here, and started again by whoever looks at them next: in this state their restart policy does not count."""
+    for container in (*pods.init_containers(pod), *pods.containers(pod)) if names else ():
+        status = runtime.in_sandbox(container["name"], actions.sandbox_id)
+        if container["name"] in names and status is not None and status.state == ContainerState.RUNNING:
+            message = f"Container {container['name']} resize requires restart"
+            actions.kill.append(Kill(status, message))
+            (actions.start_init if pods.is_sidecar(container) else actions.start).append(container)
 
 
 def _start_ephemeral(pod: Object, runtime: PodRuntime, actions: PodActions) -> None:

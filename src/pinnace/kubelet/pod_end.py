@@ -14,6 +14,7 @@ from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError
 from pinnace.kubelet.cri_config import pod_log_dir
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.pleg import Pleg
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
@@ -21,7 +22,7 @@ from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
-from pinnace.kubelet.volumes.set import tear_down
+from pinnace.kubelet.volumes.set import CsiRemains, tear_down
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,15 @@ class PodEnder:
         paths: PodPaths,
         probes: ProbeManager | None,
         recorder: EventRecorder,
+        image_volumes: ImageVolumes,
+        csi: CsiRemains | None = None,
     ) -> None:
+        self._csi = csi
         self._client, self._config, self._runtime, self._pleg = client, config, runtime, pleg
         self._terminator, self._reporter, self._images = terminator, reporter, images
         self._backoff, self._objects, self._cgroups = backoff, objects, cgroups
         self._paths, self._probes, self._recorder = paths, probes, recorder
+        self._image_volumes = image_volumes
 
     async def end(self, record: PodRecord, grace: int) -> None:
         if self._probes is not None:
@@ -72,9 +77,13 @@ class PodEnder:
             self._probes.remove_pod(record.uid)
         self._reporter.report(record, self._pleg.get(record.uid))
         self._objects.release(record.uid)
-        await tear_down(self._paths.pod(record.uid))
+        await self.remove_directory(record.uid)
         self._cgroups.remove(record.pod)
-        await self._reporter.flush(record.uid)
+        await self._reporter.flush(record)
+
+    async def remove_directory(self, uid: str) -> None:
+        await self._image_volumes.release(uid)
+        await tear_down(self._paths.pod(uid), self._csi)
 
     async def forget(self, record: PodRecord) -> None:
         pod, uid = record.pod, record.uid

@@ -13,9 +13,13 @@ from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
-from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
+from pinnace.kubelet.csi.volumes import CsiVolumes
+from pinnace.kubelet.devices.manager import DeviceManager
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_records import ImageRecords
+from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
 from pinnace.kubelet.node_facts import NodeFacts
@@ -25,6 +29,8 @@ from pinnace.kubelet.pod_record import PodPaths
 from pinnace.kubelet.pod_sync import PodSyncer
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.resizer import Resizer
+from pinnace.kubelet.runtime_classes import RuntimeClasses
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import Terminator
@@ -32,7 +38,8 @@ from pinnace.kubelet.termination import Terminator
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """`services` lists every Service; `admit` refuses pods; `network_problem` is why the pod network does not work, or ""."""
+    """`services` lists every Service; `mirror_of` gives the API's picture of a static pod; `admit` refuses pods; `others` are those that
+    take room beside one; `network_problem` is why the pod network does not work, or ""."""
 
     client: Client
     clock: Clock
@@ -50,6 +57,13 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    network_admits: NetworkAdmission | None
+    mirror_of: Callable[[Object], Object | None]
+    csi: CsiVolumes
+    records: ImageRecords
+    others: Callable[[str], list[Object]]
+    wake: Callable[[str], None]
+    devices: DeviceManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +76,38 @@ class PodParts:
 
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
-    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.max_parallel_image_pulls)
+    images = Images(on.runtime, on.recorder, on.clock, on.records, parallel_pulls=on.config.parallel_pulls)
+    image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
-    reporter = StatusReporter(on.config, on.writer, on.probes, on.paths, on.clock)
-    backoff = Backoff()
+    backoff = Backoff(longest=on.config.max_container_restart_seconds)
+    reporter = StatusReporter(
+        on.config, on.writer, on.probes, on.paths, on.clock, on.mirror_of, on.devices.health
+    )
     starter = ContainerStarter(
-        runtime=on.runtime, images=images, objects=on.objects, hooks=hooks, recorder=on.recorder,
-        facts=on.facts, paths=on.paths, services=on.services,
+        runtime=on.runtime, images=images, image_volumes=image_volumes, objects=on.objects, hooks=hooks,
+        recorder=on.recorder, facts=on.facts, paths=on.paths, services=on.services, rules=on.cgroups.rules,
+        devices=on.devices,
+    )  # fmt: skip
+    resizer = Resizer(
+        clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,
+        others=on.others, wake=on.wake,
     )  # fmt: skip
     syncer = PodSyncer(
         clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem,
+        network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
+        network_admits=on.network_admits,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,
         reporter=reporter, images=images, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
-        paths=on.paths, probes=on.probes, recorder=on.recorder,
+        paths=on.paths, probes=on.probes, recorder=on.recorder, image_volumes=image_volumes, csi=on.csi,
     )  # fmt: skip
     workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds)
     housekeeping = Housekeeping(
         config=on.config, clock=on.clock, runtime=on.runtime, pleg=on.pleg, workers=workers, ender=ender,
-        terminator=terminator, cgroups=on.cgroups, paths=on.paths,
+        terminator=terminator, cgroups=on.cgroups, paths=on.paths, csi=on.csi,
     )  # fmt: skip
     return PodParts(terminator, reporter, workers, housekeeping)
 

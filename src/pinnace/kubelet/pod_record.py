@@ -7,14 +7,21 @@ from typing import Any
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
+from pinnace.kubelet.allocation import Allocation
 from pinnace.kubelet.container_states import Waiting
 
 
 @dataclass(slots=True)
 class PodRecord:
-    """`pod` is the API's object, newest first; `failed` (reason, message) when the kubelet ends it for a reason of its own."""
+    """`desired` is the API's object, the newest; `pod` is the same with the resources that this node has granted.
+
+    `failed` (reason, message) is set when the kubelet ends it for a reason of its own.
+    """
 
     pod: Object
+    is_static: bool = False  # from a file of the node; what is written of it goes to its mirror
+    desired: Object = field(init=False)
+    allocation: Allocation | None = None
     waiting: dict[str, Waiting] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, str] | None = None
@@ -25,9 +32,18 @@ class PodRecord:
     is_gone_from_api: bool = False
     grace_override: int | None = None
     retry_after: float | None = None
+    volume_failures: int = 0  # in a row
     adopted: dict[str, float] | None = (
         None  # container id -> until when its old readiness counts; None: not looked yet
     )
+
+    def __post_init__(self) -> None:
+        self.desired = self.pod
+
+    def take(self, pod: Object) -> None:
+        """A newer object from the API."""
+        self.desired = pod
+        self.pod = pod if self.allocation is None else self.allocation.applied_to(pod)
 
     @property
     def uid(self) -> str:

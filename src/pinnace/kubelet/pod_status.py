@@ -10,11 +10,18 @@ from typing import Any
 
 from pinnace.api.core import pod_resources, pods
 from pinnace.api.meta import Object
+from pinnace.apimachinery import quantity
 from pinnace.kubelet.container_states import Observed, container_status
 from pinnace.kubelet.pod_runtime import PodRuntime
+from pinnace.kubelet.restart_policy import may_restart_all, trigger_of_all
 
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+RESIZE_CONDITIONS = ("PodResizePending", "PodResizeInProgress")
+RESTARTING_ALL = "AllContainersRestarting"
+OWN_CONDITIONS = (
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING_ALL, *RESIZE_CONDITIONS,
+)  # fmt: skip
 CONTAINER_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+FAMILIES = {"cpu": "decimal"}
 Statuses = Sequence[dict[str, Any]]
 
 
@@ -27,6 +34,9 @@ class StatusInputs:
     observed: Observed
     failed: tuple[str, str] | None = None
     extra_conditions: tuple[dict[str, Any], ...] = ()
+    resize_conditions: tuple[dict[str, Any], ...] | None = (
+        None  # None: not known yet, those in the status stay
+    )
 
 
 def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[str, Any]:
@@ -63,15 +73,36 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
     for field in ("nominatedNodeName", "resourceClaimStatuses", "resize"):
         if field in old:
             status[field] = old[field]
+    _set_pod_resources(pod, status, given.observed)
     _set_failure(status, old, given)
     _set_addresses(pod, runtime, status, given)
     status["conditions"] = conditions(
-        pod, status, given.now, has_sandbox=_has_ready_sandbox(pod, runtime), extra=given.extra_conditions
-    )
+        pod, status, given.now, has_sandbox=_has_ready_sandbox(pod, runtime),
+        extra=(
+            *given.extra_conditions, *(given.resize_conditions or ()),
+            *_restarting_all(pod, runtime, status["phase"]),
+        ),
+        gone=() if given.resize_conditions is None else RESIZE_CONDITIONS,
+    )  # fmt: skip
     if given.failed is not None and runtime.is_empty and not old.get("containerStatuses"):
         for field in CONTAINER_FIELDS:  # turned away at the door: no container ever waited for anything
             status.pop(field, None)
     return status
+
+
+def _set_pod_resources(pod: Object, status: dict[str, Any], seen: Observed) -> None:
+    """What the node has granted the pod as a whole; `resources` only of pods that have their own."""
+    granted = pod_resources.requests({"spec": {**pod["spec"], "overhead": None}})
+    if granted:
+        status["allocatedResources"] = {
+            name: quantity.format_quantity(amount, FAMILIES.get(name, "binary"))
+            for name, amount in granted.items()
+        }
+    if pod["spec"].get("resources"):
+        actual = seen.pod_in_force or pod["spec"]["resources"]
+        status["resources"] = {
+            side: dict(actual[side]) for side in ("limits", "requests") if actual.get(side)
+        }
 
 
 def _init_done(container: dict[str, Any], entry: dict[str, Any]) -> bool:
@@ -170,11 +201,31 @@ def _exit_code(entry: dict[str, Any]) -> int:
     return ended.get("exitCode", 1)
 
 
+def _restarting_all(pod: Object, runtime: PodRuntime, phase: str) -> Statuses:
+    """Only pods that could start anew as a whole say whether they do."""
+    if not may_restart_all(pod):
+        return ()
+    if phase in pods.TERMINAL_PHASES:
+        reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
+        return ({"type": RESTARTING_ALL, "status": "False", "reason": reason},)
+    if trigger_of_all(pod, runtime) is None:
+        return ({"type": RESTARTING_ALL, "status": "False"},)
+    message = "container exited with restart policy rule"
+    reason = "RestartAllContainersStarted"
+    return ({"type": RESTARTING_ALL, "status": "True", "reason": reason, "message": message},)
+
+
 # -- conditions ---------------------------------------------------------------------------------------------------
 def conditions(
-    pod: Object, status: dict[str, Any], now: str, *, has_sandbox: bool, extra: Statuses = ()
+    pod: Object,
+    status: dict[str, Any],
+    now: str,
+    *,
+    has_sandbox: bool,
+    extra: Statuses = (),
+    gone: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Those of a pod whose new phase and container statuses are in `status`."""
+    """Those of a pod whose new phase and container statuses are in `status`; of the kinds in `gone` only those in `extra`."""
     inits, apps = status.get("initContainerStatuses", []), status["containerStatuses"]
     old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
     phase = status["phase"]
@@ -191,7 +242,8 @@ def conditions(
         {"type": "PodScheduled", "status": "True"},
         *extra,
     ]
-    kept = [one for kind, one in old.items() if kind not in {entry["type"] for entry in fresh}]
+    own = {*gone, *(entry["type"] for entry in fresh)}
+    kept = [one for kind, one in old.items() if kind not in own]
     return [
         *(_with_times(entry, old.get(entry["type"]), now, status) for entry in fresh),
         *kept,
@@ -204,7 +256,7 @@ def _with_times(
     same = old is not None and old.get("status") == entry["status"]
     result = {**entry, "lastProbeTime": None}
     result["lastTransitionTime"] = (old or {}).get("lastTransitionTime", now) if same else now
-    if "observedGeneration" in status:
+    if "observedGeneration" in status and "observedGeneration" not in entry:
         result["observedGeneration"] = status["observedGeneration"]
     return result
 

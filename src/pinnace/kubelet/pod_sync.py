@@ -19,8 +19,8 @@ from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter, StartContext
 from pinnace.kubelet.container_states import Waiting
-from pinnace.kubelet.contracts import ProbeManager
-from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, CriError
+from pinnace.kubelet.contracts import NetworkAdmission, ProbeManager
+from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.cri_config import pod_log_dir, sandbox_config
 from pinnace.kubelet.images import StartError
 from pinnace.kubelet.name_resolution import resolver
@@ -29,15 +29,18 @@ from pinnace.kubelet.pleg import Pleg
 from pinnace.kubelet.pod_record import PodPaths, PodRecord, field_path, format_pod
 from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.resizer import Resizer
+from pinnace.kubelet.runtime_classes import NoHandler, RuntimeClasses
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.termination import Terminator
-from pinnace.kubelet.volumes.plugin import VolumeContext
+from pinnace.kubelet.volumes.plugin import CsiMounter, VolumeContext
 from pinnace.kubelet.volumes.set import set_up_all
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 20  # start steps of one sync: sandbox, sidecars one by one, app containers
 VOLUME_RETRY_SECONDS = 5.0
+ATTACH_RETRY_SECONDS = 0.5  # a node may not watch attachments
 SANDBOX_RETRY_SECONDS = 3.0
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -64,17 +67,27 @@ class PodSyncer:
         recorder: EventRecorder,
         admit: Callable[[Object], Awaitable[Refusal | None]],
         network_problem: Callable[[], str],
+        runtime_classes: RuntimeClasses,
+        resizer: Resizer,
+        csi: CsiMounter | None = None,
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
+        self._csi = csi
         self._clock, self._config, self._runtime = clock, config, runtime
         self._pleg, self._starter, self._terminator, self._reporter = pleg, starter, terminator, reporter
         self._backoff, self._objects, self._cgroups, self._facts = backoff, objects, cgroups, facts
         self._paths, self._probes, self._recorder = paths, probes, recorder
-        self._admit, self._network_problem = admit, network_problem
+        self._admit, self._network_problem, self._resizer = admit, network_problem, resizer
+        self._runtime_classes = runtime_classes
+        self._network_admits = network_admits
 
     async def sync(self, record: PodRecord) -> None:
-        pod, runtime = record.pod, self._pleg.get(record.uid)
+        runtime = self._pleg.get(record.uid)
+        self._resizer.recall(record)
         if runtime.is_empty and record.status is None and await self._is_refused(record):
             return
+        self._resizer.admitted(record)
+        pod = record.pod
         self._reporter.report(record, runtime)
         if self._is_past_deadline(record) or record.wants_end():
             self._reporter.report(record, runtime)
@@ -83,14 +96,28 @@ class PodSyncer:
             self._recorder.event(pod, "Warning", "NetworkNotReady", f"network is not ready: {problem}")
             record.retry_after = VOLUME_RETRY_SECONDS
             return
-        self._cgroups.create(pod)
+        self._resizer.prepare_group(record)
         self._paths.pod(record.uid).mkdir(mode=0o750, parents=True, exist_ok=True)
         volumes = await self._set_up_volumes(record, runtime)
         if volumes is None:
             return
         if self._probes is not None:
             self._probes.add_pod(pod, lambda: record.status)
+        await self._resize(record)
         await self._run_actions(record, volumes)
+        await self._resize(record)
+
+    async def _resize(self, record: PodRecord) -> None:
+        """Running containers towards what was granted; those that must restart for it are resized by their restart."""
+        if record.allocation is None or record.allocation.progress is None or record.wants_end():
+            return
+        retry = await self._resizer.carry_out(record, self._pleg.get(record.uid))
+        if retry is not None:
+            _soonest(record, retry)
+        self._reporter.report(record, self._pleg.get(record.uid))
+
+    def room_appeared(self) -> None:
+        self._resizer.room_appeared()
 
     async def _is_refused(self, record: PodRecord) -> bool:
         if (record.pod.get("status") or {}).get("startTime"):
@@ -128,12 +155,16 @@ class PodSyncer:
             allocatable={name: str(amount) for name, amount in self._facts.allocatable.items()},
             stamp=self._clock.now().strftime("%Y_%m_%d_%H_%M_%S"),
             node_memory=self._facts.memory_bytes,
+            csi=self._csi,
         )
         paths, failures = await set_up_all(self._paths.volumes(record.uid), context)
-        for failure in failures:
-            self._recorder.event(pod, "Warning", "FailedMount", failure.event)
+        news = [failure for failure in failures if failure.is_news]
+        for failure in news:
+            self._recorder.event(pod, "Warning", failure.reason, failure.event)
+        record.volume_failures = record.volume_failures + 1 if news else 0
         if failures:
-            _soonest(record, VOLUME_RETRY_SECONDS)
+            doubled = ATTACH_RETRY_SECONDS * 2 ** min(record.volume_failures, 10)
+            _soonest(record, min(VOLUME_RETRY_SECONDS, doubled) if news else ATTACH_RETRY_SECONDS)
             if not runtime.running:
                 return None
         return dict(paths)
@@ -144,7 +175,8 @@ class PodSyncer:
         for _ in range(MAX_ROUNDS):
             runtime = self._pleg.get(record.uid)
             started = pod_actions.StartedBy(self._reporter.probe_results(record, runtime)[1])
-            actions = pod_actions.compute(record.pod, runtime, started)
+            restart = self._resizer.to_restart(record, runtime)
+            actions = pod_actions.compute(record.pod, runtime, started, restart)
             if actions.is_nothing:
                 return
             progressed = await self._carry_out(record, actions, volumes, failed)
@@ -163,6 +195,8 @@ class PodSyncer:
             await self._terminator.end_pod(pod, runtime, pods.grace_period_seconds(pod))
             if not actions.create_sandbox:
                 return False
+        if actions.restart_all is not None:
+            return await self._restart_all(record, actions.restart_all, runtime)
         if actions.create_sandbox:
             return await self._create_sandbox(record, actions.attempt)
         for kill in actions.kill:
@@ -172,10 +206,22 @@ class PodSyncer:
         context = self._start_context(record, runtime, actions.sandbox_id, volumes)
         self._starter.write_hosts(context)
         progressed = False
-        for container in (*actions.start_ephemeral, *actions.start_init, *actions.start):
+        starting = (*actions.start_ephemeral, *actions.start_init, *actions.start)
+        if starting and not await self._is_admitted_to_network(record, runtime):
+            return False
+        for container in starting:
             if container["name"] not in failed and self._may_start(record, container, runtime):
                 progressed |= await self._start(record, context, container, failed)
         return progressed
+
+    async def _restart_all(self, record: PodRecord, trigger: ContainerStatus, runtime: PodRuntime) -> bool:
+        """Init containers too; sandbox and volumes stay. The one that asked for it is held back as in any crash loop."""
+        container = pods.find_container(record.pod, trigger.name)
+        if container is None or not self._may_start(record, container, runtime):
+            return False
+        record.waiting.pop(trigger.name, None)
+        await self._terminator.remove_containers(record.pod, runtime, last=trigger)
+        return True
 
     def _sandbox_changed(self, pod: Object) -> None:
         message = "Pod sandbox changed, it will be killed and re-created."
@@ -197,10 +243,24 @@ class PodSyncer:
         try:
             if missing := unsupported(record.pod):
                 raise CriError("UNIMPLEMENTED", missing)
-            await self._runtime.run_sandbox(self._sandbox_config(record.pod, attempt))
-        except CriError as error:
+            handler = await self._runtime_classes.handler(record.pod)
+            await self._runtime.run_sandbox(self._sandbox_config(record.pod, attempt), handler)
+        except (CriError, NoHandler) as error:
             text = f"Failed to create pod sandbox: {error}"
             self._recorder.event(record.pod, "Warning", "FailedCreatePodSandBox", text)
+            _soonest(record, SANDBOX_RETRY_SECONDS)
+            return False
+        return True
+
+    async def _is_admitted_to_network(self, record: PodRecord, runtime: PodRuntime) -> bool:
+        """No container runs before the network knows what this pod may send and get."""
+        if self._network_admits is None or pods.uses_host_network(record.pod) or not runtime.sandboxes:
+            return True
+        try:
+            await self._network_admits(record.pod, runtime.sandboxes[0].ips)
+        except TimeoutError:
+            text = "network is not ready: network policies are not in force yet"
+            self._recorder.event(record.pod, "Warning", "NetworkNotReady", text)
             _soonest(record, SANDBOX_RETRY_SECONDS)
             return False
         return True
@@ -246,6 +306,7 @@ class PodSyncer:
                 _soonest(record, error.retry_after)
             return False
         record.waiting.pop(name, None)
+        self._resizer.started(record, container)
         return True
 
 
@@ -255,8 +316,6 @@ def _soonest(record: PodRecord, seconds: float) -> None:
 
 def unsupported(pod: Object) -> str:
     """What the pod asks of its sandbox that this kubelet cannot give; "" when there is nothing."""
-    if name := pod["spec"].get("runtimeClassName"):
-        return f'failed to get sandbox runtime: RuntimeClass.node.k8s.io "{name}" not found'
     if pod["spec"].get("hostUsers") is False:
         return "user namespaces are not supported by this kubelet"
     if pod["spec"].get("resourceClaims"):

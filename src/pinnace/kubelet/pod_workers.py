@@ -27,6 +27,9 @@ class PodSync(Protocol):
     async def sync(self, record: PodRecord) -> None:
         """Towards the spec; sets `record.retry_after` when it wants to be called again soon. May be cancelled."""
 
+    def room_appeared(self) -> None:
+        """A pod takes no more of the node's resources."""
+
 
 class PodEnding(Protocol):
     """Each step may be repeated."""
@@ -50,6 +53,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._end = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
         self.is_finished = False
 
     def start(self) -> None:
@@ -58,6 +62,13 @@ class PodWorker:
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+    async def ended(self) -> None:
+        await self._ended.wait()
+
+    async def finished(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def wake(self) -> None:
         self._wake.set()
@@ -69,11 +80,14 @@ class PodWorker:
             await self._sync_until_end()
             await self._repeat("ending", self._end_pod)
             self.record.has_ended = True
+            self._ended.set()
+            self._syncing.room_appeared()
             await self._repeat("cleaning up", lambda: self._ending.clean_up(self.record))
             await self._wait_deleted()
             await self._repeat("removing", lambda: self._ending.forget(self.record))
         finally:
             self.is_finished = True
+            self._ended.set()
 
     async def _sync_until_end(self) -> None:
         self.wake()
@@ -183,20 +197,26 @@ class PodWorkers:
         worker = self._workers.get(uid)
         return worker.record if worker else None
 
-    def update(self, pod: Object) -> PodRecord:
+    def update(self, pod: Object, *, is_static: bool = False) -> PodRecord:
         """A pod is new or changed."""
         uid = meta.uid(pod)
         worker = self._workers.get(uid)
         if worker is None:
             worker = self._workers[uid] = PodWorker(
-                PodRecord(pod), self._syncing, self._ending, self._clock, self._resync
+                PodRecord(pod, is_static=is_static), self._syncing, self._ending, self._clock, self._resync
             )
             worker.start()
         else:
-            before, worker.record.pod = worker.record.pod, pod
+            before = worker.record.desired
+            worker.record.take(pod)
             if concerns_kubelet(before, pod):
                 worker.wake()
         return worker.record
+
+    def is_alive(self, uid: str) -> bool:
+        """Whether something of this pod may still run."""
+        worker = self._workers.get(uid)
+        return worker is not None and not worker.record.has_ended
 
     def remove(self, pod: Object) -> None:
         """The API object is gone: whatever still runs of it is ended."""
@@ -204,6 +224,19 @@ class PodWorkers:
         if worker is not None:
             worker.record.is_gone_from_api = True
             worker.wake()
+            self._syncing.room_appeared()
+
+    async def ended(self, uid: str) -> None:
+        """Return when no container of that pod runs."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            await worker.ended()
+
+    async def finished(self, uid: str) -> None:
+        """Return when nothing of that pod is left."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            await worker.finished()
 
     def wake(self, uid: str) -> None:
         worker = self._workers.get(uid)

@@ -14,6 +14,7 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import (
     CONFIG_MAPS,
+    CSI_DRIVERS,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     SECRETS,
@@ -46,7 +47,7 @@ class ReferencedObjects:
     def __init__(self, client: Client, clock: Clock, on_change: Callable[[str], None]) -> None:
         self._client, self._clock, self._on_change = client, clock, on_change
         self._watched: dict[Key, _Watched] = {}
-        self._tokens: dict[tuple[str, str, int], tuple[str, datetime]] = {}
+        self._tokens: dict[tuple[str, str, int], tuple[str, str, datetime]] = {}
         self._bound: dict[tuple[str, GVR, str], Object] = {}  # by uid of the pod
 
     def for_pod(self, pod: Object) -> "PodObjects":
@@ -93,6 +94,14 @@ class ReferencedObjects:
             self._bound[key] = found
         return found
 
+    def bound(self, pod: Object, claim: str) -> tuple[Object, Object] | None:
+        """The claim and its volume, if both were bound when the pod was started."""
+        found = self._bound.get((meta.uid(pod), PERSISTENT_VOLUME_CLAIMS, claim))
+        if found is None:
+            return None
+        volume = self._bound.get((meta.uid(pod), PERSISTENT_VOLUMES, found["spec"]["volumeName"]))
+        return (found, volume) if volume is not None else None
+
     def release(self, uid: str) -> None:
         """The pod is gone: nothing is watched for it any more."""
         for key in list(self._watched):
@@ -104,12 +113,12 @@ class ReferencedObjects:
         self._tokens = {key: entry for key, entry in self._tokens.items() if key[0] != uid}
         self._bound = {key: entry for key, entry in self._bound.items() if key[0] != uid}
 
-    async def token(self, pod: Object, audience: str, seconds: int) -> str:
-        """A token bound to this pod; a new one when 80 % of its life (or 24 hours) have passed."""
+    async def token(self, pod: Object, audience: str, seconds: int) -> tuple[str, str]:
+        """A token bound to this pod, and when it expires; a new one when 80 % of its life (or 24 hours) have passed."""
         key = (meta.uid(pod), audience, seconds)
         held = self._tokens.get(key)
-        if held is not None and self._clock.now() < held[1]:
-            return held[0]
+        if held is not None and self._clock.now() < held[2]:
+            return held[:2]
         spec: dict[str, Any] = {
             "expirationSeconds": seconds,
             "boundObjectRef": {
@@ -124,10 +133,10 @@ class ReferencedObjects:
             SERVICE_ACCOUNTS, body, meta.namespace(pod), name=account, subresource="token"
         )
         now = self._clock.now()
-        life = parse_time(answer["status"]["expirationTimestamp"]) - now
-        refresh = now + min(life * 0.8, timedelta(hours=24))
-        self._tokens[key] = (answer["status"]["token"], refresh)
-        return answer["status"]["token"]
+        token, expires = answer["status"]["token"], answer["status"]["expirationTimestamp"]
+        life = parse_time(expires) - now
+        self._tokens[key] = token, expires, now + min(life * 0.8, timedelta(hours=24))
+        return token, expires
 
     def close(self) -> None:
         for watched in self._watched.values():
@@ -155,7 +164,13 @@ class PodObjects:
         return await self._source.get_bound(PERSISTENT_VOLUMES, "", name, meta.uid(self._pod))
 
     async def token(self, audience: str, seconds: int) -> str:
+        return (await self._source.token(self._pod, audience, seconds))[0]
+
+    async def token_status(self, audience: str, seconds: int) -> tuple[str, str]:
         return await self._source.token(self._pod, audience, seconds)
+
+    async def csi_driver(self, name: str) -> Object | None:
+        return await self._source.get(CSI_DRIVERS, "", name, meta.uid(self._pod))
 
     async def _get(self, gvr: GVR, name: str) -> Object | None:
         return await self._source.get(gvr, meta.namespace(self._pod), name, meta.uid(self._pod))

@@ -92,10 +92,14 @@ def supplemental_groups(pod: Object) -> list[int]:
     return [*groups, context["fsGroup"]] if context.get("fsGroup") is not None else groups
 
 
-def container_context(pod: Object, container: dict[str, Any], target_id: str = "") -> dict[str, Any]:
+def container_context(
+    pod: Object, container: dict[str, Any], target_id: str = "", *, seccomp_default: bool = False
+) -> dict[str, Any]:
     own = container.get("securityContext") or {}
     privileged = is_privileged(container)
-    profile = effective(pod, container, "seccompProfile")
+    profile = effective(pod, container, "seccompProfile") or (
+        {"type": "RuntimeDefault"} if seccomp_default else None
+    )
     unmasked = own.get("procMount") == "Unmasked" or privileged
     result: dict[str, Any] = {
         "namespace_options": namespace_options(pod, target_id),

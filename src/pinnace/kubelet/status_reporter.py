@@ -1,6 +1,6 @@
 """Computes a pod's status from all that is known, remembers it in its record, and has it written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pinnace.api.core import pods
@@ -27,9 +27,12 @@ class StatusReporter:
         probes: ProbeManager | None,
         paths: PodPaths,
         clock: Clock,
+        mirror_of: Callable[[Object], Object | None],
+        device_health: Callable[[str], Mapping[str, list[Object]]],
     ) -> None:
+        self._mirror_of = mirror_of
         self._config, self._writer, self._probes = config, writer, probes
-        self._paths, self._clock = paths, clock
+        self._paths, self._clock, self._device_health = paths, clock, device_health
 
     def report(self, record: PodRecord, runtime: PodRuntime) -> None:
         if pods.is_terminal(record.pod) and record.failed is None:
@@ -43,8 +46,11 @@ class StatusReporter:
             unready=unready,
             unstarted=unstarted,
             messages=record.messages,
+            device_health=self._device_health(record.uid),
             is_ending=record.is_ending,
             has_ended=record.has_ended,
+            in_force=record.allocation.in_force if record.allocation else {},
+            pod_in_force=record.allocation.pod_in_force if record.allocation else None,
         )
         given = StatusInputs(
             now=format_time(self._clock.now()),
@@ -52,12 +58,16 @@ class StatusReporter:
             observed=observed,
             failed=record.failed,
             extra_conditions=record.extra_conditions,
+            resize_conditions=record.allocation.conditions() if record.allocation else None,
         )
         record.status = pod_status(_with_newest_status(record), runtime, given)
-        self._writer.set(record.pod, record.status)
+        if (shown := self._mirror_of(record.pod) if record.is_static else record.pod) is not None:
+            self._writer.set(shown, record.status)
 
-    async def flush(self, uid: str) -> None:
-        await self._writer.flush(uid)
+    async def flush(self, record: PodRecord) -> None:
+        """Return when the status is written; the API may be away for long, and a static pod does not wait for it."""
+        if not record.is_static:
+            await self._writer.flush(record.uid)
 
     def forget(self, uid: str) -> None:
         self._writer.forget(uid)

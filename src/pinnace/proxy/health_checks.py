@@ -28,9 +28,9 @@ class HealthCheck:
 
 
 class HealthCheckServers:
-    """`address` is what the ports are bound to."""
+    """`address` is what the ports are bound to, None for every address of both families."""
 
-    def __init__(self, clock: Clock, address: str = "0.0.0.0") -> None:
+    def __init__(self, clock: Clock, address: str | None = "0.0.0.0") -> None:
         self._clock, self._address = clock, address
         self._checks: dict[int, HealthCheck] = {}
         self._servers: dict[int, asyncio.Server] = {}

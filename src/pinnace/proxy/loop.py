@@ -1,11 +1,12 @@
-"""The service proxy: watches Services, EndpointSlices and this node's host ports, and keeps the table in the kernel equal to them.
+"""The service proxy: watches Services, EndpointSlices and this node's host ports, and keeps the tables in the kernel equal to them.
 
-Changes that arrive together are one transaction. A failed one is followed by building the whole table anew.
+Changes that arrive together are one transaction. A failed one is followed by building the tables anew, and so is a change
+that somebody else makes to them, of which the kernel tells.
 """
 
 import asyncio
-import dataclasses
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pinnace.api import meta
@@ -14,9 +15,11 @@ from pinnace.client.informer import Informer, Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.proxy import conntrack, model, rules
-from pinnace.proxy.claims import Claims
+from pinnace.proxy.families import family_of
 from pinnace.proxy.health_checks import HealthCheck, HealthCheckServers
+from pinnace.proxy.kernel_changes import KernelChanges
 from pinnace.proxy.nftables import Nft, NftError
+from pinnace.proxy.table import Key, Ports, Table
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +27,25 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 ZONE = "topology.kubernetes.io/zone"
 GATHER_SECONDS = 0.01  # events that belong together (a Service and its slice) come in a burst
 RETRY_SECONDS = 1.0
-Key = tuple[str, str, str]  # ("service" or "pod", namespace, name)
+LONGEST_PAUSE = 64.0  # between two restorations, when somebody changes the tables again and again
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyConfig:
+    """`pod_cidrs` has one range for each family that the cluster has."""
+
     node_name: str
-    pod_cidr: str = "10.42.0.0/16"
+    pod_cidrs: tuple[str, ...] = ("10.42.0.0/16",)
     table: str = "pinnace"
 
 
 class ServiceProxy:
     def __init__(self, client: Client, clock: Clock, config: ProxyConfig) -> None:
         self._clock, self._config = clock, config
-        self._nft = Nft(clock, f"ip {config.table}")
+        self._nft = Nft(clock)
+        self._tables = [Table(config.table, family_of(cidr), cidr) for cidr in config.pod_cidrs]
+        names = [table.words for table in self._tables]
+        self._kernel = KernelChanges(names, self._nft.pids, self._on_foreign_change)
         self._informers = Informers(client, clock)
         self._services = self._informers.of(SERVICES)
         self._slices = self._informers.of(ENDPOINT_SLICES)
@@ -46,11 +54,10 @@ class ServiceProxy:
         self._node = Informer(client, clock, NODES, field_selector=f"metadata.name={config.node_name}")
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
-        self._applied: dict[Key, rules.Rules] = {}
-        self._claims: Claims[Key] = Claims()
-        self._ports: dict[Key, tuple[model.ServicePort, ...]] = {}
-        self._has_base = False
-        self._health = HealthCheckServers(clock)
+        self._restored_at, self._pause = -LONGEST_PAUSE, RETRY_SECONDS
+        self._health = HealthCheckServers(
+            clock, "0.0.0.0" if names[0][:3] == "ip " and len(names) == 1 else None
+        )
         self.synced = asyncio.Event()  # set when the kernel first had all Services
         self._services.add_handler(lambda old, new: self._mark(("service", *meta.key(new or old or {}))))
         self._pods.add_handler(self._on_pod)
@@ -75,8 +82,7 @@ class ServiceProxy:
                 self._mark(("service", *_service_of(piece)))
 
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
-        before, after = (model.host_ports(pod) if pod is not None else () for pod in (old, new))
-        if before != after:
+        if any(self._host_ports(old, table) != self._host_ports(new, table) for table in self._tables):
             self._mark(("pod", *meta.key(new or old or {})))
 
     def _mark(self, key: Key) -> None:
@@ -84,7 +90,7 @@ class ServiceProxy:
         self._wake.set()
 
     async def run(self) -> None:
-        """Keep the rules current until cancelled; the table stays, so that connections outlive a restart."""
+        """Keep the rules current until cancelled; the tables stay, so that connections outlive a restart."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._informers.run())
             tasks.create_task(self._pods.run())
@@ -93,76 +99,96 @@ class ServiceProxy:
             await self._pods.wait_synced()
             await self._node.wait_synced()
             try:
+                self._kernel.open()
+            except OSError as error:
+                log.warning(
+                    "rules that somebody else deletes are not restored before the next change: %s", error
+                )
+            try:
                 while True:
                     await self.sync()
                     await self._wake.wait()
                     await self._clock.sleep(GATHER_SECONDS)
             finally:
+                self._kernel.close()
                 self._health.close()
 
     async def remove(self) -> None:
         """Take every rule out of the kernel."""
-        await self._nft.delete()
+        await self._nft.delete(table.words for table in self._tables)
+
+    def _on_foreign_change(self) -> None:
+        """Build the tables anew; the more seldom the more often somebody does this."""
+        if not all(table.is_known for table in self._tables):
+            return
+        since = self._clock.monotonic() - self._restored_at
+        self._pause = min(2 * self._pause, LONGEST_PAUSE) if since < 2 * self._pause else RETRY_SECONDS
+        log.warning("somebody else changed the service rules: they are restored")
+        for table in self._tables:
+            table.is_known = False
+        self._wake.set()
+
+    async def _wait_for_quiet(self) -> None:
+        """Between two restorations lies a pause."""
+        if all(table.is_known for table in self._tables):
+            return
+        left = self._restored_at + self._pause - self._clock.monotonic()
+        if left > 0:
+            await self._clock.sleep(left)
+        self._restored_at = self._clock.monotonic()
 
     async def sync(self) -> None:
         """Bring the kernel up to date with everything that changed."""
+        await self._wait_for_quiet()
         self._wake.clear()
         dirty, self._dirty = self._dirty, set()
-        ports = {key: self._ports_of(key) for key in dirty if key[0] == "service"}
-        new = {key: rules.of_ports(found, self._config.pod_cidr) for key, found in ports.items()}
-        new |= {key: self._host_rules(key) for key in dirty if key[0] == "pod"}
+        made = [self._made(table, dirty) for table in self._tables]
         try:
-            await self._bring(new)
+            await self._bring([new for _, new in made])
         except (NftError, OSError, TimeoutError) as error:
-            log.error("service rules could not be applied, the table is built anew: %s", error)
-            self._has_base = False
+            log.error("service rules could not be applied, the tables are built anew: %s", error)
+            for table in self._tables:
+                table.is_known = False
             self._dirty |= dirty
             await self._clock.sleep(RETRY_SECONDS)
             self._wake.set()
             return
-        flows = conntrack.stale_flows(
-            [p for key in dirty for p in self._ports.get(key, ())], [p for f in ports.values() for p in f]
-        )
-        self._record(ports, new)
+        flows: set[conntrack.Flows] = set()
+        for table, (ports, new) in zip(self._tables, made, strict=True):
+            flows |= _stale(table, ports)
+            table.record(ports, new)
         self.synced.set()
-        for key in ports:
-            await self._health.replace(key[1:], self._health_check(key))
+        for key in dirty:
+            if key[0] == "service":
+                await self._health.replace(key[1:], self._health_check(key))
         await conntrack.forget(flows, self._clock)
 
-    async def _bring(self, new: dict[Key, rules.Rules]) -> None:
-        """Put these rules in the place of the old ones of the same keys; build the whole table if there is none."""
-        wanted = {key: made.elements for key, made in new.items()}
-        touched = self._claims.touched(wanted)
-        before = self._claims.verdicts(touched)
-        self._claims.replace(wanted)
-        if self._has_base:
-            old = rules.merged(self._applied.get(key, rules.NOTHING) for key in new)
-            text = rules.transaction(
-                self._nft.table,
-                dataclasses.replace(old, elements=before),
-                dataclasses.replace(rules.merged(new.values()), elements=self._claims.verdicts(touched)),
-            )
-        else:
-            rest = (made for key, made in self._applied.items() if key not in new)
-            whole = dataclasses.replace(
-                rules.merged([*rest, *new.values()]), elements=self._claims.verdicts()
-            )
-            text = rules.base_table(self._nft.table, self._config.pod_cidr)
-            text += rules.transaction(self._nft.table, rules.NOTHING, whole)
+    def _made(self, table: Table, dirty: Iterable[Key]) -> tuple[dict[Key, Ports], dict[Key, rules.Rules]]:
+        """The ports of each key and the rules that come of them."""
+        ports: dict[Key, Ports] = {}
+        new: dict[Key, rules.Rules] = {}
+        for key in dirty:
+            if key[0] == "service":
+                ports[key] = found = self._ports_of(key, table)
+                new[key] = table.rules_of_services(found)
+            else:
+                ports[key] = hosted = self._host_ports(self._pods.lister.get(key[2], key[1]), table)
+                new[key] = rules.of_host_ports(hosted, table.family)
+        return ports, new
+
+    async def _bring(self, new: list[dict[Key, rules.Rules]]) -> None:
+        """One transaction for all tables."""
+        text = ""
+        for table, wanted in zip(self._tables, new, strict=True):
+            sticky = table.sticky_sets(wanted)
+            clients = await self._nft.clients(table.words, sticky) if sticky else ()
+            text += table.commands(wanted) + "".join(clients)
         if text:
-            await self._nft.apply(text)
-        self._has_base = True
+            with self._kernel.own_transaction():
+                await self._nft.apply(text)
 
-    def _record(self, ports: dict[Key, tuple[model.ServicePort, ...]], new: dict[Key, rules.Rules]) -> None:
-        self._ports.update(ports)
-        self._applied.update(new)
-        for key in [key for key, made in new.items() if made == rules.NOTHING]:
-            del self._applied[key]
-            self._ports.pop(key, None)
-
-    def _host_rules(self, key: Key) -> rules.Rules:
-        pod = self._pods.lister.get(key[2], key[1])
-        return rules.of_host_ports(model.host_ports(pod)) if pod is not None else rules.NOTHING
+    def _host_ports(self, pod: Object | None, table: Table) -> tuple[model.HostPort, ...]:
+        return model.host_ports(pod, table.family) if pod is not None else ()
 
     def _health_check(self, key: Key) -> HealthCheck | None:
         service = self._services.lister.get(key[2], key[1])
@@ -172,7 +198,7 @@ class ServiceProxy:
             service, self._slices.lister.by_index("service", key[1:]), self._config.node_name
         )
 
-    def _ports_of(self, key: Key) -> tuple[model.ServicePort, ...]:
+    def _ports_of(self, key: Key, table: Table) -> tuple[model.ServicePort, ...]:
         service = self._services.lister.get(key[2], key[1])
         if service is None:
             return ()
@@ -181,7 +207,21 @@ class ServiceProxy:
             self._slices.lister.by_index("service", key[1:]),
             self._config.node_name,
             self._zone,
+            table.family,
         )
+
+
+def _stale(table: Table, new: dict[Key, Ports]) -> set[conntrack.Flows]:
+    """UDP flows that the rules before would have led elsewhere."""
+    before = [port for key in new for port in table.ports(key)]
+    after = [port for ports in new.values() for port in ports]
+    old_services = [port for port in before if isinstance(port, model.ServicePort)]
+    new_services = [port for port in after if isinstance(port, model.ServicePort)]
+    old_hosts = [port for port in before if isinstance(port, model.HostPort)]
+    new_hosts = [port for port in after if isinstance(port, model.HostPort)]
+    return conntrack.stale_flows(old_services, new_services, table.family) | conntrack.flows_of_host_ports(
+        old_hosts, new_hosts, table.family
+    )
 
 
 def _service_of(piece: Object) -> tuple[str, str]:

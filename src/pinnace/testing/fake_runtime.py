@@ -22,9 +22,11 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     Image,
     RuntimeCondition,
+    RuntimeFeatures,
     RuntimeVersion,
     Sandbox,
     SandboxStatus,
+    ViewMount,
 )
 
 
@@ -39,10 +41,13 @@ class FakeRuntime:
         self._images: dict[str, Image] = {}
         self._failures: dict[str, list[CriError]] = {}
         self._changed = asyncio.Event()
+        self._ended: list[str] = []
         self.conditions = [RuntimeCondition("RuntimeReady", True), RuntimeCondition("NetworkReady", True)]
         self.pullable: set[str] = set()
+        self.told_features = RuntimeFeatures(supplemental_groups_policy=True)
         self.calls: list[tuple[str, str]] = []
         self.configs: dict[str, Config] = {}
+        self.handlers: dict[str, str] = {}  # of sandboxes
         self.exec_results: dict[str, ExecResult] = {}
         for name in images:
             self.add_image(name)
@@ -66,6 +71,10 @@ class FakeRuntime:
             reason=reason or ("Completed" if code == 0 else "Error"),
             finished_at=self._now(),
         )
+        self._tell_end(container_id)
+
+    def _tell_end(self, own: str) -> None:
+        self._ended.append(own)
         self._changed.set()
 
     def container_named(self, name: str) -> ContainerStatus:
@@ -96,6 +105,9 @@ class FakeRuntime:
         self._check("status")
         return list(self.conditions)
 
+    async def features(self) -> RuntimeFeatures:
+        return self.told_features
+
     async def run_sandbox(self, config: Config, handler: str = "") -> str:
         meta = config["metadata"]
         self._check("run_sandbox", meta["name"])
@@ -117,6 +129,7 @@ class FakeRuntime:
             on_host,
         )
         self.configs[own] = config
+        self.handlers[own] = handler
         return own
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
@@ -128,6 +141,7 @@ class FakeRuntime:
             if one.sandbox_id == sandbox_id and one.state == ContainerState.RUNNING:
                 self.exit_container(one.id, 137)
         self._sandboxes[sandbox_id] = replace(box, is_ready=False, ips=())
+        self._tell_end(sandbox_id)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         self._check("remove_sandbox", sandbox_id)
@@ -179,6 +193,16 @@ class FakeRuntime:
         self._check("stop_container", f"{status.name if status else container_id} {timeout}")
         if status is not None and status.state == ContainerState.RUNNING:
             self.exit_container(container_id, 137 if timeout == 0 else 143)
+
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        """A container of the fake runtime ends on any signal but SIGUSR1 (10), which it does not heed."""
+        status = self._find(container_id)
+        self._check("signal_container", f"{status.name} {signal}")
+        if signal == 10:
+            await self._clock.sleep(patience)
+            return False
+        self.exit_container(container_id, 128 + signal)
+        return True
 
     async def remove_container(self, container_id: str) -> None:
         self._check("remove_container", container_id)
@@ -237,11 +261,14 @@ class FakeRuntime:
             if one.state == ContainerState.RUNNING and _matches(one.labels, labels)
         ]
 
-    async def changes(self) -> AsyncGenerator[None, None]:
+    async def changes(self) -> AsyncGenerator[str, None]:
+        self._ended.clear()
+        yield ""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            yield None
+            while self._ended:
+                yield self._ended.pop(0)
 
     async def list_images(self) -> list[Image]:
         return list(self._images.values())
@@ -269,6 +296,15 @@ class FakeRuntime:
 
     async def image_fs_info(self) -> list[FilesystemUsage]:
         return [FilesystemUsage("/", self._now(), sum(one.size for one in self._images.values()), 1)]
+
+    async def view_image(self, image_id: str, key: str) -> list[ViewMount]:
+        self._check("view_image", key)
+        if await self.image_status(image_id) is None:
+            raise CriError("NOT_FOUND", f"content digest {image_id}: not found")
+        return [ViewMount("bind", "/", ("ro", "rbind"))]
+
+    async def drop_view(self, key: str) -> None:
+        self._check("drop_view", key)
 
     async def close(self) -> None:
         return None

@@ -6,19 +6,15 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.conformance.runs import Result, Run, results
-from e2e_support import Space, TestCluster, until
+from e2e_support import Space, TestCluster
 
 
 @pytest.fixture(scope="module")
 def place(cluster: TestCluster) -> Iterator[Space]:
     """One namespace for all tests of the module, so that they can share pods."""
-    name = f"c-{secrets.token_hex(3)}"
-    cluster.kubectl("create", "namespace", name)
-    until(lambda: cluster.kubectl("get", "serviceaccount", "default", "-n", name))  # pods are refused before
-    yield Space(cluster, name)
-    everything = ("delete", "pods", "--all", "-n", name, "--grace-period=0", "--force", "--wait=false")
-    cluster.kubectl(*everything, check=False)
-    cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
+    made = cluster.make_namespace(f"c-{secrets.token_hex(3)}")
+    yield made
+    cluster.remove_namespace(made.name)
 
 
 @pytest.fixture(scope="module")

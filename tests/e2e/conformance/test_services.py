@@ -511,6 +511,7 @@ def test_one_host_port_on_several_addresses_and_protocols(net: Net) -> None:
         command = ("exec", "on-the-machine", "--", "wget", "-q", "-O-", f"http://{address}:{port}/")
         return net.place.kubectl(*command, check=False).stdout.strip()
 
+    until(lambda: told("127.0.0.1") == "port-1")
     until(lambda: told(net.node_ip) == "port-2")
     until(lambda: net.udp(net.node_ip, port) == "port-3")
 

@@ -7,10 +7,11 @@ import pytest_asyncio
 
 from containerd_fixture import containerd
 from e2e.kubelet.node import Node
+from e2e.kubelet.registry import registry
 from pinnace.kubelet.cri.private_containerd import PrivateContainerd
 from pinnace.testing.api_server import ApiServerInProcess
 
-__all__ = ["containerd"]
+__all__ = ["containerd", "registry"]
 
 
 @pytest_asyncio.fixture

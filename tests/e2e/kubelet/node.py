@@ -49,9 +49,12 @@ class Node:
         self.kubelet: Kubelet
 
     async def start(self) -> None:
+        self.start_without_waiting()
+        await eventually(self._is_ready)
+
+    def start_without_waiting(self) -> None:
         self.kubelet = Kubelet(self.client, self.clock, self.config, self.runtime)
         self._task = asyncio.create_task(self.kubelet.run())
-        await eventually(self._is_ready)
 
     async def _is_ready(self) -> bool:
         assert self._task is not None
@@ -112,7 +115,10 @@ class Node:
 
     async def until(self, name: str, holds: Callable[[Object], Any], within: float = 15.0) -> Object:
         async def probe() -> Object | None:
-            pod = await self.pod(name)
+            try:
+                pod = await self.pod(name)
+            except NotFound:
+                return None
             assert holds(pod), pod["status"]
             return pod
 

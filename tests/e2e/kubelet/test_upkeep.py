@@ -1,17 +1,10 @@
 """Logs that grow, containers that died long ago, images that must be pulled."""
 
-import asyncio
-import shutil
-import socket
-from collections.abc import AsyncGenerator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from e2e.kubelet.node import IMAGE, WAIT, Node, container, shell
-from pinnace.kubelet.cri.private_containerd import PrivateContainerd
+from e2e.kubelet.node import WAIT, Node, container, shell
 from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
@@ -38,6 +31,9 @@ async def test_long_logs_are_rotated(node: Node) -> None:
 
 
 async def test_one_dead_container_of_each_name_is_kept(node: Node) -> None:
+    await node.stop()
+    node.config = replace(node.config, max_container_restart_seconds=1)
+    await node.start()
     await node.create("ends", shell("sleep 0.1"))
     pod = await node.until("ends", lambda pod: container(pod)["restartCount"] >= 1)
     uid = pod["metadata"]["uid"]
@@ -46,48 +42,6 @@ async def test_one_dead_container_of_each_name_is_kept(node: Node) -> None:
     listed = await node.runtime.list_containers(labels={"io.kubernetes.pod.uid": uid})
     assert len(listed) <= 2
     assert not node.kubelet.log_path(pod, "c", 0).exists()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest_asyncio.fixture
-async def registry(containerd: PrivateContainerd, tmp_path: Path) -> AsyncGenerator[str, None]:
-    """Debian's docker-registry on loopback, holding `web:1`."""
-    if not shutil.which("docker-registry"):
-        pytest.skip("needs docker-registry")
-    port = free_port()
-    config = tmp_path / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\n"
-        f"http:\n  addr: 127.0.0.1:{port}\n"
-    )
-    quiet = asyncio.subprocess.DEVNULL
-    server = await asyncio.create_subprocess_exec(
-        "docker-registry", "serve", str(config), stdout=quiet, stderr=quiet
-    )
-    reference = f"127.0.0.1:{port}/web:1"
-    ctr = ("ctr", "-a", str(containerd.config.socket), "-n", "k8s.io", "images")
-
-    async def run(*command: str) -> bool:
-        process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
-        return await process.wait() == 0
-
-    try:
-        assert await run(*ctr, "tag", IMAGE, reference)
-
-        async def pushed() -> bool:
-            return await run(*ctr, "push", "--plain-http", reference)
-
-        await eventually(pushed)
-        await run(*ctr, "rm", reference)
-        yield reference
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 async def test_an_image_is_pulled_from_a_registry(node: Node, registry: str) -> None:

@@ -52,6 +52,7 @@ class Story:
     prepare: Act | None = None
     is_prepared: Callable[[SimulatedCluster], Awaitable[bool]] | None = None
     most_pods: int | None = None  # never more that are active at a time
+    most_wanted: int | None = None  # never more that replica sets together are to keep
     fewest_ready: int = 0  # never fewer, once prepared
     fault_rate: float = 0.3  # more for those with few calls
     fewest_faults: int = 11  # a check of the test itself, as the next
@@ -62,18 +63,27 @@ class Story:
 
 @dataclass
 class Watcher:
-    """Follows all pods: how many were ever created, how many were active at most and ready at least."""
+    """Follows all pods: how many were ever created, how many were active at most and ready at least; and the sizes of sets."""
 
     created: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     most: int = 0
+    most_wanted: int = 0
     fewest_ready: int | None = None
     informer: Informer | None = None
+    sets: Informer | None = None
+
+    def follow(self, cluster: SimulatedCluster) -> "list[asyncio.Task[None]]":
+        self.informer = Informer(cluster.client, cluster.clock, PODS)
+        self.informer.add_handler(self.look)
+        self.sets = Informer(cluster.client, cluster.clock, REPLICA_SETS)
+        self.sets.add_handler(self.look_at_sets)
+        return [asyncio.create_task(one.run()) for one in (self.informer, self.sets)]
 
     def begin(self) -> None:
         self.created.clear()
         self.deleted.clear()
-        self.most, self.fewest_ready = 0, None
+        self.most, self.most_wanted, self.fewest_ready = 0, 0, None
         self.look(None, None)
 
     def look(self, old: Object | None, new: Object | None) -> None:
@@ -87,6 +97,10 @@ class Watcher:
         ready = sum(map(pods.is_ready, active))
         self.fewest_ready = ready if self.fewest_ready is None else min(self.fewest_ready, ready)
 
+    def look_at_sets(self, old: Object | None, new: Object | None) -> None:
+        assert self.sets is not None
+        self.most_wanted = max(self.most_wanted, sum(one["spec"]["replicas"] for one in self.sets.lister))
+
 
 @dataclass(frozen=True)
 class Life:
@@ -94,6 +108,7 @@ class Life:
     contacts: int
     created_pods: int
     most_pods: int
+    most_wanted: int
     fewest_ready: int
     last_words: str
 
@@ -120,9 +135,7 @@ async def live(directory: Path, story: Story, dies_at: int = 0) -> Life:
         own = cluster.api.local_client("system:kube-controller-manager", MASTERS)
         mortal = MortalClient(own)
         watcher = Watcher()
-        watcher.informer = Informer(cluster.client, cluster.clock, PODS)
-        watcher.informer.add_handler(watcher.look)
-        watching = asyncio.create_task(watcher.informer.run())
+        watching = watcher.follow(cluster)
         victims = Victims(cluster, story, mortal)
         try:
             if story.prepare is not None and story.is_prepared is not None:
@@ -148,10 +161,11 @@ async def live(directory: Path, story: Story, dies_at: int = 0) -> Life:
             await cluster.holds(lambda: story.is_done(cluster), seconds=30)
             return Life(
                 await end_state(cluster), mortal.contacts, len(watcher.created), watcher.most,
-                watcher.fewest_ready or 0, mortal.last_words,
+                watcher.most_wanted, watcher.fewest_ready or 0, mortal.last_words,
             )  # fmt: skip
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             await victims.end()
 
 
@@ -170,9 +184,7 @@ async def suffer(directory: Path, story: Story, faults: Faults, *, seconds: floa
         own = cluster.api.local_client("system:kube-controller-manager", MASTERS)
         faulty = FaultyClient(own, cluster.clock, replace(faults, rate=0.0, watch_rate=0.0, watch_delay=0.0))
         watcher = Watcher()
-        watcher.informer = Informer(cluster.client, cluster.clock, PODS)
-        watcher.informer.add_handler(watcher.look)
-        watching = asyncio.create_task(watcher.informer.run())
+        watching = watcher.follow(cluster)
         victims = Victims(cluster, story, faulty)
         try:
             if story.prepare is not None and story.is_prepared is not None:
@@ -191,7 +203,8 @@ async def suffer(directory: Path, story: Story, faults: Faults, *, seconds: floa
                 await end_state(cluster), len(watcher.created), len(watcher.deleted), faulty.happened
             )
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             await victims.end()
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from integration.controllers.conftest import Start
 from integration.controllers.test_workloads import deployment, items, rolled_out
 from pinnace.api import meta
@@ -37,18 +35,6 @@ async def nothing_left(client: Client) -> bool:
     return not any([await items(client, gvr) for gvr in (DEPLOYMENTS, REPLICA_SETS, PODS)])
 
 
-@pytest.mark.conformance(
-    "[sig-api-machinery] Garbage collector should delete RS created by deployment when not orphaning [Conformance]"
-)
-async def test_background_deletion_takes_dependents_along(start: Start) -> None:
-    client = await start(*WORKLOADS)
-    await client.create(DEPLOYMENTS, deployment(3))
-    await eventually(lambda: rolled_out(client, "one", 3))
-    await client.delete(DEPLOYMENTS, "web", "default", propagation_policy="Background")
-    assert await is_gone(client, DEPLOYMENTS, "web")
-    await eventually(lambda: nothing_left(client))
-
-
 async def test_foreground_deletion_ends_with_the_owner(start: Start) -> None:
     client = await start(*WORKLOADS)
     await client.create(DEPLOYMENTS, deployment(3))
@@ -57,28 +43,6 @@ async def test_foreground_deletion_ends_with_the_owner(start: Start) -> None:
     assert meta.is_terminating(await client.get(DEPLOYMENTS, "web", "default"))
     await eventually(lambda: is_gone(client, DEPLOYMENTS, "web"))
     assert await nothing_left(client)
-
-
-@pytest.mark.conformance(
-    "[sig-api-machinery] Garbage collector should orphan RS created by deployment when deleteOptions.PropagationPolicy is Orphan [Conformance]"
-)
-async def test_orphaned_dependents_stay(start: Start) -> None:
-    client = await start(*WORKLOADS)
-    await client.create(DEPLOYMENTS, deployment(2))
-    await eventually(lambda: rolled_out(client, "one", 2))
-    await client.delete(DEPLOYMENTS, "web", "default", propagation_policy="Orphan")
-    await eventually(lambda: is_gone(client, DEPLOYMENTS, "web"))
-    (rs,) = await items(client, REPLICA_SETS)
-    assert not rs["metadata"].get("ownerReferences")
-    assert len(await items(client, PODS)) == 2
-
-    await client.create(DEPLOYMENTS, deployment(2))
-
-    async def adopted() -> bool:
-        (found,) = await items(client, REPLICA_SETS)
-        return meta.controller_of(found) is not None
-
-    await eventually(adopted)
 
 
 async def test_a_namespace_goes_with_all_its_content(start: Start) -> None:

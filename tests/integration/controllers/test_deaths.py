@@ -142,7 +142,9 @@ COLLECTOR = ("garbage-collector",)
 
 STORIES = {
     "deployment created": Story(WORKLOADS, create_deployment, rolled_out, most_pods=3),
-    # as upstream, surge counts what sets are to keep: pods that an old set has not deleted yet may come on top
+    # Surge limits what the sets are to keep, never more than 4 here. An old set that has not yet deleted the pod that it is to
+    # lose (its controller died, or is slow) has it on top of that, in upstream as well: NewRSNewReplicas sums spec.replicas of
+    # the sets and looks at no pod (pkg/controller/deployment/util/deployment_util.go, GetReplicaCountForReplicaSets).
     "deployment rolled": Story(
         WORKLOADS,
         change_image,
@@ -150,6 +152,7 @@ STORIES = {
         create_deployment,
         rolled_out,
         most_pods=5,
+        most_wanted=4,
         fewest_ready=2,
         stride=5,
     ),
@@ -182,6 +185,8 @@ def check(story: Story, whole: Life, life: Life) -> None:
     assert life.created_pods == whole.created_pods  # nothing is created twice
     if story.most_pods is not None:
         assert life.most_pods <= story.most_pods
+    if story.most_wanted is not None:
+        assert life.most_wanted <= story.most_wanted
     assert life.fewest_ready >= story.fewest_ready
 
 

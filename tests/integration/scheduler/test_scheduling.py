@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from pinnace.api import meta
-from pinnace.api.resources import EVENTS, NODES, PODS, RUNTIME_CLASSES, SERVICE_ACCOUNTS
+from pinnace.api.resources import EVENTS, NODES, PODS, SERVICE_ACCOUNTS
 from pinnace.component.clock import RealClock
 from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 from pinnace.testing.api_server import ApiServerInProcess
@@ -100,53 +99,3 @@ async def test_says_why_not_and_tries_again_when_there_is_room(
         return bool((await client.get(PODS, "big", "default"))["spec"].get("nodeName") == "n2")
 
     await eventually(bound)
-
-
-async def with_runtime_class(client: Any, **runtime_class: Any) -> Object:
-    """Where a pod of this class goes: the stored pod, once it has a node."""
-    made = {
-        "apiVersion": "node.k8s.io/v1",
-        "kind": "RuntimeClass",
-        "metadata": {"name": "boxed"},
-        "handler": "x",
-    }
-    await client.create(RUNTIME_CLASSES, {**made, **runtime_class})
-    await client.create(PODS, pod("web", runtimeClassName="boxed"))
-
-    async def placed() -> Object | None:
-        found = await client.get(PODS, "web", "default")
-        return found if found["spec"].get("nodeName") else None
-
-    found = await eventually(placed)
-    assert found is not None
-    return found
-
-
-@pytest.mark.conformance(
-    "[sig-node] RuntimeClass should schedule a Pod requesting a RuntimeClass without PodOverhead [NodeConformance] [Conformance]"
-)
-async def test_a_runtime_class_says_where_its_handler_is(
-    api_server: ApiServerInProcess, scheduler: Scheduler
-) -> None:
-    client = api_server.local_client()
-    await add_node(client, node("n1"))
-    special = node("n2")
-    special["metadata"]["labels"]["box"] = "yes"
-    await add_node(client, special)
-    placed = await with_runtime_class(client, scheduling={"nodeSelector": {"box": "yes"}})
-    assert placed["spec"]["nodeName"] == "n2"
-    assert "overhead" not in placed["spec"]
-
-
-@pytest.mark.conformance(
-    "[sig-node] RuntimeClass should schedule a Pod requesting a RuntimeClass and initialize its Overhead [NodeConformance] [Conformance]"
-)
-async def test_the_overhead_of_a_runtime_class_takes_room(
-    api_server: ApiServerInProcess, scheduler: Scheduler
-) -> None:
-    client = api_server.local_client()
-    await add_node(client, node("small", cpu="1"))
-    await add_node(client, node("large", cpu="4"))
-    placed = await with_runtime_class(client, overhead={"podFixed": {"cpu": "2", "memory": "120Mi"}})
-    assert placed["spec"]["overhead"] == {"cpu": "2", "memory": "120Mi"}
-    assert placed["spec"]["nodeName"] == "large"

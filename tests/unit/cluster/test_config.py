@@ -74,6 +74,8 @@ def test_a_missing_file_is_named() -> None:
         ("--authorization-mode=ABAC", "ABAC is not supported"),
         ("--token-auth-file=/nowhere", "--token-auth-file /nowhere: no such file"),
         ("--port=65536", "--port 65536: must be 0 to 65535"),
+        ("--max-container-restart-period=soon", "must be a duration like 90s or 1m30s"),
+        ("--max-container-restart-period=6m", "must be between 1s and 300s"),
         ("--feature-gates=Nope=true", "unrecognized feature gate: Nope"),
     ],
 )

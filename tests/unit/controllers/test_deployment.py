@@ -95,6 +95,14 @@ def test_old_sets_shrink_as_far_as_max_unavailable_allows() -> None:
     assert messages(actions) == [f"Scaled down replica set {meta.name(old)} from 4 to 3"]
 
 
+def test_surge_counts_what_sets_are_to_keep_not_the_pods_that_are_there() -> None:
+    """The old set was told to lose a pod, which is still there: the new one grows all the same, as upstream's."""
+    d = deployment(replicas=4, image="new")
+    old, new = set_of(d, 3, available=4, image="old"), set_of(d, 1, number=2)
+    assert old["status"]["availableReplicas"] == 4
+    assert sizes(run(d, old, new)) == {meta.name(new): 2}
+
+
 def test_unhealthy_old_pods_go_first() -> None:
     d = deployment(replicas=4, image="new")
     healthy, broken = set_of(d, 2, image="a"), set_of(d, 2, available=0, number=2, image="b")

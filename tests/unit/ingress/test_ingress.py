@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from pinnace.api.resources import EVENTS, INGRESSES
 from pinnace.component.clock import RealClock
-from pinnace.ingress import certificates, haproxy_config, routes
+from pinnace.ingress import certificates, routes
 from pinnace.ingress.controller import IngressConfig, IngressController
 from pinnace.ingress.haproxy_config import Listen
+from pinnace.ingress.model import SecretProblem, Sources
+from pinnace.ingress.words import quoted
 from pinnace.testing.certificates import TestAuthority
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.wait import eventually
@@ -51,7 +54,7 @@ def ingress(name: str, *rules: tuple[str, str, str, str], **spec: object) -> dic
     }
 
 
-def sources(**addresses: str) -> routes.Sources:
+def sources(**addresses: str) -> Sources:
     def service(namespace: str, name: str) -> dict | None:
         return {"spec": {"ports": [{"name": "http", "port": 80}]}} if name in addresses else None
 
@@ -69,10 +72,10 @@ def sources(**addresses: str) -> routes.Sources:
             else []
         )
 
-    def no_secret(namespace: str, name: str) -> bytes:
-        raise routes.TlsProblem("not found")
+    def no_secret(namespace: str, name: str) -> Any:
+        raise SecretProblem("not found")
 
-    return routes.Sources(service, slices, no_secret)
+    return Sources(service, slices, no_secret, no_secret)
 
 
 def test_hosts_are_tried_from_exact_to_any_and_paths_from_long_to_short() -> None:
@@ -85,10 +88,10 @@ def test_hosts_are_tried_from_exact_to_any_and_paths_from_long_to_short() -> Non
         sources(s="10.42.0.5:80"),
     )  # fmt: skip
     assert [host.name for host in table.hosts] == ["www.example.com", "*.example.com", ""]
-    assert [(p.path, p.exact) for p in table.hosts[0].paths] == [
-        ("/api", True),
-        ("/api", False),
-        ("/", False),
+    assert [(p.path, p.kind) for p in table.hosts[0].paths] == [
+        ("/api", "exact"),
+        ("/api", "prefix"),
+        ("/", "prefix"),
     ]
 
 
@@ -111,7 +114,7 @@ def test_missing_service_and_secret_are_problems_with_words() -> None:
 
 @given(st.text(min_size=1, max_size=20).filter(lambda text: "\0" not in text))
 def test_a_quoted_word_stays_one_word(text: str) -> None:
-    assert not set(haproxy_config.quoted(text)) & set(" \t\n\"'#{}$%\r")
+    assert not set(quoted(text)) & set(" \t\n\"'#{}$%\r")
 
 
 class Echo:
@@ -224,7 +227,7 @@ def test_certificates_are_shown_for_the_hosts_that_name_them() -> None:
         return [{"secretName": secret, "hosts": hosts} for secret, hosts in entries]
 
     given = sources(s=":0")
-    given = routes.Sources(given.service, given.slices, lambda namespace, name: name.encode())
+    given = Sources(given.service, given.slices, lambda namespace, name: name.encode(), given.users)
     first = ingress("x", ("a", "/", "Prefix", "s"), tls=tls(("one", ["a.test"]), ("two", [])))
     second = ingress("y", ("b", "/", "Prefix", "s"), tls=tls(("one", ["b.test"]), ("two", ["c.test"])))
     found = routes.build([first, second], [CLASS], given).certificates

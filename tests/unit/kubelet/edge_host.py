@@ -14,6 +14,7 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     SandboxStatus,
 )
+from pinnace.kubelet.stats.claims import ClaimUsage
 
 Object = dict[str, Any]
 
@@ -50,7 +51,9 @@ class EdgeHost:
         self.asked: list[tuple[Any, ...]] = []
         self.evicted: list[tuple[str, str, list[Object]]] = []
         self.conditions: dict[str, Object] = {}
+        self.graces: list[int] = []
         self.stats: list[ContainerStats] = []
+        self.claims: list[ClaimUsage] = []
 
     def add(self, name: str = "web", *containers: str, **spec: Any) -> Object:
         """A pod whose containers run, with logs under `tmp`."""
@@ -94,6 +97,9 @@ class EdgeHost:
     def volume_dir(self, uid: str, plugin: str, volume: str) -> Path:
         return self.config.root_dir / "pods" / uid / "volumes" / plugin / volume
 
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        return self.claims
+
     def log_path(self, pod: Object, container: str, restart_count: int) -> Path:
         return self.config.pod_logs_dir / pod["metadata"]["name"] / container / f"{restart_count}.log"
 
@@ -104,6 +110,7 @@ class EdgeHost:
         self, uid: str, message: str, *, grace_period_seconds: int = 0, conditions: Any = ()
     ) -> None:
         self.evicted.append((uid, message, list(conditions)))
+        self.graces.append(grace_period_seconds)
         self.found.pop(uid, None)
         self.statuses[uid] = {"phase": "Failed"}
 

@@ -27,6 +27,20 @@ def test_starts_over_after_a_quiet_time() -> None:
     assert backoff.wait_of("k") == 10
 
 
+def test_a_short_longest_wait_is_also_the_first() -> None:
+    backoff = Backoff(longest=2)
+    for at in range(3):
+        backoff.next("k", at)
+        assert backoff.wait_of("k") == 2
+
+
+def test_a_short_longest_wait_is_not_forgotten_sooner() -> None:
+    backoff = Backoff(longest=40)
+    backoff.next("k", 0)
+    backoff.next("k", 590)
+    assert backoff.wait_of("k") == 20
+
+
 def test_forgets_by_prefix() -> None:
     backoff = Backoff()
     backoff.next("pod_a", 0)

@@ -1,19 +1,23 @@
 """The kubelet's loops on a fake runtime, a fake API and a fake clock."""
 
 import asyncio
+import base64
 import contextlib
+import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 
 from pinnace.api.meta import Object
-from pinnace.api.resources import LEASES, NODES, PODS
+from pinnace.api.resources import LEASES, NODES, PODS, SECRETS
 from pinnace.kubelet.cgroups.hierarchy import CgroupV1
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.runtime import CriError, RuntimeCondition
 from pinnace.kubelet.kubelet import Kubelet
+from pinnace.kubelet.shutdown.manager import ShutdownSignals
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from pinnace.testing.fake_runtime import FakeRuntime
@@ -32,11 +36,14 @@ class World:
         self.hierarchy = CgroupV1({"cpu": tmp_path / "cpu", "memory": tmp_path / "memory"})
         self._task: asyncio.Task[None] | None = None
         self.probes: SilentProbes | None = None
+        self.signals: ShutdownSignals | None = None
 
     async def start(self) -> None:
         kubelet = Kubelet(self.client, self.clock, self.config, self.runtime, hierarchy=self.hierarchy)
         if self.probes is not None:
             kubelet.attach(probes=self.probes)
+        if self.signals is not None:
+            kubelet.handle_shutdown(self.signals)
         self._task = asyncio.create_task(kubelet.run())
         await self.pass_time(0.1)
 
@@ -240,3 +247,70 @@ async def test_readiness_survives_a_restart_until_the_probe_has_spoken(world: Wo
     assert (await world.entry())["ready"]
     await world.pass_time(70)
     assert not (await world.entry())["ready"]
+
+
+async def test_a_shutdown_of_the_node_ends_pods_and_admits_no_more(tmp_path: Path) -> None:
+    class Signals:
+        def __init__(self) -> None:
+            self.due = asyncio.Event()
+
+        async def events(self) -> AsyncGenerator[bool, None]:
+            await self.due.wait()
+            yield True
+            await asyncio.Event().wait()
+
+        async def delay(self) -> None:
+            return
+
+        async def release(self) -> None:
+            return
+
+    world = World(tmp_path)
+    world.config = replace(world.config, shutdown_seconds=20)
+    signals = world.signals = Signals()
+    await world.start()
+    try:
+        await world.create("web")
+        await world.pass_time(2)
+        signals.due.set()
+        await world.pass_time(5)
+        status = (await world.pod("web"))["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "Terminated")
+        assert status["message"] == "Pod was terminated in response to imminent node shutdown."
+        conditions = {one["type"]: one for one in status["conditions"]}
+        assert conditions["DisruptionTarget"]["reason"] == "TerminationByKubelet"
+        await world.create("late")
+        await world.pass_time(2)
+        late = (await world.pod("late"))["status"]
+        assert (late["phase"], late["reason"]) == ("Failed", "NodeShutdown")
+        assert late["message"].endswith("Pod was rejected as the node is shutting down.")
+        node = await world.client.get(NODES, "n")
+        ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+        assert (ready["status"], ready["message"]) == ("False", "node is shutting down")
+    finally:
+        await world.stop()
+
+
+async def test_an_image_that_was_pulled_with_a_secret_is_not_for_a_pod_without_one(world: World) -> None:
+    login = base64.b64encode(json.dumps({"auths": {"reg.example": {"auth": "bWU6cHc="}}}).encode()).decode()
+    secret = {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"},
+        "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": login},
+    }  # fmt: skip
+    await world.client.create(SECRETS, secret, "default")
+    world.runtime.pullable.add("reg.example/web:1")
+    container = {"name": "c", "image": "reg.example/web:1", "imagePullPolicy": "IfNotPresent"}
+    await world.create("owner", containers=[container], imagePullSecrets=[{"name": "s"}])
+    await world.pass_time(2)
+    assert world.count("pull_image") == 1
+    await world.create("second", containers=[container], imagePullSecrets=[{"name": "s"}])
+    await world.pass_time(2)
+    assert world.count("pull_image") == 1
+    never = {**container, "imagePullPolicy": "Never"}
+    await world.create("stranger", containers=[never])
+    await world.pass_time(2)
+    status = (await world.pod("stranger"))["status"]["containerStatuses"][0]
+    assert status["state"]["waiting"]["reason"] == "ErrImageNeverPull"
+    await world.create("asks", containers=[container])
+    await world.pass_time(2)
+    assert world.count("pull_image") == 2

@@ -12,8 +12,6 @@ from unit.proxy.test_rules import endpoint, piece, service
 
 
 class RecordingNft:
-    table = "ip t"
-
     def __init__(self) -> None:
         self.given: list[str] = []
         self.refuses = False

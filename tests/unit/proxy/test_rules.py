@@ -1,3 +1,4 @@
+import itertools
 import shutil
 import subprocess
 
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.proxy import conntrack, model, rules
+from pinnace.proxy.families import IPV4, IPV6, Family
 
 
 def service(**spec: object) -> dict:
@@ -36,10 +38,11 @@ def of(svc: dict, *slices: dict) -> rules.Rules:
 def test_ready_endpoints_share_the_traffic() -> None:
     made = of(service(), piece(endpoint("10.42.0.5"), endpoint("10.42.0.6")))
     (verdict,) = (v for (m, _), v in made.elements.items() if m == rules.SERVICES)
-    balance = made.chains[verdict.removeprefix("goto ")][-1]
-    assert balance.startswith("numgen random mod 2 vmap { 0 : goto endpoint-")
-    targets = {rule for body in made.chains.values() for rule in body if "dnat to" in rule}
-    assert targets == {"meta l4proto tcp dnat to 10.42.0.5:8080", "meta l4proto tcp dnat to 10.42.0.6:8080"}
+    balance = made.chains[verdict.removeprefix("goto ")][1:]
+    assert balance == (
+        "numgen random mod 2 0 meta l4proto tcp dnat to 10.42.0.5:8080",
+        "meta l4proto tcp dnat to 10.42.0.6:8080",
+    )
 
 
 def test_without_endpoints_the_port_is_rejected() -> None:
@@ -98,8 +101,9 @@ def test_host_ports_of_running_pods_lead_to_them() -> None:
     }
     made = rules.of_host_ports(model.host_ports(pod))
     assert set(made.elements) == {
-        (rules.NODE_PORTS, "tcp . 8080"),
+        (rules.HOST_PORTS, "tcp . 8080"),
         (rules.SERVICES, "192.0.2.1 . udp . 53"),
+        (rules.HAIRPINS, "10.42.0.9 . 10.42.0.9"),
     }
     assert any("dnat to 10.42.0.9:80" in rule for body in made.chains.values() for rule in body)
     for change in (
@@ -111,12 +115,16 @@ def test_host_ports_of_running_pods_lead_to_them() -> None:
 
 
 def test_udp_flows_to_removed_endpoints_are_stale() -> None:
-    svc = service(ports=[{"name": "d", "port": 53, "protocol": "UDP"}])
+    svc = service(ports=[{"name": "d", "port": 80, "protocol": "UDP"}])
     old = model.service_ports(svc, [piece(endpoint("10.42.0.5"), name="d", protocol="UDP")], "n1")
     new = model.service_ports(svc, [piece(endpoint("10.42.0.6"), name="d", protocol="UDP")], "n1")
-    assert conntrack.stale_flows(old, new) == {("10.43.0.7", "10.42.0.5")}
+    assert conntrack.stale_flows(old, new) == {conntrack.Flows(IPV4, "10.43.0.7", 80, "10.42.0.5")}
     empty = model.service_ports(svc, [], "n1")
-    assert conntrack.stale_flows(empty, new) == {("10.43.0.7", "")}
+    every = {conntrack.Flows(IPV4, "10.43.0.7", 80)}
+    assert conntrack.stale_flows(empty, new) == every
+    assert conntrack.stale_flows(old, empty) == every
+    assert conntrack.stale_flows(old, []) == every
+    assert conntrack.stale_flows(empty, []) == set()
 
 
 def test_nothing_changed_means_no_transaction() -> None:
@@ -165,7 +173,7 @@ def replay(objects: rules.Rules, commands: str) -> rules.Rules:
             del elements[name, rest.removeprefix("{ ").removesuffix(" }")]
         elif (verb, kind) == ("add", "element"):
             key, _, verdict = rest.removeprefix("{ ").removesuffix(" }").partition(" : ")
-            assert (name, key) not in elements
+            assert elements.get((name, key), verdict) == verdict
             elements[name, key] = verdict
         elif (verb, kind) == ("delete", "chain"):
             assert not any(name in rule for body in chains.values() for rule in body)
@@ -183,16 +191,155 @@ def test_a_transaction_leads_from_any_state_to_any_other(before: list, after: li
     assert replay(old, rules.transaction("ip t", old, new)) == new
 
 
-@pytest.mark.skipif(not shutil.which("nft", path="/usr/sbin:/sbin"), reason="nft is not installed")
-def test_the_kernel_program_accepts_the_syntax() -> None:
-    made = state([("a", {"10.42.0.1", "10.42.0.2"}, True, 30001), ("b", set(), False, 30002)])
-    text = rules.base_table("ip pinnace-syntax", "10.42.0.0/16") + rules.transaction(
-        "ip pinnace-syntax", rules.NOTHING, made
+def full(family: Family) -> rules.Rules:
+    """A Service and a pod with everything that makes rules, of one family."""
+    v6 = family is IPV6
+    ips = [f"fd42::{n:x}" if v6 else f"10.42.0.{n}" for n in range(1, 11)]
+    own, outside, balancer = (
+        ("fd43::7", "fd99::1", "fd99::2") if v6 else ("10.43.0.7", "192.0.2.1", "192.0.2.2")
     )
+    found = []
+    for sticky, local, protocol, count in itertools.product(
+        (True, False), (True, False), ("TCP", "SCTP"), (0, 2, 10)
+    ):
+        name = f"s-{sticky}-{local}-{protocol}-{count}".lower()
+        port = {"name": "p", "port": 80, "protocol": protocol, "nodePort": 30000 + len(found)}
+        svc = service(
+            type="LoadBalancer", clusterIP=own, clusterIPs=[own], externalIPs=[outside], ports=[port],
+            sessionAffinity="ClientIP" if sticky else "None", loadBalancerSourceRanges=["10.0.0.0/8", "fd00::/8"],
+            **({"externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local"} if local else {}),
+        )  # fmt: skip
+        svc["metadata"]["name"] = name
+        svc["status"] = {"loadBalancer": {"ingress": [{"ip": balancer, "ipMode": "VIP"}]}}
+        slices = piece(*map(endpoint, ips[:count]), name="p", protocol=protocol)
+        slices["addressType"] = family.name
+        made = model.service_ports(svc, [slices], "n1", family=family)
+        found.append(rules.of_ports(made, "fd42::/56" if v6 else "10.42.0.0/16", family))
+    pod = {
+        "metadata": {"name": "p", "namespace": "n"},
+        "spec": {
+            "containers": [
+                {"ports": [{"containerPort": 80, "hostPort": 8080, "hostIP": ip} for ip in (own, "")]}
+            ]
+        },
+        "status": {"phase": "Running", "podIPs": [{"ip": ips[0]}]},
+    }
+    return rules.merged([*found, rules.of_host_ports(model.host_ports(pod, family), family)])
+
+
+@pytest.mark.skipif(not shutil.which("nft", path="/usr/sbin:/sbin"), reason="nft is not installed")
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
+def test_the_kernel_program_accepts_the_syntax(family: Family) -> None:
+    made = full(family)
+    assert "10.4" not in repr(made) or family is IPV4
+    words = f"{family.word} pinnace-syntax"
+    text = rules.base_table("pinnace-syntax", "fd42::/56" if family is IPV6 else "10.42.0.0/16", family)
+    text += rules.transaction(words, rules.NOTHING, made) + rules.transaction(words, made, rules.NOTHING)
     done = subprocess.run(
         ["/usr/sbin/nft", "-c", "-f", "-"], input=text, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_sctp_is_treated_as_tcp_is() -> None:
+    svc = service(ports=[{"name": "s", "port": 80, "protocol": "SCTP", "nodePort": 30080}])
+    made = of(svc, piece(endpoint("10.42.0.5"), name="s", protocol="SCTP"))
+    assert (rules.SERVICES, "10.43.0.7 . sctp . 80") in made.elements
+    assert (rules.NODE_PORTS, "sctp . 30080") in made.elements
+    assert any(
+        "meta l4proto sctp dnat to 10.42.0.5:8080" in rule for body in made.chains.values() for rule in body
+    )
+
+
+def test_a_service_of_two_families_has_rules_in_each() -> None:
+    svc = service(clusterIPs=["10.43.0.7", "FD43:0::7"])
+    six = {**piece(endpoint("fd42::5")), "addressType": "IPv6"}
+    slices = [piece(endpoint("10.42.0.5")), six]
+    (four,) = model.service_ports(svc, slices, "n1")
+    (other,) = model.service_ports(svc, slices, "n1", family=IPV6)
+    assert (four.cluster_ips, [e.ip for e in four.endpoints]) == (("10.43.0.7",), ["10.42.0.5"])
+    assert (other.cluster_ips, [e.ip for e in other.endpoints]) == (("fd43::7",), ["fd42::5"])
+    made = rules.of_ports([other], "fd42::/56", IPV6)
+    assert "meta l4proto tcp dnat to [fd42::5]:8080" in made.chains[rules.chain_name("service", other.label)]
+    assert not any(":" in name for name in made.chains)
+
+
+def test_a_zone_is_no_part_of_an_address() -> None:
+    assert IPV6.address("fe80::1%} ; flush ruleset") == ""
+    assert IPV6.ranges(["fd00::/8", "fe80::1%x/64"]) == ("fd00::/8",)
+
+
+def test_a_node_without_endpoints_of_its_own_is_silent_where_others_have_some() -> None:
+    svc = service(
+        internalTrafficPolicy="Local", externalTrafficPolicy="Local", type="NodePort",
+        ports=[{"name": "http", "port": 80, "nodePort": 30080}],
+    )  # fmt: skip
+    elsewhere = of(svc, piece(endpoint("10.42.1.5", "n2")))
+    assert elsewhere.elements[rules.NO_ENDPOINTS, "10.43.0.7 . tcp . 80"] == rules.DROP
+    assert elsewhere.elements[rules.NO_NODE_PORT_ENDPOINTS, "tcp . 30080"] == rules.DROP
+    nowhere = of(svc)
+    assert set(nowhere.elements.values()) == {rules.REJECT}
+
+
+def test_what_comes_from_the_cluster_reaches_every_endpoint_in_spite_of_the_local_policy() -> None:
+    svc = service(externalTrafficPolicy="Local", externalIPs=["192.0.2.7"])
+    made = of(svc, piece(endpoint("10.42.1.5", "n2")))
+    external = made.chains[next(name for name in made.chains if name.startswith("external-"))]
+    everybody = next(name for name in made.chains if name.startswith("cluster-"))
+    assert external == (
+        f"ip saddr 10.42.0.0/16 goto {everybody}",
+        "fib saddr type local jump mark-for-masquerade",
+        f"fib saddr type local goto {everybody}",
+    )
+    assert made.chains[everybody] == ("meta l4proto tcp dnat to 10.42.1.5:8080",)
+
+
+def test_local_endpoints_that_end_serve_as_long_as_no_other_of_this_node_does() -> None:
+    ending = endpoint("10.42.0.5", ready=False, serving=True, terminating=True)
+    remote = endpoint("10.42.1.5", "n2")
+    (port,) = model.service_ports(service(externalTrafficPolicy="Local"), [piece(ending, remote)], "n1")
+    assert [e.ip for e in port.for_outside()] == ["10.42.0.5"]
+    assert [e.ip for e in port.for_cluster()] == ["10.42.1.5"]
+
+
+def test_source_ranges_are_for_the_load_balancer_and_not_for_external_addresses() -> None:
+    svc = service(
+        type="LoadBalancer", externalIPs=["192.0.2.7"], loadBalancerSourceRanges=["198.51.100.0/24"]
+    )
+    svc["status"] = {
+        "loadBalancer": {"ingress": [{"ip": "192.0.2.8"}, {"ip": "192.0.2.9", "ipMode": "Proxy"}]}
+    }
+    made = of(svc, piece(endpoint("10.42.0.5")))
+    (drop,) = (rule for body in made.chains.values() for rule in body if rule.endswith(" drop"))
+    assert drop == "ip daddr 192.0.2.8 ip saddr != 198.51.100.0/24 drop"
+    assert (rules.SERVICES, "192.0.2.9 . tcp . 80") not in made.elements
+
+
+def test_flows_of_node_ports_and_of_lost_addresses_are_forgotten() -> None:
+    def ports(*slices: dict, **spec: object) -> tuple[model.ServicePort, ...]:
+        port = {"name": "d", "port": 53, "protocol": "UDP", "nodePort": 30053}
+        svc = service(**{"ports": [port], "externalIPs": ["192.0.2.7"], **spec})
+        return model.service_ports(svc, slices, "n1")
+
+    def slice_of(*endpoints: dict) -> dict:
+        return piece(*endpoints, name="d", protocol="UDP")
+
+    old = ports(slice_of(endpoint("10.42.0.5"), endpoint("10.42.0.6")))
+    assert conntrack.stale_flows(old, ports(slice_of(endpoint("10.42.0.6")))) == {
+        conntrack.Flows(IPV4, address, port, "10.42.0.5")
+        for address, port in (("10.43.0.7", 53), ("192.0.2.7", 53), ("", 30053))
+    }
+    ending = endpoint("10.42.0.5", ready=False, serving=True, terminating=True)
+    assert conntrack.stale_flows(old, ports(slice_of(ending, endpoint("10.42.0.6")))) == set()
+    same = slice_of(endpoint("10.42.0.5"), endpoint("10.42.0.6"))
+    plain = [{"name": "d", "port": 53, "protocol": "UDP"}]
+    assert conntrack.stale_flows(old, ports(same, ports=plain, externalIPs=[])) == {
+        conntrack.Flows(IPV4, "192.0.2.7", 53), conntrack.Flows(IPV4, "", 30053),
+    }  # fmt: skip
+    flows = conntrack.Flows(IPV6, "", 30053, "fd42::5")
+    assert flows.arguments() == (
+        "-D", "-f", "ipv6", "-p", "udp", "--orig-port-dst", "30053", "--dst-nat", "fd42::5",
+    )  # fmt: skip
 
 
 HOSTILE = "203.0.113.9 } ; flush ruleset ; #"
@@ -207,7 +354,7 @@ def test_text_that_is_no_address_never_reaches_the_rules() -> None:
         loadBalancerSourceRanges=["192.0.2.0/24", f"0.0.0.0/0 {HOSTILE}"],
         ports=[{"name": "http", "port": 80, "nodePort": 30080}],
     )
-    hostile["status"] = {"loadBalancer": {"ingress": [{"ip": HOSTILE}]}}
+    hostile["status"] = {"loadBalancer": {"ingress": [{"ip": HOSTILE}, {"ip": "192.0.2.9"}]}}
     made = of(hostile, piece(endpoint("10.42.0.5"), endpoint(HOSTILE)))
     assert "flush" not in repr(made)
     assert "192.0.2.0/24" in repr(made)
@@ -225,7 +372,7 @@ def test_source_ranges_are_merged_and_of_one_family() -> None:
         return model.service_ports(svc, (), "n1")[0].source_ranges
 
     assert ranges("10.0.0.0/8", " 10.1.2.3/16 ", "fd00::/8") == ("10.0.0.0/8",)
-    assert ranges("fd00::/8") == (model.NOBODY,)
+    assert ranges("fd00::/8") == (IPV4.nobody,)
     assert ranges("10.0.0.0/8", kind="NodePort") == ()
 
 

@@ -1,7 +1,7 @@
 """Validation of a pod and of a pod template.
 
 Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go
-Left out: Windows pods, user namespaces.
+Left out: Windows pods.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,6 +56,8 @@ def validate_pod_spec(spec: Spec, path: str) -> Found:
     yield from _validate_scheduling(spec, path)
     yield from _validate_names(spec, path)
     yield from _validate_network(spec, path)
+    if spec.get("hostUsers") is False:
+        yield from _validate_own_users(spec, path)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None:
         yield from validate_deadline(deadline, f"{path}.activeDeadlineSeconds")
@@ -131,6 +133,18 @@ def _validate_network(spec: Spec, path: str) -> Found:
     config = spec.get("dnsConfig")
     if config is not None or spec.get("dnsPolicy") == "None":
         yield from _validate_dns(config or {}, spec.get("dnsPolicy"), f"{path}.dnsConfig")
+
+
+def _validate_own_users(spec: Spec, path: str) -> Found:
+    """Users of its own go with no other namespace of the host and with no raw device."""
+    why = "when `hostUsers` is false"
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if spec.get(field):
+            yield fields.forbidden(f"{path}.{field}", why)
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        for index, container in enumerate(spec.get(kind) or ()):
+            if container.get("volumeDevices"):
+                yield fields.forbidden(f"{path}.{kind}[{index}].volumeDevices", why)
 
 
 def _validate_dns(config: Mapping[str, Any], policy: str | None, path: str) -> Found:

@@ -76,8 +76,6 @@ def _container_warnings(container: Mapping[str, Any], path: str) -> Warnings:
             here = f"{path}.env[{index}]"
             yield f"{here}: hides previous definition of {fields.text(name)}, which may be dropped when using apply"
         seen.add(name)
-    if (container.get("lifecycle") or {}).get("stopSignal"):
-        yield f"{path}.lifecycle.stopSignal: has no effect: the runtime of this cluster sends the image's signal"
     yield from _port_warnings(container, path)
 
 

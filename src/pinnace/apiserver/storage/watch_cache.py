@@ -15,7 +15,6 @@ from pinnace.apiserver.storage.encryption import Undecryptable
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.history import History
 from pinnace.apiserver.storage.item import CacheMutated, Item, ItemReader, detects_mutation
-from pinnace.apiserver.storage.scope import Scope
 from pinnace.apiserver.storage.sharing import Sharing
 from pinnace.apiserver.storage.watchers import Watchers
 from pinnace.component.clock import Clock
@@ -198,10 +197,6 @@ class WatchCache:
         log.warning("%s: lost the event stream: %s", self._prefix, error)
         self._subscription = None
         self.watchers.end_all(errors.ServiceUnavailable("the event stream of the store was interrupted"))
-
-    def items_in(self, start: str, end: str) -> list[Item]:
-        """The items with keys in `[start, end)`, in key order: for readers in this process that never wait."""
-        return self.contents.find(start, end, Scope())
 
     def verify(self) -> None:
         """Raise CacheMutated if any object is, or was when it was replaced, changed by a reader."""

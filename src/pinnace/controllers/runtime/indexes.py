@@ -37,6 +37,7 @@ FREE_OF_CLASS = "free-of-class"  # volumes without a claim
 VOLUME = "volume"  # claims by the volume that they name
 PENDING_OF_CLASS = "pending-of-class"  # claims that name no volume; None: of no class
 TOPOLOGY_AWARE = "topology-aware"
+BALANCED_PORT = "balanced-port"  # Services of type LoadBalancer by protocol and port
 RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE = "resource-claim", "resource-claim-template"
 
 
@@ -75,6 +76,13 @@ def by_selector_pair(service: Object) -> Iterable[Hashable]:
     """One pair of the selector stands for all: who has it may match, who lacks it cannot."""
     selector = (service.get("spec") or {}).get("selector")
     return ((meta.namespace(service), *min(selector.items())),) if selector else ()
+
+
+def by_balanced_port(service: Object) -> Iterable[Hashable]:
+    spec = service.get("spec") or {}
+    if spec.get("type") != "LoadBalancer":
+        return ()
+    return {(port.get("protocol") or "TCP", port["port"]) for port in spec.get("ports") or ()}
 
 
 def topology_aware(service: Object) -> Iterable[Hashable]:
@@ -144,7 +152,11 @@ INDEXES: dict[GVR, dict[str, Indexer]] = {
     REPLICA_SETS: _OWNED,
     CONTROLLER_REVISIONS: _OWNED,
     JOBS: {CONTROLLER: by_controller},
-    SERVICES: {SELECTOR_PAIR: by_selector_pair, TOPOLOGY_AWARE: topology_aware},
+    SERVICES: {
+        SELECTOR_PAIR: by_selector_pair,
+        TOPOLOGY_AWARE: topology_aware,
+        BALANCED_PORT: by_balanced_port,
+    },
     ENDPOINT_SLICES: {SERVICE: by_service},
 }
 

@@ -1,19 +1,26 @@
 """cgroup v1, hybrid or v2: where controllers are mounted, and one interface to make, set and remove groups.
 
-The container runtime makes the groups of containers below the pod's. Left out: cpuset (runc fills it in), huge pages.
+The container runtime makes the groups of containers below the pod's. Left out: cpuset (runc fills it in).
 """
 
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 log = logging.getLogger(__name__)
 
-V1_CONTROLLERS = ("cpu", "memory", "pids")
+V1_CONTROLLERS = ("cpu", "memory", "pids", "hugetlb")
 HYBRID = "unified"
+V1_FILES = {
+    "cpu_shares": ("cpu", "cpu.shares"),
+    "cpu_quota": ("cpu", "cpu.cfs_quota_us"),
+    "memory_limit": ("memory", "memory.limit_in_bytes"),
+    "pids_limit": ("pids", "pids.max"),
+}
+V2_FILES = {"memory_limit": "memory.max", "pids_limit": "pids.max"}
 
 
 class Hierarchy(Protocol):
@@ -22,7 +29,21 @@ class Hierarchy(Protocol):
     version: int
 
     def create(self, group: str, settings: Mapping[str, int]) -> None:
-        """Idempotent. settings: cpu_shares, cpu_quota (microseconds of 100 ms), memory_limit (bytes)."""
+        """Idempotent. settings: cpu_shares, cpu_quota (microseconds of 100 ms), memory_limit (bytes), pids_limit, hugetlb.SIZE.
+
+        What the kernel refuses is logged."""
+
+    def update(self, group: str, settings: Mapping[str, int]) -> None:
+        """Change these settings of a group that is there; raises OSError when the kernel refuses one."""
+
+    def memory_usage(self, group: str) -> int:
+        """Bytes in use by the group and those below; 0 when it is gone."""
+
+    def counts_swap(self) -> bool:
+        """Whether the kernel can limit swap."""
+
+    def page_sizes(self) -> tuple[str, ...]:
+        """Sizes of huge pages that can be limited, as the kernel writes them (`2MB`)."""
 
     def remove(self, group: str) -> bool:
         """Remove the group and what is below it; False while processes remain."""
@@ -41,13 +62,28 @@ class CgroupV1:
         for controller in V1_CONTROLLERS:
             if controller in self._mounts:
                 (self._mounts[controller] / group.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        if "cpu" in self._mounts:
-            directory = self._mounts["cpu"] / group.lstrip("/")
-            _write(directory / "cpu.shares", settings.get("cpu_shares"))
-            _write(directory / "cpu.cfs_quota_us", settings.get("cpu_quota"))
-        if "memory" in self._mounts:
-            directory = self._mounts["memory"] / group.lstrip("/")
-            _write(directory / "memory.limit_in_bytes", settings.get("memory_limit"))
+        for path, value in self._files(group, settings):
+            _write(path, value)
+
+    def update(self, group: str, settings: Mapping[str, int]) -> None:
+        for path, value in self._files(group, settings):
+            path.write_text(str(value))
+
+    def _files(self, group: str, settings: Mapping[str, int]) -> Iterator[tuple[Path, int]]:
+        for name, value in settings.items():
+            controller, file = V1_FILES.get(name) or ("hugetlb", f"{name}.limit_in_bytes")
+            if controller in self._mounts:
+                yield self._mounts[controller] / group.lstrip("/") / file, value
+
+    def memory_usage(self, group: str) -> int:
+        return _read_number(self._mounts["memory"] / group.lstrip("/") / "memory.usage_in_bytes")
+
+    def counts_swap(self) -> bool:
+        return (self._mounts["memory"] / "memory.memsw.limit_in_bytes").exists()
+
+    def page_sizes(self) -> tuple[str, ...]:
+        found = self._mounts["hugetlb"].glob("hugetlb.*.usage_in_bytes") if "hugetlb" in self._mounts else ()
+        return tuple(sorted({path.name.split(".")[1] for path in found}))
 
     def remove(self, group: str) -> bool:
         directories = {mount / group.lstrip("/") for mount in self._mounts.values()}
@@ -71,16 +107,39 @@ class CgroupV2:
             with contextlib.suppress(OSError):
                 available = set((directory / "cgroup.controllers").read_text().split())
                 wanted = [
-                    f"+{name}" for name in ("cpu", "memory", "pids", "cpuset", "io") if name in available
+                    f"+{name}"
+                    for name in ("cpu", "memory", "pids", "cpuset", "io", "hugetlb")
+                    if name in available
                 ]
                 (directory / "cgroup.subtree_control").write_text(" ".join(wanted))
             directory /= part
             directory.mkdir(exist_ok=True)
-        if shares := settings.get("cpu_shares"):
-            _write(directory / "cpu.weight", 1 + (shares - 2) * 9999 // 262142)
-        if quota := settings.get("cpu_quota"):
-            _write(directory / "cpu.max", f"{quota} 100000")
-        _write(directory / "memory.max", settings.get("memory_limit"))
+        for path, value in self._files(group, settings):
+            _write(path, value)
+
+    def update(self, group: str, settings: Mapping[str, int]) -> None:
+        for path, value in self._files(group, settings):
+            path.write_text(str(value))
+
+    def _files(self, group: str, settings: Mapping[str, int]) -> Iterator[tuple[Path, int | str]]:
+        directory = self._mount / group.lstrip("/")
+        for name, value in settings.items():
+            if name == "cpu_shares":
+                yield directory / "cpu.weight", 1 + (value - 2) * 9999 // 262142
+            elif name == "cpu_quota":
+                yield directory / "cpu.max", f"{value} 100000"
+            else:
+                yield directory / (V2_FILES.get(name) or f"{name}.max"), value
+
+    def memory_usage(self, group: str) -> int:
+        return _read_number(self._mount / group.lstrip("/") / "memory.current")
+
+    def counts_swap(self) -> bool:
+        return any(self._mount.glob("*/memory.swap.max"))
+
+    def page_sizes(self) -> tuple[str, ...]:
+        found = {path.name.split(".")[1] for path in self._mount.glob("*/hugetlb.*.max")}
+        return tuple(sorted(found))
 
     def remove(self, group: str) -> bool:
         return _remove_tree(self._mount / group.lstrip("/"))
@@ -112,9 +171,14 @@ def detect(mountinfo: str | None = None) -> Hierarchy:
     raise RuntimeError("no control groups are mounted: mount cgroup2 on /sys/fs/cgroup")
 
 
-def _write(path: Path, value: int | str | None) -> None:
-    if value is None or value == 0:
-        return
+def _read_number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _write(path: Path, value: int | str) -> None:
     try:
         path.write_text(str(value))
     except OSError as error:

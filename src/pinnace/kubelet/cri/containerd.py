@@ -5,7 +5,8 @@ gRPC and protobuf are imported when the first call is made, so that importing th
 
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pinnace.component.clock import Clock
 from pinnace.kubelet.cri import answers
@@ -20,10 +21,15 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     Image,
     RuntimeCondition,
+    RuntimeFeatures,
     RuntimeVersion,
     Sandbox,
     SandboxStatus,
+    ViewMount,
 )
+
+if TYPE_CHECKING:
+    from pinnace.kubelet.cri.containerd_services import ContainerdServices
 
 CALL_SECONDS = 120.0  # upstream's runtimeRequestTimeout is 2 minutes
 LIST_SECONDS = 10.0  # questions about what there is: a healthy runtime answers at once
@@ -48,20 +54,22 @@ class CriClient:
         self._channel: Any = None
         self._methods: dict[str, Any] = {}
 
+    def _open(self) -> Any:
+        if self._channel is None:
+            options = [
+                ("grpc.max_receive_message_length", MAX_MESSAGE),
+                ("grpc.default_authority", "localhost"),  # Go's server refuses a path as authority
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 2000),
+                ("grpc.enable_http_proxy", 0),
+            ]
+            self._channel = _grpc().aio.insecure_channel(self._target, options)
+        return self._channel
+
     def _method(self, service: str, name: str) -> Any:
         if name not in self._methods:
-            grpc = _grpc()
-            if self._channel is None:
-                options = [
-                    ("grpc.max_receive_message_length", MAX_MESSAGE),
-                    ("grpc.default_authority", "localhost"),  # Go's server refuses a path as authority
-                    ("grpc.initial_reconnect_backoff_ms", 100),
-                    ("grpc.max_reconnect_backoff_ms", 2000),
-                    ("grpc.enable_http_proxy", 0),
-                ]
-                self._channel = grpc.aio.insecure_channel(self._target, options)
             classes = message_classes()
-            self._methods[name] = self._channel.unary_unary(
+            self._methods[name] = self._open().unary_unary(
                 f"/{PACKAGE}.{service}/{name}",
                 request_serializer=classes[f"{name}Request"].SerializeToString,
                 response_deserializer=classes[f"{name}Response"].FromString,
@@ -79,6 +87,49 @@ class CriClient:
         except grpc.RpcError as error:
             raise CriError(error.code().name, error.details() or "") from error
 
+    # -- containerd's own services (`containerd_services.Channel`) ---------------------------------------------------
+    async def call_service(self, path: str, request: Any, answer: Any, metadata: Any, seconds: float) -> Any:
+        grpc = _grpc()
+        method = self._open().unary_unary(
+            path,
+            request_serializer=lambda one: one.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+        try:
+            return await method(request, timeout=seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            raise CriError(error.code().name, error.details() or "") from error
+
+    async def stream_service(
+        self, path: str, request: Any, answer: Any, metadata: Any, seconds: float
+    ) -> list[Any]:
+        """All that the stream says, which must be little."""
+        grpc = _grpc()
+        method = self._open().unary_stream(
+            path,
+            request_serializer=lambda one: one.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+        try:
+            return [one async for one in method(request, timeout=seconds, metadata=metadata)]
+        except grpc.RpcError as error:
+            raise CriError(error.code().name, error.details() or "") from error
+
+    @cached_property
+    def services(self) -> "ContainerdServices":
+        from pinnace.kubelet.cri.containerd_services import ContainerdServices
+
+        return ContainerdServices(self)
+
+    async def view_image(self, image_id: str, key: str) -> list[ViewMount]:
+        return await self.services.view_image(image_id, key)
+
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        return await self.services.signal(container_id, signal, patience)
+
+    async def drop_view(self, key: str) -> None:
+        await self.services.drop_view(key)
+
     async def close(self) -> None:
         if self._channel is not None:
             await self._channel.close()
@@ -91,6 +142,9 @@ class CriClient:
     async def status(self) -> list[RuntimeCondition]:
         answer = await self._call("Status", seconds=LIST_SECONDS)
         return [RuntimeCondition(c.type, c.status, c.reason, c.message) for c in answer.status.conditions]
+
+    async def features(self) -> RuntimeFeatures:
+        return answers.features(await self._call("Status", seconds=LIST_SECONDS))
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str:
         answer = await self._call("RunPodSandbox", config=config, runtime_handler=handler, seconds=240)
@@ -204,21 +258,22 @@ class CriClient:
         answer = await self._call("ListContainerStats", filter={"label_selector": dict(labels or {})})
         return [answers.container_stats(item) for item in answer.stats]
 
-    async def changes(self) -> AsyncGenerator[None, None]:
+    async def changes(self) -> AsyncGenerator[str, None]:
         """containerd's own event stream, because CRI's came with containerd 1.7; other runtimes answer UNIMPLEMENTED."""
+        from pinnace.kubelet.cri import containerd_events
+
         grpc = _grpc()
-        self._method("RuntimeService", "Version")  # opens the channel
-        subscribe = self._channel.unary_stream("/containerd.services.events.v1.Events/Subscribe")
-        filters = (b'topic=="/tasks/exit"', b'topic=="/tasks/delete"', b'topic=="/tasks/oom"')
-        request = b"".join(
-            b"\x0a" + bytes((len(text),)) + text for text in filters
-        )  # field 1, repeated string
+        stream = self._open().unary_stream(containerd_events.SUBSCRIBE)(containerd_events.REQUEST)
         try:
-            async for _ in subscribe(request):
-                yield None
+            yield ""
+            async for envelope in stream:
+                if ended := containerd_events.ended_container(envelope):
+                    yield ended
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise CriError(error.code().name, error.details() or "") from error
+        finally:
+            stream.cancel()
 
     async def list_images(self) -> list[Image]:
         return [

@@ -15,7 +15,10 @@ TABLE = """
 VersionRequest: 1 version string
 VersionResponse: 1 version string, 2 runtime_name string, 3 runtime_version string, 4 runtime_api_version string
 StatusRequest: 1 verbose bool
-StatusResponse: 1 status RuntimeStatus, 2 info map
+StatusResponse: 1 status RuntimeStatus, 2 info map, 3 runtime_handlers *RuntimeHandler, 4 features RuntimeFeatures
+RuntimeHandler: 1 name string, 2 features RuntimeHandlerFeatures
+RuntimeHandlerFeatures: 1 recursive_read_only_mounts bool, 2 user_namespaces bool
+RuntimeFeatures: 1 supplemental_groups_policy bool
 RuntimeStatus: 1 conditions *RuntimeCondition
 RuntimeCondition: 1 type string, 2 status bool, 3 reason string, 4 message string
 
@@ -69,10 +72,12 @@ LinuxContainerSecurityContext: 1 capabilities Capability, 2 privileged bool, 3 n
     13 masked_paths *string, 14 readonly_paths *string, 15 seccomp SecurityProfile, 16 apparmor SecurityProfile,
     17 supplemental_groups_policy int32
 LinuxContainerConfig: 1 resources LinuxContainerResources, 2 security_context LinuxContainerSecurityContext
+CDIDevice: 1 name string
 ContainerMetadata: 1 name string, 2 attempt uint32
 ContainerConfig: 1 metadata ContainerMetadata, 2 image ImageSpec, 3 command *string, 4 args *string,
     5 working_dir string, 6 envs *KeyValue, 7 mounts *Mount, 8 devices *Device, 9 labels map, 10 annotations map,
-    11 log_path string, 12 stdin bool, 13 stdin_once bool, 14 tty bool, 15 linux LinuxContainerConfig, 18 stop_signal int32
+    11 log_path string, 12 stdin bool, 13 stdin_once bool, 14 tty bool, 15 linux LinuxContainerConfig, 17 CDI_devices *CDIDevice,
+    18 stop_signal int32
 CreateContainerRequest: 1 pod_sandbox_id string, 2 config ContainerConfig, 3 sandbox_config PodSandboxConfig
 CreateContainerResponse: 1 container_id string
 StartContainerRequest: 1 container_id string

@@ -10,8 +10,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,33 @@ UNUSED_PLUGINS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Handler:
+    """A runtime that RuntimeClasses can name: containerd's shim, and the program that a runc-like shim runs."""
+
+    name: str
+    shim: str = "io.containerd.runc.v2"
+    program: str = ""
+
+
+KNOWN_HANDLERS = (
+    Handler("crun", program="crun"),
+    Handler("youki", program="youki"),
+    Handler("runsc", shim="io.containerd.runsc.v1"),
+    Handler("kata", shim="io.containerd.kata.v2"),
+)
+
+
+def handlers_found(find: Callable[[str], str | None] = shutil.which) -> tuple[Handler, ...]:
+    """Those of the known ones that are installed."""
+    return tuple(one for one in KNOWN_HANDLERS if find(one.program or shim_program(one.shim)))
+
+
+def shim_program(shim: str) -> str:
+    """`io.containerd.runsc.v1` is started as `containerd-shim-runsc-v1`."""
+    return "containerd-shim-" + "-".join(shim.split(".")[-2:])
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerdConfig:
     """`restrict_oom_score_adj` where CAP_SYS_RESOURCE is missing; `registry_dir` holds HOST/hosts.toml files;
     `registry_logins` are used for pulls that bring no pull secret."""
@@ -48,6 +76,7 @@ class ContainerdConfig:
     registry_logins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sandbox_image: str = REFERENCE
     restrict_oom_score_adj: bool = False
+    handlers: tuple["Handler", ...] = ()  # for RuntimeClasses, beside runc
     snapshotter: str = "overlayfs"
     log_level: str = "warn"
 
@@ -111,6 +140,11 @@ def render_config(config: ContainerdConfig) -> str:
         "BinaryName = 'runc'",
         "SystemdCgroup = false",
     ]
+    for handler in config.handlers:
+        lines += [f"[{cri}.containerd.runtimes.{handler.name}]", f"runtime_type = {quote(handler.shim)}"]
+        if handler.program:
+            lines.append(f"[{cri}.containerd.runtimes.{handler.name}.options]")
+            lines += [f"BinaryName = {quote(handler.program)}", "SystemdCgroup = false"]
     if config.registry_dir is not None:
         lines += [f"[{cri}.registry]", f"config_path = {quote(str(config.registry_dir))}"]
     for host, login in config.registry_logins.items():
@@ -140,6 +174,17 @@ def render_cni(network: BridgeNetwork) -> str:
     if network.port_map:
         plugins.append({"type": "portmap", "capabilities": {"portMappings": True}, "snat": True})
     return json.dumps({"cniVersion": "0.4.0", "name": network.name, "plugins": plugins}, indent=2)
+
+
+def write_network(config: ContainerdConfig, network: BridgeNetwork) -> None:
+    """In one step: a running containerd looks at the file whenever it changes."""
+    config.cni_conf_dir.mkdir(parents=True, exist_ok=True)
+    path, text = config.cni_conf_dir / "10-pinnace.conflist", render_cni(network)
+    if path.exists() and path.read_text() == text:
+        return
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 class PrivateContainerd:
@@ -176,7 +221,7 @@ class PrivateContainerd:
         for directory in (config.root, config.state, config.cni_conf_dir):
             directory.mkdir(parents=True, exist_ok=True)
         if self._network is not None:
-            (config.cni_conf_dir / "10-pinnace.conflist").write_text(render_cni(self._network))
+            write_network(config, self._network)
         path = config.root.parent / "containerd.toml"
         path.touch(mode=0o600)  # logins of registries are in it
         path.write_text(render_config(config))

@@ -142,6 +142,15 @@ class FilesystemUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewMount:
+    """One mount(2) of a read-only view of an image: file system type, source and options."""
+
+    kind: str
+    source: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     stdout: bytes
     stderr: bytes
@@ -159,6 +168,23 @@ class RuntimeCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerFeatures:
+    """What one handler (of a RuntimeClass, "" the default) can do."""
+
+    name: str
+    recursive_read_only_mounts: bool = False
+    user_namespaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFeatures:
+    """`supplemental_groups_policy` is None, and `handlers` is empty, where the runtime does not say: containerd before 2.0."""
+
+    supplemental_groups_policy: bool | None = None
+    handlers: tuple[HandlerFeatures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeVersion:
     name: str
     version: str
@@ -170,6 +196,8 @@ class RuntimeService(Protocol):
     async def version(self) -> RuntimeVersion: ...
 
     async def status(self) -> Sequence[RuntimeCondition]: ...
+
+    async def features(self) -> RuntimeFeatures: ...
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str: ...
 
@@ -188,6 +216,10 @@ class RuntimeService(Protocol):
 
     async def stop_container(self, container_id: str, timeout: int) -> None:
         """Ask the process to end; kill it after `timeout` seconds; return when it has ended."""
+
+    async def signal_container(self, container_id: str, signal: int, patience: float) -> bool:
+        """Send a signal to the container's process; whether it has ended within `patience` seconds."""
+        ...
 
     async def remove_container(self, container_id: str) -> None: ...
 
@@ -223,8 +255,9 @@ class RuntimeService(Protocol):
         self, *, labels: Mapping[str, str] | None = None
     ) -> list[ContainerStats]: ...
 
-    def changes(self) -> AsyncGenerator[None, None]:
-        """Yields when a container may have changed state; ends at once where the runtime cannot tell."""
+    def changes(self) -> AsyncGenerator[str, None]:
+        """The id of each container or sandbox whose process ended. "" first, once what follows will be told; ends at once
+        where the runtime cannot tell."""
         ...
 
 
@@ -242,6 +275,12 @@ class ImageService(Protocol):
     async def remove_image(self, image: str) -> None: ...
 
     async def image_fs_info(self) -> list[FilesystemUsage]: ...
+
+    async def view_image(self, image_id: str, key: str) -> Sequence[ViewMount]:
+        """How to mount the image's files read-only. The view keeps them there until `drop_view(key)`. Idempotent."""
+        ...
+
+    async def drop_view(self, key: str) -> None: ...
 
 
 class ContainerRuntime(RuntimeService, ImageService, Protocol):

@@ -128,7 +128,7 @@ class StatsProvider:
         volumes = {
             volume["name"]: self._host.volume_dir(uid, EMPTY_DIR, volume["name"])
             for volume in pod["spec"].get("volumes") or ()
-            if "emptyDir" in volume and volume["emptyDir"].get("medium") != "Memory"
+            if "emptyDir" in volume and not volume["emptyDir"].get("medium")
         }
         logs = {
             one["name"]: self._host.log_path(pod, one["name"], 0).parent for one in pod["spec"]["containers"]

@@ -4,16 +4,20 @@ from typing import Any
 
 from pinnace.kubelet.volumes import payloads
 from pinnace.kubelet.volumes.claims import Claim
+from pinnace.kubelet.volumes.csi import Csi
 from pinnace.kubelet.volumes.empty_dir import EmptyDir
 from pinnace.kubelet.volumes.host_path import HostPath
+from pinnace.kubelet.volumes.image import ImageVolume
 from pinnace.kubelet.volumes.object_files import ObjectFiles, projected
 from pinnace.kubelet.volumes.plugin import MountError, VolumePlugin
 
 PLUGINS: dict[str, VolumePlugin] = {
     "emptyDir": EmptyDir(),
     "hostPath": HostPath(),
+    "image": ImageVolume(),
     "persistentVolumeClaim": Claim(),
     "ephemeral": Claim(),
+    "csi": Csi(),
     "configMap": ObjectFiles("kubernetes.io/configmap", "configMap", payloads.config_map),
     "secret": ObjectFiles("kubernetes.io/secret", "secret", payloads.secret),
     "downwardAPI": ObjectFiles("kubernetes.io/downward-api", "downwardAPI", payloads.downward_api),
@@ -32,6 +36,8 @@ def plugin_for(volume: dict[str, Any]) -> VolumePlugin:
 
 def is_read_only(volume: dict[str, Any]) -> bool:
     """Whether containers may only read it, whatever their mounts say."""
-    if (volume.get("persistentVolumeClaim") or {}).get("readOnly"):
+    if (volume.get("persistentVolumeClaim") or {}).get("readOnly") or (volume.get("csi") or {}).get(
+        "readOnly"
+    ):
         return True
     return any(field in PLUGINS and PLUGINS[field].is_read_only for field in volume)

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pinnace.api.core import pod_resources
+from pinnace.api.core import pod_resources, pods
+from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
-from pinnace.kubelet.volumes.mounts import is_mounted, mount_tmpfs
+from pinnace.kubelet.volumes.mounts import is_mounted, mount_huge_pages, mount_tmpfs
 from pinnace.kubelet.volumes.plugin import MountError, VolumeContext
 
 
@@ -18,10 +21,15 @@ class EmptyDir:
     async def set_up(self, volume: dict[str, Any], directory: Path, context: VolumeContext) -> Path:
         source = volume["emptyDir"] or {}
         medium = source.get("medium") or ""
-        if medium not in ("", "Memory"):
-            raise MountError(f'emptyDir medium "{medium}" is not supported on this node')
+        mount = None
+        if medium == "Memory":
+            size = _size(source, context)
+            mount = partial(mount_tmpfs, options=f"size={size},mode=0777")
+        elif medium:
+            page = page_size(medium, context.pod)
+            mount = partial(mount_huge_pages, options=f"pagesize={page},mode=0777")
         try:
-            await asyncio.to_thread(_make, directory, _size(source, context) if medium else 0, context.group)
+            await asyncio.to_thread(_make, directory, mount, context.group)
         except OSError as error:
             raise MountError(str(error)) from error
         return directory
@@ -38,11 +46,39 @@ def _size(source: dict[str, Any], context: VolumeContext) -> int:
     return min(bounds)
 
 
-def _make(directory: Path, tmpfs_bytes: int, group: int | None) -> None:
+def page_size(medium: str, pod: Object) -> str:
+    """As mount(8) wants it (`2M`), of the medium's own size or of the only size that the pod requests."""
+    sizes = {
+        name.removeprefix("hugepages-")
+        for container in (*pods.containers(pod), *pods.init_containers(pod))
+        for name in pod_resources.container_requests(container)
+        if name.startswith("hugepages-")
+    }
+    sizes |= {
+        name.removeprefix("hugepages-")
+        for name in pod_resources.requests(pod)
+        if name.startswith("hugepages-")
+    }
+    if not sizes:
+        raise MountError("hugePages storage requested, but there is no resource request for huge pages.")
+    if medium == "HugePages":
+        if len(sizes) > 1:
+            raise MountError(
+                f'medium "{medium}" can\'t be used because more than one huge page size is requested'
+            )
+        (size,) = sizes
+    else:
+        size = medium.removeprefix("HugePages-")
+        if quantity.whole(size) not in {quantity.whole(one) for one in sizes}:
+            raise MountError(f'medium "{medium}" is not requested as a resource by any container')
+    return size.removesuffix("i")
+
+
+def _make(directory: Path, mount: Callable[[Path], None] | None, group: int | None) -> None:
     is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
-    if tmpfs_bytes and not is_mounted(directory):
-        mount_tmpfs(directory, f"size={tmpfs_bytes},mode=0777")
+    if mount is not None and not is_mounted(directory):
+        mount(directory)
     if is_new:
         directory.chmod(0o777)
         if group is not None:

@@ -6,14 +6,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pinnace.api.meta import Object
+from pinnace.kubelet.csi.source import CsiSource
 
 
 class MountError(Exception):
-    """The volume cannot be set up; the message is what follows `MountVolume.SetUp failed for volume "x" : `."""
+    """The volume cannot be set up; the message is what follows `MountVolume.SetUp failed for volume "x" : `.
+
+    `volume` is the PersistentVolume's name where there is one; "" means the pod's own name for it.
+    """
+
+    def __init__(self, message: str, *, operation: str = "MountVolume.SetUp", volume: str = "") -> None:
+        super().__init__(message)
+        self.operation, self.volume = operation, volume
 
 
 class Unprocessed(MountError):
     """It is not known yet what is to be mounted: a claim that is missing or not bound."""
+
+
+class NotAttached(MountError):
+    """The node waits for a controller to attach the volume: no news before it is `overdue`."""
+
+    def __init__(self, message: str, *, overdue: bool) -> None:
+        super().__init__(message)
+        self.overdue = overdue
 
 
 class ObjectSource(Protocol):
@@ -27,6 +43,18 @@ class ObjectSource(Protocol):
 
     async def token(self, audience: str, seconds: int) -> str: ...
 
+    async def token_status(self, audience: str, seconds: int) -> tuple[str, str]:
+        """The token and when it expires."""
+
+    async def csi_driver(self, name: str) -> Object | None: ...
+
+
+class CsiMounter(Protocol):
+    """CSI volumes of this node; see `kubelet.csi.volumes`."""
+
+    async def set_up(self, source: CsiSource, context: "VolumeContext") -> Path:
+        """The directory or the device. Raises MountError."""
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeContext:
@@ -38,6 +66,7 @@ class VolumeContext:
     allocatable: Mapping[str, Any]
     stamp: str
     node_memory: int
+    csi: CsiMounter | None = None  # None: a node without CSI
 
     @property
     def group(self) -> int | None:

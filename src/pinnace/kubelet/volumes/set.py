@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pinnace.api.meta import Object
 from pinnace.kubelet.environment import ConfigError, expand
 from pinnace.kubelet.volumes.catalog import is_read_only, plugin_for
 from pinnace.kubelet.volumes.mounts import mounts_below, unmount_below
-from pinnace.kubelet.volumes.plugin import MountError, Unprocessed, VolumeContext
+from pinnace.kubelet.volumes.plugin import MountError, NotAttached, Unprocessed, VolumeContext
 from pinnace.kubelet.volumes.sub_paths import SubPaths, open_inside
 
 PROPAGATION = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
@@ -22,15 +22,25 @@ PROPAGATION = {"None": 0, "HostToContainer": 1, "Bidirectional": 2}
 @dataclass(frozen=True, slots=True)
 class FailedVolume:
     name: str
-    message: str
-    processed: bool = True  # it is known what is to be mounted
+    error: MountError
+
+    @property
+    def is_news(self) -> bool:
+        return not isinstance(self.error, NotAttached) or self.error.overdue
+
+    @property
+    def reason(self) -> str:
+        return "FailedMapVolume" if self.error.operation.startswith("MapVolume") else "FailedMount"
 
     @property
     def event(self) -> str:
-        if not self.processed:
+        if isinstance(self.error, NotAttached):
+            volumes = f"unmounted volumes=[{self.name}], unattached volumes=[{self.name}], failed to process volumes=[]"
+            return f"Unable to attach or mount volumes: {volumes}: {self.error}"
+        if isinstance(self.error, Unprocessed):
             volumes = f"unmounted volumes=[{self.name}], unattached volumes=[], failed to process volumes=[{self.name}]"
-            return f"Unable to attach or mount volumes: {volumes}: {self.message}"
-        return f'MountVolume.SetUp failed for volume "{self.name}" : {self.message}'
+            return f"Unable to attach or mount volumes: {volumes}: {self.error}"
+        return f'{self.error.operation} failed for volume "{self.error.volume or self.name}" : {self.error}'
 
 
 async def set_up_all(root: Path, context: VolumeContext) -> tuple[dict[str, Path], list[FailedVolume]]:
@@ -44,7 +54,7 @@ async def set_up_all(root: Path, context: VolumeContext) -> tuple[dict[str, Path
             directory = root / plugin.name.replace("/", "~") / name
             paths[name] = await plugin.set_up(volume, directory, context)
         except MountError as error:
-            failures.append(FailedVolume(name, str(error), not isinstance(error, Unprocessed)))
+            failures.append(FailedVolume(name, error))
     return paths, failures
 
 
@@ -57,8 +67,6 @@ def container_mounts(
 ) -> list[dict[str, Any]]:
     """CRI mounts of the container's `volumeMounts`; raises ConfigError."""
     ours = {one["name"] for one in pod["spec"].get("volumes") or () if is_read_only(one)}
-    if container.get("volumeDevices"):
-        raise ConfigError("volumeDevices (raw block volumes) are not supported on this node")
     mounts = []
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         volume = mount["name"]
@@ -79,6 +87,26 @@ def container_mounts(
             }
         )
     return mounts
+
+
+def container_devices(
+    pod: Object, container: dict[str, Any], paths: Mapping[str, Path]
+) -> list[dict[str, Any]]:
+    """CRI devices of the container's `volumeDevices`; raises ConfigError."""
+    ours = {one["name"] for one in pod["spec"].get("volumes") or () if is_read_only(one)}
+    devices = []
+    for device in container.get("volumeDevices") or ():
+        volume = device["name"]
+        if volume not in paths:
+            raise ConfigError(f'cannot find volume "{volume}" to pass into container "{container["name"]}"')
+        devices.append(
+            {
+                "container_path": device["devicePath"],
+                "host_path": str(paths[volume].resolve()),
+                "permissions": "r" if volume in ours else "mrw",
+            }
+        )
+    return devices
 
 
 def _sub_path(mount: dict[str, Any], environment: Mapping[str, str]) -> str:
@@ -108,8 +136,20 @@ def _hold(
         ) from error
 
 
-async def tear_down(pod_directory: Path) -> None:
-    """Unmount and delete everything below the pod's directory."""
+class CsiRemains(Protocol):
+    """What drivers have to undo before a pod's directory can go; see `kubelet.csi.volumes`."""
+
+    async def tear_down(self, uid: str) -> None: ...
+
+    async def unstage_unused(self) -> None: ...
+
+
+async def tear_down(pod_directory: Path, csi: CsiRemains | None = None) -> None:
+    """Unmount and delete everything below the pod's directory; its name is the pod's uid."""
+    if csi is not None:
+        # parts of volumes that are held fast would keep a driver from unmounting the whole
+        await asyncio.to_thread(unmount_below, pod_directory / "volume-subpaths")
+        await csi.tear_down(pod_directory.name)
 
     def work() -> None:
         if pod_directory.exists():
@@ -122,3 +162,5 @@ async def tear_down(pod_directory: Path) -> None:
 
     with contextlib.suppress(FileNotFoundError):
         await asyncio.to_thread(work)
+    if csi is not None:
+        await csi.unstage_unused()

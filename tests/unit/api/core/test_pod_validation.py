@@ -57,7 +57,7 @@ IN_CONTAINER = [
     ({"restartPolicy": "x"}, 'restartPolicy: Unsupported value: "x": supported values: "Always", "Never", "OnFailure"'),
     ({"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}]}, "restartPolicy: Required value: must specify restartPolicy when restart rules are used"),
     ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]}, "restartPolicyRules[0].exitCodes: Required value: must be specified"),
-    ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "In", "values": [3]}}]}, 'restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart"'),
+    ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "In", "values": [3]}}]}, 'restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart", "RestartAllContainers"'),
     ({"resources": {"claims": [{"name": "gpu"}]}}, 'resources.claims[0]: Not found: "gpu": must be one of the names in pod.spec.resourceClaims which is empty'),
     ({"terminationMessagePolicy": "x"}, 'terminationMessagePolicy: Unsupported value: "x": supported values: "FallbackToLogsOnError", "File"'),
 ]  # fmt: skip
@@ -143,6 +143,21 @@ WHOLE = [
 def test_resources_of_the_pod_as_a_whole(resources, container, expected):
     found = texts(STRATEGY.validate(pod({"resources": container}, resources=resources)))
     assert found == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize("field", ["hostNetwork", "hostPID", "hostIPC"])
+def test_users_of_its_own_and_a_namespace_of_the_host(field):
+    refused = texts(STRATEGY.validate(pod(hostUsers=False, **{field: True})))
+    assert refused == [f"spec.{field}: Forbidden: when `hostUsers` is false"]
+    assert texts(STRATEGY.validate(pod(hostUsers=True, **{field: True}))) == []
+    assert texts(STRATEGY.validate(pod(hostUsers=False))) == []
+
+
+def test_users_of_its_own_and_a_raw_device():
+    container = {"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    refused = texts(STRATEGY.validate(pod(container, hostUsers=False, volumes=volumes)))
+    assert refused == ["spec.containers[0].volumeDevices: Forbidden: when `hostUsers` is false"]
 
 
 def test_what_an_ephemeral_container_may_not_have():

@@ -18,7 +18,6 @@ from pinnace.api.strategies import strategy_for
         ({"containers": [{"env": [{"name": "A"}, {"name": "A"}]}]}, ['spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply']),
         ({"containers": [{"ports": [{"containerPort": 1}, {"containerPort": 1}]}]}, ["spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]"]),
         ({"schedulingGroup": {"podGroupName": "g"}}, ["spec.schedulingGroup: has no effect: pods are scheduled one by one in this cluster"]),
-        ({"containers": [{"lifecycle": {"stopSignal": "SIGUSR1"}}]}, ["spec.containers[0].lifecycle.stopSignal: has no effect: the runtime of this cluster sends the image's signal"]),
         ({"topologySpreadConstraints": [{}]}, ["spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod"]),
     ],
 )  # fmt: skip

@@ -1,10 +1,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from pinnace.kubelet import eviction, eviction_storage
-from pinnace.kubelet.eviction import MetThreshold, Observation, PodConsumption
+from pinnace.kubelet.eviction import MetThreshold, PodConsumption
 from pinnace.kubelet.stats.provider import DiskUse, PodDisk
 
 GIB = 1024**3
@@ -28,32 +26,6 @@ def used(mebibytes: int) -> PodConsumption:
     return PodConsumption(memory=mebibytes * MIB, containers={"c": {"memory": mebibytes * MIB}})
 
 
-def test_quantities_and_percentages_are_thresholds() -> None:
-    thresholds = {"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%"}
-    observed = {
-        "memory.available": Observation(99 * MIB, GIB),
-        "nodefs.available": Observation(10 * GIB, 99 * GIB),
-        "nodefs.inodesFree": Observation(0, 0),  # a filesystem that does not count them
-    }
-    assert eviction.met(thresholds, observed) == [MetThreshold("memory.available", "100Mi", "99Mi")]
-
-
-def test_memory_comes_first() -> None:
-    thresholds = {"imagefs.available": "15%", "memory.available": "1Gi"}
-    observed = {"imagefs.available": Observation(0, GIB), "memory.available": Observation(0, GIB)}
-    found = eviction.met(thresholds, observed)
-    assert [(one.signal, one.quantity) for one in found] == [
-        ("memory.available", "1Gi"),
-        ("imagefs.available", "161061273"),
-    ]
-
-
-@pytest.mark.parametrize("thresholds", [{"nonsense": "1"}, {"memory.available": "lots"}])
-def test_thresholds_that_make_no_sense_are_refused(thresholds: dict[str, str]) -> None:
-    with pytest.raises(ValueError):
-        eviction.check_thresholds(thresholds)
-
-
 def test_usage_above_the_request_goes_before_priority_and_that_before_the_amount() -> None:
     pods = [
         pod("within", memory="500Mi"),
@@ -73,18 +45,13 @@ def test_finished_and_critical_pods_stay() -> None:
 
 
 def test_the_message_is_upstreams() -> None:
-    threshold = MetThreshold("memory.available", "100Mi", "95836Ki")
+    threshold = MetThreshold("memory", "100Mi", "95836Ki")
     assert eviction.eviction_message(pod("a"), threshold, used(50)) == (
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 95836Ki. "
         "Container c was using 50Mi, request is 0, has larger consumption of memory. "
     )
     within = eviction.eviction_message(pod("a", memory="1Gi"), threshold, used(50))
     assert within == "The node was low on resource: memory. Threshold quantity: 100Mi, available: 95836Ki. "
-
-
-def test_a_pressure_outlives_its_threshold_by_the_transition_period() -> None:
-    last_met = {"MemoryPressure": 100.0, "DiskPressure": 0.0}
-    assert eviction.pressures(last_met, 200.0, 150.0) == {"MemoryPressure"}
 
 
 def test_a_node_short_of_memory_refuses_only_best_effort_pods() -> None:

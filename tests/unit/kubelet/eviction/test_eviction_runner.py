@@ -129,15 +129,29 @@ async def _advance(world: World) -> None:
 
 
 async def test_disk_is_reclaimed_before_pods_go(tmp_path: Path) -> None:
-    world = World(tmp_path, eviction_hard={"nodefs.available": "100%"})
+    world = World(tmp_path, eviction_hard={"nodefs.available": "99%"})
     world.host.add("web")
     reclaimed = []
 
     async def reclaim() -> None:
         reclaimed.append(True)
-        world.eviction._thresholds = {}
+        world.eviction._thresholds = ()
 
     world.eviction._reclaim_disk = reclaim
     assert await world.eviction.synchronize() == []
     assert reclaimed == [True]
     assert world.host.evicted == []
+
+
+async def test_a_soft_threshold_waits_and_gives_the_pod_time(tmp_path: Path) -> None:
+    world = World(
+        tmp_path, eviction_hard={}, eviction_soft={"memory.available": "2Gi"},
+        eviction_soft_grace_seconds={"memory.available": 60.0}, eviction_max_pod_grace_period=20,
+    )  # fmt: skip
+    world.host.add("a", terminationGracePeriodSeconds=15)
+    world.node.base = 8 * GIB
+    assert await world.eviction.synchronize() == []
+    assert world.host.conditions["MemoryPressure"]["status"] == "True"
+    await world.clock.advance(61)
+    assert await world.eviction.synchronize() == ["uid-a"]
+    assert world.host.graces == [15]

@@ -31,6 +31,12 @@ class Objects:
     async def secret(self, name: str) -> Object | None:
         raise AssertionError(name)
 
+    async def csi_driver(self, name: str) -> Object | None:
+        raise AssertionError(name)
+
+    async def token_status(self, audience: str, seconds: int) -> tuple[str, str]:
+        raise AssertionError(audience)
+
     async def token(self, audience: str, seconds: int) -> str:
         raise AssertionError(audience)
 
@@ -66,7 +72,7 @@ async def test_a_host_path_is_made_when_it_says_so(tmp_path: Path) -> None:
 async def test_a_local_volume_must_be_there(tmp_path: Path) -> None:
     local = {"local": {"path": str(tmp_path / "disk")}}
     _, failures = await set_up(tmp_path, MOUNT, claim(), volume(**local))
-    assert failures == [f'MountVolume.SetUp failed for volume "v" : path "{tmp_path}/disk" does not exist']
+    assert failures == [f'MountVolume.SetUp failed for volume "disk" : path "{tmp_path}/disk" does not exist']
     (tmp_path / "disk").mkdir()
     assert await set_up(tmp_path, MOUNT, claim(), volume(**local)) == ({"v": tmp_path / "disk"}, [])
 
@@ -76,8 +82,13 @@ async def test_a_local_volume_belongs_to_the_pods_group(tmp_path: Path) -> None:
     (tmp_path / "disk" / "file").touch(mode=0o600)
     (tmp_path / "disk" / "link").symlink_to("/etc/hostname")
     group = (tmp_path / "disk").stat().st_gid
-    await set_up(tmp_path, MOUNT, claim(), volume(local={"path": str(tmp_path / "disk")}), group=group)
-    assert (tmp_path / "disk").stat().st_mode & 0o7777 == 0o700, "it had that group already"
+    disk = volume(local={"path": str(tmp_path / "disk")})
+    await set_up(tmp_path, MOUNT, claim(), disk, group=group)
+    assert (tmp_path / "disk").stat().st_mode & 0o7777 == 0o2770
+    assert (tmp_path / "disk" / "file").stat().st_mode & 0o777 == 0o660
+    (tmp_path / "disk" / "file").chmod(0o600)
+    await set_up(tmp_path, MOUNT, claim(), disk, group=group)
+    assert (tmp_path / "disk" / "file").stat().st_mode & 0o777 == 0o600, "only when the pod gets it"
 
 
 WAITING = "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]: error processing PVC default/data: "
@@ -121,13 +132,14 @@ async def test_an_ephemeral_volume_takes_only_a_claim_of_this_pod(tmp_path: Path
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ({"csi": {"driver": "a.example"}}, "no volume plugin matched the volume disk: csi (driver a.example) is not supported on this node"),
-        ({"local": {"path": "/"}, "volumeMode": "Block"}, "raw block volumes are not supported on this node"),
+        ({"nfs": {"server": "a.example"}}, 'MountVolume.SetUp failed for volume "disk" : no volume plugin matched the volume disk: nfs is not supported on this node'),
+        ({"local": {"path": "/"}, "volumeMode": "Block"}, 'MapVolume.SetUpDevice failed for volume "disk" : path / for local volume disk is not a block device'),
+        ({"hostPath": {"path": "/"}, "volumeMode": "Block"}, 'MapVolume.SetUpDevice failed for volume "disk" : no volume plugin matched the volume disk: hostPath volumes cannot be block devices: use a local volume'),
     ],
 )  # fmt: skip
 async def test_other_kinds_are_refused(tmp_path: Path, source: Object, why: str) -> None:
     _, failures = await set_up(tmp_path, MOUNT, claim(), volume(**source))
-    assert failures == [f'MountVolume.SetUp failed for volume "v" : {why}']
+    assert failures == [why]
 
 
 def test_a_claim_may_be_mounted_read_only() -> None:
