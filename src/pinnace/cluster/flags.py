@@ -52,8 +52,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
-    add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
-    add("--service-cidr", help="service network (default 10.43.0.0/16)")
+    add(
+        "--cluster-cidr",
+        dest="pod_cidr",
+        help="pod network (default 10.42.0.0/16); with a comma, one of IPv4 and one of IPv6",
+    )
+    add("--service-cidr", help="service network (default 10.43.0.0/16); two as the pod network")
     add(
         "--cluster-dns",
         dest="dns_ip",

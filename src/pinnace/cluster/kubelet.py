@@ -24,17 +24,18 @@ log = logging.getLogger(__name__)
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    own_subnet = () if node.subnet is None or node.is_given_its_subnet else (str(node.subnet),)
+    own_subnets = () if node.is_given_its_subnet else tuple(map(str, node.subnets))
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
+        other_node_ips=node.other_addresses,
         root_dir=config.directory / "kubelet",
         pod_logs_dir=config.directory / "logs" / "pods",
-        cluster_dns=() if config.disable_dns else (config.dns_ip,),
+        cluster_dns=() if config.disable_dns else tuple(config.dns_ip.split(",")),
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
-        pod_cidrs=own_subnet,
+        pod_cidrs=own_subnets,
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
     base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file

@@ -126,6 +126,11 @@ def find_program(name: str) -> str:
     )
 
 
+def has_bandwidth_plugin() -> bool:
+    directory = cni_directory()
+    return directory is not None and (directory / "bandwidth").exists()
+
+
 def cni_directory() -> Path | None:
     return next((d for d in CNI_DIRECTORIES if all((d / plugin).exists() for plugin in CNI_PLUGINS)), None)
 

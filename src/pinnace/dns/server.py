@@ -31,6 +31,8 @@ PORT_ATTEMPTS = 20
 TCP_SECONDS = 10.0
 MOST_CONNECTIONS = 200
 
+Listener = tuple[Datagrams, asyncio.Server]
+
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
@@ -41,6 +43,7 @@ class DnsConfig:
     domain: str = "cluster.local"
     upstreams: tuple[str, ...] = ()
     resolv_conf: Path = Path("/etc/resolv.conf")
+    more_addresses: tuple[str, ...] = ()  # with the same port: of the other family
 
 
 class DnsServer:
@@ -78,31 +81,45 @@ class DnsServer:
         await self._listening.wait()
 
     async def run(self) -> None:
-        datagrams, server = await self._bind()
+        listeners = await self._bind()
         try:
-            async with server, asyncio.TaskGroup() as tasks:
+            async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._informers.run())
                 await self._informers.wait_synced()
                 self._listening.set()
         finally:
-            datagrams.close()
+            _close(listeners)
 
-    async def _bind(self) -> tuple[Datagrams, asyncio.Server]:
-        """UDP and TCP on one port; any port that is free in both when the configuration leaves the choice."""
+    async def _bind(self) -> list[Listener]:
+        """On every address, with one port; any that is free when the configuration leaves the choice. Raises OSError."""
         attempts = 1 if self._config.port else PORT_ATTEMPTS
+        addresses = (self._config.address, *self._config.more_addresses)
         for attempt in range(1, attempts + 1):
-            server = await asyncio.start_server(self._serve_tcp, self._config.address, self._config.port)
-            self.port = server.sockets[0].getsockname()[1]
-            family = socket.AF_INET6 if ":" in self._config.address else socket.AF_INET
+            listeners: list[Listener] = []
+            port = self._config.port
             try:
-                datagrams = Datagrams(family, (self._config.address, self.port), self.at_once, self.later)
+                for address in addresses:
+                    listeners.append(await self._listen(address, port))
+                    port = listeners[0][1].sockets[0].getsockname()[1]
             except OSError:
-                server.close()
+                _close(listeners)
                 if attempt == attempts:
                     raise
                 continue
-            return datagrams, server
+            self.port = port
+            return listeners
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _listen(self, address: str, port: int) -> Listener:
+        """UDP and TCP on one port, any for 0; raises OSError when it is taken."""
+        server = await asyncio.start_server(self._serve_tcp, address, port)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        own = server.sockets[0].getsockname()[1]
+        try:
+            return Datagrams(family, (address, own), self.at_once, self.later), server
+        except OSError:
+            server.close()
+            raise
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
@@ -201,3 +218,9 @@ def _refusal(asked: Question) -> int:
 
 def _service_of(piece: Object) -> tuple[str, str]:
     return meta.namespace(piece), meta.labels(piece).get(SERVICE_LABEL, "")
+
+
+def _close(listeners: list[Listener]) -> None:
+    for datagrams, server in listeners:
+        datagrams.close()
+        server.close()

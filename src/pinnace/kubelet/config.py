@@ -66,6 +66,11 @@ class KubeletConfig:
     pod_max_pids: int = -1  # processes per pod; -1: no limit
     memory_swap_behavior: str = "NoSwap"  # or LimitedSwap
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
+    other_node_ips: tuple[str, ...] = ()  # of the second family, where the cluster has one
+
+    @property
+    def node_ips(self) -> tuple[str, ...]:
+        return (self.node_ip, *self.other_node_ips)
 
     @property
     def parallel_pulls(self) -> int:

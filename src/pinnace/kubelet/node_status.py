@@ -85,7 +85,7 @@ def node_status(config: KubeletConfig, old: Object | None, given: NodeInputs) ->
         "capacity": quantities(given.capacity),
         "allocatable": quantities(given.allocatable),
         "addresses": [
-            {"type": "InternalIP", "address": config.node_ip},
+            *({"type": "InternalIP", "address": address} for address in config.node_ips),
             {"type": "Hostname", "address": config.node_name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.port}},
