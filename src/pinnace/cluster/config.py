@@ -84,6 +84,11 @@ class ClusterConfig(SecurityFlags):
     wait: bool = True
     timeout: float = 120.0
     node_name: str = ""
+    node_ip: str = ""
+    node_labels: str = ""
+    register_with_taints: str = ""
+    node_lease_duration_seconds: str = ""
+    tls_san: str = ""
     kubelet_port: int | None = None
     http_port: int | None = None  # as `port`, with 80
     https_port: int | None = None  # as `port`, with 443
@@ -114,6 +119,7 @@ class ClusterConfig(SecurityFlags):
     token_auth_file: str = ""
     registry_config: str = ""
     container_runtime_endpoint: str = ""
+    csi_controller: str = ""  # sockets of CSI drivers, with commas between them
     eviction_hard: str = ""
     max_container_restart_period: str = ""
     kubelet_config: str = ""

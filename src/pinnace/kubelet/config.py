@@ -55,6 +55,8 @@ class KubeletConfig:
     pleg_relist_seconds: float = 1.0
     serialize_image_pulls: bool = False
     max_parallel_image_pulls: int = 5
+    image_verification_policy: str = "NeverVerifyPreloadedImages"
+    preloaded_images_allowlist: tuple[str, ...] = ()
     container_log_max_bytes: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
     image_gc_high_threshold_percent: int = 85

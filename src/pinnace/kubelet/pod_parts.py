@@ -18,6 +18,7 @@ from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import DeviceManager
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
@@ -59,6 +60,7 @@ class Shared:
     network_admits: NetworkAdmission | None
     mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
+    records: ImageRecords
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
     devices: DeviceManager
@@ -74,7 +76,7 @@ class PodParts:
 
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
-    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.parallel_pulls)
+    images = Images(on.runtime, on.recorder, on.clock, on.records, parallel_pulls=on.config.parallel_pulls)
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     backoff = Backoff(longest=on.config.max_container_restart_seconds)

@@ -20,7 +20,7 @@ from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter, StartContext
 from pinnace.kubelet.container_states import Waiting
 from pinnace.kubelet.contracts import NetworkAdmission, ProbeManager
-from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, CriError
+from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.cri_config import pod_log_dir, sandbox_config
 from pinnace.kubelet.images import StartError
 from pinnace.kubelet.name_resolution import resolver
@@ -195,6 +195,8 @@ class PodSyncer:
             await self._terminator.end_pod(pod, runtime, pods.grace_period_seconds(pod))
             if not actions.create_sandbox:
                 return False
+        if actions.restart_all is not None:
+            return await self._restart_all(record, actions.restart_all, runtime)
         if actions.create_sandbox:
             return await self._create_sandbox(record, actions.attempt)
         for kill in actions.kill:
@@ -211,6 +213,15 @@ class PodSyncer:
             if container["name"] not in failed and self._may_start(record, container, runtime):
                 progressed |= await self._start(record, context, container, failed)
         return progressed
+
+    async def _restart_all(self, record: PodRecord, trigger: ContainerStatus, runtime: PodRuntime) -> bool:
+        """Init containers too; sandbox and volumes stay. The one that asked for it is held back as in any crash loop."""
+        container = pods.find_container(record.pod, trigger.name)
+        if container is None or not self._may_start(record, container, runtime):
+            return False
+        record.waiting.pop(trigger.name, None)
+        await self._terminator.remove_containers(record.pod, runtime, last=trigger)
+        return True
 
     def _sandbox_changed(self, pod: Object) -> None:
         message = "Pod sandbox changed, it will be killed and re-created."

@@ -194,7 +194,9 @@ class Cycle:
         """The pod must also fit with the nominated pods that count for it; its own nominated node comes first."""
         assert self._nominator is not None
         own = nodes.row_of.get(self._nominator.node_of(pod.uid))
-        if own is not None and feasible[own]:  # looked at first: when the pod fits there, the others do not matter
+        if (
+            own is not None and feasible[own]
+        ):  # looked at first: when the pod fits there, the others do not matter
             alone = np.zeros_like(feasible)
             alone[own] = True
             if all(mask[own] for _, mask, _ in self._beside_nominated(pod, nodes, alone, explain=False)):

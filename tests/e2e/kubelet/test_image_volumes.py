@@ -37,7 +37,7 @@ async def test_an_image_is_a_read_only_volume(node: Node) -> None:
     assert "sh" in (await node.sh(pod, "ls /volume/bin")).split()
     assert "Read-only file system" in await node.sh(pod, "touch /volume/x")
     assert "Permission denied" in await node.sh(pod, "/volume/bin/busybox true")
-    message = f'Container image "{IMAGE}" already present on machine'
+    message = f'Container image "{IMAGE}" already present on machine and can be accessed by the pod'
     assert ("Normal", "Pulled", message) in await node.events("reader")
 
 
@@ -77,7 +77,7 @@ async def test_nothing_is_left_of_it_after_the_pod_whatever_the_kubelet_went_thr
     assert view_key(uid, "files", digest) in snapshots(containerd)
     await node.delete("reader", grace=0)
     await eventually(lambda: not (node.config.root_dir / "pods" / uid).exists())
-    assert not mounts_below(node.base)
+    assert not mounts_below(node.config.root_dir / "pods")
     assert uid not in snapshots(containerd)
 
 

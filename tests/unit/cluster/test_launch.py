@@ -35,7 +35,8 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
     kubelet.write_text("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n")
     told = ClusterConfig(
         name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "k"), port=1, bind_address="127.0.0.1",
-        nodes="sim:3", store="etcd", node_name="n", kubelet_port=2, http_port=3, https_port=0,
+        nodes="sim:3", store="etcd", node_name="n", node_ip="192.0.2.1", node_labels="a=b", register_with_taints="a=b:NoSchedule", tls_san="x.test",
+        node_lease_duration_seconds="8", kubelet_port=2, http_port=3, https_port=0,
         pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", dns_ip="10.2.0.53", cluster_domain="x.y",
         controllers="*,-deployment", disable_scheduler=True, kube_scheduler_config=str(scheduler), leader_elect=True, leader_elect_lease_duration="20s",
         leader_elect_renew_deadline="12s", leader_elect_retry_period="3s", horizontal_pod_autoscaler_sync_period="5s",
@@ -43,7 +44,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         horizontal_pod_autoscaler_initial_readiness_delay="10s", horizontal_pod_autoscaler_tolerance=0.0, disable_dns=True, disable_ingress=True, network_policy=False, service_load_balancer=False,
         admission_control_config_file=str(tmp_path / "file"), enable_admission_plugins="NodeRestriction", disable_admission_plugins="Priority",
         authorization_mode="AlwaysAllow", token_auth_file=str(tmp_path / "file"),
-        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock",
+        registry_config=str(tmp_path / "file"), container_runtime_endpoint="unix:///run/x.sock", csi_controller="/run/csi.sock",
         kubelet_config=str(kubelet), pod_manifest_path=str(tmp_path / "m"), allowed_unsafe_sysctls="kernel.msg*", max_container_restart_period="30s",
         eviction_hard="memory.available<1Mi", eviction_soft="memory.available<1Gi", eviction_soft_grace_period="memory.available=1m",
         eviction_minimum_reclaim="memory.available=1Mi", eviction_max_pod_grace_period="-1", eviction_pressure_transition_period="1m",
