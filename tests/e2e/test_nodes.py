@@ -278,7 +278,7 @@ def test_a_daemon_set_runs_on_all_and_a_deployment_spreads(nodes: Nodes, space: 
     assert {one["spec"]["nodeName"] for one in space.pods("app=spread")} == set(NODES)
 
 
-def test_routes_deleted_by_hand_come_back(nodes: Nodes) -> None:
+def test_routes_deleted_by_hand_come_back_and_then_there_is_rest(nodes: Nodes) -> None:
     one = nodes.machine("one")
     before = one.run("ip", "route", "show", "proto", "142").stdout
     one.run("ip", "route", "flush", "proto", "142")
@@ -286,6 +286,12 @@ def test_routes_deleted_by_hand_come_back(nodes: Nodes) -> None:
     overlay = next(line.split("dev ")[1].split()[0] for line in before.splitlines() if "onlink" in line)
     one.run("ip", "link", "del", overlay)
     until(lambda: one.run("ip", "route", "show", "proto", "142").stdout == before, 10)
+    until(
+        lambda: (
+            one.run("timeout", "1", "ip", "monitor", "route", "link", "address", check=False).stdout == ""
+        ),
+        15,
+    )
 
 
 def test_pods_of_a_lost_node_are_replaced_and_the_node_that_returns_cleans_up(

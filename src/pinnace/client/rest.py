@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -32,6 +33,7 @@ class RestClient:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._open_session: aiohttp.ClientSession | None = None
+        self._under_way: Counter[aiohttp.ClientSession] = Counter()  # requests that are no watches
         self._watches: set[aiohttp.ClientResponse] = set()
 
     def _session(self) -> aiohttp.ClientSession:
@@ -48,8 +50,12 @@ class RestClient:
         return self._open_session
 
     async def renew(self) -> None:
-        """Connect anew: the certificate in `tls` was replaced. Watches end, and requests under way fail as by a lost connection."""
-        await self.close()
+        """Connect anew: the certificate in `tls` was replaced. Watches end with a ConnectionError, other requests finish."""
+        session, self._open_session = self._open_session, None
+        for response in tuple(self._watches):
+            response.close()
+        if session is not None and not self._under_way[session]:
+            await session.close()
 
     async def close(self) -> None:
         """Watches that are open end with a ConnectionError; closing the session alone would leave their readers waiting."""
@@ -69,8 +75,10 @@ class RestClient:
     ) -> bytes:
         data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         headers = {"Content-Type": content_type} if data is not None else {}
+        session = self._session()
+        self._under_way[session] += 1
         try:
-            async with self._session().request(
+            async with session.request(
                 method,
                 self._server + path,
                 params=query,
@@ -84,6 +92,11 @@ class RestClient:
                 return payload
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error)) from error
+        finally:
+            self._under_way[session] -= 1
+            if session is not self._open_session and not self._under_way[session]:
+                del self._under_way[session]
+                await session.close()
 
     async def get(
         self, gvr: GVR, name: str, namespace: str | None = None, *, subresource: str = ""

@@ -247,6 +247,7 @@ class Agent:
         data = found.get("data") or {}
         for name, key in KEYS.items():
             setattr(self._config.node, name, data.get(key, ""))
+        self._config.node.network_policy = data.get("networkPolicy") != "false"
         self._config.remember()
 
     def _make_node(self) -> Node:

@@ -34,7 +34,7 @@ class AgentConfig:
 
     def remember(self) -> None:
         values = {"server": self.server, "node_name": self.node.node_name, "ca_hashes": list(self.ca_hashes)}
-        values |= {name: getattr(self.node, name) for name in SETTINGS}
+        values |= {name: getattr(self.node, name) for name in (*SETTINGS, "network_policy")}
         remembered.save(self.node.directory, values)
 
 
@@ -107,6 +107,7 @@ def from_args(args: argparse.Namespace) -> AgentConfig:
         )
     for name in SETTINGS:
         setattr(node, name, before.get(name) or "")
+    node.network_policy = before.get("network_policy", True)
     node.node_ip = node.node_ip or node_address()
     hashes = tuple(args.ca_hashes) or tuple(before.get("ca_hashes") or ())
     return AgentConfig(node, server, args.token or "", hashes)

@@ -23,6 +23,7 @@ from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, ope
 from pinnace.cluster.decide import node_addresses
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
+from pinnace.cluster.security import seconds
 from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
 from pinnace.component.metrics import Source
@@ -130,6 +131,7 @@ class Cluster:
             "version": f"v1.36.2+pinnace.{__version__}", "nodes": config.nodes, "nodeName": config.node_name,
             "kubeletPort": config.kubelet_port, "podCIDR": config.pod_cidr, "serviceCIDR": config.service_cidr,
             "clusterDNS": "" if config.disable_dns else config.dns_ip, "clusterDomain": config.cluster_domain,
+            "networkPolicy": config.network_policy,
             "joinServer": f"https://{config.bind_address if host != '127.0.0.1' else self._address}:{server.port}",
             "ready": False,
         }  # fmt: skip
@@ -166,6 +168,7 @@ class Cluster:
                 root_ca=self._pki.ca.read_text(),
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
+                cluster_signing_seconds=seconds(config.cluster_signing_duration, 365 * 86400.0),
                 issue_account_token=self._issue_account_token,
                 node_ipam=None
                 if config.simulated_nodes

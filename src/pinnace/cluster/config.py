@@ -89,6 +89,7 @@ class ClusterConfig(SecurityFlags):
     register_with_taints: str = ""
     node_lease_duration_seconds: str = ""
     tls_san: str = ""
+    cluster_signing_duration: str = ""
     kubelet_port: int | None = None
     http_port: int | None = None  # as `port`, with 80
     https_port: int | None = None  # as `port`, with 443
@@ -169,6 +170,8 @@ class ClusterConfig(SecurityFlags):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
         self._check_restart_period()
+        if self.cluster_signing_duration:
+            security.check_duration("cluster-signing-duration", self.cluster_signing_duration)
         self._check_election()
         autoscaling.check(self)
         node_settings.check(self)

@@ -49,6 +49,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="the address by which other machines reach this one (default: towards the default route)",
     )
     add("--tls-san", help="more names and addresses under which clients reach the API, separated by commas")
+    add(
+        "--cluster-signing-duration",
+        help="the longest life of certificates that are asked for, as kube-controller-manager's flag (default 8760h)",
+    )
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")

@@ -84,7 +84,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "etcd-certfile": config.etcd_certfile, "etcd-keyfile": config.etcd_keyfile, "etcd-user": config.etcd_user,
         "etcd-password-file": config.etcd_password_file,
         "node-name": config.node_name, "node-ip": config.node_ip,
-        "tls-san": config.tls_san, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
+        "tls-san": config.tls_san, "cluster-signing-duration": config.cluster_signing_duration, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
         "https-port": config.https_port, "cluster-cidr": config.pod_cidr, "service-cidr": config.service_cidr,
         "cluster-dns": config.dns_ip, "cluster-domain": config.cluster_domain, "controllers": config.controllers,
         "enable-admission-plugins": config.enable_admission_plugins,

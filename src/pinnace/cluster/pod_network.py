@@ -5,6 +5,7 @@ Follows Node changes (each costs what changed), links that go down and come back
 
 import asyncio
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 from pinnace.api import meta
@@ -100,32 +101,47 @@ class PodNetwork:
 
     async def _ways(self, dirty: set[str]) -> None:
         if not self._links:
-            self._links = routes.links(await network.ip_json("-4", "addr"))
-            self._kernel.watch_links({link.index for link in self._links})
-        wanted = {name: made for name in dirty if (made := self._way(name)) is not None}
+            self._links = await self._look_at_links()
+        links = (
+            self._links
+        )  # the kernel may say meanwhile that they are others: then everything is looked at again
+        wanted = {name: made for name in dirty if (made := self._way(name, links)) is not None}
         gone = [
             self._applied[name]
             for name in dirty
             if name in self._applied and wanted.get(name) != self._applied[name]
         ]
         if any(way.is_overlay for way in wanted.values()):
-            await self._ensure_overlay()
+            await self._ensure_overlay(links)
         await self._carry_out(gone, list(wanted.values()))
         for name in dirty:
             self._applied.pop(name, None)
         self._applied.update(wanted)
-        mtu = routes.pod_mtu(routes.link_of(self._node.address, self._links), self._applied)
-        if mtu != self._mtu:
+        mtu = routes.pod_mtu(routes.link_of(self._node.address, links), self._applied)
+        if self._node.subnets and mtu != self._mtu:
             await self._node.use_subnets(self._node.subnets, mtu)
             self._mtu = mtu
 
-    def _way(self, name: str) -> Way | None:
+    async def _look_at_links(self) -> list[Link]:
+        """Without those that are made here: what we do to them is no news."""
+        own = (self._node.names.bridge, self._node.names.overlay)
+        found = [link for link in routes.links(await network.ip_json("-4", "addr")) if link.name not in own]
+        self._kernel.watch_links({link.index for link in found} | self._overlay_index())
+        return found
+
+    def _overlay_index(self) -> set[int]:
+        try:
+            return {socket.if_nametoindex(self._node.names.overlay)}
+        except OSError:
+            return set()
+
+    def _way(self, name: str, links: list[Link]) -> Way | None:
         peer = routes.peer(self._nodes.lister.get(name))
         if name == self._name or peer is None or peer.subnet == self._node.subnet:
             return None
-        if any(peer.address == one.ip for link in self._links for one in link.addresses):
+        if any(peer.address == one.ip for link in links for one in link.addresses):
             return None  # another node on this very machine: its bridge is here
-        return routes.way(peer, self._links, self._node.names.overlay)
+        return routes.way(peer, links, self._node.names.overlay)
 
     async def _carry_out(self, gone: list[Way], wanted: list[Way]) -> None:
         """What is gone may be gone from the kernel, too; what is wanted must succeed."""
@@ -138,28 +154,34 @@ class PodNetwork:
         if overlay:
             await _batch("bridge", [f"fdb replace {line}" for line in overlay])
 
-    async def _ensure_overlay(self) -> None:
+    async def _ensure_overlay(self, links: list[Link]) -> None:
+        """Touches it only where it is not as it should be: the kernel tells us of every touch."""
         name, subnet = self._node.names.overlay, self._node.subnet
         if self._has_overlay or subnet is None:
             return
-        link = routes.link_of(self._node.address, self._links)
+        link = routes.link_of(self._node.address, links)
         mtu = (link.mtu if link is not None else 1500) - routes.VXLAN_OVERHEAD
         number, mac = routes.overlay_id(self._node.ca), routes.overlay_mac(subnet)
-        if network.link_exists(name) and not await self._overlay_fits(number, mac):
-            await network.ip("link", "del", name)
-        if not network.link_exists(name):
+        wanted = (number, self._node.address, mac, mtu, str(subnet[0]), True)
+        if await self._overlay() != wanted:
+            if network.link_exists(name):
+                await network.ip("link", "del", name)
             kind = f"vxlan id {number} local {self._node.address} dstport {routes.VXLAN_PORT} nolearning"
             await network.ip("link", "add", name, "address", mac, "type", *kind.split())
-        await network.ip("link", "set", name, "mtu", str(mtu), "up")
-        await network.ip("addr", "replace", f"{subnet[0]}/32", "dev", name)
+            await network.ip("addr", "add", f"{subnet[0]}/32", "dev", name)
+            await network.ip("link", "set", name, "mtu", str(mtu), "up")
         self._has_overlay = True
-        self._kernel.watch_links({link.index for link in self._links} | {_index(name)})
+        self._kernel.watch_links({link.index for link in links} | self._overlay_index())
 
-    async def _overlay_fits(self, number: int, mac: str) -> bool:
-        for link in await network.ip_json("-d", "link", "show", "dev", self._node.names.overlay):
-            data = (link.get("linkinfo") or {}).get("info_data") or {}
-            return (data.get("id"), data.get("local"), link["address"]) == (number, self._node.address, mac)
-        return False
+    async def _overlay(self) -> tuple[object, ...]:
+        """What the link is like: number, our address outside and its MAC, MTU, address inside, whether it is up."""
+        if not network.link_exists(self._node.names.overlay):
+            return ()
+        (link,) = await network.ip_json("-d", "-4", "addr", "show", "dev", self._node.names.overlay)
+        data = (link.get("linkinfo") or {}).get("info_data") or {}
+        inside = next((one["local"] for one in link.get("addr_info") or ()), "")
+        is_up = "UP" in link.get("flags", ())
+        return (data.get("id"), data.get("local"), link["address"], link["mtu"], inside, is_up)
 
     async def _forget_strangers(self) -> None:
         """Routes of an earlier run to nodes that have gone since."""
@@ -175,12 +197,6 @@ class PodNetwork:
         if stale:
             await _batch("ip", stale, force=True)
         self._dirty.update(meta.name(node) for node in self._nodes.lister)
-
-
-def _index(link: str) -> int:
-    import socket
-
-    return socket.if_nametoindex(link)
 
 
 async def _batch(program: str, lines: list[str], *, force: bool = False) -> None:

@@ -145,7 +145,7 @@ def create(args: Namespace, api: ClusterApi, record: dict[str, Any], ca: str) ->
     made = secret(token, expires=expires, description=args.description, usages=usages, groups=args.groups)
     settings = {
         "clusterCIDR": record["podCIDR"], "serviceCIDR": record["serviceCIDR"], "clusterDNS": record["clusterDNS"],
-        "clusterDomain": record["clusterDomain"],
+        "clusterDomain": record["clusterDomain"], "networkPolicy": str(record["networkPolicy"]).lower(),
     }  # fmt: skip
     for needed in joining.objects(record["joinServer"], ca, settings):
         api.apply(needed)

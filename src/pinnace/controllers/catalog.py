@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -71,6 +72,7 @@ class ControllersConfig:
     autoscaling: AutoscalingConfig = field(default_factory=AutoscalingConfig)
     cluster_signing_cert_file: Path | None = None  # with its key: what certificates are signed with
     cluster_signing_key_file: Path | None = None
+    cluster_signing_seconds: float = 365 * 86400.0  # the longest life of a certificate
     service_balancer: ServiceBalancerConfig | None = None  # None: no such controller runs
     local_path: LocalPathConfig | None = None  # None: no provisioner runs
     csi_controllers: tuple[str, ...] = ()  # sockets of CSI drivers whose controllers run here
@@ -133,7 +135,8 @@ def _signing(config: ControllersConfig) -> Controller:
     certificate, key = config.cluster_signing_cert_file, config.cluster_signing_key_file
     if certificate is None or key is None:
         raise ValueError("certificatesigningrequest-signing needs a certificate and a key to sign with")
-    return signing.controller(FileAuthority(certificate, key))
+    longest = timedelta(seconds=config.cluster_signing_seconds)
+    return signing.controller(FileAuthority(certificate, key, longest))
 
 
 def _service_balancer(config: ControllersConfig) -> Controller:

@@ -48,6 +48,7 @@ _EXTENDED = {
 class FileAuthority:
     certificate_file: Path
     key_file: Path
+    longest: timedelta = LONGEST  # kube-controller-manager's --cluster-signing-duration
     _loaded: tuple[x509.Certificate, Any] | None = field(default=None, repr=False)
 
     def _load(self) -> tuple[x509.Certificate, Any]:
@@ -73,7 +74,8 @@ class FileAuthority:
     ) -> x509.CertificateBuilder:
         from cryptography import x509
 
-        length = LONGEST if seconds is None else min(LONGEST, timedelta(seconds=max(seconds, SHORTEST)))
+        asked = self.longest if seconds is None else timedelta(seconds=max(seconds, SHORTEST))
+        length = min(self.longest, asked)
         begin, end = now - BACKDATE, min(now + length - BACKDATE, issuer.not_valid_after_utc)
         if length < timedelta(hours=8):  # a short life is counted from now
             end = min(now + length, issuer.not_valid_after_utc)

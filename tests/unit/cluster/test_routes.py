@@ -1,0 +1,116 @@
+"""Which way packets for other nodes' pods go, and what the kernel's messages say about it."""
+
+import ipaddress
+from typing import Any
+
+from pinnace.cluster import netlink, routes
+
+SHOWN: list[dict[str, Any]] = [
+    {"ifname": "lo", "ifindex": 1, "mtu": 65536, "flags": ["LOOPBACK", "UP"],
+     "addr_info": [{"family": "inet", "local": "127.0.0.1", "prefixlen": 8}]},
+    {"ifname": "eth0", "ifindex": 2, "mtu": 1500, "flags": ["UP"],
+     "addr_info": [{"family": "inet", "local": "192.168.1.1", "prefixlen": 24}, {"family": "inet6", "local": "fe80::1", "prefixlen": 64}]},
+    {"ifname": "down0", "ifindex": 3, "mtu": 1500, "flags": [], "addr_info": [{"family": "inet", "local": "172.16.0.1", "prefixlen": 16}]},
+]  # fmt: skip
+LINKS = routes.links(SHOWN)
+
+
+def node(name: str, address: str, *cidrs: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name},
+        "spec": {"podCIDR": cidrs[0], "podCIDRs": list(cidrs)} if cidrs else {},
+        "status": {"addresses": [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": address}]},
+    }  # fmt: skip
+
+
+def peer(address: str, subnet: str = "10.42.2.0/24") -> routes.Peer:
+    found = routes.peer(node("n", address, subnet))
+    assert found is not None
+    return found
+
+
+def test_only_links_that_are_up_count() -> None:
+    assert [link.name for link in LINKS] == ["lo", "eth0"]
+
+
+def test_a_node_on_our_link_is_reached_straight() -> None:
+    way = routes.way(peer("192.168.1.7"), LINKS, "vx")
+    assert way.add == ("route replace 10.42.2.0/24 via 192.168.1.7 dev eth0 proto 142",)
+    assert not way.forward
+    assert not way.is_overlay
+
+
+def test_a_node_elsewhere_is_reached_through_the_overlay() -> None:
+    way = routes.way(peer("172.16.0.9"), LINKS, "vx")  # the link of its network is down
+    assert way.add == (
+        "neigh replace 10.42.2.0 dev vx lladdr 0a:58:0a:2a:02:00 nud permanent",
+        "route replace 10.42.2.0/24 via 10.42.2.0 dev vx proto 142 onlink",
+    )
+    assert way.forward == "0a:58:0a:2a:02:00 dev vx dst 172.16.0.9"
+
+
+def test_a_node_without_subnet_or_address_has_no_way_yet() -> None:
+    assert routes.peer(node("n", "192.168.1.7")) is None
+    assert routes.peer({"metadata": {"name": "n"}, "spec": {"podCIDR": "10.42.1.0/24"}}) is None
+    assert routes.peer(None) is None
+    assert routes.peer(node("n", "192.168.1.7", "nonsense")) is None
+
+
+def test_of_two_families_the_ipv4_one_is_routed_here() -> None:
+    found = routes.peer(node("n", "192.168.1.7", "fd00:42::/64", "10.42.3.0/24"))
+    assert found is not None
+    assert str(found.subnet) == "10.42.3.0/24"
+    assert routes.of_ipv4("fd00::/56,10.42.0.0/16") == "10.42.0.0/16"
+
+
+def test_pods_leave_room_for_the_overlay_where_there_is_one() -> None:
+    direct = {"a": routes.way(peer("192.168.1.7"), LINKS, "vx")}
+    both = {**direct, "b": routes.way(peer("8.8.8.8"), LINKS, "vx")}
+    link = routes.link_of("192.168.1.1", LINKS)
+    assert routes.pod_mtu(link, direct) == 1500
+    assert routes.pod_mtu(link, both) == 1450
+    assert routes.pod_mtu(None, both) == 0
+    assert routes.pod_mtu(routes.link_of("127.0.0.1", LINKS), direct) == 0
+
+
+def test_clusters_have_overlays_of_their_own() -> None:
+    assert routes.overlay_id("one") != routes.overlay_id("other")
+    assert 0 < routes.overlay_id("one") < 1 << 24
+
+
+def test_the_narrowest_network_of_several_decides() -> None:
+    wide = routes.Link("wide", 7, 1500, (ipaddress.IPv4Interface("192.168.0.1/16"),))
+    found = routes.link_towards(ipaddress.IPv4Address("192.168.1.7"), [wide, *LINKS])
+    assert found is not None
+    assert found.name == "eth0"
+
+
+def message(kind: int, body: bytes) -> bytes:
+    length = netlink.HEADER.size + len(body)
+    return netlink.HEADER.pack(length, kind, 0, 0, 0) + body + b"\0" * (-length % 4)
+
+
+def test_kernel_messages_concern_us_when_they_are_about_our_links_and_routes() -> None:
+    changes = netlink.KernelChanges(142, lambda: None)
+    changes.watch_links({2})
+
+    def concerns(kind: int, body: bytes) -> bool:
+        (found,) = netlink.messages(message(kind, body))
+        return changes.concerns(*found)
+
+    up, down = (netlink.LINK.pack(0, 0, 2, flags, 0) for flags in (0x1043, 0x1002))
+    assert concerns(netlink.NEW_LINK, up)
+    assert not concerns(netlink.NEW_LINK, up)  # the kernel repeats itself
+    assert concerns(netlink.NEW_LINK, down)
+    assert not concerns(netlink.NEW_LINK, netlink.LINK.pack(0, 0, 9, 1, 0))  # a pod's link
+    assert concerns(netlink.DELETE_LINK, down)
+    assert concerns(netlink.DELETE_ROUTE, netlink.ROUTE_MESSAGE.pack(2, 24, 0, 0, 254, 142, 0, 1, 0))
+    assert not concerns(netlink.DELETE_ROUTE, netlink.ROUTE_MESSAGE.pack(2, 24, 0, 0, 254, 3, 0, 1, 0))
+    assert concerns(netlink.NEW_ADDRESS, netlink.ADDRESS.pack(2, 24, 0, 0, 2))
+    assert not concerns(netlink.NEW_ADDRESS, b"")
+
+
+def test_several_messages_in_one_datagram_and_a_broken_one() -> None:
+    two = message(1, b"abc") + message(2, b"defg")
+    assert [(kind, body) for kind, body in netlink.messages(two)] == [(1, b"abc"), (2, b"defg")]
+    assert list(netlink.messages(b"\0" * 20)) == []
