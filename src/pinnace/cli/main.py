@@ -46,11 +46,11 @@ COMMANDS = {
 # Cluster commands live in the package that joins the parts, which this one may not import: by name only.
 CLUSTER_COMMANDS = {
     name: f"pinnace.cluster.commands:{name}"
-    for name in ("up", "down", "status", "server", "token", "image", "demo")
+    for name in ("up", "down", "status", "server", "agent", "token", "image", "demo")
 }
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
-PLANNED_CLUSTER = ("agent", "dashboard", "snapshot", "trace", "why")
+PLANNED_CLUSTER = ("dashboard", "snapshot", "trace", "why")
 PLANNED_KUBECTL = (
     "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
     "options", "plugin", "port-forward", "proxy", "set",

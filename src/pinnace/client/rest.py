@@ -1,5 +1,6 @@
 """The `Client` over HTTPS."""
 
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from pinnace.apimachinery.errors import StatusError, from_status
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
 
+DEAD_MILLISECONDS = 30_000  # that what was sent may stay without an acknowledgement
 MAX_LINE = 16 * 1024 * 1024  # bytes of one watch event
 
 
@@ -35,7 +37,9 @@ class RestClient:
     def _session(self) -> aiohttp.ClientSession:
         if self._open_session is None:
             tls = self._tls if self._tls is not None else ssl.create_default_context()
-            connector = aiohttp.TCPConnector(ssl=tls, limit=0, force_close=False)
+            connector = aiohttp.TCPConnector(
+                ssl=tls, limit=0, force_close=False, socket_factory=_socket_that_notices
+            )
             self._open_session = aiohttp.ClientSession(
                 connector=connector,
                 headers=self._headers,
@@ -43,13 +47,17 @@ class RestClient:
             )
         return self._open_session
 
+    async def renew(self) -> None:
+        """Connect anew: the certificate in `tls` was replaced. Watches end, and requests under way fail as by a lost connection."""
+        await self.close()
+
     async def close(self) -> None:
         """Watches that are open end with a ConnectionError; closing the session alone would leave their readers waiting."""
         for response in tuple(self._watches):
             response.close()
-        if self._open_session is not None:
-            await self._open_session.close()
-            self._open_session = None
+        session, self._open_session = self._open_session, None
+        if session is not None:
+            await session.close()
 
     async def _request(
         self,
@@ -179,6 +187,19 @@ class RestClient:
             return orjson.loads(payload)
         except orjson.JSONDecodeError:
             return payload.decode(errors="replace")
+
+
+def _socket_that_notices(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A server that is cut off or was switched off says nothing: within half a minute its connections are known to be dead."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", DEAD_MILLISECONDS),
+    ):  # fmt: skip
+        if hasattr(socket, option):  # Linux has all of them
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 def _query(**fields: str) -> dict[str, str]:

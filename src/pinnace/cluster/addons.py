@@ -1,4 +1,4 @@
-"""Objects that a cluster has from its first second: the DNS Service, the IngressClass of the built-in proxy, StorageClasses."""
+"""Objects that a cluster has from its first second: the IngressClass of the built-in proxy, StorageClasses."""
 
 import contextlib
 from typing import Any
@@ -11,33 +11,6 @@ from pinnace.client.interface import APPLY_PATCH, Client
 from pinnace.ingress.routes import CLASS_NAME, CONTROLLER, DEFAULT_CLASS
 
 MANAGER = "pinnace"
-
-
-def dns_objects(cluster_ip: str, address: str, port: int) -> list[dict[str, Any]]:
-    """The Service `kube-dns`, whose one endpoint is the name server in this process."""
-    metadata = {
-        "name": "kube-dns",
-        "namespace": "kube-system",
-        "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"},
-    }
-    names = [("dns", "UDP"), ("dns-tcp", "TCP")]
-    ports = [{"name": name, "port": 53, "protocol": protocol, "targetPort": port} for name, protocol in names]
-    slice_labels = {
-        "kubernetes.io/service-name": "kube-dns",
-        "endpointslice.kubernetes.io/managed-by": "pinnace.dev",
-    }
-    return [
-        {
-            "apiVersion": "v1", "kind": "Service", "metadata": metadata,
-            "spec": {"clusterIP": cluster_ip, "clusterIPs": [cluster_ip], "ports": ports},
-        },
-        {
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-            "metadata": {"name": "kube-dns-pinnace", "namespace": "kube-system", "labels": slice_labels},
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True, "serving": True, "terminating": False}}],
-            "ports": [{"name": name, "port": port, "protocol": protocol} for name, protocol in names],
-        },
-    ]  # fmt: skip
 
 
 def ingress_class() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import platform
+import ssl
 from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from pinnace.cluster import autoscaling, kubeconfig, leadership, service_balanci
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
 from pinnace.cluster.decide import node_address
+from pinnace.cluster.network import node_subnet
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
@@ -40,7 +42,7 @@ class Cluster:
     ) -> None:
         self._config, self._clock = config, clock
         self._state, self._progress, self._notes = state, progress, notes
-        self._address = node_address()
+        self._address = config.node_ip or node_address()
         self._pki = Pki(config.directory / "pki", clock.now())
         self._server: ApiServer | None = None
         self._node: Node | None = None
@@ -54,7 +56,10 @@ class Cluster:
         if config.has_real_node:
             from pinnace.cluster.node import Node
 
-            self._node = Node(config, self._clock, self._pki, self._address, self._client, self._notes)
+            self._node = Node(
+                config, self._clock, self._address, self._client, self._kubelet_tls, ca=self._pki.ca.read_text(),
+                subnet=node_subnet(config.pod_cidr), ingress_certificate=self._ingress_certificate(), notes=self._notes,
+            )  # fmt: skip
             preparing = asyncio.create_task(self._node.prepare(), name="prepare node")
         advertise = self._address if config.bind_address in ("0.0.0.0", "::") else config.bind_address
         self._server = ApiServer(
@@ -77,6 +82,16 @@ class Cluster:
                 preparing.cancel()
             await self._server.stop()
 
+    async def _kubelet_tls(self) -> ssl.SSLContext:
+        from pinnace.kubelet.server.server import serving_tls
+
+        pki = self._pki
+        return serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
+
+    def _ingress_certificate(self) -> bytes:
+        pki = self._pki
+        return pki.cert("ingress-default").read_bytes() + pki.key("ingress-default").read_bytes()
+
     def _client(self, user: str, groups: tuple[str, ...]) -> Client:
         assert self._server is not None
         return self._server.local_client(user, groups)
@@ -85,7 +100,9 @@ class Cluster:
         config = self._config
         host = platform.node().lower()
         addresses = [
-            name for name in (host, self._address, config.bind_address) if name not in ("0.0.0.0", "::")
+            name
+            for name in (host, self._address, config.bind_address, *filter(None, config.tls_san.split(",")))
+            if name not in ("0.0.0.0", "::")
         ]
         leaves = cluster_leaves(
             service_ip=service_ip(config), domain=config.cluster_domain, addresses=list(dict.fromkeys(addresses)),
@@ -107,6 +124,8 @@ class Cluster:
             "kubeconfig": str(path), "context": kubeconfig.context_name(config.name),
             "version": f"v1.36.2+pinnace.{__version__}", "nodes": config.nodes, "nodeName": config.node_name,
             "kubeletPort": config.kubelet_port, "podCIDR": config.pod_cidr, "serviceCIDR": config.service_cidr,
+            "clusterDNS": "" if config.disable_dns else config.dns_ip, "clusterDomain": config.cluster_domain,
+            "joinServer": f"https://{config.bind_address if host != '127.0.0.1' else self._address}:{server.port}",
             "ready": False,
         }  # fmt: skip
         self._write_record()
@@ -130,6 +149,7 @@ class Cluster:
 
         async def controllers(client: Client) -> None:
             from pinnace.cluster import addons
+            from pinnace.cluster.node_dns import DnsService
             from pinnace.controllers.catalog import ControllersConfig
             from pinnace.controllers.controllers import Controllers
             from pinnace.controllers.nodes.ipam import NodeIpamConfig
@@ -137,7 +157,7 @@ class Cluster:
             from pinnace.controllers.volumes.local_path import LocalPathProvisioner
 
             settings = ControllersConfig(
-                controllers=tuple(config.controllers.split(",")),
+                controllers=_with_tokens(config.controllers.split(",")),
                 root_ca=self._pki.ca.read_text(),
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
@@ -145,6 +165,7 @@ class Cluster:
                 node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
+                csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
                 service_balancer=service_balancing.settings(config),
                 autoscaling=autoscaling.settings(config),
             )
@@ -153,6 +174,9 @@ class Cluster:
             async def work() -> None:
                 async with asyncio.TaskGroup() as parts:
                     parts.create_task(made.run())
+                    if not config.disable_dns and not config.simulated_nodes:
+                        dns = DnsService(client, clock, config.dns_ip)
+                        parts.create_task(keep_running("dns service", dns.run, clock))
                     if LocalPathProvisioner.name in made.running:
                         parts.create_task(addons.create_missing(client, addons.storage_classes()))
 
@@ -243,3 +267,8 @@ class Cluster:
             f"Cluster {self._config.name!r} is up: {self._record['server']}\n"
             f"kubectl uses context {context!r} of {self._record['kubeconfig']}. Try: kubectl get nodes"
         )
+
+
+def _with_tokens(asked: list[str]) -> tuple[str, ...]:
+    """Nodes join with bootstrap tokens: `*` has their two controllers here, as kubeadm has it."""
+    return ("bootstrap-signer", "token-cleaner", *asked) if "*" in asked else tuple(asked)

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig, cluster_directory, from_args
 from pinnace.cluster.errors import ImageError, UsageError
 from pinnace.cluster.flags import add_flags
 from pinnace.cluster.state import RunState, known_clusters
+
+if TYPE_CHECKING:
+    from pinnace.cluster.agent_flags import AgentConfig
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,6 +92,42 @@ def _serve(config: ClusterConfig, *, in_foreground: bool) -> int:
     return serve(config, in_foreground=in_foreground)
 
 
+@_told
+def agent(argv: list[str]) -> int:
+    """Join a cluster as a node, and be that node, in the foreground; `agent down` ends it, `agent status` shows it."""
+    from pinnace.cluster import agent_flags
+
+    if argv[:1] in (["down"], ["status"]):
+        given = (
+            argv[1:]
+            if any(word.startswith(("--name", "--data-dir")) for word in argv)
+            else [*argv[1:], "--name", agent_flags.DEFAULT_AGENT_NAME]
+        )
+        return (down if argv[0] == "down" else status)(given)
+    parser = _Parser(prog="pinnace agent", description="Be a node of a cluster on another machine.")
+    agent_flags.add_flags(parser)
+    parser.add_argument(
+        "--background", action="store_true", help="go to the background, and return when the node is Ready"
+    )
+    args = parser.parse_args(argv)
+    config = agent_flags.from_args(args)
+    if args.background:
+        from pinnace.cluster.launch import launch
+
+        rest = [word for word in argv if word != "--background"]
+        return launch(config.node, ["agent", *rest])
+    return _run_agent(config, in_foreground=True)
+
+
+def _run_agent(config: "AgentConfig", *, in_foreground: bool) -> int:
+    from pinnace.cluster import libraries
+
+    libraries.prepare(at_once=True)
+    from pinnace.cluster.serve import serve_agent
+
+    return serve_agent(config, in_foreground=in_foreground)
+
+
 def _which(parser: argparse.ArgumentParser, argv: list[str]) -> tuple[argparse.Namespace, Path]:
     parser.add_argument("--name", default=DEFAULT_NAME)
     parser.add_argument("--data-dir", default="")
@@ -139,8 +178,13 @@ def status(argv: list[str]) -> int:
 
 @_told
 def token(argv: list[str]) -> int:
-    """Print the admin bearer token."""
-    parser = _Parser(prog="pinnace token", description="Print the admin bearer token.")
+    """Print the admin bearer token; or bootstrap tokens, with which machines join: create, list, delete, generate."""
+    if argv and not argv[0].startswith("-"):
+        return _bootstrap_tokens(argv)
+    parser = _Parser(
+        prog="pinnace token",
+        description="Print the admin bearer token. `pinnace token create|list|delete|generate` are about tokens for new nodes.",
+    )
     _, directory = _which(parser, argv)
     try:
         _say((directory / "token").read_text().strip())
@@ -151,6 +195,34 @@ def token(argv: list[str]) -> int:
             f"{directory}/token is readable by its owner only: run this as the user that started the cluster"
         )
     return 0
+
+
+def _bootstrap_tokens(argv: list[str]) -> int:
+    from pinnace.cluster import joining, tokens
+
+    parser = _Parser(prog="pinnace token", description="Tokens with which machines join a cluster.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="create|list|delete|generate")
+    create = commands.add_parser("create", help="make a token on the cluster")
+    create.add_argument(
+        "token", nargs="?", default="", help="[a-z0-9]{6}.[a-z0-9]{16} (default: a random one)"
+    )
+    create.add_argument("--ttl", default="24h", help="how long it is good (default 24h; 0: for ever)")
+    create.add_argument("--description", default="", help="what it is for")
+    create.add_argument("--usages", default="signing,authentication")
+    create.add_argument("--groups", default=joining.BOOTSTRAPPERS, help="groups that it gives")
+    create.add_argument(
+        "--print-join-command", action="store_true", help="print what to type on the new machine"
+    )
+    listing = commands.add_parser("list", help="show all")
+    listing.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    delete = commands.add_parser("delete", help="delete some, by token or by the part before the dot")
+    delete.add_argument("token", nargs="+")
+    commands.add_parser("generate", help="print a random token, and change nothing")
+    for command in commands.choices.values():
+        command.add_argument("--name", default=DEFAULT_NAME)
+        command.add_argument("--data-dir", default="")
+    args = parser.parse_args(argv)
+    return tokens.command(args, cluster_directory(args.name, args.data_dir), args.name)
 
 
 @_told
@@ -198,7 +270,17 @@ def image(argv: list[str]) -> int:
     return images.command(args, directory)
 
 
+def _agent_in_background(argv: list[str]) -> int:
+    from pinnace.cluster import agent_flags
+
+    parser = _Parser(prog="pinnace agent")
+    agent_flags.add_flags(parser)
+    return _run_agent(agent_flags.from_args(parser.parse_args(argv)), in_foreground=False)
+
+
 def main() -> int:
     """`python -m pinnace.cluster FLAGS`: how the launcher starts the server, without the CLI's dispatch."""
     os.umask(0o022)
+    if sys.argv[1:2] == ["agent"]:
+        return _told(_agent_in_background)(sys.argv[2:])
     return _told(partial(_run_server, in_foreground=False))(sys.argv[1:])

@@ -14,6 +14,7 @@ from pinnace.kubelet.cri.private_containerd import (
     PrivateContainerd,
     handlers_found,
     needs_restricted_oom_score_adj,
+    write_network,
 )
 from pinnace.kubelet.cri.runtime import CriError
 
@@ -35,7 +36,7 @@ def containerd_config(directory: Path, registry_config: dict[str, Any]) -> Conta
 
 
 class ClusterContainerd:
-    def __init__(self, config: ContainerdConfig, network: BridgeNetwork, clock: Clock) -> None:
+    def __init__(self, config: ContainerdConfig, network: BridgeNetwork | None, clock: Clock) -> None:
         self.config, self._network, self._clock = config, network, clock
         self._pid_file = config.root.parent / "containerd.pid"
 
@@ -49,6 +50,11 @@ class ClusterContainerd:
             return int(self._pid_file.read_text())
         except (FileNotFoundError, ValueError):
             return 0
+
+    def use_network(self, network: BridgeNetwork) -> None:
+        """From now on; a running containerd reads it by itself."""
+        self._network = network
+        write_network(self.config, network)
 
     def _is_alive(self) -> bool:
         return bool(self.pid) and Path(f"/proc/{self.pid}").exists()

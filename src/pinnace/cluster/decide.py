@@ -31,15 +31,21 @@ class Names:
     """Names on the machine that carry the cluster's name. A link's name has at most 15 characters."""
 
     bridge: str
+    overlay: str  # the link to nodes that are not on a link of ours
     nft_table: str
     cgroup: str
+
+    @property
+    def policy_table(self) -> str:
+        """No cluster's other table can be named so: names have no underscore."""
+        return f"{self.nft_table}_policies"
 
 
 def names_of(cluster: str) -> Names:
     if cluster == DEFAULT_NAME:
-        return Names("pinnace0", "pinnace", "pinnace")
+        return Names("pinnace0", "pinnace1", "pinnace", "pinnace")
     short = hashlib.sha256(cluster.encode()).hexdigest()[:6]
-    return Names(f"pin-{short}0", f"pinnace-{cluster}", f"pinnace-{cluster}")
+    return Names(f"pin-{short}0", f"pin-{short}1", f"pinnace-{cluster}", f"pinnace-{cluster}")
 
 
 def settle(config: ClusterConfig) -> None:

@@ -44,6 +44,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout", type=float, help="seconds to wait (default 120)")
     add("--node-name", help="the node's name (default: the host name)")
+    add(
+        "--node-ip",
+        help="the address by which other machines reach this one (default: towards the default route)",
+    )
+    add("--tls-san", help="more names and addresses under which clients reach the API, separated by commas")
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
@@ -77,6 +82,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add(
+        "--network-policy",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="enforce NetworkPolicies on the node (default true)",
+    )
+    add(
         "--service-load-balancer",
         type=boolean,
         nargs="?",
@@ -92,6 +104,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--token-auth-file")
     add_security_flags(parser)
+    add(
+        "--csi-controller",
+        help="sockets of CSI drivers whose controller runs here, with commas (docs/storage.md)",
+    )
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"

@@ -11,7 +11,7 @@ from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_ad
 from pinnace.kubelet.eviction_runner import Eviction
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
-from pinnace.kubelet.server.server import KubeletServer, serving_tls
+from pinnace.kubelet.server.server import KubeletServer
 from pinnace.kubelet.stats.provider import StatsProvider
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
+    own_subnet = () if node.subnet is None or node.is_given_its_subnet else (str(node.subnet),)
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
@@ -31,13 +32,25 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
-        pod_cidrs=(str(node.subnet),),
+        pod_cidrs=own_subnet,
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
     base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
+
+
+class _Serving:
+    """The kubelet's server, from the moment on that it has a certificate."""
+
+    def __init__(self, node: "Node", kubelet: Kubelet, client: Client, stats: StatsProvider) -> None:
+        self._node, self._kubelet, self._client, self._stats = node, kubelet, client, stats
+
+    async def run(self) -> None:
+        node = self._node
+        tls = await node.serving_tls()
+        await KubeletServer(self._kubelet, self._client, node.clock, self._stats, tls=tls).run()
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:
@@ -47,11 +60,15 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     _handle_shutdown(kubelet, node)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
-    pki = node.pki
-    tls = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
-    server = KubeletServer(kubelet, client, node.clock, stats, tls=tls)
+    server = _Serving(node, kubelet, client, stats)
     eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
+    kubelet.attach(
+        probes=probes,
+        http_hooks=probes.hooks,
+        edges=(server, eviction),
+        refuses=eviction.refuses,
+        network_admits=node.policies.admit if node.policies else None,
+    )
     try:
         await kubelet.run()
     finally:

@@ -20,7 +20,8 @@ POLL_SECONDS = 0.02
 ALREADY_RUNNING = 3  # exit code of a server that found the lock taken
 
 
-def launch(config: ClusterConfig) -> int:
+def launch(config: ClusterConfig, command: list[str] | None = None) -> int:
+    """`command`: what runs instead of a server with this configuration."""
     state = RunState(config.directory)
     if state.is_running():
         return _join(config, state)
@@ -36,7 +37,7 @@ def launch(config: ClusterConfig) -> int:
         return 1
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pinnace.cluster", *server_flags(config)],
+            [sys.executable, "-m", "pinnace.cluster", *(command or server_flags(config))],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -82,7 +83,8 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "etcd-servers": config.etcd_servers, "etcd-prefix": config.etcd_prefix, "etcd-cafile": config.etcd_cafile,
         "etcd-certfile": config.etcd_certfile, "etcd-keyfile": config.etcd_keyfile, "etcd-user": config.etcd_user,
         "etcd-password-file": config.etcd_password_file,
-        "node-name": config.node_name, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
+        "node-name": config.node_name, "node-ip": config.node_ip,
+        "tls-san": config.tls_san, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
         "https-port": config.https_port, "cluster-cidr": config.pod_cidr, "service-cidr": config.service_cidr,
         "cluster-dns": config.dns_ip, "cluster-domain": config.cluster_domain, "controllers": config.controllers,
         "enable-admission-plugins": config.enable_admission_plugins,
@@ -91,6 +93,8 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
+        "network-policy": None if config.network_policy else "false",
+        "csi-controller": config.csi_controller,
         "max-container-restart-period": config.max_container_restart_period,
         "node-monitor-grace-period": config.node_monitor_grace_period,
         "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,

@@ -1,28 +1,49 @@
-"""The embedded node: containerd, kubelet, service proxy, name server and ingress in the server's process."""
+"""A node: containerd, kubelet, pod network, service proxy, name server and ingress, in `up` and in `agent` alike.
+
+`Node.parts` is the one list of what runs on a node. Who assembles it (`cluster` or `agent`) brings the identity: clients of
+the API, the kubelet's serving certificate, and the pods' subnet where that is known before the control plane gives it.
+"""
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pinnace.client.interface import Client
-from pinnace.cluster import addons, network, preflight, registries
+from pinnace.cluster import network, preflight, registries
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.containerd import ClusterContainerd, containerd_config
 from pinnace.cluster.decide import Names, names_of
-from pinnace.cluster.pki import Pki
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.kubelet.cri.private_containerd import BridgeNetwork
 
 if TYPE_CHECKING:
     from pinnace.ingress.haproxy_config import Listen
+    from pinnace.netpolicy.loop import NetworkPolicies
 
 log = logging.getLogger(__name__)
 
-Part = tuple[str, Callable[[], Awaitable[None]]]
+SUBNET_FILE = "subnet"  # below the data directory: what the control plane gave, for a start without it
+
+
+def known_subnet(directory: Path) -> IPv4Network | None:
+    """The subnet that the control plane gave to this node earlier."""
+    try:
+        return IPv4Network((directory / SUBNET_FILE).read_text().strip())
+    except (OSError, ValueError):
+        return None
+
+
+class Part(NamedTuple):
+    name: str
+    work: Callable[[], Awaitable[None]]
+    is_wanted: bool = True
 
 
 @dataclass
@@ -31,29 +52,27 @@ class Node:
 
     config: ClusterConfig
     clock: Clock
-    pki: Pki
     address: str
     clients: Callable[[str, tuple[str, ...]], Client]
+    serving_tls: Callable[[], Awaitable[ssl.SSLContext]]  # the kubelet's; waits until there is a certificate
+    ca: str = ""  # the cluster's, PEM: what the overlay network is named after
+    subnet: IPv4Network | None = None  # None: not known yet
+    is_given_its_subnet: bool = False  # by the control plane; else the node brings it
+    ingress_certificate: bytes = b""  # for hosts without a secret of their own, with its key
     notes: list[str] = field(default_factory=list)
     http_port: int = 0
     https_port: int = 0
 
     def __post_init__(self) -> None:
         self.names: Names = names_of(self.config.name)
-        self.subnet = network.node_subnet(self.config.pod_cidr)
-        bridge = BridgeNetwork(
-            name=self.names.nft_table,
-            bridge=self.names.bridge,
-            subnet=str(self.subnet),
-            state_dir=self.config.directory / "containerd" / "addresses",
-            masquerade=False,  # the service proxy's table does this
-            port_map=False,  # and this: no iptables rules beside it
-        )
         source = Path(self.config.registry_config) if self.config.registry_config else None
         self.containerd = ClusterContainerd(
-            containerd_config(self.config.directory, registries.read(source)), bridge, self.clock
+            containerd_config(self.config.directory, registries.read(source)), None, self.clock
         )
         self.gateway = ""
+        self.dns_port = 0  # where this node's name server listens, once it does
+        self.told = asyncio.Event()  # something that the Node object shall say has changed
+        self._has_network = asyncio.Event()
 
     @property
     def runtime_endpoint(self) -> str:
@@ -64,29 +83,84 @@ class Node:
 
     async def prepare(self) -> None:
         """Bridge and containerd; raises RuntimeError or NetworkError in words for the user."""
-        self.gateway = await network.prepare(self.names.bridge, self.subnet)
+        if self.subnet is not None:
+            await self.use_subnet(self.subnet)
         if not self.config.container_runtime_endpoint:
             await self.containerd.ensure()
 
+    async def use_subnet(self, subnet: IPv4Network, mtu: int = 0) -> None:
+        """Make the pods' network of this node: the bridge with the gateway's address, and what CNI is told.
+
+        Called again with other values, it changes what differs; pods that run keep what they got.
+        """
+        self.subnet = subnet
+        if self.is_given_its_subnet:
+            (self.config.directory / SUBNET_FILE).write_text(f"{subnet}\n")
+        self.gateway = await network.prepare(self.names.bridge, subnet)
+        self.containerd.use_network(
+            BridgeNetwork(
+                name=self.names.nft_table,
+                bridge=self.names.bridge,
+                subnet=str(subnet),
+                state_dir=self.config.directory / "containerd" / "addresses",
+                mtu=mtu,
+                masquerade=False,  # the service proxy's table does this
+                port_map=False,  # and this: no iptables rules beside it
+            )
+        )
+        self._has_network.set()
+
+    def parts(self) -> tuple[Part, ...]:
+        """All that runs on a node. A new part is one row here; it may use the API with the rights of a user of `clients`,
+        of which an agent has two: the node itself, and `pinnace:node-parts` for everybody else."""
+        config = self.config
+        return (
+            Part("kubelet", self._kubelet),
+            Part("pod network", self._pod_network),
+            Part("service proxy", self._proxy),
+            Part("network policies", self._network_policies, config.network_policy),
+            Part("containerd", self.containerd.keep, not config.container_runtime_endpoint),
+            Part("dns", self._dns, not config.disable_dns),
+            Part("ingress", self._ingress, bool(self.http_port or self.https_port)),
+        )
+
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Start every part; each is started again when it fails."""
-        parts: list[Part] = [("kubelet", self._kubelet), ("service proxy", self._proxy)]
-        if not self.config.container_runtime_endpoint:
-            parts.append(("containerd", self.containerd.keep))
-        if not self.config.disable_dns:
-            parts.append(("dns", self._dns))
         if not self.config.disable_ingress and preflight.find_program("haproxy"):
             self._choose_ports()
-            if self.http_port or self.https_port:
-                parts.append(("ingress", self._ingress))
-        for name, work in parts:
-            tasks.create_task(keep_running(name, work, self.clock), name=name)
+        for part in self.parts():
+            if part.is_wanted:
+                tasks.create_task(keep_running(part.name, part.work, self.clock), name=part.name)
+
+    @property
+    def node_client(self) -> Client:
+        return self.clients(f"system:node:{self.config.node_name}", ("system:nodes",))
 
     async def _kubelet(self) -> None:
         from pinnace.cluster.kubelet import run_kubelet
 
-        user = f"system:node:{self.config.node_name}"
-        await run_kubelet(self, self.clients(user, ("system:nodes",)))
+        await run_kubelet(self, self.node_client)
+
+    async def _pod_network(self) -> None:
+        from pinnace.cluster.pod_network import PodNetwork
+
+        await PodNetwork(self, self.clients("system:kube-proxy", ())).run()
+
+    @cached_property
+    def policies(self) -> "NetworkPolicies | None":
+        """One for the life of the node: the kubelet asks it before it starts a container."""
+        if not self.config.network_policy:
+            return None
+        from pinnace.netpolicy.loop import NetworkPolicies, NetworkPolicyConfig
+
+        client = self.clients("system:kube-proxy", ())
+        return NetworkPolicies(
+            client, self.clock, NetworkPolicyConfig(self.config.node_name, self.names.policy_table)
+        )
+
+    async def _network_policies(self) -> None:
+        if self.policies is not None:
+            await self.policies.run()
 
     async def _proxy(self) -> None:
         from pinnace.proxy.loop import ProxyConfig, ServiceProxy
@@ -99,13 +173,15 @@ class Node:
     async def _dns(self) -> None:
         from pinnace.dns.server import DnsConfig, DnsServer
 
+        await self._has_network.wait()
         port = 53 if preflight.port_is_free(53, self.gateway) else 0
-        client = self.clients("system:kube-dns", ("system:masters",))
-        server = DnsServer(client, self.clock, DnsConfig(self.gateway, port, self.config.cluster_domain))
+        config = DnsConfig(self.gateway, port, self.config.cluster_domain)
+        server = DnsServer(self.clients("system:kube-dns", ("system:masters",)), self.clock, config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run())
             await server.listening()
-            await addons.apply(client, addons.dns_objects(self.config.dns_ip, self.gateway, server.port))
+            self.dns_port = server.port
+            self.told.set()
 
     def _choose_ports(self) -> None:
         """Busy ports are reported and done without; those of our own running HAProxy are not busy."""
@@ -132,16 +208,14 @@ class Node:
         return Listen(directory, self.http_port, self.https_port)
 
     async def _ingress(self) -> None:
+        from pinnace.cluster import addons
         from pinnace.ingress.controller import IngressConfig, IngressController
 
         listen = self._listen()
         listen.directory.mkdir(parents=True, exist_ok=True)
-        certificate = (
-            self.pki.cert("ingress-default").read_bytes() + self.pki.key("ingress-default").read_bytes()
-        )
         default = listen.directory / "default.pem"
         default.touch(mode=0o600)
-        default.write_bytes(certificate)
+        default.write_bytes(self.ingress_certificate)
         client = self.clients("system:pinnace-ingress", ("system:masters",))
         await addons.apply(client, [addons.ingress_class()])
         await IngressController(client, self.clock, IngressConfig(listen, self.address)).run()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pinnace.apimachinery import quantity
+from pinnace.cluster import node_flags
 from pinnace.cluster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ def _amounts(text: str) -> dict[str, str]:
     return found
 
 
+def _whole_seconds(text: str) -> int:
+    if (found := int(text)) < 1:
+        raise ValueError("must be more than nothing")
+    return found
+
+
 def _swap(text: str) -> str:
     if text not in SWAP:
         raise ValueError(f"must be one of {', '.join(SWAP)}")
@@ -77,6 +84,17 @@ FLAGS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "kube-reserved": ("kube_reserved", _amounts, "kept from pods, e.g. cpu=200m,memory=500Mi,pid=100"),
     "system-reserved": ("system_reserved", _amounts, "kept from pods too, e.g. cpu=100m"),
     "pod-max-pids": ("pod_max_pids", int, "processes per pod (default -1: no limit)"),
+    "node-labels": ("node_labels", node_flags.labels, "KEY=VALUE, separated by commas"),
+    "register-with-taints": (
+        "register_with_taints",
+        node_flags.taints,
+        "KEY=VALUE:EFFECT, separated by commas",
+    ),
+    "node-lease-duration-seconds": (
+        "node_lease_seconds",
+        _whole_seconds,
+        "nodeLeaseDurationSeconds; renewed four times as often (default 40)",
+    ),
     "memory-swap-behavior": ("memory_swap_behavior", _swap, "NoSwap (default) or LimitedSwap"),
 }
 

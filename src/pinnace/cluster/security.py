@@ -36,7 +36,9 @@ class Row:
 ROWS = (
     Row("anonymous-auth", "switch", "requests without credentials go on as system:anonymous (default true)"),
     Row(
-        "enable-bootstrap-token-auth", "switch", "secrets of type bootstrap.kubernetes.io/token authenticate"
+        "enable-bootstrap-token-auth",
+        "switch",
+        "secrets of type bootstrap.kubernetes.io/token authenticate (default true)",
     ),
     Row("authentication-config", "path", "an AuthenticationConfiguration: OIDC issuers, anonymous requests"),
     Row("oidc-issuer-url", "text", "an OpenID Connect issuer, https://..."),
@@ -88,7 +90,7 @@ class SecurityFlags:
     """Durations are Go's texts (`1m30s`), lists are separated by commas; "" means not given."""
 
     anonymous_auth: bool = True
-    enable_bootstrap_token_auth: bool = False
+    enable_bootstrap_token_auth: bool = True
     authentication_config: str = ""
     oidc_issuer_url: str = ""
     oidc_client_id: str = ""

@@ -9,10 +9,9 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pinnace.cluster import preflight
-from pinnace.cluster.cluster import Cluster
 from pinnace.cluster.config import ClusterConfig, remember
 from pinnace.cluster.decide import settle
 from pinnace.cluster.errors import UsageError
@@ -25,12 +24,49 @@ from pinnace.component.blocking_clock import BlockingClock
 from pinnace.component.clock import RealClock
 from pinnace.store.backend import UnusableData
 
+if TYPE_CHECKING:
+    from pinnace.cluster.agent_flags import AgentConfig
+
 log = logging.getLogger("pinnace")
 TOLD = (UsageError, NetworkError, UnusableData, OSError, RuntimeError)  # their text says all: no traceback
 
 
+class Program(Protocol):
+    """What a server process runs: a cluster, or the node of another machine's cluster."""
+
+    async def run(self) -> None: ...
+
+
+Make = Callable[[RunState, Progress, list[str]], Program]
+
+
 def serve(config: ClusterConfig, *, in_foreground: bool) -> int:
-    """Run until SIGTERM or SIGINT; containers go on running. In the foreground, progress is shown here."""
+    """Run a cluster until SIGTERM or SIGINT; containers go on running. In the foreground, progress is shown here."""
+
+    def make(state: RunState, progress: Progress, notes: list[str]) -> Program:
+        from pinnace.cluster.cluster import Cluster
+
+        settle(config)
+        check_names(config)
+        remember(config)
+        return Cluster(config, RealClock(), state=state, progress=progress, notes=notes)
+
+    return run_program(config, make, in_foreground=in_foreground)
+
+
+def serve_agent(config: "AgentConfig", *, in_foreground: bool) -> int:
+    """Be a node of another machine's cluster until SIGTERM or SIGINT; containers go on running."""
+
+    def make(state: RunState, progress: Progress, notes: list[str]) -> Program:
+        from pinnace.cluster.agent import Agent
+
+        return Agent(config, RealClock(), state=state, progress=progress, notes=notes)
+
+    return run_program(config.node, make, in_foreground=in_foreground)
+
+
+def run_program(config: ClusterConfig, make: Make, *, in_foreground: bool) -> int:
+    """Take the lock of the data directory, check the machine, run what `make` gives until SIGTERM or SIGINT."""
     # nothing here forks without exec: spares gRPC's handlers
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/local/sbin:/usr/sbin:/sbin"
@@ -52,13 +88,11 @@ def serve(config: ClusterConfig, *, in_foreground: bool) -> int:
         findings = preflight.run(config)
         if findings.fatal:
             return _refuse(progress, findings.fatal)
-        settle(config)
-        check_names(config)
+        program = make(state, progress, findings.warnings)
         _raise_open_files()
-        remember(config)
         for warning in findings.warnings:
             progress.note(warning)
-        _run_loop(_run(config, state, progress, findings.warnings))
+        _run_loop(_run(program))
     except Exception as error:
         failures = list(causes(error))
         if not all(isinstance(failure, TOLD) for failure in failures):
@@ -170,13 +204,12 @@ def _run_loop(main: Coroutine[Any, Any, None]) -> None:
     uvloop.run(main)
 
 
-async def _run(config: ClusterConfig, state: RunState, progress: Progress, notes: list[str]) -> None:
+async def _run(program: Program) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    cluster = Cluster(config, RealClock(), state=state, progress=progress, notes=notes)
-    running = asyncio.create_task(cluster.run())
+    running = asyncio.create_task(program.run())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not running.done():

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pinnace.cluster import kubeconfig
+from pinnace.cluster import kubeconfig, remembered
 from pinnace.cluster.decide import names_of
 from pinnace.cluster.errors import UsageError
+from pinnace.cluster.routes import PROTOCOL, of_ipv4
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -88,13 +89,25 @@ def clean_machine(name: str, directory: Path) -> None:
     _kill_all(_processes_of(directory))
     _unmount(directory)
     _run("ip", "link", "delete", names.bridge)
+    _run("ip", "link", "delete", names.overlay)
+    if pod_cidr := of_ipv4(_pod_cidr(directory)):
+        _run("ip", "route", "flush", "root", pod_cidr, "proto", str(PROTOCOL))
     _run("nft", "delete", "table", "inet", names.nft_table)
     _run("nft", "delete", "table", "ip", names.nft_table)
     _run("nft", "delete", "table", "ip6", names.nft_table)
+    _run("nft", "delete", "table", "inet", names.policy_table)
     for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
         _remove_cgroup(cgroup)
     for rest in ("containerd/state", "run/containerd", "kubelet/pods"):
         _delete(directory / rest, ignore_errors=True)
+
+
+def _pod_cidr(directory: Path) -> str:
+    """Of the routes to other nodes; "" where none can have been made."""
+    try:
+        return str(remembered.load(directory).get("pod_cidr") or "")
+    except UsageError:
+        return ""
 
 
 def _run(*command: str) -> None:

@@ -4,10 +4,6 @@ A node that joins knows a token and nothing else: it trusts the ConfigMap kube-p
 Upstream: https://github.com/kubernetes/kubernetes/tree/master/pkg/controller/bootstrap (both are off by default there, and here)
 """
 
-import base64
-import hashlib
-import hmac
-import json
 from collections.abc import Iterator
 
 from pinnace.api import meta
@@ -48,7 +44,9 @@ def sign(config_map: Object, world: World) -> Iterator[Action]:
         return
     keys = signing_keys(world)
     kept = {name: value for name, value in data.items() if not name.startswith(SIGNATURE_PREFIX)}
-    signed = {f"{SIGNATURE_PREFIX}{name}": detached_jws(content, name, key) for name, key in keys.items()}
+    signed = {
+        f"{SIGNATURE_PREFIX}{name}": tokens.detached_jws(content, name, key) for name, key in keys.items()
+    }
     if data != {**kept, **signed}:
         yield Update({**config_map, "data": {**kept, **signed}})
     waits = [left for secret in _tokens(world) if (left := tokens.seconds_left(secret, world.now) or 0) > 0]
@@ -75,17 +73,6 @@ def _tokens(world: World) -> list[Object]:
         and not meta.is_terminating(secret)
         and not tokens.is_expired(secret, world.now)
     ]
-
-
-def detached_jws(content: str, key_id: str, key: str) -> str:
-    """HS256 in compact form, without the content: who checks it has that already."""
-    header = _base64url(json.dumps({"alg": "HS256", "kid": key_id}, separators=(",", ":")).encode())
-    signature = hmac.new(key.encode(), f"{header}.{_base64url(content.encode())}".encode(), hashlib.sha256)
-    return f"{header}..{_base64url(signature.digest())}"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def cluster_info(old: Object | None, new: Object | None, world: World) -> Iterator[Key]:

@@ -37,6 +37,7 @@ from pinnace.controllers import (
 from pinnace.controllers.certificates import cleaner, signing
 from pinnace.controllers.certificates.approving import ApprovingController
 from pinnace.controllers.certificates.authority import FileAuthority
+from pinnace.controllers.certificates.node_certificates import NodeCertificateApprover
 from pinnace.controllers.disruption import stale
 from pinnace.controllers.garbage.collector import GarbageCollector
 from pinnace.controllers.horizontalpodautoscaling import (
@@ -72,6 +73,7 @@ class ControllersConfig:
     cluster_signing_key_file: Path | None = None
     service_balancer: ServiceBalancerConfig | None = None  # None: no such controller runs
     local_path: LocalPathConfig | None = None  # None: no provisioner runs
+    csi_controllers: tuple[str, ...] = ()  # sockets of CSI drivers whose controllers run here
     use_service_account_credentials: bool = True  # every controller with the rights of its own account
 
 
@@ -146,6 +148,12 @@ def _local_path(parts: Parts) -> Runnable:
     return LocalPathProvisioner(parts.client, parts.clock, parts.informers, parts.config.local_path)
 
 
+def _csi(parts: Parts) -> Runnable:
+    from pinnace.controllers.volumes.csi.controller import CsiControllers  # gRPC only where there is a driver
+
+    return CsiControllers(parts.client, parts.clock, parts.informers, parts.config.csi_controllers)
+
+
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
@@ -171,6 +179,9 @@ CATALOG: dict[str, Build] = {
     "certificatesigningrequest-approving": lambda parts: ApprovingController(
         parts.client, parts.clock, parts.informers
     ),
+    "node-certificate-approving": lambda parts: NodeCertificateApprover(
+        parts.client, parts.clock, parts.informers
+    ),
     "certificatesigningrequest-signing": _from_config(_signing),
     "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
     "service-cidr": _pure(servicecidr.CONTROLLER),
@@ -193,6 +204,7 @@ CATALOG: dict[str, Build] = {
     "persistentvolume-attach-detach": _pure(attach_detach.CONTROLLER),
     "ephemeral-volume": _pure(ephemeral.CONTROLLER),
     "local-path-provisioner": _local_path,
+    "csi": _csi,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "volumeattributesclass-protection": _pure(storage_protection.ATTRIBUTES_CLASSES),

@@ -23,7 +23,7 @@ from pinnace.kubelet.admission import Abilities, Refusal, alive, refusal, shorta
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, NodeEdge, ProbeManager
 from pinnace.kubelet.cri.runtime import (
     ContainerRuntime,
     ContainerState,
@@ -36,6 +36,7 @@ from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
+from pinnace.kubelet.devices.pod_resources import PodResources
 from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
 from pinnace.kubelet.image_records import ImageRecords
@@ -48,8 +49,10 @@ from pinnace.kubelet.plugin_registration import PluginRegistration
 from pinnace.kubelet.pod_parts import PodView, Shared, build
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.stats.claims import ClaimStats, ClaimUsage
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
+from pinnace.kubelet.volumes.mounts import share
 
 if TYPE_CHECKING:
     from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
@@ -92,8 +95,9 @@ class Kubelet:
         self.csi_nodes = CsiNodeObjects(client, config.node_name)
         self.csi = CsiVolumes(
             client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
-            self.node_agent.report_volumes_in_use,
+            self.node_agent.report_volumes_in_use, self.recorder,
         )  # fmt: skip
+        self.claim_stats = ClaimStats(clock, self.csi, self._objects.bound)
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
@@ -101,6 +105,7 @@ class Kubelet:
             config.root_dir / "device-plugins", clock, changed=self.node_agent.resources_changed, wake=self._woken,
             is_alive=self._is_alive,
         )  # fmt: skip
+        self._pod_resources = PodResources(config.root_dir / "pod-resources", self.devices, self._living)
         self.node_agent.extended = self.devices.amounts
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
@@ -108,6 +113,7 @@ class Kubelet:
         self._http: LifecycleHooks | None = None
         self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
+        self._network_admits: NetworkAdmission | None = None
         self._records = ImageRecords(
             config.root_dir, config.image_verification_policy, config.preloaded_images_allowlist
         )
@@ -123,11 +129,14 @@ class Kubelet:
         http_hooks: LifecycleHooks | None = None,
         edges: Iterable[NodeEdge] = (),
         refuses: Callable[[Object], Refusal | None] | None = None,
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
         """Give the kubelet its probe manager, HTTP hooks and further parts that run with it.
 
-        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure.
+        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure. `network_admits` is waited
+        for before containers start in a sandbox.
         """
+        self._network_admits = network_admits
         self._probes, self._http, self._refuses = probes, http_hooks, refuses
         self._edges.extend(edges)
         self._assemble()
@@ -168,6 +177,7 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            network_admits=self._network_admits,
             mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
             records=self._records,
@@ -184,6 +194,7 @@ class Kubelet:
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
         self.cgroups.prepare(self.facts.all_pods_settings())
+        self._share_directory()
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -198,6 +209,7 @@ class Kubelet:
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
                 group.create_task(keep_running("device plugins", self.devices.run, self._clock))
+                group.create_task(keep_running("pod resources", self._pod_resources.run, self._clock))
                 await self._services.wait_synced()
                 await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
@@ -209,6 +221,14 @@ class Kubelet:
             self._workers.stop()
             self._objects.close()
             self._tasks = None
+
+    def _share_directory(self) -> None:
+        """CSI drivers that are pods mount volumes for others; without rights for this only they are worse off."""
+        self.config.root_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            share(self.config.root_dir)
+        except OSError as error:
+            log.warning("mounts of containers do not propagate: %s", error)
 
     async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
         """They need no API server, so they come before anything that waits for one."""
@@ -283,6 +303,9 @@ class Kubelet:
 
     def _is_alive(self, uid: str) -> bool:
         return self._workers.is_alive(uid)
+
+    def _living(self) -> list[Object]:
+        return [record.pod for record in self._workers.records() if not record.has_ended]
 
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
@@ -368,6 +391,9 @@ class Kubelet:
     def container(self, uid: str, name: str, *, previous: bool = False) -> ContainerStatus | None:
         runtime = self._pleg.get(uid)
         return runtime.previous(name) if previous else runtime.newest(name)
+
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        return await self.claim_stats.of_pod(pod)
 
     def pod_dir(self, uid: str) -> Path:
         return self.paths.pod(uid)

@@ -20,6 +20,7 @@ from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image, Runti
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import (
     NodeInputs,
+    condition_statuses,
     initial_node,
     labels,
     node_status,
@@ -31,6 +32,9 @@ from pinnace.kubelet.pleg import Pleg
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
+HEARTBEAT_SECONDS = (
+    10.0  # for one attempt, so that a connection that was cut off delays the next one no longer
+)
 RUNTIME_CHECK_SECONDS = 5.0
 RUNTIME_DOWN_SECONDS = 30.0
 PRESSURE_EVENTS = {
@@ -159,7 +163,7 @@ class NodeAgent:
     async def _post_for_ever(self) -> None:
         while True:
             try:
-                await self.post()
+                await self._clock.wait_for(self.post(), HEARTBEAT_SECONDS)
                 pause = self._config.node_status_update_seconds
             except (StatusError, ConnectionError, TimeoutError) as error:
                 log.warning("node status not posted: %s", error)
@@ -175,12 +179,20 @@ class NodeAgent:
 
     async def _post_once(self) -> None:
         name = self._config.node_name
+        if self.node is not None:
+            await (
+                self.refresh()
+            )  # others write, too: the control plane says Unknown of a node that it did not hear of
         status = node_status(self._config, self.node, await self._inputs())
         if self.node is None:
             await self._register(status)
             return
         now = self._clock.monotonic()
-        is_same = self._posted is not None and without_heartbeats(self._posted) == without_heartbeats(status)
+        is_same = (
+            self._posted is not None
+            and without_heartbeats(self._posted) == without_heartbeats(status)
+            and condition_statuses(self.node.get("status")) == condition_statuses(status)
+        )
         if is_same and now - self._posted_at < self._config.node_status_report_seconds:
             return
         try:
@@ -197,9 +209,13 @@ class NodeAgent:
         self._posted, self._posted_at = status, now
 
     async def refresh(self) -> None:
-        """Read the node again; what is known stays when that fails."""
-        with contextlib.suppress(StatusError, ConnectionError, TimeoutError):
+        """Read the node again; what is known stays when that fails, unless the node is gone."""
+        try:
             self.node = await self._client.get(NODES, self._config.node_name)
+        except NotFound:
+            self.node = None
+        except (StatusError, ConnectionError, TimeoutError):
+            pass
 
     async def _register(self, status: Object) -> None:
         name = self._config.node_name
@@ -250,7 +266,7 @@ class NodeAgent:
         while True:
             pause = self._config.node_lease_seconds / 4
             try:
-                await self.renew_lease()
+                await self._clock.wait_for(self.renew_lease(), HEARTBEAT_SECONDS)
             except (StatusError, ConnectionError, TimeoutError) as error:
                 log.warning("node lease not renewed: %s", error)
                 pause = 1.0

@@ -180,6 +180,10 @@ def without_heartbeats(status: Object) -> Object:
     return {**status, "conditions": conditions}
 
 
+def condition_statuses(status: Object | None) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in (status or {}).get("conditions") or ()}
+
+
 def system_info() -> dict[str, str]:
     """nodeInfo's facts about the machine."""
     return {

@@ -13,7 +13,7 @@ from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
-from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import DeviceManager
@@ -57,6 +57,7 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    network_admits: NetworkAdmission | None
     mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
     records: ImageRecords
@@ -96,6 +97,7 @@ def build(on: Shared) -> PodParts:
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
         network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
+        network_admits=on.network_admits,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

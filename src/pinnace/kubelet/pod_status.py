@@ -92,7 +92,7 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
 
 def _set_pod_resources(pod: Object, status: dict[str, Any], seen: Observed) -> None:
     """What the node has granted the pod as a whole; `resources` only of pods that have their own."""
-    granted = pod_resources.requests(pod)
+    granted = pod_resources.requests({"spec": {**pod["spec"], "overhead": None}})
     if granted:
         status["allocatedResources"] = {
             name: quantity.format_quantity(amount, FAMILIES.get(name, "binary"))

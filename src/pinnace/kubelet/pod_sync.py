@@ -19,7 +19,7 @@ from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter, StartContext
 from pinnace.kubelet.container_states import Waiting
-from pinnace.kubelet.contracts import ProbeManager
+from pinnace.kubelet.contracts import NetworkAdmission, ProbeManager
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.cri_config import pod_log_dir, sandbox_config
 from pinnace.kubelet.images import StartError
@@ -70,6 +70,7 @@ class PodSyncer:
         runtime_classes: RuntimeClasses,
         resizer: Resizer,
         csi: CsiMounter | None = None,
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
         self._csi = csi
         self._clock, self._config, self._runtime = clock, config, runtime
@@ -78,6 +79,7 @@ class PodSyncer:
         self._paths, self._probes, self._recorder = paths, probes, recorder
         self._admit, self._network_problem, self._resizer = admit, network_problem, resizer
         self._runtime_classes = runtime_classes
+        self._network_admits = network_admits
 
     async def sync(self, record: PodRecord) -> None:
         runtime = self._pleg.get(record.uid)
@@ -204,7 +206,10 @@ class PodSyncer:
         context = self._start_context(record, runtime, actions.sandbox_id, volumes)
         self._starter.write_hosts(context)
         progressed = False
-        for container in (*actions.start_ephemeral, *actions.start_init, *actions.start):
+        starting = (*actions.start_ephemeral, *actions.start_init, *actions.start)
+        if starting and not await self._is_admitted_to_network(record, runtime):
+            return False
+        for container in starting:
             if container["name"] not in failed and self._may_start(record, container, runtime):
                 progressed |= await self._start(record, context, container, failed)
         return progressed
@@ -243,6 +248,19 @@ class PodSyncer:
         except (CriError, NoHandler) as error:
             text = f"Failed to create pod sandbox: {error}"
             self._recorder.event(record.pod, "Warning", "FailedCreatePodSandBox", text)
+            _soonest(record, SANDBOX_RETRY_SECONDS)
+            return False
+        return True
+
+    async def _is_admitted_to_network(self, record: PodRecord, runtime: PodRuntime) -> bool:
+        """No container runs before the network knows what this pod may send and get."""
+        if self._network_admits is None or pods.uses_host_network(record.pod) or not runtime.sandboxes:
+            return True
+        try:
+            await self._network_admits(record.pod, runtime.sandboxes[0].ips)
+        except TimeoutError:
+            text = "network is not ready: network policies are not in force yet"
+            self._recorder.event(record.pod, "Warning", "NetworkNotReady", text)
             _soonest(record, SANDBOX_RETRY_SECONDS)
             return False
         return True

@@ -118,8 +118,9 @@ def test_ingress_ports_give_way_to_another_cluster_and_are_otherwise_left_to_the
 
 
 def test_names_carry_the_cluster_and_fit_into_a_link() -> None:
-    assert decide.names_of("pinnace") == decide.Names("pinnace0", "pinnace", "pinnace")
+    assert decide.names_of("pinnace") == decide.Names("pinnace0", "pinnace1", "pinnace", "pinnace")
     names = decide.names_of("a-name-that-is-rather-long")
     assert len(names.bridge) <= 15
+    assert len(names.overlay) <= 15
     assert names.cgroup == names.nft_table == "pinnace-a-name-that-is-rather-long"
     assert names.bridge != decide.names_of("another").bridge

@@ -7,8 +7,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from pinnace.api.core.bootstrap_tokens import detached_jws
 from pinnace.apimachinery.times import format_time
-from pinnace.controllers.bootstrap_tokens import CLEANER, SIGNER, clean, detached_jws, sign
+from pinnace.controllers.bootstrap_tokens import CLEANER, SIGNER, clean, sign
 from pinnace.controllers.runtime import Delete, RequeueAfter, Update, World
 from unit.controllers import builders
 from unit.controllers.builders import NOW, Object

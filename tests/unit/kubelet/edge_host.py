@@ -14,6 +14,7 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     SandboxStatus,
 )
+from pinnace.kubelet.stats.claims import ClaimUsage
 
 Object = dict[str, Any]
 
@@ -52,6 +53,7 @@ class EdgeHost:
         self.conditions: dict[str, Object] = {}
         self.graces: list[int] = []
         self.stats: list[ContainerStats] = []
+        self.claims: list[ClaimUsage] = []
 
     def add(self, name: str = "web", *containers: str, **spec: Any) -> Object:
         """A pod whose containers run, with logs under `tmp`."""
@@ -94,6 +96,9 @@ class EdgeHost:
 
     def volume_dir(self, uid: str, plugin: str, volume: str) -> Path:
         return self.config.root_dir / "pods" / uid / "volumes" / plugin / volume
+
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        return self.claims
 
     def log_path(self, pod: Object, container: str, restart_count: int) -> Path:
         return self.config.pod_logs_dir / pod["metadata"]["name"] / container / f"{restart_count}.log"

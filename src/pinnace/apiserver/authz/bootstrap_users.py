@@ -127,6 +127,11 @@ SYSTEM_ROLES: dict[str, list[tuple[str, ...]]] = {
     ],
     # Pinnace's own: its service proxy serves the host ports of pods, which upstream leaves to the CNI plugin portmap
     "pinnace:host-ports": [("list watch", "core", "pods")],
+    # and its enforcement of network policies, which upstream leaves to a plugin
+    "pinnace:network-policies": [
+        ("list watch", "core", "namespaces pods"),
+        ("list watch", "networking.k8s.io", "networkpolicies"),
+    ],
     "system:node-proxier": [
         ("list watch", "core", "endpoints services"),
         (READ, "core", "nodes"),
@@ -225,6 +230,7 @@ SYSTEM_ROLES: dict[str, list[tuple[str, ...]]] = {
     ],
 }
 
+_NODE_PARTS = ("Group", "pinnace:node-parts")  # of a joined machine, beside its kubelet
 _EVERYBODY = (("Group", "system:authenticated"), ("Group", "system:unauthenticated"))
 BINDINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cluster-admin": (("Group", "system:masters"),),
@@ -233,8 +239,9 @@ BINDINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "system:basic-user": (("Group", "system:authenticated"),),
     "system:public-info-viewer": _EVERYBODY,
     "system:node": (),  # bound to nobody, as upstream: the Node authorizer does this
-    "pinnace:host-ports": (("User", "system:kube-proxy"),),
-    "system:node-proxier": (("User", "system:kube-proxy"),),
+    "pinnace:host-ports": (("User", "system:kube-proxy"), _NODE_PARTS),
+    "pinnace:network-policies": (("User", "system:kube-proxy"), _NODE_PARTS),
+    "system:node-proxier": (("User", "system:kube-proxy"), _NODE_PARTS),
     "system:kube-controller-manager": (("User", "system:kube-controller-manager"),),
     "system:kube-dns": (("ServiceAccount", "kube-dns", "kube-system"),),
     "system:kube-scheduler": (("User", "system:kube-scheduler"),),

@@ -176,6 +176,17 @@ def render_cni(network: BridgeNetwork) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": network.name, "plugins": plugins}, indent=2)
 
 
+def write_network(config: ContainerdConfig, network: BridgeNetwork) -> None:
+    """In one step: a running containerd looks at the file whenever it changes."""
+    config.cni_conf_dir.mkdir(parents=True, exist_ok=True)
+    path, text = config.cni_conf_dir / "10-pinnace.conflist", render_cni(network)
+    if path.exists() and path.read_text() == text:
+        return
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
 class PrivateContainerd:
     """`start()` returns when CRI answers and the sandbox image is there; `stop()` leaves containers running."""
 
@@ -210,7 +221,7 @@ class PrivateContainerd:
         for directory in (config.root, config.state, config.cni_conf_dir):
             directory.mkdir(parents=True, exist_ok=True)
         if self._network is not None:
-            (config.cni_conf_dir / "10-pinnace.conflist").write_text(render_cni(self._network))
+            write_network(config, self._network)
         path = config.root.parent / "containerd.toml"
         path.touch(mode=0o600)  # logins of registries are in it
         path.write_text(render_config(config))

@@ -42,6 +42,9 @@ class CsiDrivers:
             raise MountError(f"kubernetes.io/csi: {whose}: {why}")
         return found
 
+    def find(self, name: str) -> CsiDriver | None:
+        return self._drivers.get(name)
+
     async def register(self, name: str, endpoint: str, versions: tuple[str, ...]) -> None:
         check_versions(name, versions)
         socket = Endpoint(endpoint, self._seconds)

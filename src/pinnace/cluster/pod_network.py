@@ -1,0 +1,196 @@
+"""Keeps the kernel's routes to the pods of other nodes as the Node objects say, and this node's own pod network.
+
+Follows Node changes (each costs what changed), links that go down and come back, and puts back what is deleted by hand.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from pinnace.api import meta
+from pinnace.api.meta import Object
+from pinnace.api.resources import NODES
+from pinnace.apimachinery.errors import StatusError
+from pinnace.client.informer import Informer
+from pinnace.client.interface import Client
+from pinnace.cluster import network, node_dns, routes
+from pinnace.cluster.netlink import KernelChanges
+from pinnace.cluster.network import NetworkError
+from pinnace.cluster.routes import Link, Way
+
+if TYPE_CHECKING:
+    from pinnace.cluster.node import Node
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS, RETRY_SECONDS = 0.05, 2.0
+
+
+class PodNetwork:
+    def __init__(self, node: "Node", client: Client) -> None:
+        self._node, self._clock = node, node.clock
+        self._name = node.config.node_name
+        self._nodes = Informer(client, node.clock, NODES)
+        self._nodes.add_handler(self._node_changed)
+        self._dirty: set[str] = set()  # names of nodes whose way may be another
+        self._applied: dict[str, Way] = {}
+        self._links: list[Link] = []
+        self._kernel = KernelChanges(routes.PROTOCOL, self._kernel_changed)
+        self._has_overlay = False
+        self._mtu = 0
+        self._wake = node.told
+
+    def _node_changed(self, old: Object | None, new: Object | None) -> None:
+        name = meta.name(new or old or {})
+        if name == self._name or routes.peer(old) != routes.peer(new):
+            self._dirty.add(name)
+            self._wake.set()
+
+    def _kernel_changed(self) -> None:
+        """A link of ours or one of our routes: look at everything again."""
+        self._links, self._has_overlay = [], False
+        self._dirty.update(self._applied, (meta.name(node) for node in self._nodes.lister))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled; routes stay, so that a restart interrupts nothing."""
+        with self._kernel:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._nodes.run())
+                await self._nodes.wait_synced()
+                await self._forget_strangers()
+                self._wake.set()
+                while True:
+                    await self._wake.wait()
+                    await self._clock.sleep(GATHER_SECONDS)
+                    self._wake.clear()
+                    await self._sync()
+
+    async def _sync(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        try:
+            await self._own_node()
+            if self._node.subnet is None:
+                self._dirty |= dirty  # nothing can be said before this node has its own
+                return
+            dirty |= self._dirty
+            self._dirty = set()
+            await self._ways(dirty)
+        except (NetworkError, StatusError, OSError, TimeoutError) as error:
+            log.error(
+                "the pod network is not as it should be: %s; next attempt in %.0f s", error, RETRY_SECONDS
+            )
+            self._dirty |= dirty
+            self._links = []
+            self._wake.set()
+            await self._clock.sleep(RETRY_SECONDS)
+
+    async def _own_node(self) -> None:
+        """Take the subnet that the control plane gave; say where the name server is."""
+        own = self._nodes.lister.get(self._name)
+        subnet = routes.own_subnet(own)
+        if own is None or subnet is None:
+            return
+        if subnet != self._node.subnet:
+            log.info("this node's pods are in %s", subnet)
+            await self._node.use_subnet(subnet, self._mtu)
+            await network.forget_other_addresses(self._node.names.bridge, subnet)
+            self._kernel_changed()
+        await node_dns.announce(self._node.node_client, own, self._node.dns_port)
+
+    async def _ways(self, dirty: set[str]) -> None:
+        if not self._links:
+            self._links = routes.links(await network.ip_json("-4", "addr"))
+            self._kernel.watch_links({link.index for link in self._links})
+        wanted = {name: made for name in dirty if (made := self._way(name)) is not None}
+        gone = [
+            self._applied[name]
+            for name in dirty
+            if name in self._applied and wanted.get(name) != self._applied[name]
+        ]
+        if any(way.is_overlay for way in wanted.values()):
+            await self._ensure_overlay()
+        await self._carry_out(gone, list(wanted.values()))
+        for name in dirty:
+            self._applied.pop(name, None)
+        self._applied.update(wanted)
+        mtu = routes.pod_mtu(routes.link_of(self._node.address, self._links), self._applied)
+        if self._node.subnet is not None and mtu != self._mtu:
+            await self._node.use_subnet(self._node.subnet, mtu)
+            self._mtu = mtu
+
+    def _way(self, name: str) -> Way | None:
+        peer = routes.peer(self._nodes.lister.get(name))
+        if name == self._name or peer is None or peer.subnet == self._node.subnet:
+            return None
+        if any(peer.address == one.ip for link in self._links for one in link.addresses):
+            return None  # another node on this very machine: its bridge is here
+        return routes.way(peer, self._links, self._node.names.overlay)
+
+    async def _carry_out(self, gone: list[Way], wanted: list[Way]) -> None:
+        """What is gone may be gone from the kernel, too; what is wanted must succeed."""
+        if gone:
+            await _batch("ip", [line for way in gone for line in way.remove], force=True)
+            await _batch("bridge", [f"fdb del {way.forward}" for way in gone if way.forward], force=True)
+        overlay = [way.forward for way in wanted if way.forward]
+        if wanted:
+            await _batch("ip", [line for way in wanted for line in way.add])
+        if overlay:
+            await _batch("bridge", [f"fdb replace {line}" for line in overlay])
+
+    async def _ensure_overlay(self) -> None:
+        name, subnet = self._node.names.overlay, self._node.subnet
+        if self._has_overlay or subnet is None:
+            return
+        link = routes.link_of(self._node.address, self._links)
+        mtu = (link.mtu if link is not None else 1500) - routes.VXLAN_OVERHEAD
+        number, mac = routes.overlay_id(self._node.ca), routes.overlay_mac(subnet)
+        if network.link_exists(name) and not await self._overlay_fits(number, mac):
+            await network.ip("link", "del", name)
+        if not network.link_exists(name):
+            kind = f"vxlan id {number} local {self._node.address} dstport {routes.VXLAN_PORT} nolearning"
+            await network.ip("link", "add", name, "address", mac, "type", *kind.split())
+        await network.ip("link", "set", name, "mtu", str(mtu), "up")
+        await network.ip("addr", "replace", f"{subnet[0]}/32", "dev", name)
+        self._has_overlay = True
+        self._kernel.watch_links({link.index for link in self._links} | {_index(name)})
+
+    async def _overlay_fits(self, number: int, mac: str) -> bool:
+        for link in await network.ip_json("-d", "link", "show", "dev", self._node.names.overlay):
+            data = (link.get("linkinfo") or {}).get("info_data") or {}
+            return (data.get("id"), data.get("local"), link["address"]) == (number, self._node.address, mac)
+        return False
+
+    async def _forget_strangers(self) -> None:
+        """Routes of an earlier run to nodes that have gone since."""
+        known = {str(peer.subnet) for node in self._nodes.lister if (peer := routes.peer(node)) is not None}
+        shown = await network.ip_json(
+            "route", "show", "root", routes.of_ipv4(self._node.config.pod_cidr), "proto", str(routes.PROTOCOL)
+        )
+        stale = [
+            f"route del {one['dst']} dev {one['dev']} proto {routes.PROTOCOL}"
+            for one in shown
+            if one["dst"] not in known
+        ]
+        if stale:
+            await _batch("ip", stale, force=True)
+        self._dirty.update(meta.name(node) for node in self._nodes.lister)
+
+
+def _index(link: str) -> int:
+    import socket
+
+    return socket.if_nametoindex(link)
+
+
+async def _batch(program: str, lines: list[str], *, force: bool = False) -> None:
+    """All lines in one process. `force`: a line that fails stops nothing and is no failure."""
+    if not lines:
+        return
+    try:
+        await network.run(
+            program, *(["-force"] if force else []), "-batch", "-", stdin="\n".join(lines) + "\n"
+        )
+    except NetworkError:
+        if not force:
+            raise

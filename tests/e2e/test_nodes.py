@@ -1,0 +1,454 @@
+"""Three machines: a server, an agent on its link, an agent behind a router. Everything that crosses nodes, and what happens when
+machines are cut off, killed, restarted, drained."""
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e_support import IMAGE, Space, TestCluster, deployment, pod, service, until
+from machines import Lan, Machine
+from pinnace.cluster import demo
+from pinnace.cluster.image_archive import ImageSettings, write_archive
+
+GRACE = 8  # seconds without a heartbeat until a node is Unknown; renewed every second
+NODES = ("srv", "one", "two")
+
+
+class RemoteCluster(TestCluster):
+    """The cluster as its server machine sees it: kubectl runs there, and a thread of ours is on its network."""
+
+    machine: Machine
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__("nodes", directory)
+        self._thread = ThreadPoolExecutor(1)
+
+    def on(self, machine: Machine) -> None:
+        self.machine = machine
+        self._thread.submit(machine.enter_network).result(10)
+
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._thread.submit(super().request, method, path, body).result(60)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def kubectl(self, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        check, stdin = options.get("check", True), options.get("stdin")
+        program = shutil.which("kubectl")
+        command = [program] if program else [sys.executable, "-m", "pinnace", "kubectl"]
+        done = subprocess.run(
+            self.machine.inside(*command, "--kubeconfig", str(self.kubeconfig), *arguments),
+            input=stdin, capture_output=True, text=True, check=False, timeout=options.get("timeout", 90),
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stdout}{done.stderr}"
+            )
+        return done
+
+
+@dataclass
+class Nodes:
+    lan: Lan
+    cluster: RemoteCluster
+    join: list[str]
+
+    def machine(self, name: str) -> Machine:
+        return self.lan.machines[name]
+
+    def flags(self, machine: Machine) -> list[str]:
+        return ["--name", f"{machine.name}{self.lan.tag}", "--data-dir", str(machine.data)]
+
+    def up(self) -> None:
+        server = self.machine("srv")
+        server.pinnace(
+            "up", *self.flags(server), "--kubeconfig", str(self.cluster.kubeconfig), "--node-name", "srv", "--node-monitor-grace-period",
+            str(GRACE), "--node-lease-duration-seconds", "4", "--http-port", "80",
+        )  # fmt: skip
+
+    def start_agent(self, name: str, *more: str) -> None:
+        machine = self.machine(name)
+        (machine.data / "run" / "server.json").unlink(missing_ok=True)
+        machine.start(
+            "agent", *self.flags(machine), "--node-name", name, "--node-lease-duration-seconds", "4", *more
+        )  # fmt: skip
+        until(lambda: machine.record()["ready"], 60)
+
+    def condition(self, node: str, kind: str = "Ready") -> str:
+        found = self.cluster.json("get", "node", node)["status"].get("conditions", ())
+        return next((one["status"] for one in found if one["type"] == kind), "")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    directory = Path(tempfile.mkdtemp(prefix="pnl", dir="/tmp"))  # short: sockets lie below it
+    lan = Lan(directory)
+    cluster = RemoteCluster(directory / "srv")
+    made = Nodes(lan, cluster, [])
+    try:
+        lan.open()
+        cluster.on(lan.machine("srv"))
+        lan.machine("one")
+        lan.machine("two", segment=1)
+        made.up()
+        line = cluster.machine.pinnace(
+            "token", "create", "--print-join-command", *made.flags(cluster.machine)
+        ).stdout
+        made.join = line.split()[2:]
+        for name in ("one", "two"):
+            made.start_agent(name, *made.join)
+        archive = directory / "demo.tar"
+        _demo_archive(archive)
+        for machine in lan.machines.values():
+            machine.pinnace("image", "load", str(archive), "--tag", IMAGE, *made.flags(machine))
+        for name in NODES:
+            until(lambda name=name: made.condition(name) == "True")
+        yield made
+    finally:
+        for machine in lan.machines.values():
+            machine.plug_in()
+            machine.pinnace("down", "--purge", *made.flags(machine), check=False)
+        cluster.close()
+        lan.close()
+
+
+def _demo_archive(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch, path.open("wb") as archive:
+        demo.root_directory(Path(scratch))
+        write_archive(
+            Path(scratch), IMAGE, ImageSettings(cmd=("sh", "-c", demo.SERVE), ports=(8080,)), archive
+        )
+
+
+@pytest.fixture
+def space(nodes: Nodes) -> Iterator[Space]:
+    made = nodes.cluster.make_namespace(f"t-{secrets.token_hex(3)}")
+    yield made
+    nodes.cluster.remove_namespace(made.name)
+
+
+def on(node: str, name: str, command: str = "sleep 3600", **more: Any) -> dict[str, Any]:
+    return pod(
+        name, command, nodeSelector={"kubernetes.io/hostname": node}, terminationGracePeriodSeconds=1, **more
+    )
+
+
+def server_on(node: str, name: str) -> dict[str, Any]:
+    """The demo's web server on port 8080, which says the pod's name."""
+    made = on(node, name)
+    del made["spec"]["containers"][0]["command"]
+    made["spec"]["containers"][0]["command"] = [
+        "sh",
+        "-c",
+        "mkdir -p /w && hostname > /w/index.html && exec httpd -f -vv -p 8080 -h /w",
+    ]
+    return made
+
+
+def fetch(space: Space, source: str, url: str, within: float = 20.0) -> str:
+    def once() -> str:
+        return space.kubectl("exec", source, "--", "wget", "-q", "-O-", url).stdout.strip()
+
+    return until(once, within)
+
+
+def everywhere(space: Space, make: Callable[[str, str], dict[str, Any]] = on, prefix: str = "p") -> None:
+    space.apply(*(make(node, f"{prefix}-{node}") for node in NODES))
+    for node in NODES:
+        space.until_ready(f"{prefix}-{node}")
+
+
+def test_nodes_join_with_subnets_of_their_own_and_routes_by_link_or_overlay(nodes: Nodes) -> None:
+    found = {one["metadata"]["name"]: one for one in nodes.cluster.json("get", "nodes")["items"]}
+    subnets = {name: one["spec"]["podCIDR"] for name, one in found.items()}
+    assert set(found) == set(NODES)
+    assert len(set(subnets.values())) == 3
+    on_link = nodes.machine("one").run("ip", "route", "show", subnets["srv"]).stdout
+    beyond = nodes.machine("one").run("ip", "route", "show", subnets["two"]).stdout
+    assert f"via {nodes.machine('srv').address} dev eth0" in on_link
+    assert "onlink" in beyond
+    assert "eth0" not in beyond
+
+
+def test_pods_reach_one_another_services_and_names_from_every_node(nodes: Nodes, space: Space) -> None:
+    everywhere(space, server_on, "web")
+    space.apply(
+        {**service("web"), "spec": {"selector": {"part": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}}
+    )
+    for node in NODES:
+        space.kubectl("label", "pod", f"web-{node}", "part=web")
+    addresses = {
+        one["metadata"]["name"]: one["status"]["podIP"] for one in space.json("get", "pods")["items"]
+    }
+    for source in NODES:
+        for target in NODES:
+            assert (
+                fetch(space, f"web-{source}", f"http://{addresses[f'web-{target}']}:8080/") == f"web-{target}"
+            )
+        assert fetch(space, f"web-{source}", f"http://web.{space.name}.svc.cluster.local/").startswith("web-")
+
+
+def test_packets_between_pods_keep_their_source_and_big_ones_fit(nodes: Nodes, space: Space) -> None:
+    """Only what leaves the cluster is masqueraded; the pods' MTU leaves room for the overlay's headers."""
+    page = "mkdir -p /w && head -c 300000 /dev/zero > /w/big && exec httpd -f -vv -p 8080 -h /w"
+    space.apply(on("two", "web", page), on("one", "client"), service("web"))
+    space.until_ready("web")
+    space.until_ready("client")
+    client = space.json("get", "pod", "client")["status"]["podIP"]
+    web = space.json("get", "pod", "web")["status"]["podIP"]
+    for host in (f"{web}:8080", f"web.{space.name}"):
+        command = f"wget -q -O- http://{host}/big | wc -c"
+        assert until(lambda c=command: space.out("exec", "client", "--", "sh", "-c", c).strip()) == "300000"
+    said = until(lambda: [line for line in space.out("logs", "web").splitlines() if "url:/big" in line])
+    assert len(said) == 2
+    assert all(f"{client}]" in line or f"{client}:" in line for line in said)
+    assert space.out("exec", "client", "--", "cat", "/sys/class/net/eth0/mtu").strip() == "1450"
+
+
+def test_a_node_port_answers_on_every_node_and_ingress_reaches_remote_pods(
+    nodes: Nodes, space: Space
+) -> None:
+    space.apply(server_on("two", "web"), {
+        **service("web"), "spec": {"type": "NodePort", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }, {
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"},
+        "spec": {"rules": [{"host": "web.test", "http": {"paths": [
+            {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}}]},
+    })  # fmt: skip
+    space.until_ready("web")
+    port = space.json("get", "service", "web")["spec"]["ports"][0]["nodePort"]
+    for node in NODES:
+        url = f"http://{nodes.machine(node).address}:{port}/"
+        got = until(lambda url=url: nodes.machine("one").run("curl", "-sf", "-m", "3", url).stdout.strip())
+        assert got == "web"
+
+    def through() -> str:
+        asking = ("curl", "-sf", "-m", "3", "-H", "Host: web.test", "http://127.0.0.1/")
+        return nodes.machine("srv").run(*asking).stdout.strip()
+
+    assert until(through) == "web"
+
+
+def test_logs_exec_port_forward_and_metrics_go_to_the_kubelet_of_an_agent(nodes: Nodes, space: Space) -> None:
+    space.apply(on("two", "p", "echo hello from two; sleep 3600"))
+    space.until_ready("p")
+    assert until(lambda: space.out("logs", "p")) == "hello from two\n"
+    assert space.out("exec", "p", "--", "hostname") == "p\n"
+    assert any(line.startswith("p ") for line in until(lambda: space.out("top", "pod", "p")).splitlines())
+    events = until(lambda: space.json("get", "events", "--field-selector", "reason=Started")["items"])
+    assert events[0]["source"]["host"] == "two"
+
+
+def test_certificates_are_asked_for_by_the_node_and_say_its_own_names(nodes: Nodes) -> None:
+    requests = nodes.cluster.json("get", "csr")["items"]
+    signed = {
+        (one["spec"]["username"], one["spec"]["signerName"])
+        for one in requests
+        if one["status"].get("certificate")
+    }
+    assert ("system:node:two", "kubernetes.io/kubelet-serving") in signed
+    assert ("system:node:two", "kubernetes.io/kube-apiserver-client") in signed
+    assert any(
+        user.startswith("system:bootstrap:") and signer.endswith("client-kubelet") for user, signer in signed
+    )
+
+
+def test_a_daemon_set_runs_on_all_and_a_deployment_spreads(nodes: Nodes, space: Space) -> None:
+    template = deployment("d", command="sleep 3600")["spec"]["template"]
+    daemons = {
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d"},
+        "spec": {"selector": {"matchLabels": {"app": "d"}}, "template": template},
+    }  # fmt: skip
+    space.apply(daemons, deployment("spread", 6, "sleep 3600"))
+    space.kubectl("rollout", "status", "daemonset/d", "--timeout=60s")
+    space.until_rolled_out("spread")
+    assert {one["spec"]["nodeName"] for one in space.pods("app=d")} == set(NODES)
+    assert {one["spec"]["nodeName"] for one in space.pods("app=spread")} == set(NODES)
+
+
+def test_routes_deleted_by_hand_come_back(nodes: Nodes) -> None:
+    one = nodes.machine("one")
+    before = one.run("ip", "route", "show", "proto", "142").stdout
+    one.run("ip", "route", "flush", "proto", "142")
+    until(lambda: one.run("ip", "route", "show", "proto", "142").stdout == before, 10)
+    overlay = next(line.split("dev ")[1].split()[0] for line in before.splitlines() if "onlink" in line)
+    one.run("ip", "link", "del", overlay)
+    until(lambda: one.run("ip", "route", "show", "proto", "142").stdout == before, 10)
+
+
+def test_pods_of_a_lost_node_are_replaced_and_the_node_that_returns_cleans_up(
+    nodes: Nodes, space: Space
+) -> None:
+    soon = [
+        {
+            "key": f"node.kubernetes.io/{kind}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": 1,
+        }
+        for kind in ("unreachable", "not-ready")
+    ]
+    made = deployment("web", 1, "sleep 3600")
+    made["spec"]["template"]["spec"] |= {
+        "tolerations": soon, "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 100, "preference": {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["one"]}]}}]}},
+    }  # fmt: skip
+    space.apply(made)
+    space.until_rolled_out("web")
+    lost = space.pods("app=web")[0]
+    assert lost["spec"]["nodeName"] == "one"
+    nodes.machine("one").cut_off()
+    try:
+        until(lambda: nodes.condition("one") == "Unknown", GRACE + 20)
+        taints = until(lambda: nodes.cluster.json("get", "node", "one")["spec"].get("taints"))
+        assert "node.kubernetes.io/unreachable" in {taint["key"] for taint in taints}
+        until(
+            lambda: [
+                p
+                for p in space.pods("app=web")
+                if p["spec"].get("nodeName") not in (None, "one") and p["status"]["phase"] == "Running"
+            ]
+        )
+        assert space.status_column(lost["metadata"]["name"]) == "Terminating"
+    finally:
+        nodes.machine("one").plug_in()
+    until(lambda: nodes.condition("one") == "True", 60)
+    until(lambda: lost["metadata"]["name"] not in {p["metadata"]["name"] for p in space.pods("app=web")}, 40)
+    left = nodes.machine("one").run(
+        "ctr", "--address", nodes.machine("one").record()["containerdSocket"], "-n", "k8s.io", "containers", "ls"
+    ).stdout  # fmt: skip
+    assert lost["metadata"]["name"] not in left
+
+
+def test_nothing_on_the_agents_stops_while_the_control_plane_is_away(nodes: Nodes, space: Space) -> None:
+    space.apply(
+        server_on("two", "web"), service("web"), on("one", "client", f"while true; do wget -q -O- http://web.{space.name}/ >> /tmp/seen || echo FAILED >> /tmp/seen; sleep 0.2; done")
+    )  # fmt: skip
+    space.until_ready("web")
+    space.until_ready("client")
+    until(lambda: "web" in space.out("exec", "client", "--", "cat", "/tmp/seen"))
+    before = {
+        one["metadata"]["name"]: one["status"]["containerStatuses"][0]
+        for one in space.json("get", "pods")["items"]
+    }
+    space.kubectl("exec", "client", "--", "sh", "-c", "echo MARK > /tmp/seen")
+    nodes.machine("srv").kill()
+    socket = nodes.machine("one").record()["containerdSocket"]
+    client = before["client"]["containerID"].partition("//")[2]
+
+    def seen() -> str:
+        command = (
+            "ctr",
+            "--address",
+            socket,
+            "-n",
+            "k8s.io",
+            "tasks",
+            "exec",
+            "--exec-id",
+            secrets.token_hex(4),
+            client,
+            "cat",
+            "/tmp/seen",
+        )
+        return nodes.machine("one").run(*command).stdout
+
+    until(lambda: seen().count("web") > 10, 30)
+    nodes.up()
+    for node in NODES:
+        until(lambda node=node: nodes.condition(node) == "True", 60)
+    assert "FAILED" not in seen()
+    after = {
+        one["metadata"]["name"]: one["status"]["containerStatuses"][0]
+        for one in space.json("get", "pods")["items"]
+    }
+    assert {name: one["containerID"] for name, one in after.items()} == {
+        name: one["containerID"] for name, one in before.items()
+    }
+    space.apply(on("two", "later"))
+    space.until_ready("later")
+
+
+def test_an_agent_that_is_killed_and_started_adopts_its_containers_without_a_token(
+    nodes: Nodes, space: Space
+) -> None:
+    space.apply(on("two", "p"))
+    space.until_ready("p")
+    before = space.json("get", "pod", "p")["status"]["containerStatuses"][0]
+    nodes.machine("two").kill()
+    nodes.start_agent("two")
+    space.apply(on("two", "later"))
+    space.until_ready("later")
+    after = space.json("get", "pod", "p")["status"]["containerStatuses"][0]
+    assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
+
+
+def test_what_keeps_a_machine_from_joining_is_said_with_what_to_type(nodes: Nodes, tmp_path: Path) -> None:
+    machine, server = nodes.machine("one"), f"https://{nodes.machine('srv').address}:6443"
+    good = dict(zip(nodes.join[::2], nodes.join[1::2], strict=True))
+
+    def refused(name: str, **changed: str) -> str:
+        flags = {
+            **good,
+            "--node-name": name,
+            **{f"--{key.replace('_', '-')}": value for key, value in changed.items()},
+        }
+        command = [part for pair in flags.items() for part in pair]
+        done = machine.pinnace(
+            "agent",
+            "--name",
+            "other",
+            "--data-dir",
+            str(machine.directory / f"d{name}"),
+            *command,
+            check=False,
+        )
+        assert done.returncode == 1, done
+        return done.stderr
+
+    assert "knows no token 'aaaaaa'" in refused("a", token="aaaaaa.0123456789abcdef")
+    assert "not signed with this token" in refused("b", token=good["--token"][:7] + "0123456789abcdef")
+    assert "this is another cluster" in refused("c", discovery_token_ca_cert_hash=f"sha256:{'0' * 64}")
+    assert 'a Node with name "two" and status "Ready" already exists' in refused("two")
+    assert f"{server}".startswith("https")
+    assert nodes.cluster.kubectl("get", "nodes", "-o", "name").stdout.split() == [
+        f"node/{name}" for name in sorted(NODES)
+    ]
+
+
+def test_draining_and_deleting_a_node_moves_its_pods_and_another_join_brings_it_back(
+    nodes: Nodes, space: Space
+) -> None:
+    space.apply(deployment("web", 3, "sleep 3600"))
+    space.until_rolled_out("web")
+    nodes.cluster.kubectl(
+        "drain", "two", "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=60s"
+    )
+    space.until_rolled_out("web")
+    assert "two" not in {one["spec"]["nodeName"] for one in space.pods("app=web")}
+    machine = nodes.machine("two")
+    machine.pinnace("agent", "down", "--purge", *nodes.flags(machine))
+    nodes.cluster.kubectl("delete", "node", "two")
+    until(lambda: "two" not in nodes.cluster.out("get", "nodes"))
+    assert machine.run("ip", "route", "show", "proto", "142").stdout == ""
+    links = [line.split()[1] for line in machine.run("ip", "-o", "link").stdout.splitlines()]
+    assert {link.partition("@")[0].rstrip(":") for link in links} == {"lo", "eth0"}
+    until(lambda: "onlink" not in nodes.machine("one").run("ip", "route").stdout)
+    machine.data.mkdir(exist_ok=True)
+    nodes.start_agent("two", *nodes.join)
+    until(lambda: nodes.condition("two") == "True")
+    assert (
+        json.loads(nodes.cluster.out("get", "node", "two", "-o", "json"))["spec"].get("unschedulable") is None
+    )
