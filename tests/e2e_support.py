@@ -23,20 +23,17 @@ IMAGE = "pinnace.local/demo:1"
 
 
 def kubectls() -> dict[str, str]:
-    """Version ("1.32") -> path of every kubectl on this machine; {} on a machine without one."""
-    found: dict[str, str] = {}
+    """Version ("1.32") -> path of every kubectl on this machine, by the names of the files; {} on a machine without one."""
     default = shutil.which("kubectl")
     if not default:
-        return found
-    candidates = [default, *map(str, sorted(Path(default).resolve().parent.glob("kubectl.1.*")))]
-    for path in candidates:
-        answer = subprocess.run(
-            [path, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False
-        )
-        match = re.search(r'"gitVersion": "v(1\.\d+)', answer.stdout)
-        if match:
-            found.setdefault(match[1], path)
-    return found
+        return {}
+    named = Path(default).resolve().parent.glob("kubectl.1.*")
+    found = {path.name.removeprefix("kubectl."): str(path) for path in sorted(named)}
+    answer = subprocess.run(
+        [default, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False
+    )
+    match = re.search(r'"gitVersion": "v(1\.\d+)', answer.stdout)
+    return {**({match[1]: default} if match else {}), **found}
 
 
 KUBECTLS = kubectls()

@@ -85,8 +85,9 @@ def test_an_autoscaler_follows_what_containers_really_use(space: Space) -> None:
     busy["spec"]["template"]["spec"]["containers"][0]["resources"] = limits
     space.apply(busy)
     until(lambda: space.out("top", "pods", "--no-headers"))  # the first reading
-    space.kubectl("autoscale", "deployment", "busy", "--cpu-percent=50", "--min=1", "--max=2")
-    until(lambda: space.json("get", "deployment", "busy")["status"].get("readyReplicas") == 2)
+    # A fifth, because on a busy machine the container gets little more than that.
+    space.kubectl("autoscale", "deployment", "busy", "--cpu-percent=20", "--min=1", "--max=2")
+    until(lambda: space.json("get", "deployment", "busy")["status"].get("readyReplicas") == 2, 60)
     described = space.out("describe", "hpa", "busy")
     assert "New size: 2; reason: cpu resource utilization (percentage of request) above target" in described
     assert "ScalingActive   True    ValidMetricFound" in described

@@ -124,7 +124,7 @@ class Bootstrap:
         try:
             current = (await storage.get(name, namespace)).obj
         except errors.NotFound:
-            await self._create(gvr, wanted)
+            await self._add(gvr, wanted)
             return
         if reconciliation.reconciled(current, wanted) is None:
             return
@@ -149,9 +149,13 @@ class Bootstrap:
         try:
             await storage.get(metadata["name"], metadata.get("namespace", ""))
         except errors.NotFound:
-            fill_on_create(obj, self._services.clock.now())
-            with suppress(errors.AlreadyExists):
-                await storage.create(obj)
+            await self._add(gvr, obj)
+
+    async def _add(self, gvr: GVR, obj: Object) -> None:
+        """What was not there a moment ago; another server may have been faster."""
+        fill_on_create(obj, self._services.clock.now())
+        with suppress(errors.AlreadyExists):
+            await self._registries.of(gvr).storage.create(obj)
 
 
 def _namespace(name: str) -> Object:

@@ -6,11 +6,12 @@ Choices are remembered in `DATA/config.json`, so that a cluster keeps its addres
 import hashlib
 import ipaddress
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import preflight
+from pinnace.cluster import network_claims, preflight
 from pinnace.cluster.config import (
     DEFAULT_HTTP_PORT,
     DEFAULT_HTTPS_PORT,
@@ -60,9 +61,12 @@ def settle(config: ClusterConfig) -> None:
         config.https_port = _ingress_port(config.https_port, DEFAULT_HTTPS_PORT)
     config.node_name = config.node_name or platform.node().lower()
     if not config.pod_cidr or not config.service_cidr:
-        pods, services = _networks([r for r in running_records() if r.get("name") != config.name])
+        others = [r for r in running_records() if r.get("name") != config.name]
+        pods, services = _networks(others, network_claims.claim if config.has_real_node else _nobody_else)
         config.pod_cidr = config.pod_cidr or pods
         config.service_cidr = config.service_cidr or services
+    elif config.has_real_node:
+        network_claims.claim(config.pod_cidr)
     _check_networks(config)
 
 
@@ -130,13 +134,19 @@ def _ingress_port(wish: int | None, default: int) -> int:
     return wish or default
 
 
-def _networks(others: list[dict[str, Any]]) -> tuple[str, str]:
-    """The first pair of /16 networks that no other cluster and no route of this machine uses."""
+def _nobody_else(network: str) -> bool:
+    """Without a node a network is only a number in objects."""
+    return True
+
+
+def _networks(others: list[dict[str, Any]], claim: Callable[[str], bool]) -> tuple[str, str]:
+    """The first pair of /16 networks that no other cluster and no route of this machine uses, nor one that starts just now."""
     taken = [record.get(field, "") for record in others for field in ("podCIDR", "serviceCIDR")]
     used = [ipaddress.IPv4Network(text) for text in taken if text] + _routes(ROUTES.read_text())
     for second in range(FIRST_POD_NETWORK, 254, 2):
         pair = [ipaddress.IPv4Network(f"10.{number}.0.0/16") for number in (second, second + 1)]
-        if not any(mine.overlaps(theirs) for mine in pair for theirs in used):
+        is_free = not any(mine.overlaps(theirs) for mine in pair for theirs in used)
+        if is_free and claim(str(pair[0])):
             return str(pair[0]), str(pair[1])
     raise UsageError("no free 10.x.0.0/16 network: choose --cluster-cidr and --service-cidr")
 

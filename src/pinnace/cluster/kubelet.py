@@ -1,6 +1,7 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
@@ -13,6 +14,7 @@ from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
 from pinnace.kubelet.server.server import KubeletServer
 from pinnace.kubelet.stats.provider import StatsProvider
+from pinnace.kubelet.volumes.mounts import share
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
@@ -56,7 +58,9 @@ class _Serving:
 async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
-    kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
+    config = kubelet_config(node)
+    _share(config.root_dir)
+    kubelet = Kubelet(client, node.clock, config, runtime)
     _handle_shutdown(kubelet, node)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
@@ -73,6 +77,15 @@ async def run_kubelet(node: "Node", client: Client) -> None:
         await kubelet.run()
     finally:
         await runtime.close()
+
+
+def _share(directory: Path) -> None:
+    """CSI drivers that are pods mount volumes for others; without rights for this only they are worse off."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        share(directory)
+    except OSError as error:
+        log.warning("mounts of containers do not propagate: %s", error)
 
 
 def _handle_shutdown(kubelet: Kubelet, node: "Node") -> None:

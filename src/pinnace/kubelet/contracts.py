@@ -64,6 +64,10 @@ class KubeletHost(Protocol):
         """The pod's cgroup below each controller's mount, e.g. `/NAME/kubepods/burstable/podUID`."""
         ...
 
+    def all_pods_group(self) -> tuple[str, int]:
+        """The control group that holds all pods, and its memory limit."""
+        ...
+
     def restart_container(
         self,
         uid: str,

@@ -52,7 +52,6 @@ from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.stats.claims import ClaimStats, ClaimUsage
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
-from pinnace.kubelet.volumes.mounts import share
 
 if TYPE_CHECKING:
     from pinnace.kubelet.shutdown.manager import ShutdownManager, ShutdownSignals
@@ -94,7 +93,7 @@ class Kubelet:
         )
         self.csi_nodes = CsiNodeObjects(client, config.node_name)
         self.csi = CsiVolumes(
-            client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
+            client, clock, CsiDrivers(client, clock, self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
             self.node_agent.report_volumes_in_use, self.recorder,
         )  # fmt: skip
         self.claim_stats = ClaimStats(clock, self.csi, self._objects.bound)
@@ -194,7 +193,6 @@ class Kubelet:
     async def run(self) -> None:
         """Run this node's pods until cancelled; containers go on when it ends."""
         self.cgroups.prepare(self.facts.all_pods_settings())
-        self._share_directory()
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = group
@@ -220,15 +218,8 @@ class Kubelet:
         finally:
             self._workers.stop()
             self._objects.close()
+            self.csi.drivers.close()
             self._tasks = None
-
-    def _share_directory(self) -> None:
-        """CSI drivers that are pods mount volumes for others; without rights for this only they are worse off."""
-        self.config.root_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            share(self.config.root_dir)
-        except OSError as error:
-            log.warning("mounts of containers do not propagate: %s", error)
 
     async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
         """They need no API server, so they come before anything that waits for one."""
@@ -406,6 +397,9 @@ class Kubelet:
 
     def pod_cgroup(self, pod: Object) -> str:
         return self.cgroups.path(pod)
+
+    def all_pods_group(self) -> tuple[str, int]:
+        return self.cgroups.root, self.facts.all_pods_settings()["memory_limit"]
 
     def restart_container(
         self,

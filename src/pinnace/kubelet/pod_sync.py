@@ -103,18 +103,22 @@ class PodSyncer:
             return
         if self._probes is not None:
             self._probes.add_pod(pod, lambda: record.status)
-        await self._resize(record)
+        is_possible = await self._resize(record)
         await self._run_actions(record, volumes)
-        await self._resize(record)
+        if is_possible:
+            await self._resize(record)  # what restarted for it has its new size now
 
-    async def _resize(self, record: PodRecord) -> None:
-        """Running containers towards what was granted; those that must restart for it are resized by their restart."""
+    async def _resize(self, record: PodRecord) -> bool:
+        """Running containers towards what was granted; those that must restart for it are resized by their restart.
+
+        False when it has to be tried again later."""
         if record.allocation is None or record.allocation.progress is None or record.wants_end():
-            return
+            return True
         retry = await self._resizer.carry_out(record, self._pleg.get(record.uid))
         if retry is not None:
             _soonest(record, retry)
         self._reporter.report(record, self._pleg.get(record.uid))
+        return retry is None
 
     def room_appeared(self) -> None:
         self._resizer.room_appeared()

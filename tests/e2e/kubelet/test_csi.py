@@ -116,6 +116,15 @@ async def test_a_driver_registers_and_the_node_tells_of_it(node: Node, driver: D
     await eventually(gone)
 
 
+async def test_a_node_that_takes_more_volumes_says_so(node: Node, driver: Driver) -> None:
+    driver.max_volumes = 5
+    await come(node, driver)
+    driver.max_volumes = 6
+    await node.kubelet.csi.drivers.refresh(driver.name)
+    (entry,) = (await node.client.get(CSI_NODES, NODE))["spec"]["drivers"]
+    assert entry["allocatable"] == {"count": 6}
+
+
 async def test_a_driver_of_another_version_is_told_so(node: Node, driver: Driver) -> None:
     driver.versions = ("0.3.0",)
     await driver.register()

@@ -77,7 +77,7 @@ async def test_nothing_is_left_of_it_after_the_pod_whatever_the_kubelet_went_thr
     assert view_key(uid, "files", digest) in snapshots(containerd)
     await node.delete("reader", grace=0)
     await eventually(lambda: not (node.config.root_dir / "pods" / uid).exists())
-    assert not mounts_below(node.config.root_dir / "pods")
+    assert not mounts_below(node.base)
     assert uid not in snapshots(containerd)
 
 

@@ -11,7 +11,9 @@ import pytest
 from csi_driver import detach, has_loop_devices, loop_device
 from e2e.kubelet.node import NAMESPACE, WAIT, Node, shell, waiting
 from pinnace.api.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
-from pinnace.kubelet.volumes.mounts import mount_tmpfs, unmount
+from pinnace.kubelet.eviction_runner import Eviction
+from pinnace.kubelet.stats.provider import StatsProvider
+from pinnace.kubelet.volumes.mounts import mount_tmpfs, share, unmount
 from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
@@ -152,6 +154,7 @@ async def test_a_host_path_that_is_not_what_it_should_be(node: Node, tmp_path: P
 
 async def test_mounts_propagate_as_they_are_asked_to(node: Node) -> None:
     """The kubelet's directory is shared, so that drivers in containers can mount for others."""
+    share(node.config.root_dir)
     shared = node.config.root_dir / "shared"
     shared.mkdir()
     (shared / "in").mkdir()
@@ -192,6 +195,29 @@ async def test_memory_volumes_are_as_large_as_they_may_be(node: Node) -> None:
     sizes = await node.sh(pod, "df -k /said /bound | awk 'NR > 1 {print $2}'")
     assert sizes.split() == ["1024", "32768"]
     assert "No space left" in await node.sh(pod, "dd if=/dev/zero of=/said/big bs=64k count=32 2>&1")
+
+
+async def test_a_pod_that_fills_its_volume_beyond_the_limit_is_evicted(node: Node) -> None:
+    eviction = Eviction(
+        node.kubelet, node.clock, node.kubelet.recorder, StatsProvider(node.kubelet, node.clock)
+    )
+    volumes = [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]
+    await node.create(
+        "greedy",
+        shell(f"dd if=/dev/zero of=/v/big bs=64k count=32 2>/dev/null; {WAIT}", **MOUNT),
+        volumes=volumes,
+    )
+    pod = await node.running("greedy")
+    directory = node.kubelet.volume_dir(pod["metadata"]["uid"], "kubernetes.io~empty-dir", "v")
+
+    async def written() -> bool:
+        return (directory / "big").exists() and (directory / "big").stat().st_size == 2 << 20
+
+    await eventually(written)
+    assert await eviction.synchronize() == [pod["metadata"]["uid"]]
+    pod = await node.until("greedy", lambda pod: pod["status"]["phase"] == "Failed")
+    assert pod["status"]["reason"] == "Evicted"
+    assert pod["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
 
 
 async def test_recursive_read_only_is_refused_where_the_runtime_has_none(node: Node, tmp_path: Path) -> None:

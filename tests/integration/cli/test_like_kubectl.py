@@ -436,6 +436,7 @@ AUTOSCALER_STATUS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_autoscalers(programs: tuple[Program, Program], api_server: ApiServerInProcess) -> None:
     kubectl, pinnace = programs
     code, _, err = await kubectl("apply", "-f", "-", stdin=AUTOSCALER)
@@ -465,6 +466,7 @@ ON_CUSTOM = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_custom_resources(programs: tuple[Program, Program], api_server: ApiServerInProcess) -> None:
     schema = {
         "type": "object",

@@ -1,10 +1,12 @@
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pinnace.cluster import decide, preflight
+from pinnace.cluster import decide, network_claims, preflight
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.preflight import Holder
@@ -45,6 +47,37 @@ def test_a_first_cluster_gets_the_documented_networks() -> None:
         "10.43.0.0/16",
         "10.43.0.10",
     )
+
+
+def test_clusters_that_start_together_do_not_choose_the_same_networks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither has a record or a route yet. The claims of this process count, too: locks are of open files."""
+    monkeypatch.setattr(network_claims, "DIRECTORY", tmp_path / "networks")
+    monkeypatch.setattr(decide, "_ingress_port", lambda *_: 0)
+    chosen = []
+    for name in ("one", "two", "three"):
+        config = ClusterConfig(name=name, port=0, kubelet_port=0)
+        decide.settle(config)
+        chosen.append((config.pod_cidr, config.service_cidr))
+    assert chosen == [
+        ("10.42.0.0/16", "10.43.0.0/16"), ("10.44.0.0/16", "10.45.0.0/16"), ("10.46.0.0/16", "10.47.0.0/16"),
+    ]  # fmt: skip
+
+
+def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
+    code = f"from pathlib import Path\nfrom pinnace.cluster.network_claims import claim\nprint(claim('10.42.0.0/16', Path({str(tmp_path)!r})))"
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "True\n"
+    assert network_claims.claim("10.42.0.0/16", tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_where_no_file_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert network_claims.claim("10.42.0.0/16", tmp_path / "file" / "below")
 
 
 def test_a_second_cluster_goes_round_the_routes_and_records_of_the_first(

@@ -193,7 +193,12 @@ def test_five_hundred_pods_a_pass():
 
 def test_a_finished_or_foreign_job_is_left_alone():
     assert decide(job(status={"conditions": [{"type": "Failed", "status": "True"}]})) == []
-    assert decide(job(managedBy="example.com/x")) == []
+    memory: dict[Any, Any] = {}
+    (counted,) = decide(job(managedBy="example.com/x"), memory=memory)
+    assert (counted.measure.name, counted.labels) == (
+        "job_controller_jobs_by_external_controller_total", ("example.com/x",),
+    )  # fmt: skip
+    assert decide(job(managedBy="example.com/x"), memory=memory) == []
 
 
 def test_names_of_indexed_pods_fit():

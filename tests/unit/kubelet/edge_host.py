@@ -52,6 +52,7 @@ class EdgeHost:
         self.evicted: list[tuple[str, str, list[Object]]] = []
         self.conditions: dict[str, Object] = {}
         self.graces: list[int] = []
+        self.all_pods_memory = 1 << 40
         self.stats: list[ContainerStats] = []
         self.claims: list[ClaimUsage] = []
 
@@ -113,6 +114,9 @@ class EdgeHost:
         self.graces.append(grace_period_seconds)
         self.found.pop(uid, None)
         self.statuses[uid] = {"phase": "Failed"}
+
+    def all_pods_group(self) -> tuple[str, int]:
+        return "/kubepods", self.all_pods_memory
 
     def set_node_condition(self, condition: Object) -> None:
         self.conditions[condition["type"]] = condition

@@ -72,5 +72,6 @@ class HorizontalPodAutoscalerController:
         from pinnace.controllers.horizontalpodautoscaling.judge import Judge
 
         return Judge(
-            self._client, self._clock, self._directory, self._config, self._recorder, self._pods.lister
-        )
+            self._client, self._clock, self._directory, self._config, self._recorder, self._pods.lister,
+            self.metrics.measures,
+        )  # fmt: skip

@@ -16,13 +16,14 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Key, Lister
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
-from pinnace.controllers.horizontalpodautoscaling import limits
+from pinnace.controllers.horizontalpodautoscaling import counts, limits
 from pinnace.controllers.horizontalpodautoscaling.calculator import Tolerances, Warmup
 from pinnace.controllers.horizontalpodautoscaling.config import AutoscalingConfig
 from pinnace.controllers.horizontalpodautoscaling.limits import History, Stamped
 from pinnace.controllers.horizontalpodautoscaling.measurements import Measurements
 from pinnace.controllers.horizontalpodautoscaling.metrics import Asked, MetricFailed, MetricReader, Target
 from pinnace.controllers.runtime.directory import Directory
+from pinnace.controllers.runtime.measures import Measures
 from pinnace.controllers.runtime.world import World
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,11 @@ ABLE, ACTIVE, LIMITED = "AbleToScale", "ScalingActive", "ScalingLimited"
 
 
 class _Stop(Exception):
-    """This look ends here; conditions and events say why."""
+    """This look ends here; conditions and events say why. `error` as in the metrics: spec, or internal."""
+
+    def __init__(self, why: str, error: str = "internal") -> None:
+        super().__init__(why)
+        self.error = error
 
 
 @dataclass(slots=True)
@@ -43,6 +48,8 @@ class _Look:
     hpa: Object
     now: datetime
     status: Object = field(init=False)
+    action: str = "none"
+    error: str = "none"
 
     def __post_init__(self) -> None:
         before = self.hpa.get("status") or {}
@@ -70,10 +77,10 @@ class _Look:
 class Judge:
     def __init__(
         self, client: Client, clock: Clock, directory: Directory, config: AutoscalingConfig, recorder: EventRecorder,
-        pods: Lister,
+        pods: Lister, measures: Measures,
     ) -> None:  # fmt: skip
         self._client, self._clock, self._directory, self._config = client, clock, directory, config
-        self._recorder, self._pods = recorder, pods
+        self._recorder, self._pods, self._measures = recorder, pods, measures
         self._measurements = Measurements(client, directory)
         self._histories: dict[Key, History] = {}
         self._selectors: dict[str, dict[Key, Selector]] = {}  # by namespace
@@ -84,11 +91,18 @@ class Judge:
         self._selectors.get(key[0], {}).pop(key, None)
 
     async def look_at(self, key: Key, hpa: Object) -> None:
-        look = _Look(hpa, self._clock.now())
+        look, begun = _Look(hpa, self._clock.now()), self._clock.monotonic()
         try:
             await self._judge(key, look)
         except _Stop as stop:
+            look.error = stop.error
             log.debug("%s: %s: %s", NAME, "/".join(key), stop)
+        except Exception:
+            look.error = "internal"
+            raise
+        finally:
+            labels = (look.action, look.error)
+            counts.note(self._measures, counts.RECONCILIATIONS, labels, self._clock.monotonic() - begun)
         if look.status != hpa.get("status"):
             body = {**hpa, "status": look.status}
             try:
@@ -136,6 +150,7 @@ class Judge:
         try:
             await self._rescale(hpa, gvr, scale, desired)
         except (StatusError, OSError, TimeoutError) as error:
+            look.error = "internal"
             message = f"New size: {desired}; reason: {why}; error: {error}"
             self._recorder.event(hpa, "Warning", "FailedRescale", message)
             look.set(
@@ -146,6 +161,7 @@ class Judge:
             )
             look.conclude(current, look.status["desiredReplicas"], statuses)
             return
+        look.action = counts.action(current, desired)
         look.set(
             ABLE,
             True,
@@ -219,7 +235,7 @@ class Judge:
         best: Asked | None = None
         for metric in look.hpa["spec"]["metrics"]:
             try:
-                asked = await reader.ask(metric, target, tolerances)
+                asked = await self._measured(reader, metric, target, tolerances)
             except MetricFailed as failure:
                 self._recorder.event(look.hpa, "Warning", failure.reason, failure.detail)
                 failures.append(failure)
@@ -245,6 +261,21 @@ class Judge:
         look.set(ACTIVE, True, "ValidMetricFound", why)
         return best, statuses
 
+    async def _measured(
+        self, reader: MetricReader, metric: Object, target: Target, tolerances: Tolerances
+    ) -> Asked:
+        begun, action, error = self._clock.monotonic(), "none", "internal"
+        try:
+            asked = await reader.ask(metric, target, tolerances)
+            action, error = counts.action(target.spec_replicas, asked.proposal.replicas), "none"
+            return asked
+        except MetricFailed as failure:
+            error = "spec" if failure.reason == "InvalidMetricSourceType" else "internal"
+            raise
+        finally:
+            labels = (action, error, metric["type"])
+            counts.note(self._measures, counts.COMPUTATIONS, labels, self._clock.monotonic() - begun)
+
     def _give_up(self, look: _Look, current: int, statuses: list[Object] | None, message: str) -> None:
         look.conclude(current, look.status["desiredReplicas"], statuses)
         self._recorder.event(look.hpa, "Warning", "FailedComputeMetricsReplicas", message)
@@ -254,7 +285,7 @@ class Judge:
         if not text:
             self._recorder.event(look.hpa, "Warning", "SelectorRequired", "selector is required")
             look.set(ACTIVE, False, "InvalidSelector", "the HPA target's scale is missing a selector")
-            raise _Stop("selector is required")
+            raise _Stop("selector is required", "spec")
         try:
             selector = selector_text.parse(text)
         except SelectorError as error:
@@ -288,7 +319,7 @@ class Judge:
     def _refuse(self, look: _Look, reason: str, why: str) -> Any:
         self._recorder.event(look.hpa, "Warning", reason, why)
         look.set(ACTIVE, False, reason, why)
-        raise _Stop(why)
+        raise _Stop(why, "spec")
 
 
 def tolerances_of(hpa: Object, standard: float) -> Tolerances:

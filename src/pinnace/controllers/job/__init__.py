@@ -10,14 +10,17 @@ from pinnace.api.batch.job_status import TRACKING, is_finished, is_managed_elsew
 from pinnace.api.meta import Object
 from pinnace.api.resources import JOBS, NAMESPACES, PODS
 from pinnace.client.informer import Key
-from pinnace.controllers.job import orphans
+from pinnace.controllers.job import counts, orphans
 from pinnace.controllers.job.sync import Pass, failures_fact
-from pinnace.controllers.runtime import Action, Controller, World, claim, owned_by
+from pinnace.controllers.runtime import Action, Controller, Count, World, claim, owned_by
 
 
 def reconcile(job: Object, world: World) -> Iterator[Action]:
     if is_finished(job) or is_managed_elsewhere(job):
         world.forget(failures_fact(meta.key(job)))
+        if is_managed_elsewhere(job) and world.recall(fact := counts.elsewhere_fact(meta.key(job))) is None:
+            world.remember(fact, meta.uid(job))
+            yield Count(counts.ELSEWHERE, (job["spec"]["managedBy"],))
         return
     owned = claim(job, PODS, world, finalizer=TRACKING)
     if owned.actions:  # the next pass sees whose the pods are now, and counts
@@ -29,6 +32,7 @@ def reconcile(job: Object, world: World) -> Iterator[Action]:
 def absent(key: Key, world: World) -> Iterator[Action]:
     """Pods of a Job that is gone are `orphans`' concern."""
     world.forget(failures_fact(key))
+    world.forget(counts.elsewhere_fact(key))
     yield from ()
 
 
@@ -41,5 +45,6 @@ CONTROLLER = Controller(
     watches={PODS: owned_by(JOBS, "Job")},
     reads=(NAMESPACES,),
     coalesce_seconds=0.2,
+    passes=counts.PASSES,
 )
 ORPHANS = orphans.CONTROLLER

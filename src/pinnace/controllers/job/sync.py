@@ -3,6 +3,7 @@
 Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/job/job_controller.go
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from pinnace.api import conditions, meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import NAMESPACES
 from pinnace.apimachinery.times import format_time
-from pinnace.controllers.job import sizing, verdict
+from pinnace.controllers.job import counts, sizing, verdict
 from pinnace.controllers.job.backoff import Record, finished_at
 from pinnace.controllers.job.snapshot import Snapshot
 from pinnace.controllers.runtime import Action, Delete, Emit, RequeueAfter, SetStatus, World, pods
@@ -25,6 +26,7 @@ class Pass:
         namespace = world.get(NAMESPACES, meta.namespace(job))  # where it is going, no pod gets a successor
         self.leaving = meta.is_terminating(job) or (namespace is not None and meta.is_terminating(namespace))
         self.events: list[Action] = []
+        self.handled: Counter[str] = Counter()  # failed pods, by what the failure policy does about them
         self.conditions: list[Object] = list(self.seen.status.get("conditions") or [])
 
     def run(self) -> Iterator[Action]:
@@ -42,6 +44,8 @@ class Pass:
         status, counted = self._status(verdict_)
         if status != seen.status:
             yield SetStatus(self.job, status)
+            yield from counts.written(self.job, seen.status, status)
+        yield from counts.handled(self.handled)
         yield from self.events
         for pod in counted:
             yield sizing.untrack(pod)
@@ -124,7 +128,7 @@ class Pass:
                         succeeded.append(uid)
                 elif (index := self.seen.index_of(pod)) is not None:
                     new_indexes += index not in self.seen.known_succeeded_indexes
-            elif self._counts_as_failed(pod, verdict_) and uid not in failed:
+            elif uid not in failed and self._counts_as_failed(pod, verdict_):
                 failed.append(uid)
             if new_indexes + len(succeeded) + len(failed) >= MAX_UNCOUNTED:
                 return counted, False
@@ -154,7 +158,10 @@ class Pass:
         failing = verdict_ is not None and verdict_["type"] == "FailureTarget"
         if not (failing or self.seen.is_failed(pod)) or not self.seen.is_counted_kind(pod):
             return False
-        return self.seen.judged(pod).counts
+        match = self.seen.judged(pod)
+        if match.action:
+            self.handled[match.action] += 1
+        return match.counts
 
     def _set_if_new(self, condition: Object) -> None:
         if not conditions.is_true(self.conditions, condition["type"]):

@@ -4,6 +4,7 @@ from pinnace.api.meta import owner_reference as controller_ref
 from pinnace.controllers.runtime.actions import (
     Action,
     Adopt,
+    Count,
     Create,
     Delete,
     Emit,
@@ -24,6 +25,7 @@ __all__ = [
     "Action",
     "Adopt",
     "Controller",
+    "Count",
     "Create",
     "Delete",
     "Emit",

@@ -13,6 +13,7 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import BY_GVK
 from pinnace.apimachinery.gvk import GVR
+from pinnace.controllers.runtime.measures import Measure
 
 
 def gvr_of(obj: Object) -> GVR:
@@ -128,4 +129,13 @@ class Fetch:
     keep: Callable[[Any], Hashable]
 
 
-Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter | Fetch
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add to a number of `/metrics`, when all that the pass did before has been done."""
+
+    measure: Measure
+    labels: tuple[str, ...]
+    by: int = 1
+
+
+Action = Create | Update | Patch | Delete | SetStatus | Adopt | Release | Emit | RequeueAfter | Fetch | Count

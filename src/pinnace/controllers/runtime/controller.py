@@ -9,6 +9,7 @@ from pinnace.apimachinery.gvk import GVR, parse_api_version
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
 from pinnace.client.informer import Key
 from pinnace.controllers.runtime.actions import Action
+from pinnace.controllers.runtime.measures import Passes
 from pinnace.controllers.runtime.world import World
 
 Reconcile = Callable[[Object, World], Iterator[Action]]
@@ -31,6 +32,7 @@ class Controller:
     )
     workers: int = 20  # passes at a time: tasks that wait for writes, which share a commit
     ignores_own_status: bool = False  # a pass never depends on the status that the pass before wrote
+    passes: Passes | None = None  # how passes over its objects are measured, where upstream measures them
     coalesce_seconds: float = (
         0.0  # dependents' changes wake a key at most this often; less often when passes take long
     )

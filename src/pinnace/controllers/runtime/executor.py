@@ -24,6 +24,7 @@ from pinnace.component.clock import Clock
 from pinnace.controllers.runtime.actions import (
     Action,
     Adopt,
+    Count,
     Create,
     Delete,
     Emit,
@@ -36,6 +37,7 @@ from pinnace.controllers.runtime.actions import (
     gvr_of,
 )
 from pinnace.controllers.runtime.expectations import Expectations
+from pinnace.controllers.runtime.measures import Measures
 from pinnace.controllers.runtime.world import Memory, steady_time
 
 log = logging.getLogger(__name__)
@@ -80,11 +82,13 @@ class Executor:
         recorder: EventRecorder,
         expectations: Expectations,
         memory: Memory | None = None,
+        measures: Measures | None = None,
     ) -> None:
         """`memory` is where worlds recall what was fetched."""
         self._client, self._clock = client, clock
         self._recorder, self._expectations = recorder, expectations
         self._memory: Memory = memory if memory is not None else {}
+        self._measures = measures or Measures()
 
     async def carry_out(self, key: Hashable, actions: Iterable[Action]) -> Outcome:
         outcome = Outcome()
@@ -111,6 +115,8 @@ class Executor:
             case RequeueAfter(seconds):
                 earlier = outcome.requeue_after
                 outcome.requeue_after = seconds if earlier is None else min(seconds, earlier)
+            case Count(measure, labels, by):
+                self._measures.count(measure, labels, by)
             case Update():
                 await self._guard(partial(self._update, key, action, outcome), outcome)
             case SetStatus(obj, status):

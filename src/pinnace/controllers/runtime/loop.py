@@ -18,7 +18,7 @@ from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime import indexes
-from pinnace.controllers.runtime.actions import Action
+from pinnace.controllers.runtime.actions import Action, Create, Delete
 from pinnace.controllers.runtime.controller import Controller, KeysOf
 from pinnace.controllers.runtime.executor import Executor, Outcome, unanswered
 from pinnace.controllers.runtime.expectations import Expectations
@@ -51,14 +51,16 @@ class ControllerLoop:
         self._recorder = EventRecorder(client, clock, controller.source)
         self._expectations = Expectations(self._informers.get)
         self._memory: Memory = {}
-        self._executor = Executor(client, clock, self._recorder, self._expectations, self._memory)
+        self.metrics = LoopMetrics(controller.name, self._queue, self._recorder)
+        self._executor = Executor(
+            client, clock, self._recorder, self._expectations, self._memory, self.metrics.measures
+        )
         self._failures: dict[Key, StatusError] = {}
         self._last_pass: dict[Key, float] = {}
         self._thinking: dict[Key, float] = {}  # seconds that `reconcile` took in the last pass
         self._own_status: dict[Key, str] = {}  # the revision that our last status got
         self._woken: set[Key] = set()  # by more than a change of the object itself
         self._queue.on_due = self._woken.add
-        self.metrics = LoopMetrics(controller.name, self._queue, self._recorder)
         self._failed: Failures[Key] = Failures(self.metrics, self._recorder)
 
     async def run(self) -> None:
@@ -163,10 +165,34 @@ class ControllerLoop:
             actions = self.controller.reconcile(obj, self.world(key))
         if self.controller.coalesce_seconds:
             actions = self._timed(key, actions)
-        outcome = await self._executor.carry_out(key, actions)
+        outcome = await self._measured(key, obj, actions)
         if outcome.status_revision:
             self._own_status[key] = outcome.status_revision
         self._conclude(key, outcome)
+
+    async def _measured(self, key: Key, obj: Object | None, actions: Iterator[Action]) -> Outcome:
+        """Carry the actions out; where passes are measured, how long it took, with what result, and what became of pods."""
+        passes = self.controller.passes
+        labels = passes.labels(obj) if passes is not None and obj is not None else None
+        if passes is None or labels is None:
+            return await self._executor.carry_out(key, actions)
+        done, result, begun = "tracking", "error", self._clock.monotonic()
+
+        def noted() -> Iterator[Action]:
+            nonlocal done
+            for action in actions:
+                if isinstance(action, Create | Delete):
+                    done = "pods_created" if isinstance(action, Create) else "pods_deleted"
+                yield action
+
+        try:
+            outcome = await self._executor.carry_out(key, noted())
+            result = "error" if outcome.failure is not None or outcome.conflict else "success"
+            return outcome
+        finally:
+            labels = (*labels, result, done)
+            self.metrics.measures.count(passes.total, labels)
+            self.metrics.measures.observe(passes.duration, labels, self._clock.monotonic() - begun)
 
     def _timed(self, key: Key, actions: Iterator[Action]) -> Iterator[Action]:
         """The same actions; writes down how long it took to find them."""

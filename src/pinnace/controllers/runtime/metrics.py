@@ -8,12 +8,13 @@ from pinnace.apimachinery.errors import StatusError
 from pinnace.client.events import EventRecorder, lost_events
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.metrics import Family, Histogram
+from pinnace.controllers.runtime.measures import Measures
 
 
 class LoopMetrics:
     """`failures` are counted by reason: that of the Status, or the class of what was raised."""
 
-    __slots__ = ("failures", "name", "queue", "recorder")
+    __slots__ = ("failures", "measures", "name", "queue", "recorder")
 
     def __init__(
         self, name: str, queue: WorkQueue[Any] | None = None, recorder: EventRecorder | None = None
@@ -21,6 +22,7 @@ class LoopMetrics:
         """A sweep has no queue, and some tell no events."""
         self.name, self.queue, self.recorder = name, queue, recorder
         self.failures: Counter[str] = Counter()
+        self.measures = Measures()
 
     def failed(self, error: BaseException) -> None:
         reason = error.reason if isinstance(error, StatusError) else ""
@@ -60,4 +62,6 @@ def families(loops: Iterable[LoopMetrics]) -> Iterator[Family]:
         ("name", "reason"),
         [((each.name, reason), count) for each in found for reason, count in sorted(each.failures.items())],
     )
+    for each in found:
+        yield from each.measures.families()
     yield lost_events({each.recorder for each in found if each.recorder is not None})

@@ -31,14 +31,29 @@ def outdated(ss: Object, slots: Sequence[Slot], update: str, now: datetime) -> l
     moving = list(reversed(slots[partition(ss) or 0 :]))
     if rolling.get("maxUnavailable") is None:
         return _one_by_one(moving, update, min_ready, now)
-    budget = max(1, int_or_percent(rolling["maxUnavailable"], len(slots), round_up=False))
-    budget -= sum(slot.is_unavailable(min_ready, now) for slot in slots)
+    budget = _most(rolling["maxUnavailable"], slots) - _unavailable(slots, min_ready, now)
     old = [slot.pod for slot in moving if slot.pod is not None and _is_old(slot, update)]
     if ss["spec"].get("podManagementPolicy") != "Parallel":
         return old[: max(0, budget)]
     broken = [pod for pod in old if not pods.is_available(pod, min_ready, now)]
     working = [pod for pod in old if pods.is_available(pod, min_ready, now)]
     return [*broken, *working[: max(0, budget)]]
+
+
+def is_violated(ss: Object, slots: Sequence[Slot], now: datetime) -> bool:
+    """More pods are unavailable than a `maxUnavailable` that is given allows."""
+    most = ((ss["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("maxUnavailable")
+    if most is None:
+        return False
+    return _unavailable(slots, ss["spec"].get("minReadySeconds") or 0, now) > _most(most, slots)
+
+
+def _most(value: int | str, slots: Sequence[Slot]) -> int:
+    return max(1, int_or_percent(value, len(slots), round_up=False))
+
+
+def _unavailable(slots: Sequence[Slot], min_ready: int, now: datetime) -> int:
+    return sum(slot.is_unavailable(min_ready, now) for slot in slots)
 
 
 def _one_by_one(moving: Sequence[Slot], update: str, min_ready: int, now: datetime) -> list[Object]:

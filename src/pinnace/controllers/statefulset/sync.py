@@ -10,6 +10,7 @@ from pinnace.api.meta import Object
 from pinnace.controllers import history
 from pinnace.controllers.runtime import (
     Action,
+    Count,
     Delete,
     RequeueAfter,
     SetStatus,
@@ -17,12 +18,18 @@ from pinnace.controllers.runtime import (
     World,
     pods,
 )
+from pinnace.controllers.runtime.measures import Measure
 from pinnace.controllers.statefulset import claims, identity, rolling, wording
 from pinnace.controllers.statefulset.slots import Slot, by_ordinal, is_healthy, is_running_and_ready
 from pinnace.controllers.statefulset.status import observed
 
 HASH_LABEL = "controller.kubernetes.io/hash"  # of a revision
 BURST = 500  # pods per pass
+VIOLATIONS = Measure(
+    "statefulset_controller_statefulset_unavailability_violation",
+    "Number of times maxunavailable has been violated",
+    ("statefulset_namespace", "statefulset_name", "pod_management_policy"),
+)
 
 Stopping = Generator[Action, None, bool]
 """Yields actions and returns whether an ordered set must wait for them."""
@@ -57,6 +64,9 @@ class Pass:
             settled = yield from self._ordered() if ordered else self._parallel()
             if settled and rolling.is_rolling(self.ss):
                 rolled = yield from self._roll()
+                if rolling.is_violated(self.ss, self.slots, self.world.now):
+                    policy = self.ss["spec"].get("podManagementPolicy") or "OrderedReady"
+                    yield Count(VIOLATIONS, (*meta.key(self.ss), policy))
         yield from self._report(rolled)
         yield from self._tidy()
         yield from self._recheck_availability()
