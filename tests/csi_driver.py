@@ -6,12 +6,13 @@ What it was asked stands in `calls`; `fails` and `hangs` make it misbehave.
 import asyncio
 import os
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 
 from pinnace.kubelet.volumes.mounts import is_mounted, mount_bind, unmount
 from pinnace.net.csi.messages import csi_classes, registration_classes
@@ -50,6 +51,7 @@ class Driver:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     registered: list[tuple[bool, str]] = field(default_factory=list)
     _servers: list[Any] = field(default_factory=list)
+    _released: threading.Event = field(default_factory=threading.Event)
 
     @property
     def socket(self) -> Path:
@@ -71,30 +73,35 @@ class Driver:
 
     async def start(self) -> None:
         self.backing.mkdir(parents=True, exist_ok=True)
+        self._released.clear()
         self._servers = [await self._serve(self.socket, "csi.v1", OFFERED)]
 
     async def register(self) -> None:
         self.registration_socket.parent.mkdir(parents=True, exist_ok=True)
-        offered = {"Registration": ("GetInfo", "NotifyRegistrationStatus")}
+        offered: dict[str, tuple[str, ...]] = {"Registration": ("GetInfo", "NotifyRegistrationStatus")}
         self._servers.append(await self._serve(self.registration_socket, "pluginregistration", offered))
 
     async def stop(self) -> None:
         for server in self._servers:
-            await server.stop(None)
+            self._released.set()
+            await asyncio.to_thread(server.stop(None).wait)
         self._servers = []
         for path in (self.registration_socket, self.socket):
             path.unlink(missing_ok=True)
 
     async def _serve(self, path: Path, package: str, offered: dict[str, tuple[str, ...]]) -> Any:
-        server = grpc.aio.server()
+        server = grpc.server(ThreadPoolExecutor(8))
         for service, methods in offered.items():
             handlers = {name: self._handler(name) for name in methods}
             generic = grpc.method_handlers_generic_handler(f"{package}.{service}", handlers)
             server.add_generic_rpc_handlers((generic,))
-        short = self.directory / f"{package}.new"  # a socket's path must be short when it is bound
-        server.add_insecure_port(f"unix://{short}")
-        await server.start()
-        short.rename(path)
+        path.unlink(missing_ok=True)
+        directory = os.open(path.parent, os.O_PATH)
+        try:  # a socket's path must be short when it is bound
+            server.add_insecure_port(f"unix:///proc/self/fd/{directory}/{path.name}")
+            server.start()
+        finally:
+            os.close(directory)
         return server
 
     def _handler(self, name: str) -> Any:
@@ -102,13 +109,13 @@ class Driver:
         classes = registration_classes() if name in special else csi_classes()
         request = classes[special.get(name, f"{name}Request")]
 
-        async def answer(asked: Any, context: Any) -> Any:
+        def answer(asked: Any, context: Any) -> Any:
             self.calls.append((name, asked))
-            if name in self.hangs:
-                await asyncio.sleep(3600)
+            while name in self.hangs and not self._released.wait(0.05):
+                pass
             if name in self.fails:
-                await context.abort(*self.fails[name])
-            return await asyncio.to_thread(getattr(self, name), asked)
+                context.abort(*self.fails[name])
+            return getattr(self, name)(asked)
 
         return grpc.unary_unary_rpc_method_handler(
             answer, request.FromString, lambda message: message.SerializeToString()

@@ -343,7 +343,11 @@ def leftovers(name: str, directory: Path) -> list[str]:
     tables = subprocess.run(
         ["/usr/sbin/nft", "list", "tables"], capture_output=True, text=True, check=False
     ).stdout
-    found += [f"nft {line}" for line in tables.splitlines() if line.endswith(f"pinnace-{name}")]
+    found += [
+        f"nft {line}"
+        for line in tables.splitlines()
+        if line.endswith((f"pinnace-{name}", f"pinnace-{name}_policies"))
+    ]
     found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"*/pinnace-{name}")]
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=False).stdout
     found += [f"link {line.split()[1]}" for line in links.splitlines() if re.match(r"\d+: (pin-|veth)", line)]

@@ -26,10 +26,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """One cluster with a real node for all tests of the session; ports and networks are its own."""
     name = f"e2e{secrets.token_hex(2)}"
     directory = tmp_path_factory.mktemp("cluster")
+    (directory / "manifests").mkdir()
     flags = (
         "--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0", "--max-container-restart-period=2s",
         "--horizontal-pod-autoscaler-sync-period=1s", "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
         "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+        f"--pod-manifest-path={directory / 'manifests'}", "--allowed-unsafe-sysctls=kernel.msg*",
     )  # fmt: skip
     running = TestCluster(name, directory, flags)
     try:

@@ -36,7 +36,7 @@ def test_running_and_terminating(space: Space) -> None:
         "slow",
         "Container created",
         "Container started",
-        f'Container image "{IMAGE}" already present on machine',
+        f'Container image "{IMAGE}" already present on machine and can be accessed by the pod',
     )
     space.kubectl("delete", "pod", "slow", "--wait=false", "--grace-period=5")
     space.until_status("slow", "Terminating")

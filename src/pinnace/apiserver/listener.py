@@ -24,6 +24,7 @@ IDLE_SECONDS = 180.0
 SWEEP_SECONDS = 5.0
 CLOSING_SECONDS = 1.0
 _BACKLOG = 1024
+_EVERY = {"0.0.0.0": "::", "::": "0.0.0.0"}
 
 
 class Listener:
@@ -33,18 +34,26 @@ class Listener:
         self._connections: set[Connection] = set()
         self._emptied: asyncio.Future[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._edge: Edge | None = None  # made at first use
         self._streams: set[asyncio.Task[Any]] = set()
         self._date = (0, "")
 
     async def start(self, address: str, port: int, tls: ssl.SSLContext) -> int:
-        """The port; raises OSError when it is taken."""
-        self._server = await asyncio.get_running_loop().create_server(
+        """The port; raises OSError when it is taken. Every address of one family means every one of the other, too, where the
+        machine has it, as upstream's flag `--bind-address`."""
+        bound = await self._listen(address, port, tls)
+        if address in _EVERY:
+            with contextlib.suppress(OSError):
+                await self._listen(_EVERY[address], bound, tls)
+        return bound
+
+    async def _listen(self, address: str, port: int, tls: ssl.SSLContext) -> int:
+        server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self), address, port, ssl=tls, backlog=_BACKLOG, reuse_address=True
         )
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
 
     def end_streams(self) -> None:
         """Stop every watch and upgraded connection: part of a graceful shutdown."""
@@ -54,8 +63,8 @@ class Listener:
     async def stop(self, grace_seconds: float) -> None:
         """Accept nothing more, let requests finish, close what is left."""
         self.is_closing = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         busy = [task for connection in self._connections if (task := connection.task) is not None]
         for connection in list(self._connections):
             if connection.task is None:

@@ -24,7 +24,7 @@ from pinnace.client.rest import RestClient
 from pinnace.cluster import discovery, joining, node_identity
 from pinnace.cluster.agent_flags import SETTINGS, AgentConfig
 from pinnace.cluster.discovery import Discovery, JoinError
-from pinnace.cluster.node import Node, known_subnet
+from pinnace.cluster.node import Node, known_subnets
 from pinnace.cluster.node_identity import NodeCertificate, Wish
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
@@ -254,7 +254,7 @@ class Agent:
         config.disable_dns = not config.dns_ip
         return Node(
             config, self._clock, config.node_ip, self._client_for, self._serving_tls, ca=self._ca,
-            subnet=known_subnet(config.directory), is_given_its_subnet=True, notes=self._notes,
+            subnets=known_subnets(config.directory), is_given_its_subnet=True, notes=self._notes,
         )  # fmt: skip
 
     async def _follow_own_node(self) -> None:

@@ -17,11 +17,10 @@ from pinnace.api.resources import NODES
 from pinnace.apiserver.server import ApiServer
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
-from pinnace.cluster import autoscaling, kubeconfig, leadership, service_balancing
+from pinnace.cluster import address_ranges, autoscaling, kubeconfig, leadership, service_balancing
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
-from pinnace.cluster.decide import node_address
-from pinnace.cluster.network import node_subnet
+from pinnace.cluster.decide import node_addresses
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
@@ -42,7 +41,8 @@ class Cluster:
     ) -> None:
         self._config, self._clock = config, clock
         self._state, self._progress, self._notes = state, progress, notes
-        self._address = config.node_ip or node_address()
+        self._addresses = node_addresses(config)
+        self._address = self._addresses[0]
         self._pki = Pki(config.directory / "pki", clock.now())
         self._server: ApiServer | None = None
         self._node: Node | None = None
@@ -58,7 +58,7 @@ class Cluster:
 
             self._node = Node(
                 config, self._clock, self._address, self._client, self._kubelet_tls, ca=self._pki.ca.read_text(),
-                subnet=node_subnet(config.pod_cidr), ingress_certificate=self._ingress_certificate(), notes=self._notes,
+                subnets=address_ranges.node_subnets(config.pod_cidr), other_addresses=self._addresses[1:], ingress_certificate=self._ingress_certificate(), notes=self._notes,
             )  # fmt: skip
             preparing = asyncio.create_task(self._node.prepare(), name="prepare node")
         advertise = self._address if config.bind_address in ("0.0.0.0", "::") else config.bind_address
@@ -101,12 +101,17 @@ class Cluster:
         host = platform.node().lower()
         addresses = [
             name
-            for name in (host, self._address, config.bind_address, *filter(None, config.tls_san.split(",")))
+            for name in (
+                host,
+                *self._addresses,
+                config.bind_address,
+                *filter(None, config.tls_san.split(",")),
+            )
             if name not in ("0.0.0.0", "::")
         ]
         leaves = cluster_leaves(
             service_ip=service_ip(config), domain=config.cluster_domain, addresses=list(dict.fromkeys(addresses)),
-            node_name=config.node_name, node_ip=self._address,
+            node_name=config.node_name, node_ips=self._addresses,
         )  # fmt: skip
         if self._pki.ensure(leaves):
             self._progress.step("certificates")
@@ -162,9 +167,12 @@ class Cluster:
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
                 issue_account_token=self._issue_account_token,
-                node_ipam=None if config.simulated_nodes else NodeIpamConfig((config.pod_cidr,)),
+                node_ipam=None
+                if config.simulated_nodes
+                else NodeIpamConfig(tuple(config.pod_cidr.split(","))),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
+                csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
                 service_balancer=service_balancing.settings(config),
                 autoscaling=autoscaling.settings(config),
             )
@@ -174,7 +182,7 @@ class Cluster:
                 async with asyncio.TaskGroup() as parts:
                     parts.create_task(made.run())
                     if not config.disable_dns and not config.simulated_nodes:
-                        dns = DnsService(client, clock, config.dns_ip)
+                        dns = DnsService(client, clock, config.dns_ip.split(","))
                         parts.create_task(keep_running("dns service", dns.run, clock))
                     if LocalPathProvisioner.name in made.running:
                         parts.create_task(addons.create_missing(client, addons.storage_classes()))
@@ -229,7 +237,7 @@ class Cluster:
                 from pinnace.kubelet.simulated import SimulatedNodes, SimulatedNodesConfig
 
                 client = self._client("system:node-simulator", (MASTERS,))
-                settings = SimulatedNodesConfig(pod_network=config.pod_cidr, is_kwok=True)
+                settings = SimulatedNodesConfig(pod_network=config.pod_cidr.split(",")[0], is_kwok=True)
                 await SimulatedNodes(client, clock, config.simulated_nodes, settings).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")

@@ -110,6 +110,7 @@ class ClusterConfig(SecurityFlags):
     horizontal_pod_autoscaler_tolerance: float | None = None
     disable_dns: bool = False
     disable_ingress: bool = False
+    network_policy: bool = True
     service_load_balancer: bool = True
     enable_admission_plugins: str = ""
     disable_admission_plugins: str = ""
@@ -118,6 +119,7 @@ class ClusterConfig(SecurityFlags):
     token_auth_file: str = ""
     registry_config: str = ""
     container_runtime_endpoint: str = ""
+    csi_controller: str = ""  # sockets of CSI drivers, with commas between them
     eviction_hard: str = ""
     max_container_restart_period: str = ""
     kubelet_config: str = ""
@@ -244,7 +246,7 @@ ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,
     "node_monitor_grace_period": float, "horizontal_pod_autoscaler_tolerance": float, "wait": bool, "leader_elect": bool, "service_load_balancer": bool, "disable_scheduler": bool, "disable_dns": bool,
-    "disable_ingress": bool, **security.types(),
+    "network_policy": bool, "disable_ingress": bool, **security.types(),
 }  # fmt: skip
 
 

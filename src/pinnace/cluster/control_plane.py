@@ -1,10 +1,10 @@
 """The control plane of one cluster in one process: store, API server, controllers, scheduler."""
 
-import ipaddress
 import secrets
 from pathlib import Path
 
 from pinnace.apiserver.config import ApiServerConfig
+from pinnace.cluster import address_ranges
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.pki import Pki
 from pinnace.cluster.security import api_server_settings
@@ -40,8 +40,8 @@ def _etcd(config: ClusterConfig, clock: Clock) -> Backend:
 
 
 def service_ip(config: ClusterConfig) -> str:
-    """The ClusterIP of the `kubernetes` Service: the first of the service network."""
-    return str(ipaddress.IPv4Network(config.service_cidr)[1])
+    """The ClusterIP of the `kubernetes` Service: the first of the service network, and of its own family."""
+    return str(address_ranges.networks(config.service_cidr)[0][1])
 
 
 def admin_token(directory: Path) -> str:

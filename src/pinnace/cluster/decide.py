@@ -3,6 +3,7 @@
 Choices are remembered in `DATA/config.json`, so that a cluster keeps its addresses for life.
 """
 
+import contextlib
 import hashlib
 import ipaddress
 import platform
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import network_claims, preflight
+from pinnace.cluster import address_ranges, network_claims, preflight
 from pinnace.cluster.config import (
     DEFAULT_HTTP_PORT,
     DEFAULT_HTTPS_PORT,
@@ -23,7 +24,8 @@ from pinnace.cluster.config import (
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.state import running_records
 
-ROUTES = Path("/proc/net/route")
+ROUTES, ADDRESSES6 = Path("/proc/net/route"), Path("/proc/net/if_inet6")
+OWN_LINKS = ("pinnace", "pin-", "veth")
 FIRST_POD_NETWORK = 42  # 10.42.0.0/16 and 10.43.0.0/16; the next cluster takes 10.44 and 10.45
 
 
@@ -35,6 +37,11 @@ class Names:
     overlay: str  # the link to nodes that are not on a link of ours
     nft_table: str
     cgroup: str
+
+    @property
+    def policy_table(self) -> str:
+        """No cluster's other table can be named so: names have no underscore."""
+        return f"{self.nft_table}_policies"
 
 
 def names_of(cluster: str) -> Names:
@@ -77,28 +84,28 @@ def _check_bind_address(text: str) -> None:
 
 
 def _check_networks(config: ClusterConfig) -> None:
-    services = _network(config.service_cidr, "--service-cidr", longest_prefix=28)
-    if services.overlaps(_network(config.pod_cidr, "--cluster-cidr", longest_prefix=29)):
+    services = address_ranges.checked(config.service_cidr, "--service-cidr", {4: 28, 6: 124})
+    pods = address_ranges.checked(config.pod_cidr, "--cluster-cidr", {4: 29, 6: 125})
+    if [network.version for network in services] != [network.version for network in pods]:
+        raise UsageError(
+            f"--cluster-cidr {config.pod_cidr} and --service-cidr {config.service_cidr} must have ranges of the same families in the same order"
+        )
+    if any(one.overlaps(other) for one, other in zip(services, pods, strict=True)):
         raise UsageError(f"--cluster-cidr {config.pod_cidr} and --service-cidr {config.service_cidr} overlap")
-    config.dns_ip = config.dns_ip or str(services[10])
-    try:
-        address = ipaddress.IPv4Address(config.dns_ip)
-    except ValueError as error:
-        raise UsageError(f"--cluster-dns {config.dns_ip}: {error}") from None
-    if address not in services:
-        raise UsageError(f"--cluster-dns {config.dns_ip} is not in the service network {config.service_cidr}")
-    if address == services[1]:
-        raise UsageError(f"--cluster-dns {config.dns_ip} is the address of the Service `kubernetes`")
+    config.dns_ip = config.dns_ip or ",".join(str(network[10]) for network in services)
+    for text in config.dns_ip.split(","):
+        _check_dns_address(text, services, config.service_cidr)
 
 
-def _network(text: str, flag: str, longest_prefix: int) -> ipaddress.IPv4Network:
+def _check_dns_address(text: str, services: tuple[address_ranges.Network, ...], shown: str) -> None:
     try:
-        network = ipaddress.IPv4Network(text)
+        address = ipaddress.ip_address(text)
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: {error}") from None
-    if network.prefixlen > longest_prefix:
-        raise UsageError(f"{flag} {text} is too small: /{longest_prefix} is the least")
-    return network
+        raise UsageError(f"--cluster-dns {text}: {error}") from None
+    if not any(address in network for network in services):
+        raise UsageError(f"--cluster-dns {text} is not in the service network {shown}")
+    if address == services[0][1]:
+        raise UsageError(f"--cluster-dns {text} is the address of the Service `kubernetes`")
 
 
 def _port(what: str, flag: str, wish: int | None, default: int, config: ClusterConfig) -> int:
@@ -137,7 +144,8 @@ def _nobody_else(network: str) -> bool:
 def _networks(others: list[dict[str, Any]], claim: Callable[[str], bool]) -> tuple[str, str]:
     """The first pair of /16 networks that no other cluster and no route of this machine uses, nor one that starts just now."""
     taken = [record.get(field, "") for record in others for field in ("podCIDR", "serviceCIDR")]
-    used = [ipaddress.IPv4Network(text) for text in taken if text] + _routes(ROUTES.read_text())
+    known = [network for text in taken for network in address_ranges.networks(text)]
+    used = [n for n in known if isinstance(n, ipaddress.IPv4Network)] + _routes(ROUTES.read_text())
     for second in range(FIRST_POD_NETWORK, 254, 2):
         pair = [ipaddress.IPv4Network(f"10.{number}.0.0/16") for number in (second, second + 1)]
         is_free = not any(mine.overlaps(theirs) for mine in pair for theirs in used)
@@ -167,3 +175,34 @@ def node_address() -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
+
+
+def node_addresses(config: ClusterConfig) -> tuple[str, ...]:
+    """The node's address of each family that the pods have, in their order.
+
+    A machine without an IPv6 address of its own has that of the bridge, so that pods in its network have one.
+    """
+    own = config.node_ip or node_address()
+    found = []
+    for subnet in address_ranges.node_subnets(config.pod_cidr):
+        if (subnet.version == 6) == (":" in own):
+            found.append(own)
+        elif subnet.version == 6:
+            found.append(_node_address6() or str(subnet[1]))
+        else:
+            found.append(node_address())
+    return tuple(found)
+
+
+def _node_address6() -> str:
+    """As `node_address`; without a default route the first global address of any link but those of clusters; "" without one."""
+    import socket
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.connect(("2001:db8::1", 9))
+        return str(probe.getsockname()[0])
+    for line in ADDRESSES6.read_text().splitlines() if ADDRESSES6.exists() else ():
+        digits, _, _, scope, _, link = line.split()
+        if scope == "00" and not link.startswith(OWN_LINKS):
+            return str(ipaddress.IPv6Address(bytes.fromhex(digits)))
+    return ""

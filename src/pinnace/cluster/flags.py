@@ -52,8 +52,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--kubelet-port", type=int, help="the kubelet's port (default 10250)")
     add("--http-port", type=int, help="port of the ingress proxy (default 80; 0 picks a free one)")
     add("--https-port", type=int, help="TLS port of the ingress proxy (default 443; 0 picks a free one)")
-    add("--cluster-cidr", dest="pod_cidr", help="pod network (default 10.42.0.0/16)")
-    add("--service-cidr", help="service network (default 10.43.0.0/16)")
+    add(
+        "--cluster-cidr",
+        dest="pod_cidr",
+        help="pod network (default 10.42.0.0/16); with a comma, one of IPv4 and one of IPv6",
+    )
+    add("--service-cidr", help="service network (default 10.43.0.0/16); two as the pod network")
     add(
         "--cluster-dns",
         dest="dns_ip",
@@ -82,6 +86,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--disable-dns", action="store_true", default=None)
     add("--disable-ingress", action="store_true", default=None)
     add(
+        "--network-policy",
+        type=boolean,
+        nargs="?",
+        const=True,
+        help="enforce NetworkPolicies on the node (default true)",
+    )
+    add(
         "--service-load-balancer",
         type=boolean,
         nargs="?",
@@ -97,6 +108,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--token-auth-file")
     add_security_flags(parser)
+    add(
+        "--csi-controller",
+        help="sockets of CSI drivers whose controller runs here, with commas (docs/storage.md)",
+    )
     add("--registry-config", help="mirrors, TLS and logins per registry, as k3s's registries.yaml")
     add(
         "--container-runtime-endpoint", help="CRI socket of a running runtime instead of a private containerd"

@@ -1,6 +1,7 @@
 """The embedded kubelet with its edges: server, probes, statistics, eviction."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
@@ -13,6 +14,7 @@ from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
 from pinnace.kubelet.server.server import KubeletServer
 from pinnace.kubelet.stats.provider import StatsProvider
+from pinnace.kubelet.volumes.mounts import share
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
@@ -22,17 +24,18 @@ log = logging.getLogger(__name__)
 
 def kubelet_config(node: "Node") -> KubeletConfig:
     config = node.config
-    own_subnet = () if node.subnet is None or node.is_given_its_subnet else (str(node.subnet),)
+    own_subnets = () if node.is_given_its_subnet else tuple(map(str, node.subnets))
     base = KubeletConfig(
         node_name=config.node_name,
         node_ip=node.address,
+        other_node_ips=node.other_addresses,
         root_dir=config.directory / "kubelet",
         pod_logs_dir=config.directory / "logs" / "pods",
-        cluster_dns=() if config.disable_dns else (config.dns_ip,),
+        cluster_dns=() if config.disable_dns else tuple(config.dns_ip.split(",")),
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",
         port=config.kubelet_port or 10250,
-        pod_cidrs=own_subnet,
+        pod_cidrs=own_subnets,
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
     base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
@@ -56,17 +59,34 @@ class _Serving:
 async def run_kubelet(node: "Node", client: Client) -> None:
     """Until cancelled; running containers stay as they are."""
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
-    kubelet = Kubelet(client, node.clock, kubelet_config(node), runtime)
+    config = kubelet_config(node)
+    _share(config.root_dir)
+    kubelet = Kubelet(client, node.clock, config, runtime)
     _handle_shutdown(kubelet, node)
     probes = Probes(kubelet, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet, node.clock)
     server = _Serving(node, kubelet, client, stats)
     eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
-    kubelet.attach(probes=probes, http_hooks=probes.hooks, edges=(server, eviction), refuses=eviction.refuses)
+    kubelet.attach(
+        probes=probes,
+        http_hooks=probes.hooks,
+        edges=(server, eviction),
+        refuses=eviction.refuses,
+        network_admits=node.policies.admit if node.policies else None,
+    )
     try:
         await kubelet.run()
     finally:
         await runtime.close()
+
+
+def _share(directory: Path) -> None:
+    """CSI drivers that are pods mount volumes for others; without rights for this only they are worse off."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        share(directory)
+    except OSError as error:
+        log.warning("mounts of containers do not propagate: %s", error)
 
 
 def _handle_shutdown(kubelet: Kubelet, node: "Node") -> None:

@@ -93,6 +93,8 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "kube-scheduler-config": config.kube_scheduler_config,
         "authorization-mode": config.authorization_mode, "token-auth-file": config.token_auth_file,
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
+        "network-policy": None if config.network_policy else "false",
+        "csi-controller": config.csi_controller,
         "max-container-restart-period": config.max_container_restart_period,
         "node-monitor-grace-period": config.node_monitor_grace_period,
         "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,

@@ -9,12 +9,14 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinnace.client.interface import Client
-from pinnace.cluster import network, preflight, registries
+from pinnace.cluster import address_ranges, network, preflight, registries
+from pinnace.cluster.address_ranges import Network
 from pinnace.cluster.config import ClusterConfig
 from pinnace.cluster.containerd import ClusterContainerd, containerd_config
 from pinnace.cluster.decide import Names, names_of
@@ -24,18 +26,19 @@ from pinnace.kubelet.cri.private_containerd import BridgeNetwork
 
 if TYPE_CHECKING:
     from pinnace.ingress.haproxy_config import Listen
+    from pinnace.netpolicy.loop import NetworkPolicies
 
 log = logging.getLogger(__name__)
 
 SUBNET_FILE = "subnet"  # below the data directory: what the control plane gave, for a start without it
 
 
-def known_subnet(directory: Path) -> IPv4Network | None:
-    """The subnet that the control plane gave to this node earlier."""
+def known_subnets(directory: Path) -> tuple[Network, ...]:
+    """The subnets that the control plane gave to this node earlier."""
     try:
-        return IPv4Network((directory / SUBNET_FILE).read_text().strip())
+        return address_ranges.networks((directory / SUBNET_FILE).read_text())
     except (OSError, ValueError):
-        return None
+        return ()
 
 
 class Part(NamedTuple):
@@ -54,7 +57,8 @@ class Node:
     clients: Callable[[str, tuple[str, ...]], Client]
     serving_tls: Callable[[], Awaitable[ssl.SSLContext]]  # the kubelet's; waits until there is a certificate
     ca: str = ""  # the cluster's, PEM: what the overlay network is named after
-    subnet: IPv4Network | None = None  # None: not known yet
+    subnets: tuple[Network, ...] = ()  # of the pods, one of each family; (): not known yet
+    other_addresses: tuple[str, ...] = ()  # the node's, of the second family
     is_given_its_subnet: bool = False  # by the control plane; else the node brings it
     ingress_certificate: bytes = b""  # for hosts without a secret of their own, with its key
     notes: list[str] = field(default_factory=list)
@@ -67,10 +71,16 @@ class Node:
         self.containerd = ClusterContainerd(
             containerd_config(self.config.directory, registries.read(source)), None, self.clock
         )
-        self.gateway = ""
+        self.gateways: tuple[str, ...] = ()
         self.dns_port = 0  # where this node's name server listens, once it does
         self.told = asyncio.Event()  # something that the Node object shall say has changed
         self._has_network = asyncio.Event()
+
+    @property
+    def subnet(self) -> IPv4Network | None:
+        """That of IPv4, which routes to other nodes are made for."""
+        found = address_ranges.of_version(self.subnets, 4)
+        return found if isinstance(found, IPv4Network) else None
 
     @property
     def runtime_endpoint(self) -> str:
@@ -81,29 +91,30 @@ class Node:
 
     async def prepare(self) -> None:
         """Bridge and containerd; raises RuntimeError or NetworkError in words for the user."""
-        if self.subnet is not None:
-            await self.use_subnet(self.subnet)
+        if self.subnets:
+            await self.use_subnets(self.subnets)
         if not self.config.container_runtime_endpoint:
             await self.containerd.ensure()
 
-    async def use_subnet(self, subnet: IPv4Network, mtu: int = 0) -> None:
-        """Make the pods' network of this node: the bridge with the gateway's address, and what CNI is told.
+    async def use_subnets(self, subnets: tuple[Network, ...], mtu: int = 0) -> None:
+        """Make the pods' network of this node: the bridge with the gateways' addresses, and what CNI is told.
 
         Called again with other values, it changes what differs; pods that run keep what they got.
         """
-        self.subnet = subnet
+        self.subnets, text = subnets, ",".join(map(str, subnets))
         if self.is_given_its_subnet:
-            (self.config.directory / SUBNET_FILE).write_text(f"{subnet}\n")
-        self.gateway = await network.prepare(self.names.bridge, subnet)
+            (self.config.directory / SUBNET_FILE).write_text(f"{text}\n")
+        self.gateways = await network.prepare(self.names.bridge, subnets)
         self.containerd.use_network(
             BridgeNetwork(
                 name=self.names.nft_table,
                 bridge=self.names.bridge,
-                subnet=str(subnet),
+                subnet=text,
                 state_dir=self.config.directory / "containerd" / "addresses",
                 mtu=mtu,
                 masquerade=False,  # the service proxy's table does this
                 port_map=False,  # and this: no iptables rules beside it
+                bandwidth=preflight.has_bandwidth_plugin(),
             )
         )
         self._has_network.set()
@@ -116,6 +127,7 @@ class Node:
             Part("kubelet", self._kubelet),
             Part("pod network", self._pod_network),
             Part("service proxy", self._proxy),
+            Part("network policies", self._network_policies, config.network_policy),
             Part("containerd", self.containerd.keep, not config.container_runtime_endpoint),
             Part("dns", self._dns, not config.disable_dns),
             Part("ingress", self._ingress, bool(self.http_port or self.https_port)),
@@ -143,6 +155,22 @@ class Node:
 
         await PodNetwork(self, self.clients("system:kube-proxy", ())).run()
 
+    @cached_property
+    def policies(self) -> "NetworkPolicies | None":
+        """One for the life of the node: the kubelet asks it before it starts a container."""
+        if not self.config.network_policy:
+            return None
+        from pinnace.netpolicy.loop import NetworkPolicies, NetworkPolicyConfig
+
+        client = self.clients("system:kube-proxy", ())
+        return NetworkPolicies(
+            client, self.clock, NetworkPolicyConfig(self.config.node_name, self.names.policy_table)
+        )
+
+    async def _network_policies(self) -> None:
+        if self.policies is not None:
+            await self.policies.run()
+
     async def _proxy(self) -> None:
         from pinnace.proxy.loop import ProxyConfig, ServiceProxy
 
@@ -155,8 +183,10 @@ class Node:
         from pinnace.dns.server import DnsConfig, DnsServer
 
         await self._has_network.wait()
-        port = 53 if preflight.port_is_free(53, self.gateway) else 0
-        config = DnsConfig(self.gateway, port, self.config.cluster_domain)
+        port = 53 if all(preflight.port_is_free(53, gateway) for gateway in self.gateways) else 0
+        config = DnsConfig(
+            self.gateways[0], port, self.config.cluster_domain, more_addresses=self.gateways[1:]
+        )
         server = DnsServer(self.clients("system:kube-dns", ("system:masters",)), self.clock, config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run())

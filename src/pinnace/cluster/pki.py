@@ -221,7 +221,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def cluster_leaves(
-    *, service_ip: str, domain: str, addresses: list[str], node_name: str, node_ip: str
+    *, service_ip: str, domain: str, addresses: list[str], node_name: str, node_ips: tuple[str, ...]
 ) -> list[Leaf]:
     """Every certificate of a cluster with one embedded node. `addresses`: names and IPs under which clients reach the API."""
     api_names = [
@@ -230,7 +230,7 @@ def cluster_leaves(
         "kubernetes.default.svc",
         f"kubernetes.default.svc.{domain}",
     ]
-    node = ("localhost", "127.0.0.1", node_name, *((node_ip,) if node_ip else ()))
+    node = ("localhost", "127.0.0.1", node_name, *node_ips)
     return [
         Leaf(
             "apiserver",

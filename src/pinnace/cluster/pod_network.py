@@ -88,13 +88,13 @@ class PodNetwork:
     async def _own_node(self) -> None:
         """Take the subnet that the control plane gave; say where the name server is."""
         own = self._nodes.lister.get(self._name)
-        subnet = routes.own_subnet(own)
-        if own is None or subnet is None:
+        subnets = routes.own_subnets(own)
+        if own is None or not subnets:
             return
-        if subnet != self._node.subnet:
-            log.info("this node's pods are in %s", subnet)
-            await self._node.use_subnet(subnet, self._mtu)
-            await network.forget_other_addresses(self._node.names.bridge, subnet)
+        if subnets != self._node.subnets:
+            log.info("this node's pods are in %s", ", ".join(map(str, subnets)))
+            await self._node.use_subnets(subnets, self._mtu)
+            await network.forget_other_addresses(self._node.names.bridge, subnets)
             self._kernel_changed()
         await node_dns.announce(self._node.node_client, own, self._node.dns_port)
 
@@ -115,8 +115,8 @@ class PodNetwork:
             self._applied.pop(name, None)
         self._applied.update(wanted)
         mtu = routes.pod_mtu(routes.link_of(self._node.address, self._links), self._applied)
-        if self._node.subnet is not None and mtu != self._mtu:
-            await self._node.use_subnet(self._node.subnet, mtu)
+        if mtu != self._mtu:
+            await self._node.use_subnets(self._node.subnets, mtu)
             self._mtu = mtu
 
     def _way(self, name: str) -> Way | None:
@@ -163,10 +163,10 @@ class PodNetwork:
 
     async def _forget_strangers(self) -> None:
         """Routes of an earlier run to nodes that have gone since."""
+        if not (pods := routes.of_ipv4(self._node.config.pod_cidr)):
+            return
         known = {str(peer.subnet) for node in self._nodes.lister if (peer := routes.peer(node)) is not None}
-        shown = await network.ip_json(
-            "route", "show", "root", routes.of_ipv4(self._node.config.pod_cidr), "proto", str(routes.PROTOCOL)
-        )
+        shown = await network.ip_json("route", "show", "root", pods, "proto", str(routes.PROTOCOL))
         stale = [
             f"route del {one['dst']} dev {one['dev']} proto {routes.PROTOCOL}"
             for one in shown

@@ -78,7 +78,7 @@ def _kernel(findings: Findings) -> None:
         findings.fatal.append("no cgroup hierarchy is mounted: run `mount -t cgroup2 none /sys/fs/cgroup`")
     if not Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists():
         findings.warnings.append(
-            "br_netfilter is not loaded, so a pod cannot reach a Service that leads back to its own node: run `modprobe br_netfilter`"
+            "br_netfilter is not loaded, so a pod cannot reach a Service that leads back to its own node, and network policies do not hold between pods of one node: run `modprobe br_netfilter`"
         )
     swaps = Path("/proc/swaps").read_text().splitlines()[1:]
     if swaps:
@@ -124,6 +124,11 @@ def find_program(name: str) -> str:
         shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin")
         or ""
     )
+
+
+def has_bandwidth_plugin() -> bool:
+    directory = cni_directory()
+    return directory is not None and (directory / "bandwidth").exists()
 
 
 def cni_directory() -> Path | None:

@@ -8,11 +8,12 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from pinnace.api.core import nodes
 from pinnace.api.meta import Object
+from pinnace.cluster.address_ranges import Network
 
 PROTOCOL = 142  # of our routes in the kernel's table, so that we and others know them
 VXLAN_PORT, VXLAN_OVERHEAD = 8472, 50  # the port that Linux and flannel use; bytes of the outer headers
@@ -140,9 +141,9 @@ def pod_mtu(link: Link | None, ways: Mapping[str, Way]) -> int:
     return link.mtu - (VXLAN_OVERHEAD if any(one.is_overlay for one in ways.values()) else 0)
 
 
-def own_subnet(node: Object | None) -> IPv4Network | None:
-    """The IPv4 subnet that the control plane gave to this node."""
-    for text in nodes.pod_cidrs(node) if node is not None else ():
-        if ":" not in text:
-            return IPv4Network(text)
-    return None
+def own_subnets(node: Object | None) -> tuple[Network, ...]:
+    """What the control plane gave to this node, one of each family."""
+    try:
+        return tuple(map(ip_network, nodes.pod_cidrs(node) if node is not None else ()))
+    except ValueError:
+        return ()

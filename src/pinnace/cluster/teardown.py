@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pinnace.cluster import kubeconfig, remembered
+from pinnace.cluster import cni_leftovers, kubeconfig, remembered
 from pinnace.cluster.decide import names_of
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.routes import PROTOCOL, of_ipv4
@@ -88,6 +88,8 @@ def clean_machine(name: str, directory: Path) -> None:
         _kill_all(_cgroup_pids(cgroup))
     _kill_all(_processes_of(directory))
     _unmount(directory)
+    for link in cni_leftovers.remove(names.nft_table):
+        _run("ip", "link", "delete", link)
     _run("ip", "link", "delete", names.bridge)
     _run("ip", "link", "delete", names.overlay)
     if pod_cidr := of_ipv4(_pod_cidr(directory)):
@@ -95,6 +97,7 @@ def clean_machine(name: str, directory: Path) -> None:
     _run("nft", "delete", "table", "inet", names.nft_table)
     _run("nft", "delete", "table", "ip", names.nft_table)
     _run("nft", "delete", "table", "ip6", names.nft_table)
+    _run("nft", "delete", "table", "inet", names.policy_table)
     for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
         _remove_cgroup(cgroup)
     for rest in ("containerd/state", "run/containerd", "kubelet/pods"):

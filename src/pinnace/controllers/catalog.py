@@ -73,6 +73,7 @@ class ControllersConfig:
     cluster_signing_key_file: Path | None = None
     service_balancer: ServiceBalancerConfig | None = None  # None: no such controller runs
     local_path: LocalPathConfig | None = None  # None: no provisioner runs
+    csi_controllers: tuple[str, ...] = ()  # sockets of CSI drivers whose controllers run here
     use_service_account_credentials: bool = True  # every controller with the rights of its own account
 
 
@@ -147,6 +148,12 @@ def _local_path(parts: Parts) -> Runnable:
     return LocalPathProvisioner(parts.client, parts.clock, parts.informers, parts.config.local_path)
 
 
+def _csi(parts: Parts) -> Runnable:
+    from pinnace.controllers.volumes.csi.controller import CsiControllers  # gRPC only where there is a driver
+
+    return CsiControllers(parts.client, parts.clock, parts.informers, parts.config.csi_controllers)
+
+
 CATALOG: dict[str, Build] = {
     "deployment": _pure(deployment.CONTROLLER),
     "replicaset": _pure(replicaset.CONTROLLER),
@@ -197,6 +204,7 @@ CATALOG: dict[str, Build] = {
     "persistentvolume-attach-detach": _pure(attach_detach.CONTROLLER),
     "ephemeral-volume": _pure(ephemeral.CONTROLLER),
     "local-path-provisioner": _local_path,
+    "csi": _csi,
     "persistentvolumeclaim-protection": _pure(storage_protection.CLAIMS),
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "volumeattributesclass-protection": _pure(storage_protection.ATTRIBUTES_CLASSES),

@@ -39,6 +39,8 @@ class Controllers:
             chosen.remove("certificatesigningrequest-signing")
         if self.config.local_path is None and "local-path-provisioner" in chosen:
             chosen.remove("local-path-provisioner")
+        if not self.config.csi_controllers and "csi" in chosen:
+            chosen.remove("csi")
         if self.config.node_ipam is None and "node-ipam" in chosen:
             chosen.remove("node-ipam")
         if self.config.service_balancer is None and "service-lb" in chosen:

@@ -1,98 +1,108 @@
-"""From a question to a DNS message: pure, on top of `Zone`; dnslib does the wire format."""
+"""From a question to an answer out of the zone: pure, on top of `Zone`; `wire` writes it."""
 
 import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from dnslib import AAAA, CNAME, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSRecord
-
+from pinnace.dns import wire
 from pinnace.dns.records import Address, Cname, Ptr, Record, Srv, Txt, Zone
+from pinnace.dns.wire import Question, Rr
 
 TTL = 30
 NEGATIVE_TTL = 5
-MAX_UDP = 512  # without EDNS; the client's EDNS size otherwise
+MOST_ORDERS = 6
+MOST_ALIASES = 8  # of one chain of ExternalNames
 
 
-def answer(request: DNSRecord, zone: Zone, shuffle: random.Random) -> DNSRecord | None:
+@dataclass(slots=True)
+class Answer:
+    """`ask_for`: a name outside the cluster that the chain of aliases leads to; somebody else must know what it stands for.
+
+    The first `aliases` answers are the chain of names; the order of the others is open.
+    """
+
+    code: int
+    answers: list[Rr]
+    authorities: list[Rr]
+    additional: list[Rr]
+    ask_for: str = ""
+    aliases: int = 0
+
+
+def answer(asked: Question, zone: Zone) -> Answer | None:
     """The authoritative answer; None when the name is not the cluster's and must be forwarded."""
-    question = request.q
-    name = str(question.qname).rstrip(".").lower()
-    kind = QTYPE.get(question.qtype)
-    records = zone.lookup(name)
-    if not zone.is_ours(name) and not (kind == "PTR" and records):
+    found = zone.lookup(asked.name)
+    if not zone.is_ours(asked.name) and not (found and asked.kind in (wire.PTR, wire.ANY)):
         return None
-    reply = request.reply(aa=1, ra=1)
-    if records is None:
-        reply.header.rcode = RCODE.NXDOMAIN
-        reply.add_auth(_soa(zone))
-        return reply
-    found = [rr for record in _shuffled(records, shuffle) for rr in _resource_records(name, kind, record)]
-    if not found:
-        reply.add_auth(_soa(zone))
-        return reply
-    for rr in found:
-        reply.add_answer(rr)
-    if kind == "SRV":
-        for target in dict.fromkeys(record.target for record in records if isinstance(record, Srv)):
-            for extra in zone.lookup(target) or ():
-                if isinstance(extra, Address):
-                    reply.add_ar(_address(target, extra))
-    return reply
+    made = Answer(wire.NOERROR, [], [], [])
+    owner, name, seen = "", asked.name, {asked.name}
+    while found is not None:
+        alias = next((record.target for record in found if isinstance(record, Cname)), None)
+        if alias is None or asked.kind in (wire.CNAME, wire.ANY):
+            break
+        made.answers.append(wire.pointing(owner, wire.CNAME, alias, TTL))
+        made.aliases += 1
+        if alias in seen or len(seen) > MOST_ALIASES:
+            made.code = wire.SERVFAIL
+            return made
+        seen.add(alias)
+        owner = name = alias
+        if not zone.is_ours(name):
+            made.ask_for = name
+            return made
+        found = zone.lookup(name)
+    _fill(made, asked, owner, found, zone)
+    return made
 
 
-def cname_target(reply: DNSRecord, wanted: str) -> str | None:
-    """The outside name that an answer ends in, so that the server can resolve it too; None when there is none."""
-    if wanted not in ("A", "AAAA") or len(reply.rr) != 1 or reply.rr[0].rtype != QTYPE.CNAME:
-        return None
-    return str(reply.rr[0].rdata).rstrip(".")
+def _fill(made: Answer, asked: Question, owner: str, found: list[Record] | None, zone: Zone) -> None:
+    """Records of the name at the end, or the zone's SOA where there are none of this type."""
+    if found is None:
+        made.code = wire.NXDOMAIN
+    records = found or []
+    written = [rr for record in records for rr in _written(owner, asked.kind, record)]
+    if not written:
+        made.authorities.append(wire.authority(zone.domain, zone.serial, NEGATIVE_TTL))
+    made.answers += written
+    if asked.kind == wire.SRV:
+        made.additional += _addresses_of(records, zone)
 
 
-def _shuffled(records: list[Record], shuffle: random.Random) -> list[Record]:
-    """Any order is right; a new one each time spreads clients that take the first address."""
-    if len(records) < 2:
-        return records
-    return shuffle.sample(records, len(records))
+def _addresses_of(records: Iterable[Record], zone: Zone) -> Iterator[Rr]:
+    for target in dict.fromkeys(record.target for record in records if isinstance(record, Srv)):
+        for extra in zone.lookup(target) or ():
+            if isinstance(extra, Address):
+                yield wire.address(target, extra.ip, TTL)
 
 
-def _resource_records(name: str, kind: str, record: Record) -> list[RR]:
+def _written(owner: str, kind: int, record: Record) -> Iterator[Rr]:
     match record:
-        case Address(ip) if kind in ("ANY", "AAAA" if record.is_ipv6 else "A"):
-            del ip
-            return [_address(name, record)]
-        case Srv(port, target) if kind in ("SRV", "ANY"):
-            return [RR(name, QTYPE.SRV, ttl=TTL, rdata=SRV(0, 100, port, target))]
-        case Cname(target):
-            return [RR(name, QTYPE.CNAME, ttl=TTL, rdata=CNAME(target))]
-        case Ptr(target) if kind in ("PTR", "ANY"):
-            return [RR(name, QTYPE.PTR, ttl=TTL, rdata=PTR(target))]
-        case Txt(text) if kind in ("TXT", "ANY"):
-            return [RR(name, QTYPE.TXT, ttl=TTL, rdata=TXT(text))]
-    return []
+        case Address(ip) if kind in (wire.AAAA if record.is_ipv6 else wire.A, wire.ANY):
+            yield wire.address(owner, ip, TTL)
+        case Srv(port, target) if kind in (wire.SRV, wire.ANY):
+            yield wire.service(owner, port, target, TTL)
+        case Cname(target) if kind in (wire.CNAME, wire.ANY):
+            yield wire.pointing(owner, wire.CNAME, target, TTL)
+        case Ptr(target) if kind in (wire.PTR, wire.ANY):
+            yield wire.pointing(owner, wire.PTR, target, TTL)
+        case Txt(content) if kind in (wire.TXT, wire.ANY):
+            yield wire.text(owner, content, TTL)
 
 
-def _address(name: str, address: Address) -> RR:
-    if address.is_ipv6:
-        return RR(name, QTYPE.AAAA, ttl=TTL, rdata=AAAA(address.ip))
-    return RR(name, QTYPE.A, ttl=TTL, rdata=A(address.ip))
-
-
-def _soa(zone: Zone) -> RR:
-    times = (zone.serial, 7200, 1800, 86400, NEGATIVE_TTL)
-    return RR(
-        zone.domain,
-        QTYPE.SOA,
-        ttl=NEGATIVE_TTL,
-        rdata=SOA(f"ns.dns.{zone.domain}", f"hostmaster.{zone.domain}", times),
+def packed(asked: Question, made: Answer, limit: int) -> bytes:
+    return wire.reply(
+        asked, made.code, made.answers, made.authorities, made.additional, is_ours=True, limit=limit
     )
 
 
-def udp_size(request: DNSRecord) -> int:
-    """How many bytes the asker takes over UDP."""
-    for extra in request.ar:
-        if extra.rtype == QTYPE.OPT:
-            return max(MAX_UDP, int(extra.rclass))
-    return MAX_UDP
-
-
-def packed(reply: DNSRecord, limit: int) -> bytes:
-    """Wire format; a reply over `limit` bytes is emptied and marked truncated, so that the asker comes back over TCP."""
-    wire = bytes(reply.pack())
-    return wire if len(wire) <= limit else bytes(reply.truncate().pack())
+def orders(asked: Question, made: Answer, limit: int, shuffle: random.Random) -> list[bytes]:
+    """The answer in some of its orders, which spreads clients that take the first address."""
+    first = packed(asked, made, limit)
+    loose = made.answers[made.aliases :]
+    if len(loose) < 2 or int.from_bytes(first[2:4], "big") & wire.TRUNCATED:
+        return [first]
+    found = []
+    for _ in range(MOST_ORDERS):
+        made.answers[made.aliases :] = shuffle.sample(loose, len(loose))
+        found.append(packed(asked, made, limit))
+    return found

@@ -6,27 +6,32 @@ Leaves out: zone transfer, DNSSEC, dynamic updates.
 import asyncio
 import logging
 import random
+import socket
 import struct
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-
-from dnslib import QTYPE, RCODE, DNSError, DNSRecord
 
 from pinnace.api import meta
 from pinnace.api.resources import ENDPOINT_SLICES, SERVICES
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
-from pinnace.dns import answers, records
+from pinnace.dns import answers, records, wire
+from pinnace.dns.answer_cache import AnswerCache
+from pinnace.dns.datagrams import Datagrams
+from pinnace.dns.forwarder import Forwarder, nameservers
+from pinnace.dns.wire import Malformed, Question
 
 log = logging.getLogger(__name__)
 
 SERVICE_LABEL = "kubernetes.io/service-name"
-UPSTREAM_SECONDS = 2.0
-CACHE_ENTRIES = 10_000
 CACHE_SECONDS = 30.0
+ALIAS_SECONDS = 5.0  # of an answer that begins in the cluster and ends outside
 PORT_ATTEMPTS = 20
+TCP_SECONDS = 10.0
+MOST_CONNECTIONS = 200
+
+Listener = tuple[Datagrams, asyncio.Server]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class DnsConfig:
     domain: str = "cluster.local"
     upstreams: tuple[str, ...] = ()
     resolv_conf: Path = Path("/etc/resolv.conf")
+    more_addresses: tuple[str, ...] = ()  # with the same port: of the other family
 
 
 class DnsServer:
@@ -49,7 +55,9 @@ class DnsServer:
         self._slices.lister.add_index("service", lambda piece: [_service_of(piece)])
         self.zone = records.Zone(config.domain)
         self._random = random.Random()
+        self.cache = AnswerCache(self._random)
         self._forwarder = Forwarder(clock, config.upstreams or nameservers(config.resolv_conf))
+        self._connections = 0
         self.port = config.port
         self._listening = asyncio.Event()
         self._services.add_handler(lambda old, new: self._refresh(meta.key(new or old or {})))
@@ -73,185 +81,146 @@ class DnsServer:
         await self._listening.wait()
 
     async def run(self) -> None:
-        transport, server = await self._bind()
+        listeners = await self._bind()
         try:
-            async with server, asyncio.TaskGroup() as tasks:
+            async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._informers.run())
                 await self._informers.wait_synced()
                 self._listening.set()
         finally:
-            transport.close()
+            _close(listeners)
 
-    async def _bind(self) -> tuple[asyncio.BaseTransport, asyncio.Server]:
-        """UDP and TCP on one port; any port that is free in both when the configuration leaves the choice."""
-        loop = asyncio.get_running_loop()
+    async def _bind(self) -> list[Listener]:
+        """On every address, with one port; any that is free when the configuration leaves the choice. Raises OSError."""
         attempts = 1 if self._config.port else PORT_ATTEMPTS
+        addresses = (self._config.address, *self._config.more_addresses)
         for attempt in range(1, attempts + 1):
-            server = await asyncio.start_server(self._serve_tcp, self._config.address, self._config.port)
-            self.port = server.sockets[0].getsockname()[1]
+            listeners: list[Listener] = []
+            port = self._config.port
             try:
-                transport, _ = await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(self), local_addr=(self._config.address, self.port)
-                )
+                for address in addresses:
+                    listeners.append(await self._listen(address, port))
+                    port = listeners[0][1].sockets[0].getsockname()[1]
             except OSError:
-                server.close()
+                _close(listeners)
                 if attempt == attempts:
                     raise
                 continue
-            return transport, server
+            self.port = port
+            return listeners
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _listen(self, address: str, port: int) -> Listener:
+        """UDP and TCP on one port, any for 0; raises OSError when it is taken."""
+        server = await asyncio.start_server(self._serve_tcp, address, port)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        own = server.sockets[0].getsockname()[1]
         try:
-            while True:
-                (length,) = struct.unpack("!H", await self._clock.wait_for(reader.readexactly(2), 10.0))
-                reply = await self.respond(
-                    await self._clock.wait_for(reader.readexactly(length), 10.0), limit=65535
-                )
+            return Datagrams(family, (address, own), self.at_once, self.later), server
+        except OSError:
+            server.close()
+            raise
+
+    async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        try:
+            while self._connections <= MOST_CONNECTIONS:
+                head = await self._clock.wait_for(reader.readexactly(2), TCP_SECONDS)
+                (length,) = struct.unpack("!H", head)
+                message = await self._clock.wait_for(reader.readexactly(length), TCP_SECONDS)
+                reply = await self.respond(message, limit=0xFFFF)
                 if reply:
                     writer.write(struct.pack("!H", len(reply)) + reply)
-                    await writer.drain()
+                    await self._clock.wait_for(writer.drain(), TCP_SECONDS)
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             pass
         finally:
+            self._connections -= 1
             writer.close()
 
-    async def respond(self, wire: bytes, limit: int | None = None) -> bytes:
-        """The answer to one message; b"" for what is not a question."""
+    async def respond(self, message: bytes, limit: int = 0) -> bytes:
+        """The answer to one message; b"" for what gets none. `limit` 0: what the asker takes over UDP."""
+        answer = self.at_once(message, limit)
+        return await self.later(message, limit) if answer is None else answer
+
+    def at_once(self, message: bytes, limit: int = 0) -> bytes | None:
+        """The answer where nobody else must be asked, else None."""
+        now = self._clock.monotonic()
+        if not limit and (known := self.cache.get(message, self.zone.serial, now)) is not None:
+            return known
         try:
-            request = DNSRecord.parse(wire)
-        except (DNSError, ValueError):
+            asked = wire.question(message)
+        except Malformed:
+            code = wire.FORMERR
+            if len(message) >= wire.HEADER_BYTES and int.from_bytes(message[2:4], "big") & wire.OPCODE:
+                code = wire.NOTIMP
+            return wire.refusal(message, code)
+        if asked.flags & wire.RESPONSE:
             return b""
-        if request.header.qr or not request.questions:
-            return b""
-        size = limit or answers.udp_size(request)
-        reply = answers.answer(request, self.zone, self._random)
-        if reply is None:
-            return await self._forwarder.ask(request, wire, limit=size)
-        if target := answers.cname_target(reply, QTYPE.get(request.q.qtype)):
-            await self._follow(reply, target, request)
-        return answers.packed(reply, size)
+        if refused := _refusal(asked):
+            return wire.reply(asked, refused, limit=limit or asked.limit)
+        found = answers.answer(asked, self.zone)
+        if found is None or found.ask_for:
+            return None
+        if limit:
+            return answers.packed(asked, found, limit)
+        orders = answers.orders(asked, found, asked.limit, self._random)
+        self.cache.put_ours(message, orders, self.zone.serial)
+        return orders[0]
 
-    async def _follow(self, reply: DNSRecord, target: str, request: DNSRecord) -> None:
-        """Add what an ExternalName stands for, as far as it can be resolved."""
-        inner = DNSRecord.question(target, QTYPE.get(request.q.qtype))
-        local = answers.answer(inner, self.zone, self._random)
-        if local is None:
-            local = DNSRecord.parse(await self._forwarder.ask(inner, bytes(inner.pack()), limit=65535))
-        for record in local.rr:
-            reply.add_answer(record)
+    async def later(self, message: bytes, limit: int = 0) -> bytes:
+        """The answer to a good question that somebody else must be asked for."""
+        asked = wire.question(message)
+        most = limit or asked.limit
+        found = answers.answer(asked, self.zone)
+        if found is not None:
+            answer, longest = await self._through_alias(asked, found), ALIAS_SECONDS
+        else:
+            result = await self._forwarder.ask(asked)
+            answer, longest = result[0] if result else wire.reply(asked, wire.SERVFAIL), CACHE_SECONDS
+        if len(answer) > most:
+            return wire.truncated(asked)
+        if not limit:
+            self._remember(message, asked, answer, longest)
+        return answer
 
+    def _remember(self, message: bytes, asked: Question, answer: bytes, longest: float) -> None:
+        known = wire.foreign(answer, asked)
+        if known.code in (wire.NOERROR, wire.NXDOMAIN) and known.lifetime:
+            seconds = min(longest, known.lifetime)
+            self.cache.put_foreign(message, answer, self._clock.monotonic(), seconds, known.ttl_offsets)
 
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: DnsServer) -> None:
-        self._server = server
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # asyncio promises a datagram transport here
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if len(self._tasks) > 1000:
-            return  # overload: the asker tries again
-        task = asyncio.get_running_loop().create_task(self._reply(data, addr))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _reply(self, data: bytes, addr: tuple[str, int]) -> None:
-        try:
-            reply = await self._server.respond(data)
-        except Exception:
-            log.exception("a question from %s could not be answered", addr)
-            return
-        if reply and self._transport is not None:
-            self._transport.sendto(reply, addr)
-
-
-class Forwarder:
-    """Asks the machine's own name servers, remembers answers for up to 30 s, and says SERVFAIL when none answers."""
-
-    def __init__(self, clock: Clock, upstreams: tuple[str, ...]) -> None:
-        self._clock = clock
-        self._upstreams = [_host_port(text) for text in upstreams]
-        self._cache: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
-
-    async def ask(self, request: DNSRecord, wire: bytes, *, limit: int) -> bytes:
-        key = bytes(wire[2:])
-        cached = self._cache.get(key)
-        if cached and cached[0] > self._clock.monotonic():
-            return wire[:2] + cached[1]
-        for host, port in self._upstreams:
-            try:
-                reply = await self._clock.wait_for(_exchange(wire, host, port), UPSTREAM_SECONDS)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError):
-                continue
-            self._remember(key, reply)
-            return reply if len(reply) <= limit else answers.packed(DNSRecord.parse(reply), limit)
-        failure = request.reply(ra=1)
-        failure.header.rcode = RCODE.SERVFAIL
-        return bytes(failure.pack())
-
-    def _remember(self, key: bytes, reply: bytes) -> None:
-        parsed = DNSRecord.parse(reply)
-        lifetimes = [record.ttl for record in [*parsed.rr, *parsed.auth]]
-        if parsed.header.rcode in (RCODE.NOERROR, RCODE.NXDOMAIN) and lifetimes:
-            self._cache[key] = (self._clock.monotonic() + min(CACHE_SECONDS, *lifetimes), reply[2:])
-            while len(self._cache) > CACHE_ENTRIES:
-                self._cache.popitem(last=False)
+    async def _through_alias(self, asked: Question, found: answers.Answer) -> bytes:
+        """The chain of names, and what its end stands for as far as somebody knows."""
+        ending = struct.pack("!HH", asked.kind, wire.IN)
+        inner = Question(
+            asked.id, asked.flags, found.ask_for, asked.kind, wire.IN, wire.name_bytes(found.ask_for) + ending
+        )
+        result = await self._forwarder.ask(inner)
+        if result is None:
+            found.code = wire.SERVFAIL
+        else:
+            found.code = result[1].code
+            found.answers += wire.records(*result)
+        return answers.packed(asked, found, 0xFFFF)
 
 
-async def _exchange(wire: bytes, host: str, port: int) -> bytes:
-    """One question over UDP, and over TCP when the answer was truncated."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[bytes] = loop.create_future()
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: _OneAnswer(answered, wire[:2]), remote_addr=(host, port)
-    )
-    try:
-        transport.sendto(wire)
-        reply = await answered
-    finally:
-        transport.close()
-    if not reply[2] & 0x02:
-        return reply
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        writer.write(struct.pack("!H", len(wire)) + wire)
-        (length,) = struct.unpack("!H", await reader.readexactly(2))
-        return await reader.readexactly(length)
-    finally:
-        writer.close()
-
-
-class _OneAnswer(asyncio.DatagramProtocol):
-    def __init__(self, answered: asyncio.Future[bytes], identity: bytes) -> None:
-        self._answered, self._identity = answered, identity
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if data[:2] == self._identity and not self._answered.done():
-            self._answered.set_result(data)
-
-    def error_received(self, exc: Exception) -> None:
-        if not self._answered.done():
-            self._answered.set_exception(exc)
+def _refusal(asked: Question) -> int:
+    """The code for questions of a kind that nobody gets an answer to; 0 for the others."""
+    if asked.flags & wire.OPCODE:
+        return wire.NOTIMP
+    if asked.version:
+        return wire.BADVERS
+    if asked.of_class not in (wire.IN, wire.ANY_CLASS) or asked.kind in (wire.AXFR, wire.IXFR, wire.OPT):
+        return wire.REFUSED
+    return 0
 
 
 def _service_of(piece: Object) -> tuple[str, str]:
     return meta.namespace(piece), meta.labels(piece).get(SERVICE_LABEL, "")
 
 
-def nameservers(resolv_conf: Path) -> tuple[str, ...]:
-    """The `nameserver` lines of a resolv.conf; none when the file cannot be read."""
-    try:
-        lines = resolv_conf.read_text().splitlines()
-    except OSError:
-        return ()
-    return tuple(
-        words[1] for words in (line.split() for line in lines) if len(words) > 1 and words[0] == "nameserver"
-    )
-
-
-def _host_port(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    return (host, int(port)) if colon and "." in host else (text, 53)
+def _close(listeners: list[Listener]) -> None:
+    for datagrams, server in listeners:
+        datagrams.close()
+        server.close()

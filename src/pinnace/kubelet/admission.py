@@ -24,17 +24,29 @@ SYSCTL_NAMESPACES = (  # beginning, field that shares the host's namespace, upst
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What this node can do for a pod's security: sysctls beside the safe ones, and what runtime and kernel have."""
+
+    unsafe_sysctls: tuple[str, ...] = ()
+    supplemental_groups_policy: bool = False
+    app_armor: bool = False
+
+
+NO_ABILITIES = Abilities()
+
+
 def refusal(
     pod: Object,
     node: Object,
     others: Iterable[Object],
     allocatable: Mapping[str, Decimal],
-    unsafe_sysctls: Iterable[str] = (),
+    abilities: Abilities = NO_ABILITIES,
 ) -> Refusal | None:
-    """`others` are the pods that this node runs already; `unsafe_sysctls` may be set beside the safe ones."""
+    """`others` are the pods that this node runs already."""
     if (pod["spec"].get("os") or {}).get("name", "linux") != "linux":
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
-    if (refused := _sysctl_refusal(pod, tuple(unsafe_sysctls))) is not None:
+    if (refused := _ability_refusal(pod, abilities)) is not None:
         return refused
     if not node_affinity.matches(pod, node):
         return (
@@ -87,6 +99,24 @@ def shortages(
         available = allocatable.get(name, Decimal(0))
         if used + amount > available:
             yield Shortage(name, amount, used, available)
+
+
+def _ability_refusal(pod: Object, abilities: Abilities) -> Refusal | None:
+    if (refused := _sysctl_refusal(pod, abilities.unsafe_sysctls)) is not None:
+        return refused
+    context = pod["spec"].get("securityContext") or {}
+    if context.get("supplementalGroupsPolicy") == "Strict" and not abilities.supplemental_groups_policy:
+        message = "SupplementalGroupsPolicy=Strict is not supported in this node"
+        return "SupplementalGroupsPolicyNotSupported", message
+    if not abilities.app_armor and _wants_app_armor(pod):
+        return "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"
+    return None
+
+
+def _wants_app_armor(pod: Object) -> bool:
+    holders = [pod["spec"], *pods.all_containers(pod)]
+    profiles = ((one.get("securityContext") or {}).get("appArmorProfile") or {} for one in holders)
+    return any(one.get("type") in ("RuntimeDefault", "Localhost") for one in profiles)
 
 
 def _sysctl_refusal(pod: Object, unsafe: tuple[str, ...]) -> Refusal | None:

@@ -55,6 +55,8 @@ class KubeletConfig:
     pleg_relist_seconds: float = 1.0
     serialize_image_pulls: bool = False
     max_parallel_image_pulls: int = 5
+    image_verification_policy: str = "NeverVerifyPreloadedImages"
+    preloaded_images_allowlist: tuple[str, ...] = ()
     container_log_max_bytes: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
     image_gc_high_threshold_percent: int = 85
@@ -64,6 +66,11 @@ class KubeletConfig:
     pod_max_pids: int = -1  # processes per pod; -1: no limit
     memory_swap_behavior: str = "NoSwap"  # or LimitedSwap
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
+    other_node_ips: tuple[str, ...] = ()  # of the second family, where the cluster has one
+
+    @property
+    def node_ips(self) -> tuple[str, ...]:
+        return (self.node_ip, *self.other_node_ips)
 
     @property
     def parallel_pulls(self) -> int:

@@ -13,6 +13,7 @@ from pinnace.apimachinery import quantity
 from pinnace.apimachinery.times import parse_duration
 from pinnace.kubelet.admission import unsafe_sysctls_problem
 from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.image_records import ALLOWLISTED, POLICIES
 
 GROUP, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
 
@@ -85,6 +86,13 @@ def _sysctls(value: Any) -> tuple[str, ...]:
     if problem := unsafe_sysctls_problem(patterns):
         raise ValueError(problem)
     return patterns
+
+
+def _verification(value: Any) -> str:
+    if value not in POLICIES:
+        raise ValueError(f"must be one of {', '.join(POLICIES)}")
+    chosen: str = value
+    return chosen
 
 
 def _text_map(value: Any) -> dict[str, str]:
@@ -177,6 +185,8 @@ FIELDS: Mapping[str, Field] = {
     "nodeLeaseDurationSeconds": _plain("node_lease_seconds", _count),
     "serializeImagePulls": _plain("serialize_image_pulls", _typed(bool, "true or false")),
     "maxParallelImagePulls": _plain("max_parallel_image_pulls", _count),
+    "imagePullCredentialsVerificationPolicy": _plain("image_verification_policy", _verification),
+    "preloadedImagesVerificationAllowlist": _listed("preloaded_images_allowlist"),
     "containerLogMaxSize": Field("container_log_max_bytes", _bytes, str),
     "containerLogMaxFiles": _plain("container_log_max_files", _count),
     "imageGCHighThresholdPercent": _plain("image_gc_high_threshold_percent", _percent),
@@ -196,8 +206,7 @@ NOT_HONOURED: Mapping[str, Any] = {
     "staticPodURL": "", "staticPodURLHeader": None, "address": "0.0.0.0", "port": 10250, "readOnlyPort": 0,
     "tlsCertFile": "", "tlsPrivateKeyFile": "", "tlsCipherSuites": None, "tlsMinVersion": "", "tlsCurvePreferences": None,
     "rotateCertificates": False, "serverTLSBootstrap": False, "authentication": None, "authorization": None,
-    "registryPullQPS": 5, "registryBurst": 10, "imagePullCredentialsVerificationPolicy": "",
-    "preloadedImagesVerificationAllowlist": None, "eventRecordQPS": 50, "eventBurst": 100,
+    "registryPullQPS": 5, "registryBurst": 10, "eventRecordQPS": 50, "eventBurst": 100,
     "enableDebuggingHandlers": True, "enableContentionProfiling": False, "healthzPort": 10248,
     "healthzBindAddress": "127.0.0.1", "oomScoreAdj": -999, "streamingConnectionIdleTimeout": "4h0m0s",
     "imageMinimumGCAge": "2m0s", "imageMaximumGCAge": "0s", "volumeStatsAggPeriod": "1m0s", "kubeletCgroups": "",
@@ -276,6 +285,10 @@ def _check_together(found: Mapping[str, Any]) -> None:
     if default.get("serialize_image_pulls") and default.get("max_parallel_image_pulls", 1) > 1:
         raise ConfigurationError(
             "invalid configuration: maxParallelImagePulls cannot be larger than 1 unless serializeImagePulls is set to false"
+        )
+    if found.get("preloaded_images_allowlist") and found.get("image_verification_policy") != ALLOWLISTED:
+        raise ConfigurationError(
+            f'can\'t set `preloadedImagesVerificationAllowlist` if `imagePullCredentialsVerificationPolicy` is not "{ALLOWLISTED}"'
         )
     low, high = (
         found.get("image_gc_low_threshold_percent", 80),

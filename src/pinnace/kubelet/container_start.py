@@ -10,7 +10,7 @@ from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.kubelet import environment, security
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
-from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config
+from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config, pod_log_dir
 from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.environment import ConfigError
 from pinnace.kubelet.image_volumes import ImageVolumes
@@ -95,7 +95,8 @@ class ContainerStarter:
         try:
             security.verify_non_root(context.pod, container, image)
             variables = await self._environment(context, container)
-            attempt = next_attempt(context.runtime, container["name"])
+            logs = pod_log_dir(self._facts.config.pod_logs_dir, context.pod) / container["name"]
+            attempt = next_attempt(context.runtime, container["name"], logs)
             held = BoundSubPaths(self._paths.sub_paths(context.runtime.uid))
             mounts = container_mounts(context.pod, container, context.volumes, variables, held)
             devices = container_devices(context.pod, container, context.volumes)
@@ -201,6 +202,10 @@ IMAGE_REASONS = frozenset(
 )
 
 
-def next_attempt(runtime: PodRuntime, name: str) -> int:
+def next_attempt(runtime: PodRuntime, name: str, logs: Path) -> int:
+    """One more than the last; of containers that the runtime has lost the logs still tell how many there were."""
     newest = runtime.newest(name)
-    return restart_count(newest) + 1 if newest else 0
+    if newest is not None:
+        return restart_count(newest) + 1
+    found = [int(file.stem) for file in logs.glob("*.log") if file.stem.isdigit()]
+    return max(found) + 1 if found else 0

@@ -10,7 +10,7 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.times import format_time
 from pinnace.kubelet.cri.runtime import ContainerState, ContainerStatus
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
-from pinnace.kubelet.restart_policy import should_restart
+from pinnace.kubelet.restart_policy import may_restart_all, should_restart
 
 RUNTIME_NAME = "containerd"
 LOST_MESSAGE = "The container could not be located when the pod was terminated"
@@ -75,6 +75,12 @@ def image_id(status: ContainerStatus) -> str:
     return status.image_ref
 
 
+def _remembered(pod: Object, name: str) -> dict[str, Any]:
+    """How the last one ended, of a pod that started anew as a whole: the runtime does not have those any more."""
+    found: dict[str, Any] = _old_entry(pod, name).get("lastState") or {} if may_restart_all(pod) else {}
+    return found
+
+
 def _default_waiting(pod: Object, name: str, is_initialized: bool) -> Waiting:
     is_app = any(one["name"] == name for one in pods.containers(pod))
     if pods.init_containers(pod) and (not is_app or not is_initialized):
@@ -98,7 +104,7 @@ def container_status(
     entry: dict[str, Any] = {
         "name": name,
         "state": _state(newest, seen),
-        "lastState": _terminated_with_message(last, seen) if last else {},
+        "lastState": _terminated_with_message(last, seen) if last else _remembered(pod, name),
         "ready": False,
         "restartCount": restart_count(newest),
         "image": newest.image or container.get("image", ""),
@@ -178,6 +184,10 @@ def _absent(pod: Object, container: dict[str, Any], seen: Observed, is_initializ
         "started": False,
     }
     state = old.get("state") or {}
+    if may_restart_all(pod) and not (seen.is_ending or seen.has_ended or pods.is_terminal(pod)):
+        if ended := state.get("terminated"):
+            entry["lastState"] = {"terminated": ended}
+        return entry
     if "terminated" in state:
         entry["state"], entry["ready"] = state, old.get("ready", False)
         entry["containerID"] = old.get("containerID", "")

@@ -4,13 +4,17 @@ The core (`kubelet.py`) fulfils `KubeletHost`; the edges are given it when they 
 read-only, as everywhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from pinnace.client.interface import Object
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.runtime import ContainerRuntime, ContainerStatus, SandboxStatus
+from pinnace.kubelet.stats.claims import ClaimUsage
+
+NetworkAdmission = Callable[[Object, tuple[str, ...]], Awaitable[None]]
+"""Given a pod and the addresses of its sandbox, returns when the network treats it as it should; TimeoutError: not yet."""
 
 
 class PodTable(Protocol):
@@ -44,6 +48,10 @@ class KubeletHost(Protocol):
     def container(self, uid: str, name: str, *, previous: bool = False) -> ContainerStatus | None:
         """The newest container of this name, or the one before it."""
 
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        """How full the volumes of the pod's claims are, as far as that is known."""
+        ...
+
     def pod_dir(self, uid: str) -> Path: ...
 
     def volume_dir(self, uid: str, plugin: str, volume: str) -> Path:
@@ -54,6 +62,10 @@ class KubeletHost(Protocol):
 
     def pod_cgroup(self, pod: Object) -> str:
         """The pod's cgroup below each controller's mount, e.g. `/NAME/kubepods/burstable/podUID`."""
+        ...
+
+    def all_pods_group(self) -> tuple[str, int]:
+        """The control group that holds all pods, and its memory limit."""
         ...
 
     def restart_container(

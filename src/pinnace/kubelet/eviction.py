@@ -1,7 +1,4 @@
-"""Eviction under node pressure (pure): who goes first, and the words. When it is time is decided in `eviction_thresholds`.
-
-Left out: the signal `allocatableMemory.available`. https://github.com/kubernetes/kubernetes/tree/master/pkg/kubelet/eviction
-"""
+"""Eviction under node pressure (pure): who goes first, and the words. When it is time is decided in `eviction_thresholds`. https://github.com/kubernetes/kubernetes/tree/master/pkg/kubelet/eviction"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

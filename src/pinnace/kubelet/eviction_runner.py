@@ -16,7 +16,14 @@ from pinnace.kubelet import eviction, eviction_storage
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.cri.runtime import ContainerStats, CriError
 from pinnace.kubelet.eviction import MetThreshold, PodConsumption
-from pinnace.kubelet.eviction_thresholds import DISK_PRESSURE, Observation, Threshold, Watch, thresholds
+from pinnace.kubelet.eviction_thresholds import (
+    ALLOCATABLE,
+    DISK_PRESSURE,
+    Observation,
+    Threshold,
+    Watch,
+    thresholds,
+)
 from pinnace.kubelet.stats.provider import StatsProvider
 
 log = logging.getLogger(__name__)
@@ -89,7 +96,10 @@ class Eviction:
         memory = self._stats.proc.meminfo()["MemTotal"]
         processes, most = self._stats.proc.processes()
         nodefs, imagefs = self._stats.node_filesystem(), await self._stats.image_filesystem()
+        group, limit = self._host.all_pods_group()
+        used = self._stats.working_set(group)
         return {
+            ALLOCATABLE: Observation(max(0, limit - used), limit),
             "memory.available": Observation(max(0, memory - node.memory.working_set), memory),
             "nodefs.available": Observation(nodefs.available, nodefs.capacity),
             "nodefs.inodesFree": Observation(nodefs.inodes_free, nodefs.inodes),

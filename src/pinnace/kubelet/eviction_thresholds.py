@@ -4,7 +4,7 @@ https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/eviction/helper
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -12,9 +12,14 @@ from pinnace.apimachinery import quantity
 
 MEMORY_PRESSURE, DISK_PRESSURE, PID_PRESSURE = "MemoryPressure", "DiskPressure", "PIDPressure"
 
+ALLOCATABLE = (
+    "allocatableMemory.available"  # of all pods together; has the hard threshold of the node's memory
+)
+
 # signal -> (the resource that runs short, the node's condition)
 SIGNALS = {
     "memory.available": ("memory", MEMORY_PRESSURE),
+    "allocatableMemory.available": ("memory", MEMORY_PRESSURE),
     "nodefs.available": ("ephemeral-storage", DISK_PRESSURE),
     "nodefs.inodesFree": ("inodes", DISK_PRESSURE),
     "imagefs.available": ("ephemeral-storage", DISK_PRESSURE),
@@ -83,7 +88,7 @@ def thresholds(config: Settings) -> tuple[Threshold, ...]:
     """Hard ones first. Raises ValueError for what makes no sense."""
     reclaim, grace = config.eviction_minimum_reclaim, config.eviction_soft_grace_seconds
     for signal in (*config.eviction_hard, *config.eviction_soft, *grace, *reclaim):
-        if signal not in SIGNALS:
+        if signal not in SIGNALS or signal == ALLOCATABLE:
             raise ValueError(f"unsupported eviction signal {signal}")
     for signal in config.eviction_soft:
         if signal not in grace:
@@ -97,6 +102,11 @@ def thresholds(config: Settings) -> tuple[Threshold, ...]:
             for signal, value in config.eviction_soft.items()
         ),
     ]  # fmt: skip
+    found += [
+        replace(one, signal=ALLOCATABLE)
+        for one in found
+        if one.signal == "memory.available" and not one.grace_seconds
+    ]
     for one in found:
         if amount(one.value, 100) < 0:
             raise ValueError(f"eviction threshold {one.signal} must be positive")
@@ -122,7 +132,7 @@ class Watch:
         for one in held:
             self.last_met[one.condition] = now
         acting = [one for one, since in self.since.items() if now - since >= one.grace_seconds]
-        self.acting = tuple(sorted(acting, key=lambda one: one.signal != "memory.available"))
+        self.acting = tuple(sorted(acting, key=lambda one: one.resource != "memory"))
         return self.acting
 
     def pressures(self, now: float, transition_seconds: float) -> set[str]:

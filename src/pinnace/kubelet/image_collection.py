@@ -13,6 +13,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.image_volumes import images_in_volumes
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,9 @@ class ImageCollector:
         runtime: ContainerRuntime,
         recorder: EventRecorder,
         node: Object,
+        records: ImageRecords,
     ) -> None:
+        self._records = records
         self._config, self._clock, self._runtime, self._recorder = config, clock, runtime, recorder
         self._node = node  # what events are about
         self._seen: dict[str, _Seen] = {}
@@ -78,6 +81,7 @@ class ImageCollector:
         images, containers = await asyncio.gather(
             self._runtime.list_images(), self._runtime.list_containers()
         )
+        self._records.prune(one.id for one in images)
         now, in_use = self._clock.monotonic(), {one.image_ref for one in containers}
         in_use |= images_in_volumes(self._config.root_dir)
         in_use |= {one.image for one in containers}

@@ -1,9 +1,6 @@
 """Makes a container's image be there: pull policy, credentials, back-off, and upstream's events and reasons."""
 
 import asyncio
-import base64
-import binascii
-import json
 import logging
 from collections.abc import Iterable
 from typing import Any, NoReturn
@@ -12,8 +9,10 @@ from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
 from pinnace.kubelet.backoff import Backoff
-from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
-from pinnace.kubelet.image_reference import InvalidReference, normalise, split_domain
+from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image
+from pinnace.kubelet.image_credentials import Credential, credentials_for
+from pinnace.kubelet.image_records import ImageRecords
+from pinnace.kubelet.image_reference import InvalidReference, normalise
 from pinnace.kubelet.pod_record import field_path
 
 log = logging.getLogger(__name__)
@@ -38,9 +37,11 @@ class Images:
         runtime: ContainerRuntime,
         recorder: EventRecorder,
         clock: Clock,
+        records: ImageRecords,
         *,
         parallel_pulls: int = 5,
     ) -> None:
+        self._records = records
         self._runtime, self._recorder, self._clock = runtime, recorder, clock
         self._backoff = Backoff()
         self._slots = asyncio.Semaphore(parallel_pulls)
@@ -63,9 +64,16 @@ class Images:
             raise StartError("InvalidImageName", message, 10.0) from error
         policy = container.get("imagePullPolicy") or "IfNotPresent"
         present = await self._inspect(pod, wanted, where)
-        if policy == "Never" or (policy == "IfNotPresent" and present is not None):
+        credentials = credentials_for(reference, secrets)
+        if (
+            policy != "Always"
+            and present is not None
+            and not self._records.must_pull(reference, present.id, credentials)
+        ):
             return self._use_present(pod, wanted, where, present)
-        return await self._pull(pod, wanted, reference, where, auth_candidates(reference, secrets))
+        if policy == "Never":
+            raise self._never(pod, wanted, where)
+        return await self._pull(pod, wanted, reference, where, credentials)
 
     async def _inspect(self, pod: Object, wanted: str, where: str) -> Image | None:
         try:
@@ -75,17 +83,18 @@ class Images:
             self._recorder.event(pod, "Warning", "InspectFailed", message, field_path=where)
             raise StartError("ImageInspectError", message, 5.0) from error
 
-    def _use_present(self, pod: Object, wanted: str, where: str, present: Image | None) -> Image:
-        if present is None:
-            message = f'Container image "{wanted}" is not present with pull policy of Never'
-            self._recorder.event(pod, "Warning", "ErrImageNeverPull", message, field_path=where)
-            raise StartError("ErrImageNeverPull", message, 10.0)
-        message = f'Container image "{wanted}" already present on machine'
+    def _use_present(self, pod: Object, wanted: str, where: str, present: Image) -> Image:
+        message = f'Container image "{wanted}" already present on machine and can be accessed by the pod'
         self._recorder.event(pod, "Normal", "Pulled", message, field_path=where)
         return present
 
+    def _never(self, pod: Object, wanted: str, where: str) -> StartError:
+        message = f'Container image "{wanted}" is not present with pull policy of Never'
+        self._recorder.event(pod, "Warning", "ErrImageNeverPull", message, field_path=where)
+        return StartError("ErrImageNeverPull", message, 10.0)
+
     async def _pull(
-        self, pod: Object, wanted: str, reference: str, where: str, auths: list[Config | None]
+        self, pod: Object, wanted: str, reference: str, where: str, credentials: list[Credential]
     ) -> Image:
         key = f"{pod['metadata'].get('uid', '')}_{wanted}"
         now = self._clock.monotonic()
@@ -94,7 +103,7 @@ class Images:
         self._recorder.event(pod, "Normal", "Pulling", f'Pulling image "{wanted}"', field_path=where)
         async with self._slots:
             begun = self._clock.monotonic()
-            error = await self._try_pull(wanted, auths)
+            error = await self._try_pull(wanted, reference, credentials)
         ended = self._clock.monotonic()
         if error is not None:
             self._backoff.next(key, ended)
@@ -129,61 +138,24 @@ class Images:
             "ImagePullBackOff", f"{message}: ErrImagePull: {last}" if last else message, remaining
         )
 
-    async def _try_pull(self, wanted: str, auths: list[Config | None]) -> CriError | None:
+    async def _try_pull(self, wanted: str, reference: str, credentials: list[Credential]) -> CriError | None:
         """Try each credential until one works; the last error otherwise."""
         failure: CriError | None = None
-        for auth in auths:
-            try:
-                await self._runtime.pull_image(wanted, auth)
-                return None
-            except CriError as error:
-                failure = error
+        self._records.begin(reference)
+        image_id, worked = "", None
+        try:
+            for credential in credentials:
+                try:
+                    await self._runtime.pull_image(wanted, credential.auth)
+                    image = await self._runtime.image_status(wanted)
+                except CriError as error:
+                    failure = error
+                else:
+                    image_id, worked = image.id if image else "", credential
+                    return None
+        finally:
+            self._records.end(reference, image_id, worked)
         return failure
-
-
-def auth_candidates(reference: str, secrets: Iterable[Object]) -> list[Config | None]:
-    """CRI AuthConfigs of the pull secrets that name the image's registry; [None] (anonymous) when none does."""
-    domain, path = split_domain(reference)
-    found: list[tuple[int, Config]] = []
-    for secret in secrets:
-        for server, entry in _docker_auths(secret).items():
-            host, _, prefix = _bare(server).partition("/")
-            if host in {"index.docker.io", "registry-1.docker.io"}:
-                host, prefix = "docker.io", ""
-            if host == domain and (not prefix or path.startswith(prefix)):
-                found.append((len(prefix), _auth_config(server, entry)))
-    found.sort(key=lambda pair: -pair[0])
-    return [config for _, config in found] or [None]
-
-
-def _bare(server: str) -> str:
-    bare = server.removeprefix("https://").removeprefix("http://").rstrip("/")
-    return bare.removesuffix("/v1").removesuffix("/v2")
-
-
-def _docker_auths(secret: Object) -> dict[str, dict[str, Any]]:
-    data = secret.get("data") or {}
-    try:
-        if ".dockerconfigjson" in data:
-            return json.loads(base64.b64decode(data[".dockerconfigjson"])).get("auths") or {}
-        if ".dockercfg" in data:
-            return json.loads(base64.b64decode(data[".dockercfg"]))
-    except (binascii.Error, ValueError) as error:
-        log.warning("pull secret %s is not readable: %s", secret["metadata"]["name"], error)
-    return {}
-
-
-def _auth_config(server: str, entry: dict[str, Any]) -> Config:
-    username, password = entry.get("username", ""), entry.get("password", "")
-    if not username and entry.get("auth"):
-        username, _, password = base64.b64decode(entry["auth"]).decode(errors="replace").partition(":")
-    return {
-        "username": username,
-        "password": password,
-        "identity_token": entry.get("identitytoken", ""),
-        "registry_token": entry.get("registrytoken", ""),
-        "server_address": server,
-    }
 
 
 def _go_duration(seconds: float) -> str:

@@ -19,11 +19,11 @@ from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.kubelet import preemption
-from pinnace.kubelet.admission import Refusal, alive, refusal, shortages
+from pinnace.kubelet.admission import Abilities, Refusal, alive, refusal, shortages
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.contracts import LifecycleHooks, NodeEdge, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, NodeEdge, ProbeManager
 from pinnace.kubelet.cri.runtime import (
     ContainerRuntime,
     ContainerState,
@@ -36,16 +36,20 @@ from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
+from pinnace.kubelet.devices.pod_resources import PodResources
 from pinnace.kubelet.eviction import disruption_condition
 from pinnace.kubelet.image_collection import ImageCollector
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.node_agent import NodeAgent
 from pinnace.kubelet.node_facts import NodeFacts
+from pinnace.kubelet.node_status import has_app_armor
 from pinnace.kubelet.node_status import labels as node_labels
 from pinnace.kubelet.pleg import Pleg
 from pinnace.kubelet.plugin_registration import PluginRegistration
 from pinnace.kubelet.pod_parts import PodView, Shared, build
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.referenced_objects import ReferencedObjects
+from pinnace.kubelet.stats.claims import ClaimStats, ClaimUsage
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import stop_grace
 
@@ -89,9 +93,10 @@ class Kubelet:
         )
         self.csi_nodes = CsiNodeObjects(client, config.node_name)
         self.csi = CsiVolumes(
-            client, clock, CsiDrivers(self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
-            self.node_agent.report_volumes_in_use,
+            client, clock, CsiDrivers(client, clock, self.csi_nodes, self._driver_came), config.root_dir, config.node_name,
+            self.node_agent.report_volumes_in_use, self.recorder,
         )  # fmt: skip
+        self.claim_stats = ClaimStats(clock, self.csi, self._objects.bound)
         self._plugins = PluginRegistration(
             config.root_dir / "plugins_registry", clock, {"CSIPlugin": self.csi.drivers}
         )
@@ -99,6 +104,7 @@ class Kubelet:
             config.root_dir / "device-plugins", clock, changed=self.node_agent.resources_changed, wake=self._woken,
             is_alive=self._is_alive,
         )  # fmt: skip
+        self._pod_resources = PodResources(config.root_dir / "pod-resources", self.devices, self._living)
         self.node_agent.extended = self.devices.amounts
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
@@ -106,7 +112,13 @@ class Kubelet:
         self._http: LifecycleHooks | None = None
         self._shutdown: ShutdownManager | None = None
         self._refuses: Callable[[Object], Refusal | None] | None = None
-        self.images = ImageCollector(config, clock, runtime, self.recorder, self.node_agent.reference())
+        self._network_admits: NetworkAdmission | None = None
+        self._records = ImageRecords(
+            config.root_dir, config.image_verification_policy, config.preloaded_images_allowlist
+        )
+        self.images = ImageCollector(
+            config, clock, runtime, self.recorder, self.node_agent.reference(), self._records
+        )
         self._assemble()
 
     def attach(
@@ -116,11 +128,14 @@ class Kubelet:
         http_hooks: LifecycleHooks | None = None,
         edges: Iterable[NodeEdge] = (),
         refuses: Callable[[Object], Refusal | None] | None = None,
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
         """Give the kubelet its probe manager, HTTP hooks and further parts that run with it.
 
-        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure.
+        `refuses` is asked before a pod is admitted: eviction keeps pods off a node under pressure. `network_admits` is waited
+        for before containers start in a sandbox.
         """
+        self._network_admits = network_admits
         self._probes, self._http, self._refuses = probes, http_hooks, refuses
         self._edges.extend(edges)
         self._assemble()
@@ -161,8 +176,10 @@ class Kubelet:
             services=lambda: self._services.lister,
             admit=self._admit,
             network_problem=lambda: self.node_agent.network_problem,
+            network_admits=self._network_admits,
             mirror_of=lambda pod: self._mirrors.mirror_of(pod) if self._mirrors else None,
             csi=self.csi,
+            records=self._records,
             others=self._others,
             wake=self._woken,
             devices=self.devices,
@@ -190,6 +207,7 @@ class Kubelet:
                 for edge in (*self._edges, *([self._probes] if self._probes else [])):
                     group.create_task(keep_running(type(edge).__name__, edge.run, self._clock))
                 group.create_task(keep_running("device plugins", self.devices.run, self._clock))
+                group.create_task(keep_running("pod resources", self._pod_resources.run, self._clock))
                 await self._services.wait_synced()
                 await self.csi.adopt()
                 self._pods_informer.add_handler(self._pod_changed)
@@ -200,6 +218,7 @@ class Kubelet:
         finally:
             self._workers.stop()
             self._objects.close()
+            self.csi.drivers.close()
             self._tasks = None
 
     async def _start_static_pods(self, group: asyncio.TaskGroup) -> None:
@@ -276,6 +295,9 @@ class Kubelet:
     def _is_alive(self, uid: str) -> bool:
         return self._workers.is_alive(uid)
 
+    def _living(self) -> list[Object]:
+        return [record.pod for record in self._workers.records() if not record.has_ended]
+
     def _woken(self, uid: str) -> None:
         self._workers.wake(uid)
 
@@ -326,8 +348,12 @@ class Kubelet:
         node = self.node_agent.node or {
             "metadata": {"name": self.config.node_name, "labels": node_labels(self.config)}
         }
-        others, unsafe = self._others(meta.uid(pod)), self.config.allowed_unsafe_sysctls
-        return refusal(pod, node, others, self.facts.allocatable, unsafe)
+        abilities = Abilities(
+            self.config.allowed_unsafe_sysctls,
+            bool(self.node_agent.features.supplemental_groups_policy),
+            has_app_armor(),
+        )
+        return refusal(pod, node, self._others(meta.uid(pod)), self.facts.allocatable, abilities)
 
     def _others(self, uid: str) -> list[Object]:
         """The pods that take room on this node beside this one, with what they were granted."""
@@ -357,6 +383,9 @@ class Kubelet:
         runtime = self._pleg.get(uid)
         return runtime.previous(name) if previous else runtime.newest(name)
 
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        return await self.claim_stats.of_pod(pod)
+
     def pod_dir(self, uid: str) -> Path:
         return self.paths.pod(uid)
 
@@ -368,6 +397,9 @@ class Kubelet:
 
     def pod_cgroup(self, pod: Object) -> str:
         return self.cgroups.path(pod)
+
+    def all_pods_group(self) -> tuple[str, int]:
+        return self.cgroups.root, self.facts.all_pods_settings()["memory_limit"]
 
     def restart_container(
         self,

@@ -16,7 +16,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client
 from pinnace.component.clock import Clock
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image
+from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image, RuntimeFeatures
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.node_status import (
     NodeInputs,
@@ -71,6 +71,7 @@ class NodeAgent:
         self._runtime_seen: float | None = None
         self.network_problem = ""
         self._other_problem = ""
+        self.features = RuntimeFeatures()
         self.extended: Callable[[], tuple[Amounts, Amounts]] = lambda: ({}, {})
         self._pressures: dict[str, Object] = {}
         self._post = asyncio.Event()
@@ -132,6 +133,7 @@ class NodeAgent:
             conditions = {one.type: one for one in await self._runtime.status()}
             if not self._version:
                 version = await self._runtime.version()
+                self.features = await self._runtime.features()
                 self._version = f"{version.name}://{version.version}"
         except (CriError, TimeoutError) as error:
             silent = self._clock.monotonic() - (self._runtime_seen or float("-inf"))
@@ -244,6 +246,7 @@ class NodeAgent:
             runtime_version=self._version,
             images=self._images,
             problems=self._problems(),
+            features=self.features,
             pressures=self._pressures,
             volumes_in_use=tuple(sorted(self._volumes_in_use)),
         )

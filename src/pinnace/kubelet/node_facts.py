@@ -75,14 +75,14 @@ class NodeFacts:
     def addresses(self, pod: Object, runtime: PodRuntime) -> dict[str, str]:
         """For `fieldRef`: status.podIP, podIPs, hostIP, hostIPs."""
         if pods.uses_host_network(pod):
-            ips: tuple[str, ...] = (self.config.node_ip,)
+            ips: tuple[str, ...] = self.config.node_ips
         else:
             ips = runtime.ready_sandbox.ips if runtime.ready_sandbox else ()
         return {
             "status.podIP": ips[0] if ips else "",
             "status.podIPs": ",".join(ips),
             "status.hostIP": self.config.node_ip,
-            "status.hostIPs": self.config.node_ip,
+            "status.hostIPs": ",".join(self.config.node_ips),
         }
 
 

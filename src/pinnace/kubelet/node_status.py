@@ -4,14 +4,14 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 from pinnace.api.meta import Object
 from pinnace.apimachinery.quantity import format_quantity
 from pinnace.kubelet.config import KubeletConfig
-from pinnace.kubelet.cri.runtime import Image
+from pinnace.kubelet.cri.runtime import Image, RuntimeFeatures
 
 KUBELET_VERSION = "v1.36.2+pinnace"
 MAX_IMAGES, MAX_NAMES_PER_IMAGE = 50, 5
@@ -37,6 +37,7 @@ class NodeInputs:
     problems: tuple[str, ...] = ()
     pressures: Mapping[str, Object] | None = None
     volumes_in_use: tuple[str, ...] = ()
+    features: RuntimeFeatures = field(default_factory=RuntimeFeatures)
 
 
 def architecture() -> str:
@@ -84,7 +85,7 @@ def node_status(config: KubeletConfig, old: Object | None, given: NodeInputs) ->
         "capacity": quantities(given.capacity),
         "allocatable": quantities(given.allocatable),
         "addresses": [
-            {"type": "InternalIP", "address": config.node_ip},
+            *({"type": "InternalIP", "address": address} for address in config.node_ips),
             {"type": "Hostname", "address": config.node_name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.port}},
@@ -98,8 +99,28 @@ def node_status(config: KubeletConfig, old: Object | None, given: NodeInputs) ->
         },
         "images": image_list(given.images),
         **(in_use if given.volumes_in_use or before.get("volumesInUse") else {}),
+        **_features(given.features),
         "conditions": _conditions(before.get("conditions") or (), given),
     }
+
+
+def _features(told: RuntimeFeatures) -> Object:
+    """What the runtime says that it can do; nothing where it does not say."""
+    found: Object = {}
+    if told.supplemental_groups_policy is not None:
+        found["features"] = {"supplementalGroupsPolicy": told.supplemental_groups_policy}
+    if told.handlers:
+        found["runtimeHandlers"] = [
+            {
+                "name": one.name,
+                "features": {
+                    "recursiveReadOnlyMounts": one.recursive_read_only_mounts,
+                    "userNamespaces": one.user_namespaces,
+                },
+            }
+            for one in sorted(told.handlers, key=lambda one: one.name)
+        ]
+    return found
 
 
 def quantities(amounts: Mapping[str, Decimal]) -> dict[str, str]:
@@ -172,6 +193,10 @@ def system_info() -> dict[str, str]:
         "kernelVersion": platform.release(),
         "osImage": _os_image(),
     }
+
+
+def has_app_armor() -> bool:
+    return _read("/sys/module/apparmor/parameters/enabled") == "Y"
 
 
 def _read(path: str) -> str:

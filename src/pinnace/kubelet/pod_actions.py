@@ -13,7 +13,7 @@ from pinnace.api.meta import Object
 from pinnace.kubelet import labels
 from pinnace.kubelet.cri.runtime import ContainerState, ContainerStatus
 from pinnace.kubelet.pod_runtime import PodRuntime
-from pinnace.kubelet.restart_policy import should_restart
+from pinnace.kubelet.restart_policy import should_restart, trigger_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,15 @@ class PodActions:
     start_init: list[dict[str, Any]] = field(default_factory=list)
     start: list[dict[str, Any]] = field(default_factory=list)
     start_ephemeral: list[dict[str, Any]] = field(default_factory=list)
+    restart_all: ContainerStatus | None = (
+        None  # because of whose end all containers are removed and start anew
+    )
 
     @property
     def is_nothing(self) -> bool:
         return not (
             self.kill_pod or self.create_sandbox or self.kill or self.start_init or self.start
-            or self.start_ephemeral
+            or self.start_ephemeral or self.restart_all
         )  # fmt: skip
 
 
@@ -64,6 +67,8 @@ def compute(
     if needs_new_sandbox(pod, runtime):
         return _with_new_sandbox(pod, runtime)
     assert runtime.ready_sandbox is not None
+    if trigger := trigger_of_all(pod, runtime):
+        return PodActions(sandbox_id=runtime.ready_sandbox.id, restart_all=trigger)
     actions = PodActions(sandbox_id=runtime.ready_sandbox.id)
     _restart_resized(pod, runtime, to_resize, actions)
     _start_ephemeral(pod, runtime, actions)

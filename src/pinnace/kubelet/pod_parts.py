@@ -13,11 +13,12 @@ from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
-from pinnace.kubelet.contracts import LifecycleHooks, ProbeManager
+from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import DeviceManager
 from pinnace.kubelet.housekeeping import Housekeeping
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images
 from pinnace.kubelet.lifecycle_hooks import HookRunner
@@ -56,8 +57,10 @@ class Shared:
     services: Callable[[], Iterable[Object]]
     admit: Callable[[Object], Awaitable[Refusal | None]]
     network_problem: Callable[[], str]
+    network_admits: NetworkAdmission | None
     mirror_of: Callable[[Object], Object | None]
     csi: CsiVolumes
+    records: ImageRecords
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
     devices: DeviceManager
@@ -73,7 +76,7 @@ class PodParts:
 
 def build(on: Shared) -> PodParts:
     hooks = HookRunner(on.runtime, on.clock, on.http_hooks)
-    images = Images(on.runtime, on.recorder, on.clock, parallel_pulls=on.config.parallel_pulls)
+    images = Images(on.runtime, on.recorder, on.clock, on.records, parallel_pulls=on.config.parallel_pulls)
     image_volumes = ImageVolumes(on.runtime, images, on.paths)
     terminator = Terminator(on.runtime, hooks, on.recorder, on.clock)
     backoff = Backoff(longest=on.config.max_container_restart_seconds)
@@ -94,6 +97,7 @@ def build(on: Shared) -> PodParts:
         terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
         network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
+        network_admits=on.network_admits,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

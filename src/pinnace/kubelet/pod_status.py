@@ -13,10 +13,12 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
 from pinnace.kubelet.container_states import Observed, container_status
 from pinnace.kubelet.pod_runtime import PodRuntime
+from pinnace.kubelet.restart_policy import may_restart_all, trigger_of_all
 
 RESIZE_CONDITIONS = ("PodResizePending", "PodResizeInProgress")
+RESTARTING_ALL = "AllContainersRestarting"
 OWN_CONDITIONS = (
-    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", *RESIZE_CONDITIONS,
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING_ALL, *RESIZE_CONDITIONS,
 )  # fmt: skip
 CONTAINER_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 FAMILIES = {"cpu": "decimal"}
@@ -76,7 +78,10 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
     _set_addresses(pod, runtime, status, given)
     status["conditions"] = conditions(
         pod, status, given.now, has_sandbox=_has_ready_sandbox(pod, runtime),
-        extra=(*given.extra_conditions, *(given.resize_conditions or ())),
+        extra=(
+            *given.extra_conditions, *(given.resize_conditions or ()),
+            *_restarting_all(pod, runtime, status["phase"]),
+        ),
         gone=() if given.resize_conditions is None else RESIZE_CONDITIONS,
     )  # fmt: skip
     if given.failed is not None and runtime.is_empty and not old.get("containerStatuses"):
@@ -87,7 +92,7 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
 
 def _set_pod_resources(pod: Object, status: dict[str, Any], seen: Observed) -> None:
     """What the node has granted the pod as a whole; `resources` only of pods that have their own."""
-    granted = pod_resources.requests(pod)
+    granted = pod_resources.requests({"spec": {**pod["spec"], "overhead": None}})
     if granted:
         status["allocatedResources"] = {
             name: quantity.format_quantity(amount, FAMILIES.get(name, "binary"))
@@ -194,6 +199,20 @@ def _state_of(entry: dict[str, Any]) -> str:
 def _exit_code(entry: dict[str, Any]) -> int:
     ended = entry["state"].get("terminated") or (entry.get("lastState") or {}).get("terminated") or {}
     return ended.get("exitCode", 1)
+
+
+def _restarting_all(pod: Object, runtime: PodRuntime, phase: str) -> Statuses:
+    """Only pods that could start anew as a whole say whether they do."""
+    if not may_restart_all(pod):
+        return ()
+    if phase in pods.TERMINAL_PHASES:
+        reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
+        return ({"type": RESTARTING_ALL, "status": "False", "reason": reason},)
+    if trigger_of_all(pod, runtime) is None:
+        return ({"type": RESTARTING_ALL, "status": "False"},)
+    message = "container exited with restart policy rule"
+    reason = "RestartAllContainersStarted"
+    return ({"type": RESTARTING_ALL, "status": "True", "reason": reason, "message": message},)
 
 
 # -- conditions ---------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter, StartContext
 from pinnace.kubelet.container_states import Waiting
-from pinnace.kubelet.contracts import ProbeManager
-from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, CriError
+from pinnace.kubelet.contracts import NetworkAdmission, ProbeManager
+from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.cri_config import pod_log_dir, sandbox_config
 from pinnace.kubelet.images import StartError
 from pinnace.kubelet.name_resolution import resolver
@@ -70,6 +70,7 @@ class PodSyncer:
         runtime_classes: RuntimeClasses,
         resizer: Resizer,
         csi: CsiMounter | None = None,
+        network_admits: NetworkAdmission | None = None,
     ) -> None:
         self._csi = csi
         self._clock, self._config, self._runtime = clock, config, runtime
@@ -78,6 +79,7 @@ class PodSyncer:
         self._paths, self._probes, self._recorder = paths, probes, recorder
         self._admit, self._network_problem, self._resizer = admit, network_problem, resizer
         self._runtime_classes = runtime_classes
+        self._network_admits = network_admits
 
     async def sync(self, record: PodRecord) -> None:
         runtime = self._pleg.get(record.uid)
@@ -101,18 +103,22 @@ class PodSyncer:
             return
         if self._probes is not None:
             self._probes.add_pod(pod, lambda: record.status)
-        await self._resize(record)
+        is_possible = await self._resize(record)
         await self._run_actions(record, volumes)
-        await self._resize(record)
+        if is_possible:
+            await self._resize(record)  # what restarted for it has its new size now
 
-    async def _resize(self, record: PodRecord) -> None:
-        """Running containers towards what was granted; those that must restart for it are resized by their restart."""
+    async def _resize(self, record: PodRecord) -> bool:
+        """Running containers towards what was granted; those that must restart for it are resized by their restart.
+
+        False when it has to be tried again later."""
         if record.allocation is None or record.allocation.progress is None or record.wants_end():
-            return
+            return True
         retry = await self._resizer.carry_out(record, self._pleg.get(record.uid))
         if retry is not None:
             _soonest(record, retry)
         self._reporter.report(record, self._pleg.get(record.uid))
+        return retry is None
 
     def room_appeared(self) -> None:
         self._resizer.room_appeared()
@@ -193,6 +199,8 @@ class PodSyncer:
             await self._terminator.end_pod(pod, runtime, pods.grace_period_seconds(pod))
             if not actions.create_sandbox:
                 return False
+        if actions.restart_all is not None:
+            return await self._restart_all(record, actions.restart_all, runtime)
         if actions.create_sandbox:
             return await self._create_sandbox(record, actions.attempt)
         for kill in actions.kill:
@@ -202,10 +210,22 @@ class PodSyncer:
         context = self._start_context(record, runtime, actions.sandbox_id, volumes)
         self._starter.write_hosts(context)
         progressed = False
-        for container in (*actions.start_ephemeral, *actions.start_init, *actions.start):
+        starting = (*actions.start_ephemeral, *actions.start_init, *actions.start)
+        if starting and not await self._is_admitted_to_network(record, runtime):
+            return False
+        for container in starting:
             if container["name"] not in failed and self._may_start(record, container, runtime):
                 progressed |= await self._start(record, context, container, failed)
         return progressed
+
+    async def _restart_all(self, record: PodRecord, trigger: ContainerStatus, runtime: PodRuntime) -> bool:
+        """Init containers too; sandbox and volumes stay. The one that asked for it is held back as in any crash loop."""
+        container = pods.find_container(record.pod, trigger.name)
+        if container is None or not self._may_start(record, container, runtime):
+            return False
+        record.waiting.pop(trigger.name, None)
+        await self._terminator.remove_containers(record.pod, runtime, last=trigger)
+        return True
 
     def _sandbox_changed(self, pod: Object) -> None:
         message = "Pod sandbox changed, it will be killed and re-created."
@@ -232,6 +252,19 @@ class PodSyncer:
         except (CriError, NoHandler) as error:
             text = f"Failed to create pod sandbox: {error}"
             self._recorder.event(record.pod, "Warning", "FailedCreatePodSandBox", text)
+            _soonest(record, SANDBOX_RETRY_SECONDS)
+            return False
+        return True
+
+    async def _is_admitted_to_network(self, record: PodRecord, runtime: PodRuntime) -> bool:
+        """No container runs before the network knows what this pod may send and get."""
+        if self._network_admits is None or pods.uses_host_network(record.pod) or not runtime.sandboxes:
+            return True
+        try:
+            await self._network_admits(record.pod, runtime.sandboxes[0].ips)
+        except TimeoutError:
+            text = "network is not ready: network policies are not in force yet"
+            self._recorder.event(record.pod, "Warning", "NetworkNotReady", text)
             _soonest(record, SANDBOX_RETRY_SECONDS)
             return False
         return True

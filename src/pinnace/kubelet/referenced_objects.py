@@ -94,6 +94,14 @@ class ReferencedObjects:
             self._bound[key] = found
         return found
 
+    def bound(self, pod: Object, claim: str) -> tuple[Object, Object] | None:
+        """The claim and its volume, if both were bound when the pod was started."""
+        found = self._bound.get((meta.uid(pod), PERSISTENT_VOLUME_CLAIMS, claim))
+        if found is None:
+            return None
+        volume = self._bound.get((meta.uid(pod), PERSISTENT_VOLUMES, found["spec"]["volumeName"]))
+        return (found, volume) if volume is not None else None
+
     def release(self, uid: str) -> None:
         """The pod is gone: nothing is watched for it any more."""
         for key in list(self._watched):

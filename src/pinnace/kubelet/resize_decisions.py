@@ -15,12 +15,30 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
 from pinnace.kubelet.admission import Refusal, alive, shortages
 from pinnace.kubelet.allocation import Allocation, resizable, resources_of
+from pinnace.kubelet.resources import NodeRules, may_swap
 
 INFEASIBLE, DEFERRED = "Infeasible", "Deferred"
 PENDING, IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
 STATIC = "In-place resize of static-pods is not supported"
 SOURCE = "kubernetes.io/config.source"
 SWAP = "In-place resize of containers with swap is not supported."
+
+
+def swap_refusal(pod: Object, allocation: Allocation, rules: NodeRules) -> Refusal | None:
+    """The share of swap goes by the memory request: what may swap does not get another while it runs."""
+    for container in resizable(pod):
+        before = {
+            **container,
+            "resources": allocation.granted.get(container["name"], resources_of(container)),
+        }
+        change = Change(container, resources_of(before), resources_of(container))
+        if _amount(change.before, "requests", "memory") == _amount(change.after, "requests", "memory"):
+            continue
+        if change.policy("memory") == "RestartContainer":
+            continue
+        if may_swap(pod, before, rules) or may_swap(pod, container, rules):
+            return INFEASIBLE, SWAP
+    return None
 
 
 def refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[str, Decimal]) -> Refusal | None:
@@ -55,14 +73,11 @@ class Change:
 
     @property
     def needs_restart(self) -> bool:
-        policies = {
-            one["resourceName"]: one["restartPolicy"] for one in self.container.get("resizePolicy") or ()
-        }
-        memory, cpu = self.step("memory"), self.step("cpu")
-        return bool(
-            (memory and policies.get("memory") == "RestartContainer")
-            or (cpu and policies.get("cpu") == "RestartContainer")
-        )
+        return any(self.step(name) and self.policy(name) == "RestartContainer" for name in ("memory", "cpu"))
+
+    def policy(self, name: str) -> str:
+        listed = self.container.get("resizePolicy") or ()
+        return next((one["restartPolicy"] for one in listed if one["resourceName"] == name), "NotRequired")
 
     def step(self, name: str) -> int:
         """-1 down, 0 the same, 1 up: by the limit first; a memory request means nothing to a running container."""

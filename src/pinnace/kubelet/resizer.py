@@ -89,7 +89,8 @@ class Resizer:
     def _decide(self, record: PodRecord) -> bool:
         allocation, pod = _allocation(record), record.desired
         generation = pod["metadata"].get("generation", 0)
-        refused = decisions.refusal(pod, self._others(record.uid), self._facts.allocatable)
+        refused = decisions.swap_refusal(pod, allocation, self._cgroups.rules)
+        refused = refused or decisions.refusal(pod, self._others(record.uid), self._facts.allocatable)
         if refused is None:
             allocation.grant(pod)
             record.take(pod)

@@ -113,17 +113,22 @@ def _add_swap(
     result["unified"] = {"memory.swap.max": str(swap_limit(pod, container, node_memory, rules))}
 
 
-def swap_limit(pod: Object, container: dict[str, Any], node_memory: int, rules: NodeRules) -> int:
-    """LimitedSwap: burstable containers that may use more memory than they request get swap in proportion to the request."""
+def may_swap(pod: Object, container: dict[str, Any], rules: NodeRules) -> bool:
+    """LimitedSwap: burstable containers that may use more memory than they request."""
     requests, limits = pod_resources.container_requests(container), pod_resources.container_limits(container)
     asked = requests.get("memory", Decimal(0))
-    if (
-        rules.swap_behavior != "LimitedSwap" or not rules.counts_swap or not rules.is_v2
-        or pods.is_critical(pod) or pod_resources.qos_class(pod) != "Burstable"
-        or not asked or asked == limits.get("memory")
-    ):  # fmt: skip
+    return bool(
+        rules.swap_behavior == "LimitedSwap" and rules.counts_swap and rules.is_v2
+        and not pods.is_critical(pod) and pod_resources.qos_class(pod) == "Burstable"
+        and asked and asked != limits.get("memory")
+    )  # fmt: skip
+
+
+def swap_limit(pod: Object, container: dict[str, Any], node_memory: int, rules: NodeRules) -> int:
+    """Swap in proportion to the memory that is requested."""
+    if not may_swap(pod, container, rules):
         return 0
-    return int(asked / max(node_memory, 1) * rules.swap_bytes)
+    return _memory_request(container) * rules.swap_bytes // max(node_memory, 1)
 
 
 def page_limits(limits: Mapping[str, Decimal], sizes: Iterable[str]) -> dict[str, int]:

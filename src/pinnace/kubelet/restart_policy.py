@@ -1,13 +1,14 @@
-"""Whether an ended container runs again: the pod's policy, a container's own, and its rules by exit code. Pure."""
+"""Whether a container of the runtime runs again, and whether its end starts the whole pod anew. Pure."""
 
 from typing import Any
 
+from pinnace.api.core import pods
+from pinnace.api.core.restarts import ALL, matching_rule, may_restart_all, policy_of, restarts_after
 from pinnace.api.meta import Object
 from pinnace.kubelet.cri.runtime import ContainerState, ContainerStatus
+from pinnace.kubelet.pod_runtime import PodRuntime
 
-
-def policy_of(pod: Object, container: dict[str, Any]) -> str:
-    return container.get("restartPolicy") or pod["spec"].get("restartPolicy") or "Always"
+__all__ = ["may_restart_all", "policy_of", "restarts_after", "should_restart", "trigger_of_all"]
 
 
 def should_restart(pod: Object, container: dict[str, Any], status: ContainerStatus | None) -> bool:
@@ -19,14 +20,14 @@ def should_restart(pod: Object, container: dict[str, Any], status: ContainerStat
     return restarts_after(pod, container, status.exit_code)
 
 
-def restarts_after(pod: Object, container: dict[str, Any], exit_code: int) -> bool:
-    for rule in container.get("restartPolicyRules") or ():
-        if _matches(rule.get("exitCodes") or {}, exit_code):
-            return rule.get("action") == "Restart"
-    policy = policy_of(pod, container)
-    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
-
-
-def _matches(exit_codes: dict[str, Any], code: int) -> bool:
-    listed = code in (exit_codes.get("values") or ())
-    return listed if exit_codes.get("operator") == "In" else not listed
+def trigger_of_all(pod: Object, runtime: PodRuntime) -> ContainerStatus | None:
+    """The ended container because of which all shall start anew; once they have been removed there is none."""
+    for container in (*pods.init_containers(pod), *pods.containers(pod)):
+        if not container.get("restartPolicyRules"):
+            continue
+        status = runtime.newest(container["name"])
+        if status is not None and status.state == ContainerState.EXITED:
+            rule = matching_rule(container, status.exit_code)
+            if rule and rule.get("action") == ALL:
+                return status
+    return None

@@ -54,7 +54,7 @@ class StatusReporter:
         )
         given = StatusInputs(
             now=format_time(self._clock.now()),
-            host_ips=(self._config.node_ip,),
+            host_ips=self._config.node_ips,
             observed=observed,
             failed=record.failed,
             extra_conditions=record.extra_conditions,

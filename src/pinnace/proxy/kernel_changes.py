@@ -82,7 +82,7 @@ def tables_changed(data: bytes, own_pids: Container[int]) -> Iterator[str]:
     at = 0
     while at + HEADER.size + GENERIC.size <= len(data):
         length, kind, _, _, sender = HEADER.unpack_from(data, at)
-        if length < HEADER.size:
+        if length < HEADER.size or at + length > len(data):
             return
         name_at = at + HEADER.size + GENERIC.size
         if (

@@ -180,12 +180,20 @@ class ServiceProxy:
         """One transaction for all tables."""
         text = ""
         for table, wanted in zip(self._tables, new, strict=True):
-            sticky = table.sticky_sets(wanted)
-            clients = await self._nft.clients(table.words, sticky) if sticky else ()
+            clients = await self._clients(table, wanted)
             text += table.commands(wanted) + "".join(clients)
         if text:
             with self._kernel.own_transaction():
                 await self._nft.apply(text)
+
+    async def _clients(self, table: Table, wanted: dict[Key, rules.Rules]) -> list[str]:
+        """Which clients stay with their endpoints although the table is built anew; none when the kernel does not say."""
+        sticky = table.sticky_sets(wanted)
+        try:
+            return await self._nft.clients(table.words, sticky) if sticky else []
+        except (NftError, OSError, TimeoutError, ValueError) as error:
+            log.warning("clients of Services with session affinity may come to other endpoints: %s", error)
+            return []
 
     def _host_ports(self, pod: Object | None, table: Table) -> tuple[model.HostPort, ...]:
         return model.host_ports(pod, table.family) if pod is not None else ()

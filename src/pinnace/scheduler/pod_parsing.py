@@ -33,7 +33,7 @@ from pinnace.scheduler.pod_info import (
     SpreadConstraint,
     Toleration,
 )
-from pinnace.scheduler.pod_resizing import in_force
+from pinnace.scheduler.pod_resizing import in_force, pod_in_force
 
 _LIMITING = frozenset(
     ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
@@ -103,13 +103,14 @@ def demand_of(pod: Object) -> Demand:
     """The shared demand of this pod's template."""
     spec = pod["spec"]
     resized = in_force(pod) if spec.get("nodeName") else None
+    own = pod_in_force(pod) if spec.get("resources") and spec.get("nodeName") else None
     facts = [
         meta.namespace(pod), None,
         [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports")]
          for c in spec.get("containers") or ()],
         [[c.get("image"), (resized or {}).get(c["name"]) or c.get("resources"), c.get("ports"), c.get("restartPolicy")]
          for c in spec.get("initContainers") or ()],
-        spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), spec.get("affinity") or {},
+        own or spec.get("resources"), spec.get("overhead"), spec.get("nodeSelector"), spec.get("affinity") or {},
         spec.get("tolerations"), spec.get("topologySpreadConstraints") or (), spec.get("hostNetwork"),
     ]  # fmt: skip
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)

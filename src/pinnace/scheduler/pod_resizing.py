@@ -36,6 +36,28 @@ def in_force(pod: Object) -> dict[str, Object] | None:
     return found or None
 
 
+def pod_in_force(pod: Object) -> Object | None:
+    """The same of a pod's own resources; None when they count as its spec says."""
+    own, status = pod["spec"].get("resources"), pod.get("status") or {}
+    if not own or not own.get("requests") or not status.get("resources"):
+        return None
+    wanted = own["requests"]
+    granted = {
+        name: amount for name, amount in (status.get("allocatedResources") or {}).items() if name in wanted
+    }
+    actual = status["resources"].get("requests") or {}
+    if _same(granted, wanted) and _same(actual, wanted):
+        return None
+    return {**own, "requests": _most(_counted(pod, wanted, granted, actual))}
+
+
+def _same(some: Requests, wanted: Requests) -> bool:
+    """A node that says nothing does not disagree."""
+    return not some or {name: quantity.milli(amount) for name, amount in some.items()} == {
+        name: quantity.milli(amount) for name, amount in wanted.items()
+    }
+
+
 def _counted(pod: Object, wanted: Requests, granted: Requests, actual: Requests) -> Iterable[Requests]:
     """A resize that the node refused, or put off, does not count."""
     pending = meta.find_condition(pod, "PodResizePending") or {}

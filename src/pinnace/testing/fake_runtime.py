@@ -22,6 +22,7 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     Image,
     RuntimeCondition,
+    RuntimeFeatures,
     RuntimeVersion,
     Sandbox,
     SandboxStatus,
@@ -43,6 +44,7 @@ class FakeRuntime:
         self._ended: list[str] = []
         self.conditions = [RuntimeCondition("RuntimeReady", True), RuntimeCondition("NetworkReady", True)]
         self.pullable: set[str] = set()
+        self.told_features = RuntimeFeatures(supplemental_groups_policy=True)
         self.calls: list[tuple[str, str]] = []
         self.configs: dict[str, Config] = {}
         self.handlers: dict[str, str] = {}  # of sandboxes
@@ -102,6 +104,9 @@ class FakeRuntime:
     async def status(self) -> list[RuntimeCondition]:
         self._check("status")
         return list(self.conditions)
+
+    async def features(self) -> RuntimeFeatures:
+        return self.told_features
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str:
         meta = config["metadata"]

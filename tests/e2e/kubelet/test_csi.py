@@ -8,7 +8,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from csi_driver import MOUNT_GROUP, STAGE, Driver, has_loop_devices
+from csi_driver import MOUNT_GROUP, STAGE, STATS, Driver, has_loop_devices
 from e2e.kubelet.node import NAMESPACE, NODE, WAIT, Node, shell
 from pinnace.api.resources import (
     CSI_DRIVERS,
@@ -16,10 +16,13 @@ from pinnace.api.resources import (
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
+    PODS,
     SECRETS,
     VOLUME_ATTACHMENTS,
 )
 from pinnace.kubelet.csi.source import attachment_name, persistent
+from pinnace.kubelet.stats.prometheus import volume_metrics
+from pinnace.kubelet.stats.summary import claim_json
 from pinnace.kubelet.volumes.mounts import mounts_below
 from pinnace.testing.wait import eventually
 
@@ -111,6 +114,15 @@ async def test_a_driver_registers_and_the_node_tells_of_it(node: Node, driver: D
         return not (await node.client.get(CSI_NODES, NODE))["spec"].get("drivers") and not has_annotation
 
     await eventually(gone)
+
+
+async def test_a_node_that_takes_more_volumes_says_so(node: Node, driver: Driver) -> None:
+    driver.max_volumes = 5
+    await come(node, driver)
+    driver.max_volumes = 6
+    await node.kubelet.csi.drivers.refresh(driver.name)
+    (entry,) = (await node.client.get(CSI_NODES, NODE))["spec"]["drivers"]
+    assert entry["allocatable"] == {"count": 6}
 
 
 async def test_a_driver_of_another_version_is_told_so(node: Node, driver: Driver) -> None:
@@ -293,8 +305,6 @@ async def test_a_pod_that_vanished_with_the_kubelet_gives_its_volume_back(node: 
 
     await eventually(began)
     await node.stop()
-    from pinnace.api.resources import PODS
-
     await node.client.delete(PODS, "lost", NAMESPACE, grace_period_seconds=0)
     driver.hangs.clear()
     await node.start()
@@ -313,8 +323,6 @@ async def test_a_driver_that_was_replaced_lets_go_of_old_volumes(node: Node, dri
     await node.create("old", shell(WAIT, **MOUNT), volumes=CLAIMED)
     await node.running("old")
     await driver.stop()
-    from pinnace.api.resources import PODS
-
     await node.client.delete(PODS, "old", NAMESPACE, grace_period_seconds=0)
     driver.registered.clear()
     await driver.start()
@@ -344,8 +352,6 @@ async def test_tokens_and_groups_for_drivers_that_want_them(node: Node, driver: 
     tokens = json.loads(first.volume_context["csi.storage.k8s.io/serviceAccount.tokens"])
     assert set(tokens["vault"]) == {"token", "expirationTimestamp"}
     assert first.volume_capability.mount.volume_mount_group == "77"
-    from pinnace.api.resources import PODS
-
     count = len(driver.asked("NodePublishVolume"))
     await node.client.patch(PODS, "holder", {"metadata": {"labels": {"poke": "1"}}}, NAMESPACE)
 
@@ -354,6 +360,45 @@ async def test_tokens_and_groups_for_drivers_that_want_them(node: Node, driver: 
 
     await eventually(again)
     await node.delete("holder", 1)
+
+
+async def test_a_driver_that_hangs_holds_up_only_its_own_pod(node: Node, driver: Driver) -> None:
+    node.kubelet.csi.drivers._seconds = 0.5
+    await declare(node, driver)
+    await come(node, driver)
+    await volume(node, driver)
+    driver.hangs.add("NodeStageVolume")
+    await node.create("stuck", shell(WAIT, **MOUNT), volumes=CLAIMED)
+    await node.create("free", shell(WAIT))
+    await node.running("free")
+    why = 'MountVolume.MountDevice failed for volume "disk" : rpc error: code = DeadlineExceeded desc = context deadline exceeded'
+
+    async def told() -> bool:
+        return ("Warning", "FailedMount", why) in await node.events("stuck")
+
+    await eventually(told)
+    driver.hangs.clear()
+    await node.running("stuck")
+
+
+async def test_statistics_come_from_the_driver(node: Node, driver: Driver) -> None:
+    driver.node_capabilities = (STAGE, STATS)
+    await declare(node, driver)
+    await come(node, driver)
+    await volume(node, driver)
+    await node.create("full", shell(WAIT, **MOUNT), volumes=CLAIMED)
+    pod = await node.running("full")
+    usage = await node.kubelet.claim_usage(pod)
+    text = volume_metrics(usage)
+    labels = '{namespace="default",persistentvolumeclaim="data"}'
+    for name, value in (
+        ("available_bytes", 600),
+        ("capacity_bytes", 1000),
+        ("used_bytes", 400),
+        ("inodes_used", 10),
+    ):
+        assert f"kubelet_volume_stats_{name}{labels} {value}\n" in text
+    assert claim_json(usage[0])["pvcRef"] == {"name": "data", "namespace": "default"}
 
 
 @pytest.mark.skipif(not has_loop_devices(), reason="the kernel gives out no loop devices")

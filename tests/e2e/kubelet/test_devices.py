@@ -9,7 +9,8 @@ import pytest_asyncio
 from device_plugin import DevicePlugin
 from e2e.kubelet.node import NODE, WAIT, Node, container, shell
 from pinnace.api.resources import NODES
-from pinnace.net.csi.client import CsiError
+from pinnace.kubelet.devices.pod_resources import SERVICE, message_classes
+from pinnace.net.csi.client import CsiError, Endpoint
 from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
@@ -146,3 +147,42 @@ async def test_a_plugin_that_fails_to_allocate_or_to_prepare(node: Node, plugin:
     await node.create("waits", user())
     pod = await node.until("waits", lambda pod: "not yet" in str(container(pod)["state"]))
     assert container(pod)["state"]["waiting"]["reason"] == "CreateContainerConfigError"
+
+
+async def test_agents_learn_who_has_what(node: Node, plugin: DevicePlugin) -> None:
+    await plugin.register()
+    await offered(node, 2, 2)
+    await node.create("web", user(), shell(WAIT, "plain"))
+    await node.running("web")
+    socket, classes = (
+        Endpoint(str(node.config.root_dir / "pod-resources" / "kubelet.sock")),
+        message_classes(),
+    )
+
+    async def ask(method: str, request: str, response: str, **fields: str) -> Any:
+        return await socket.call(f"/{SERVICE}/{method}", classes[request](**fields), classes[response])
+
+    answer = await ask("List", "ListPodResourcesRequest", "ListPodResourcesResponse")
+    (pod,) = answer.pod_resources
+    devices = {
+        one.name: [(held.resource_name, list(held.device_ids)) for held in one.devices]
+        for one in pod.containers
+    }
+    assert (pod.name, pod.namespace) == ("web", "default")
+    assert devices == {"c": [(RESOURCE, ["d0"])], "plain": []}
+    whole = await ask(
+        "GetAllocatableResources", "AllocatableResourcesRequest", "AllocatableResourcesResponse"
+    )
+    assert [(one.resource_name, list(one.device_ids)) for one in whole.devices] == [(RESOURCE, ["d0", "d1"])]
+    wanted = {"pod_name": "web", "pod_namespace": "default"}
+    assert (
+        await ask("Get", "GetPodResourcesRequest", "GetPodResourcesResponse", **wanted)
+    ).pod_resources == pod
+    with pytest.raises(CsiError, match="pod gone in namespace default not found"):
+        await ask(
+            "Get",
+            "GetPodResourcesRequest",
+            "GetPodResourcesResponse",
+            pod_name="gone",
+            pod_namespace="default",
+        )

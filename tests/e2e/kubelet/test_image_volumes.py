@@ -37,7 +37,7 @@ async def test_an_image_is_a_read_only_volume(node: Node) -> None:
     assert "sh" in (await node.sh(pod, "ls /volume/bin")).split()
     assert "Read-only file system" in await node.sh(pod, "touch /volume/x")
     assert "Permission denied" in await node.sh(pod, "/volume/bin/busybox true")
-    message = f'Container image "{IMAGE}" already present on machine'
+    message = f'Container image "{IMAGE}" already present on machine and can be accessed by the pod'
     assert ("Normal", "Pulled", message) in await node.events("reader")
 
 

@@ -95,7 +95,7 @@ def test_a_cluster_has_the_identities_that_its_parts_use() -> None:
     leaves = {
         leaf.file: leaf
         for leaf in cluster_leaves(
-            service_ip="10.43.0.1", domain="cluster.local", addresses=["192.0.2.7"], node_name="n1", node_ip="192.0.2.7"
+            service_ip="10.43.0.1", domain="cluster.local", addresses=["192.0.2.7"], node_name="n1", node_ips=("192.0.2.7",)
         )
     }  # fmt: skip
     assert {"10.43.0.1", "192.0.2.7", "localhost", "kubernetes.default.svc.cluster.local"} <= set(

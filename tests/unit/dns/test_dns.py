@@ -1,16 +1,21 @@
 import asyncio
+import ipaddress
 import random
 from collections.abc import AsyncIterator
 
 import pytest
-from dnslib import QTYPE, RCODE, DNSRecord
+from dnslib import EDNS0, QTYPE, RCODE, DNSHeader, DNSQuestion, DNSRecord
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pinnace.api.resources import ENDPOINT_SLICES, SERVICES
 from pinnace.component.clock import RealClock
-from pinnace.dns.records import Zone
+from pinnace.dns.answer_cache import AnswerCache
+from pinnace.dns.records import Address, Srv, Zone
 from pinnace.dns.server import DnsConfig, DnsServer
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.wait import eventually
+from properties import examples
 
 
 def service(name: str, **spec: object) -> dict:
@@ -144,9 +149,148 @@ async def test_a_large_answer_over_udp_is_truncated(server: DnsServer) -> None:
     await eventually(truncated)
 
 
-@pytest.mark.parametrize("wire", [b"", b"\x00", b"\xff" * 40, bytes(12)])
-async def test_garbage_is_not_answered(server: DnsServer, wire: bytes) -> None:
-    assert await server.respond(wire) == b""
+@pytest.mark.parametrize("message", [b"", b"\x00", b"\xff" * 40])
+async def test_what_is_no_question_is_not_answered(server: DnsServer, message: bytes) -> None:
+    assert await server.respond(message) == b""
+
+
+WEB = "web.shop.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (bytes(12), RCODE.FORMERR),
+        (bytes(DNSRecord.question(WEB).pack())[:-1], RCODE.FORMERR),
+        (bytes(DNSRecord.question(WEB).pack())[:20], RCODE.FORMERR),
+        (bytes(DNSRecord(DNSHeader(opcode=2), q=DNSQuestion(WEB)).pack()), RCODE.NOTIMP),
+        (bytes(DNSRecord(DNSHeader(opcode=5)).pack()), RCODE.NOTIMP),
+        (bytes(DNSRecord.question(WEB, "AXFR").pack()), RCODE.REFUSED),
+        (bytes(DNSRecord.question(WEB, "A", "CH").pack()), RCODE.REFUSED),
+    ],
+)
+async def test_what_cannot_be_answered_gets_the_code_that_says_why(
+    server: DnsServer, message: bytes, code: int
+) -> None:
+    assert DNSRecord.parse(await server.respond(message)).header.rcode == code
+
+
+async def test_edns_is_answered_with_edns(server: DnsServer) -> None:
+    plain = await ask(server, WEB)
+    assert plain.ar == []
+    asked = DNSRecord.question(WEB)
+    asked.add_ar(EDNS0(flags="do", udp_len=4096))
+    reply = DNSRecord.parse(await server.respond(bytes(asked.pack())))
+    (opt,) = reply.ar
+    assert (opt.rtype, opt.rclass, opt.edns_do, values(reply)) == (QTYPE.OPT, 1232, 1, ["10.43.0.7"])
+    newer = DNSRecord.question(WEB)
+    newer.add_ar(EDNS0(version=1))
+    reply = DNSRecord.parse(await server.respond(bytes(newer.pack())))
+    assert (reply.header.rcode, reply.ar[0].edns_rcode) == (0, 1), "BADVERS is 16"
+    twice = DNSRecord.question(WEB)
+    twice.add_ar(EDNS0())
+    twice.add_ar(EDNS0())
+    assert DNSRecord.parse(await server.respond(bytes(twice.pack()))).header.rcode == RCODE.FORMERR
+
+
+async def test_edns_makes_room_for_more(server: DnsServer) -> None:
+    client: FakeClient = server.fake  # type: ignore[attr-defined]
+    some = [{"addresses": [f"10.42.1.{n}"]} for n in range(50)]
+    await client.patch(ENDPOINT_SLICES, "db-1", {"endpoints": some}, "shop")
+    asked = DNSRecord.question("db.shop.svc.cluster.local")
+    asked.add_ar(EDNS0(udp_len=4096))
+
+    async def whole() -> bool:
+        return len(DNSRecord.parse(await server.respond(bytes(asked.pack()))).rr) == 50
+
+    await eventually(whole)
+    assert (await ask(server, "db.shop.svc.cluster.local")).header.tc
+
+
+async def test_the_letters_of_the_question_come_back_as_they_were(server: DnsServer) -> None:
+    reply = await server.respond(bytes(DNSRecord.question("wEb.ShOp.svc.cluster.LOCAL").pack()))
+    assert b"wEb" in reply
+    assert b"LOCAL" in reply
+
+
+async def test_the_addresses_come_in_changing_orders(server: DnsServer) -> None:
+    orders = {
+        tuple(str(rr.rdata) for rr in (await ask(server, "db.shop.svc.cluster.local")).rr) for _ in range(60)
+    }
+    assert orders == {("10.42.0.3", "10.42.0.5"), ("10.42.0.5", "10.42.0.3")}
+
+
+async def test_an_answer_that_was_kept_is_forgotten_with_the_next_change(server: DnsServer) -> None:
+    client: FakeClient = server.fake  # type: ignore[attr-defined]
+    for ip in ("10.43.0.8", "10.43.0.9"):
+        assert values(await ask(server, WEB)) != [ip]
+        await client.patch(SERVICES, "web", {"spec": {"clusterIP": ip}}, "shop")
+
+        async def changed(ip: str = ip) -> bool:
+            return values(await ask(server, WEB)) == [ip]
+
+        await eventually(changed)
+
+
+@given(st.binary(max_size=80), st.integers(0, 60), st.binary(max_size=6))
+@examples(1500)
+def test_no_message_is_too_strange(noise: bytes, at: int, patch: bytes) -> None:
+    """Noise, and good questions with some bytes changed: an answer that can be read, or none; never an exception."""
+    dns = DnsServer(FakeClient(), RealClock(), DnsConfig("127.0.0.1", 0))
+    dns.zone.replace(("shop", "web"), {WEB: [Address("10.43.0.7"), Srv(80, WEB)]})
+    asked = DNSRecord.question(WEB, "SRV")
+    asked.add_ar(EDNS0())
+    asked.header.id = 7
+    good = bytes(asked.pack())
+    for message in (noise, good[:at] + patch + good[at + len(patch) :], good[:12] + noise, good[:at]):
+        answer = dns.at_once(message)
+        if answer:
+            assert answer[:2] == message[:2]
+            assert answer[2] & 0x80
+            if message.isascii():  # dnslib reads no others
+                assert DNSRecord.parse(answer).header.id == int.from_bytes(message[:2], "big")
+    assert dns.cache.bytes < 100_000
+
+
+async def test_strangers_fill_the_cache_to_its_bound_and_no_further(server: DnsServer) -> None:
+    server.cache = AnswerCache(random.Random(1), most_bytes=50_000)
+    for number in range(500):
+        await ask(server, f"n{number}.shop.svc.cluster.local")
+        assert server.cache.bytes <= 50_000
+    assert len(server.cache) > 20
+
+
+async def test_ipv6_has_its_own_records(server: DnsServer) -> None:
+    client: FakeClient = server.fake  # type: ignore[attr-defined]
+    both = {"clusterIPs": ["10.43.0.20", "fd00:43::20"], "clusterIP": "10.43.0.20"}
+    await client.create(SERVICES, service("both", **both), "shop")
+
+    async def known() -> bool:
+        return values(await ask(server, "both.shop.svc.cluster.local", "AAAA")) == ["fd00:43::20"]
+
+    await eventually(known)
+    assert values(await ask(server, "both.shop.svc.cluster.local", "A")) == ["10.43.0.20"]
+    name = ipaddress.ip_address("fd00:43::20").reverse_pointer
+    assert values(await ask(server, name, "PTR")) == ["both.shop.svc.cluster.local."]
+
+
+async def test_aliases_are_followed_and_a_circle_ends(server: DnsServer) -> None:
+    client: FakeClient = server.fake  # type: ignore[attr-defined]
+    for name, target in (("one", "two"), ("two", "away"), ("left", "right"), ("right", "left")):
+        outside = f"{target}.shop.svc.cluster.local"
+        await client.create(SERVICES, service(name, type="ExternalName", externalName=outside), "shop")
+
+    async def known() -> bool:
+        return (await ask(server, "right.shop.svc.cluster.local")).header.rcode == RCODE.SERVFAIL
+
+    await eventually(known)
+    reply = await ask(server, "one.shop.svc.cluster.local")
+    assert [QTYPE.get(rr.rtype) for rr in reply.rr] == ["CNAME", "CNAME", "CNAME", "A"]
+    assert str(reply.rr[-1].rname).rstrip(".") == WEB
+    (only,) = (await ask(server, "one.shop.svc.cluster.local", "CNAME")).rr
+    assert str(only.rdata) == "two.shop.svc.cluster.local."
+    dangling = await ask(server, "one.shop.svc.cluster.local", "SRV")
+    assert (dangling.header.rcode, len(dangling.rr), len(dangling.auth)) == (RCODE.NOERROR, 3, 1)
 
 
 def test_zone_forgets_what_a_service_no_longer_has() -> None:

@@ -14,6 +14,7 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     SandboxStatus,
 )
+from pinnace.kubelet.stats.claims import ClaimUsage
 
 Object = dict[str, Any]
 
@@ -51,7 +52,9 @@ class EdgeHost:
         self.evicted: list[tuple[str, str, list[Object]]] = []
         self.conditions: dict[str, Object] = {}
         self.graces: list[int] = []
+        self.all_pods_memory = 1 << 40
         self.stats: list[ContainerStats] = []
+        self.claims: list[ClaimUsage] = []
 
     def add(self, name: str = "web", *containers: str, **spec: Any) -> Object:
         """A pod whose containers run, with logs under `tmp`."""
@@ -95,6 +98,9 @@ class EdgeHost:
     def volume_dir(self, uid: str, plugin: str, volume: str) -> Path:
         return self.config.root_dir / "pods" / uid / "volumes" / plugin / volume
 
+    async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
+        return self.claims
+
     def log_path(self, pod: Object, container: str, restart_count: int) -> Path:
         return self.config.pod_logs_dir / pod["metadata"]["name"] / container / f"{restart_count}.log"
 
@@ -108,6 +114,9 @@ class EdgeHost:
         self.graces.append(grace_period_seconds)
         self.found.pop(uid, None)
         self.statuses[uid] = {"phase": "Failed"}
+
+    def all_pods_group(self) -> tuple[str, int]:
+        return "/kubepods", self.all_pods_memory
 
     def set_node_condition(self, condition: Object) -> None:
         self.conditions[condition["type"]] = condition

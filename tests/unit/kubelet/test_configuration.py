@@ -28,6 +28,7 @@ VALUES: dict[str, Any] = {
     "evictionMinimumReclaim": {"imagefs.available": "2Gi"}, "podPidsLimit": 100, "memorySwap": {"swapBehavior": "LimitedSwap"},
     "crashLoopBackOff": {"maxContainerRestartPeriod": "30s"}, "syncFrequency": "1m30s", "nodeStatusUpdateFrequency": "20s",
     "nodeStatusReportFrequency": "1h0m0s", "nodeLeaseDurationSeconds": 20, "serializeImagePulls": True,
+    "imagePullCredentialsVerificationPolicy": "AlwaysVerify", "preloadedImagesVerificationAllowlist": ["a/b"],
     "maxParallelImagePulls": 1, "containerLogMaxSize": "1000", "containerLogMaxFiles": 2,
     "imageGCHighThresholdPercent": 90, "imageGCLowThresholdPercent": 70, "resolvConf": "/r", "staticPodPath": "/m",
     "allowedUnsafeSysctls": ["kernel.msg*"], "seccompDefault": True, "shutdownGracePeriod": "30s",
@@ -35,11 +36,18 @@ VALUES: dict[str, Any] = {
     "shutdownGracePeriodByPodPriority": [{"priority": 100, "shutdownGracePeriodSeconds": 10}],
 }  # fmt: skip
 
+BESIDE: dict[str, dict[str, str]] = {
+    "shutdownGracePeriodCriticalPods": {"shutdownGracePeriod": "1m0s"},
+    "preloadedImagesVerificationAllowlist": {
+        "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages"
+    },
+}
+
 
 def test_every_honoured_field_is_read_and_shown_again() -> None:
     assert VALUES.keys() == FIELDS.keys()
     for name, value in VALUES.items():
-        extra = {"shutdownGracePeriod": "1m0s"} if name == "shutdownGracePeriodCriticalPods" else {}
+        extra = BESIDE.get(name, {})
         config = replace(BASE, **read({**HEAD, **extra, name: value}))
         assert shown(config)[name] == value, name
         assert shown(BASE)[name] != value or name == "maxParallelImagePulls", name

@@ -4,6 +4,7 @@ from pathlib import Path
 from pinnace.client.events import EventRecorder
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.image_collection import ImageCollector
+from pinnace.kubelet.image_records import ImageRecords
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from pinnace.testing.fake_runtime import FakeRuntime
@@ -17,7 +18,7 @@ class World:
         config = replace(config, image_gc_high_threshold_percent=high, image_gc_low_threshold_percent=0)
         recorder = EventRecorder(FakeClient(), self.clock, "kubelet")
         self.collector = ImageCollector(
-            config, self.clock, self.runtime, recorder, {"kind": "Node", "name": "n"}
+            config, self.clock, self.runtime, recorder, {"kind": "Node", "name": "n"}, ImageRecords(tmp_path)
         )
 
     async def use(self, image: str) -> None:

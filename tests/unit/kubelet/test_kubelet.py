@@ -1,7 +1,9 @@
 """The kubelet's loops on a fake runtime, a fake API and a fake clock."""
 
 import asyncio
+import base64
 import contextlib
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest_asyncio
 
 from pinnace.api.meta import Object
-from pinnace.api.resources import LEASES, NODES, PODS
+from pinnace.api.resources import LEASES, NODES, PODS, SECRETS
 from pinnace.kubelet.cgroups.hierarchy import CgroupV1
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.runtime import CriError, RuntimeCondition
@@ -287,3 +289,28 @@ async def test_a_shutdown_of_the_node_ends_pods_and_admits_no_more(tmp_path: Pat
         assert (ready["status"], ready["message"]) == ("False", "node is shutting down")
     finally:
         await world.stop()
+
+
+async def test_an_image_that_was_pulled_with_a_secret_is_not_for_a_pod_without_one(world: World) -> None:
+    login = base64.b64encode(json.dumps({"auths": {"reg.example": {"auth": "bWU6cHc="}}}).encode()).decode()
+    secret = {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"},
+        "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": login},
+    }  # fmt: skip
+    await world.client.create(SECRETS, secret, "default")
+    world.runtime.pullable.add("reg.example/web:1")
+    container = {"name": "c", "image": "reg.example/web:1", "imagePullPolicy": "IfNotPresent"}
+    await world.create("owner", containers=[container], imagePullSecrets=[{"name": "s"}])
+    await world.pass_time(2)
+    assert world.count("pull_image") == 1
+    await world.create("second", containers=[container], imagePullSecrets=[{"name": "s"}])
+    await world.pass_time(2)
+    assert world.count("pull_image") == 1
+    never = {**container, "imagePullPolicy": "Never"}
+    await world.create("stranger", containers=[never])
+    await world.pass_time(2)
+    status = (await world.pod("stranger"))["status"]["containerStatuses"][0]
+    assert status["state"]["waiting"]["reason"] == "ErrImageNeverPull"
+    await world.create("asks", containers=[container])
+    await world.pass_time(2)
+    assert world.count("pull_image") == 2

@@ -8,6 +8,7 @@ from pinnace.api.meta import Object
 from pinnace.kubelet import allocation, pod_actions
 from pinnace.kubelet import resize_decisions as decisions
 from pinnace.kubelet.allocation import Allocation
+from pinnace.kubelet.resources import NodeRules
 from unit.kubelet.runtime_builders import init, make_pod, ran, seen
 
 ROOM = {"cpu": Decimal(4), "memory": Decimal(8 * 1024**3), "pods": Decimal(10)}
@@ -133,3 +134,18 @@ def test_containers_that_restart_for_their_size_do_so_whatever_their_restart_pol
     assert [one.message for one in actions.kill] == ["Container c resize requires restart"]
     assert [one["name"] for one in actions.start] == ["c"]
     assert not actions.kill_pod
+
+
+def test_what_may_swap_is_not_resized_while_it_runs() -> None:
+    rules = NodeRules(counts_swap=True, is_v2=True, swap_behavior="LimitedSwap", swap_bytes=1)
+
+    def asking(memory: str, **fields: object) -> Object:
+        return {"name": "c", "image": "i", "resources": {"requests": {"memory": memory}}, **fields}
+
+    held = granted(asking("1Gi"))
+    refused = ("Infeasible", "In-place resize of containers with swap is not supported.")
+    assert decisions.swap_refusal(make_pod(asking("2Gi")), held, rules) == refused
+    assert decisions.swap_refusal(make_pod(asking("1Gi")), held, rules) is None
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    assert decisions.swap_refusal(make_pod(asking("2Gi", resizePolicy=policy)), held, rules) is None
+    assert decisions.swap_refusal(make_pod(asking("2Gi")), held, NodeRules()) is None

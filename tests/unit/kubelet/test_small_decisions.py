@@ -16,7 +16,7 @@ from pinnace.kubelet.cri.messages import message_classes
 from pinnace.kubelet.cri.runtime import Image
 from pinnace.kubelet.environment import ConfigError
 from pinnace.kubelet.housekeeping import dead_to_remove
-from pinnace.kubelet.images import auth_candidates
+from pinnace.kubelet.image_credentials import Credential, credentials_for
 from pinnace.kubelet.log_rotation import needs_rotation, rotate
 from pinnace.kubelet.node_status import quantities, without_heartbeats
 from pinnace.kubelet.pod_sync import go_seconds
@@ -91,10 +91,11 @@ def test_pull_secrets_by_registry() -> None:
         return {"metadata": {"name": "s"}, "data": data}
 
     encoded = base64.b64encode(b"me:pw").decode()
-    (auth,) = auth_candidates("ghcr.io/a/b:1", [secret(ghcr_io={"auth": encoded}, docker_io={"auth": "x"})])
+    (found,) = credentials_for("ghcr.io/a/b:1", [secret(ghcr_io={"auth": encoded}, docker_io={"auth": "x"})])
+    auth = found.auth
     assert auth is not None
     assert (auth["username"], auth["password"]) == ("me", "pw")
-    assert auth_candidates("quay.io/a", [secret(ghcr_io={"auth": encoded})]) == [None]
+    assert credentials_for("quay.io/a", [secret(ghcr_io={"auth": encoded})]) == [Credential()]
 
 
 def test_rotation_keeps_a_few_compressed_parts(tmp_path: Path) -> None:

@@ -70,3 +70,42 @@ async def test_a_refused_transaction_is_followed_by_the_whole_table(proxy: Servi
     await proxy.sync()
     assert nft.given[-1].startswith("add table")
     assert {"10.43.0.7", "10.43.0.8"} <= {word for word in nft.given[-1].split() if word.startswith("10.43.")}
+
+
+async def test_tables_that_somebody_changes_are_built_anew_ever_more_seldom(proxy: ServiceProxy) -> None:
+    nft, clock = proxy._nft, proxy._clock
+    assert isinstance(nft, RecordingNft)
+    assert isinstance(clock, FakeClock)
+    show(proxy, "a", "10.43.0.7")
+    await proxy.sync()
+    pauses = []
+    for _ in range(3):
+        proxy._on_foreign_change()
+        begun, built = clock.monotonic(), len(nft.given)
+        task = asyncio.create_task(proxy.sync())
+        while len(nft.given) == built:
+            await clock.advance(0.5)
+        await task
+        assert nft.given[-1].startswith("add table")
+        assert "10.43.0.7" in nft.given[-1]
+        pauses.append(clock.monotonic() - begun)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > pauses[0]
+    await clock.advance(600)
+    proxy._on_foreign_change()
+    begun = clock.monotonic()
+    await proxy.sync()
+    assert clock.monotonic() == begun  # after a quiet time at once
+
+
+async def test_one_transaction_for_both_families() -> None:
+    both = ServiceProxy(FakeClient(), FakeClock(), ProxyConfig("n1", ("10.42.0.0/16", "fd42::/56")))
+    both._nft = nft = RecordingNft()  # type: ignore[assignment]  # the kernel's place
+    show(both, "a", "10.43.0.7")
+    await both.sync()
+    (text,) = nft.given
+    assert "table ip pinnace {" in text
+    assert "table ip6 pinnace {" in text
+    show(both, "b", "fd43::8")
+    await both.sync()
+    assert {line.split()[2] for line in nft.given[-1].splitlines()} == {"ip6"}

@@ -48,3 +48,18 @@ def test_room_follows_a_resize() -> None:
     assert world.decide(pod(cpu="2")).node == ""
     world.run(resizing("1", "1", "1"))
     assert world.decide(pod(cpu="2")).node == "n1"
+
+
+def test_resources_of_a_pod_as_a_whole_count_alike() -> None:
+    def whole(asks: str, granted: str, has: str) -> int:
+        made = pod("p", node="n1")
+        made["spec"]["resources"] = {"requests": {"cpu": asks}}
+        made["status"] = {
+            "containerStatuses": [{"name": "c"}], "allocatedResources": {"cpu": granted},
+            "resources": {"requests": {"cpu": has}},
+        }  # fmt: skip
+        return cpu(made)
+
+    assert whole("2", "1", "1") == 2000
+    assert whole("1", "2", "2") == 2000
+    assert whole("1", "1", "1000m") == 1000

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pinnace.api import fields
+from pinnace.api.core import pods
 from pinnace.api.core.container_validation import validate_ephemeral_containers
 from pinnace.api.core.pod_validation import validate_deadline
+from pinnace.api.core.restarts import may_restart_all, restarts_after
 from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import Cause
 
@@ -144,13 +146,13 @@ def validate_ephemeral_update(new: Object, old: Object) -> Found:
 
 def validate_status_transitions(new: Object, old: Object) -> Found:
     """A container that ended for good does not run again."""
-    policy = old["spec"].get("restartPolicy")
-    if policy == "Always":
+    if old["spec"].get("restartPolicy") == "Always" or may_restart_all(old):
         return
     after = {one.get("name"): one for one in (new.get("status") or {}).get("containerStatuses") or ()}
     for index, status in enumerate((old.get("status") or {}).get("containerStatuses") or ()):
         ended = (status.get("state") or {}).get("terminated")
-        if ended is None or (ended.get("exitCode") and policy == "OnFailure"):
+        container = pods.find_container(old, status.get("name") or "") or {}
+        if ended is None or restarts_after(old, container, ended.get("exitCode") or 0):
             continue
         now = after.get(status.get("name"))
         if now is not None and "terminated" not in (now.get("state") or {}):

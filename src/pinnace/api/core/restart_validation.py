@@ -7,7 +7,7 @@ from pinnace.api import fields
 from pinnace.apimachinery.errors import Cause
 
 POLICIES = ("Always", "Never", "OnFailure")
-ACTIONS = ("Restart",)  # RestartAllContainers needs a kubelet that can
+ACTIONS = ("Restart", "RestartAllContainers")
 OPERATORS = ("In", "NotIn")
 MAX_RULES, MAX_VALUES = 20, 255
 

@@ -24,6 +24,9 @@ class CSIDriverStrategy(Strategy):
         spec = obj.setdefault("spec", {})
         for field, value in _DEFAULTS.items():
             spec.setdefault(field, value)
+        spec.pop(
+            "preventPodSchedulingIfMissing", None
+        )  # alpha: its gate, VolumeLimitScaling, is off in v1.36
         spec["volumeLifecycleModes"] = spec.get("volumeLifecycleModes") or ["Persistent"]
 
     def prepare_update(self, new: Object, old: Object) -> None:

@@ -127,6 +127,11 @@ SYSTEM_ROLES: dict[str, list[tuple[str, ...]]] = {
     ],
     # Pinnace's own: its service proxy serves the host ports of pods, which upstream leaves to the CNI plugin portmap
     "pinnace:host-ports": [("list watch", "core", "pods")],
+    # and its enforcement of network policies, which upstream leaves to a plugin
+    "pinnace:network-policies": [
+        ("list watch", "core", "namespaces pods"),
+        ("list watch", "networking.k8s.io", "networkpolicies"),
+    ],
     "system:node-proxier": [
         ("list watch", "core", "endpoints services"),
         (READ, "core", "nodes"),
@@ -235,6 +240,7 @@ BINDINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "system:public-info-viewer": _EVERYBODY,
     "system:node": (),  # bound to nobody, as upstream: the Node authorizer does this
     "pinnace:host-ports": (("User", "system:kube-proxy"), _NODE_PARTS),
+    "pinnace:network-policies": (("User", "system:kube-proxy"), _NODE_PARTS),
     "system:node-proxier": (("User", "system:kube-proxy"), _NODE_PARTS),
     "system:kube-controller-manager": (("User", "system:kube-controller-manager"),),
     "system:kube-dns": (("ServiceAccount", "kube-dns", "kube-system"),),

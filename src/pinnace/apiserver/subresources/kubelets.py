@@ -69,7 +69,8 @@ class Kubelets:
             raise errors.ServiceUnavailable(
                 f'node "{node_name}" is simulated: it has no kubelet and its pods no containers'
             )
-        by_type = {entry["type"]: entry["address"] for entry in status.get("addresses") or ()}
+        listed = status.get("addresses") or ()
+        by_type = {entry["type"]: entry["address"] for entry in reversed(listed)}  # the first of each type
         host = next((by_type[kind] for kind in _ADDRESS_TYPES if kind in by_type), "")
         if not host:
             raise errors.ServiceUnavailable(

@@ -1,6 +1,6 @@
 """persistentvolume-expander: says of a claim that grew who has to expand its volume.
 
-No kind of volume is expanded by this process itself: CSI drivers bring their resizer, `local_path` is its own.
+No kind of volume is expanded by this process itself: CSI drivers have a resizer (their own, or `csi`), `local_path` is its own.
 """
 
 from collections.abc import Iterator

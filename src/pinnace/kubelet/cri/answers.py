@@ -8,7 +8,9 @@ from pinnace.kubelet.cri.runtime import (
     ContainerStats,
     ContainerStatus,
     FilesystemUsage,
+    HandlerFeatures,
     Image,
+    RuntimeFeatures,
     Sandbox,
     SandboxStatus,
 )
@@ -126,3 +128,12 @@ def filesystem_usage(item: Any) -> FilesystemUsage:
 
 def _wrapped(message: Any, field: str) -> int | None:
     return getattr(message, field).value if message.HasField(field) else None
+
+
+def features(answer: Any) -> RuntimeFeatures:
+    groups = answer.features.supplemental_groups_policy if answer.HasField("features") else None
+    handlers = tuple(
+        HandlerFeatures(one.name, one.features.recursive_read_only_mounts, one.features.user_namespaces)
+        for one in answer.runtime_handlers
+    )
+    return RuntimeFeatures(groups, handlers)

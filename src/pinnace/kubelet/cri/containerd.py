@@ -21,6 +21,7 @@ from pinnace.kubelet.cri.runtime import (
     FilesystemUsage,
     Image,
     RuntimeCondition,
+    RuntimeFeatures,
     RuntimeVersion,
     Sandbox,
     SandboxStatus,
@@ -141,6 +142,9 @@ class CriClient:
     async def status(self) -> list[RuntimeCondition]:
         answer = await self._call("Status", seconds=LIST_SECONDS)
         return [RuntimeCondition(c.type, c.status, c.reason, c.message) for c in answer.status.conditions]
+
+    async def features(self) -> RuntimeFeatures:
+        return answers.features(await self._call("Status", seconds=LIST_SECONDS))
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str:
         answer = await self._call("RunPodSandbox", config=config, runtime_handler=handler, seconds=240)

@@ -15,7 +15,10 @@ TABLE = """
 VersionRequest: 1 version string
 VersionResponse: 1 version string, 2 runtime_name string, 3 runtime_version string, 4 runtime_api_version string
 StatusRequest: 1 verbose bool
-StatusResponse: 1 status RuntimeStatus, 2 info map
+StatusResponse: 1 status RuntimeStatus, 2 info map, 3 runtime_handlers *RuntimeHandler, 4 features RuntimeFeatures
+RuntimeHandler: 1 name string, 2 features RuntimeHandlerFeatures
+RuntimeHandlerFeatures: 1 recursive_read_only_mounts bool, 2 user_namespaces bool
+RuntimeFeatures: 1 supplemental_groups_policy bool
 RuntimeStatus: 1 conditions *RuntimeCondition
 RuntimeCondition: 1 type string, 2 status bool, 3 reason string, 4 message string
 

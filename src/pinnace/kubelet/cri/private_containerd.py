@@ -87,7 +87,7 @@ class ContainerdConfig:
 
 @dataclass(frozen=True, slots=True)
 class BridgeNetwork:
-    """A CNI bridge network; `state_dir` keeps the addresses given out."""
+    """A CNI bridge network; `state_dir` keeps the addresses given out. `subnet`: one, or one of each family with a comma."""
 
     name: str
     bridge: str
@@ -96,6 +96,11 @@ class BridgeNetwork:
     mtu: int = 0
     masquerade: bool = True
     port_map: bool = True
+    bandwidth: bool = False  # the annotations kubernetes.io/ingress-bandwidth and egress-bandwidth
+
+    @property
+    def subnets(self) -> list[str]:
+        return self.subnet.split(",")
 
 
 def needs_restricted_oom_score_adj() -> bool:
@@ -131,6 +136,7 @@ def render_config(config: ContainerdConfig) -> str:
         f"[{cri}.cni]",
         f"bin_dir = {quote(str(config.cni_bin_dir))}",
         f"conf_dir = {quote(str(config.cni_conf_dir))}",
+        "ip_pref = 'cni'",  # the first address of a pod is of the first of its subnets
         f"[{cri}.containerd]",
         f"snapshotter = {quote(config.snapshotter)}",
         "default_runtime_name = 'runc'",
@@ -154,7 +160,8 @@ def render_config(config: ContainerdConfig) -> str:
 
 
 def render_cni(network: BridgeNetwork) -> str:
-    """A CNI configuration list: bridge with host-local addresses, then host ports."""
+    """A CNI configuration list: bridge with host-local addresses, then host ports and shapers."""
+    everywhere = ["::/0" if ":" in subnet else "0.0.0.0/0" for subnet in network.subnets]
     bridge: dict[str, object] = {
         "type": "bridge",
         "bridge": network.bridge,
@@ -164,8 +171,8 @@ def render_cni(network: BridgeNetwork) -> str:
         "ipam": {
             "type": "host-local",
             "dataDir": str(network.state_dir),
-            "ranges": [[{"subnet": network.subnet}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
+            "ranges": [[{"subnet": subnet}] for subnet in network.subnets],
+            "routes": [{"dst": destination} for destination in everywhere],
         },
     }
     if network.mtu:
@@ -173,6 +180,8 @@ def render_cni(network: BridgeNetwork) -> str:
     plugins = [bridge]
     if network.port_map:
         plugins.append({"type": "portmap", "capabilities": {"portMappings": True}, "snat": True})
+    if network.bandwidth:
+        plugins.append({"type": "bandwidth", "capabilities": {"bandwidth": True}})
     return json.dumps({"cniVersion": "0.4.0", "name": network.name, "plugins": plugins}, indent=2)
 
 

@@ -168,6 +168,23 @@ class RuntimeCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerFeatures:
+    """What one handler (of a RuntimeClass, "" the default) can do."""
+
+    name: str
+    recursive_read_only_mounts: bool = False
+    user_namespaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFeatures:
+    """`supplemental_groups_policy` is None, and `handlers` is empty, where the runtime does not say: containerd before 2.0."""
+
+    supplemental_groups_policy: bool | None = None
+    handlers: tuple[HandlerFeatures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeVersion:
     name: str
     version: str
@@ -179,6 +196,8 @@ class RuntimeService(Protocol):
     async def version(self) -> RuntimeVersion: ...
 
     async def status(self) -> Sequence[RuntimeCondition]: ...
+
+    async def features(self) -> RuntimeFeatures: ...
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str: ...
 

@@ -4,7 +4,11 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from pinnace.client.interface import Client
+from pinnace.component.clock import Clock
+from pinnace.kubelet.csi.allocatable import AllocatableUpdates
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects, NodeInfo
 from pinnace.kubelet.volumes.plugin import MountError
 from pinnace.net.csi.client import CALL_SECONDS, Endpoint, capabilities
@@ -27,12 +31,18 @@ class CsiDrivers:
 
     def __init__(
         self,
+        client: Client,
+        clock: Clock,
         objects: CsiNodeObjects,
         registered: Callable[[str], None] = lambda name: None,
         seconds: float = CALL_SECONDS,
     ) -> None:
         self._objects, self._registered, self._seconds = objects, registered, seconds
         self._drivers: dict[str, CsiDriver] = {}
+        self._updates = AllocatableUpdates(client, clock, self.refresh)
+
+    def close(self) -> None:
+        self._updates.close()
 
     def get(self, name: str, whose: str) -> CsiDriver:
         """`whose` is the upstream function that wants it, as it stands in the message."""
@@ -42,6 +52,9 @@ class CsiDrivers:
             raise MountError(f"kubernetes.io/csi: {whose}: {why}")
         return found
 
+    def find(self, name: str) -> CsiDriver | None:
+        return self._drivers.get(name)
+
     async def register(self, name: str, endpoint: str, versions: tuple[str, ...]) -> None:
         check_versions(name, versions)
         socket = Endpoint(endpoint, self._seconds)
@@ -50,14 +63,25 @@ class CsiDrivers:
         )
         if not answer.node_id:
             raise ValueError(f"CSI.NodeGetInfo of driver {name} returned an empty node ID")
-        topology = dict(answer.accessible_topology.segments)
-        await self._objects.install(name, NodeInfo(answer.node_id, answer.max_volumes_per_node, topology))
+        await self._objects.install(name, _info(answer))
         self._drivers[name] = CsiDriver(name, socket, can)
+        self._updates.follow(name)
         self._registered(name)
+
+    async def refresh(self, name: str) -> None:
+        """Ask the driver again about this node."""
+        if (driver := self._drivers.get(name)) is not None:
+            await self._objects.install(name, _info(await driver.endpoint.csi("Node", "NodeGetInfo")))
 
     async def deregister(self, name: str) -> None:
         self._drivers.pop(name, None)
+        self._updates.leave(name)
         await self._objects.uninstall(name)
+
+
+def _info(answer: Any) -> NodeInfo:
+    topology = dict(answer.accessible_topology.segments)
+    return NodeInfo(answer.node_id, answer.max_volumes_per_node, topology)
 
 
 def check_versions(name: str, versions: tuple[str, ...]) -> None:

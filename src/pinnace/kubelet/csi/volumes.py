@@ -17,17 +17,20 @@ from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import SECRETS, VOLUME_ATTACHMENTS
 from pinnace.apimachinery.errors import NotFound
+from pinnace.client.events import EventRecorder
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.kubelet.csi import places
 from pinnace.kubelet.csi import source as rules
 from pinnace.kubelet.csi.drivers import CsiDriver, CsiDrivers
+from pinnace.kubelet.csi.expansion import Expansion
 from pinnace.kubelet.csi.places import DONE, Place, Places
 from pinnace.kubelet.csi.source import CsiSource
+from pinnace.kubelet.stats.usage import Filesystem
 from pinnace.kubelet.volumes.ownership import give_to
 from pinnace.kubelet.volumes.plugin import MountError, NotAttached, VolumeContext
 from pinnace.net.csi.client import CsiError
-from pinnace.net.csi.messages import NodeCapability
+from pinnace.net.csi.messages import BYTES, INODES, NodeCapability
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +42,19 @@ class CsiVolumes:
     """`report` writes the names of attachable volumes in use to the node's status, before they are mounted."""
 
     def __init__(
-        self, client: Client, clock: Clock, drivers: CsiDrivers, root: Path, node_name: str, report: InUse
+        self,
+        client: Client,
+        clock: Clock,
+        drivers: CsiDrivers,
+        root: Path,
+        node_name: str,
+        report: InUse,
+        recorder: EventRecorder,
     ) -> None:
         self._client, self._clock, self.drivers, self._node = client, clock, drivers, node_name
         self.places = Places(root)
         self._report = report
+        self._expansion = Expansion(client, recorder, node_name)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._in_use: set[str] = set()
         self._coming: dict[
@@ -68,7 +79,7 @@ class CsiVolumes:
         kind = await context.objects.csi_driver(source.driver)
         is_there = await asyncio.to_thread(places.is_done, place.record)
         if is_there and not (kind is not None and kind["spec"].get("requiresRepublish")):
-            return place.target
+            return await self._grown(source, place, context)
         with _named(publish, source):
             driver = self.drivers.get(source.driver, "mounter.SetUpAt failed to get CSI client")
             if problem := rules.lifecycle_problem(source, kind):
@@ -80,6 +91,16 @@ class CsiVolumes:
             with _named(publish, source):
                 await self._publish(source, driver, (place, staging), published, kind, context)
         self._coming.pop((uid, source.name), None)
+        return await self._grown(source, place, context)
+
+    async def _grown(self, source: CsiSource, place: Place, context: VolumeContext) -> Path:
+        """The target, whose file system is as large as the volume, where the driver sees to that."""
+        driver = self.drivers.find(source.driver)
+        if driver is not None and driver.can(NodeCapability.EXPAND) and source.volume is not None:
+            staged = driver.can(NodeCapability.STAGE_UNSTAGE)
+            staging = str(self._staging(source).target) if staged else ""
+            secrets = await self._secrets(source, "nodeExpandSecretRef", "NodeExpandSecretRef", "")
+            await self._expansion.follow(source, driver, place.target, staging, secrets, context.pod)
         return place.target
 
     def _lock(self, driver: str, handle: str) -> asyncio.Lock:
@@ -89,6 +110,11 @@ class CsiVolumes:
         if source.is_block:
             return self.places.block_publishing(uid, source.name)
         return self.places.publishing(uid, source.name)
+
+    def _staging(self, source: CsiSource) -> Place:
+        if source.is_block:
+            return self.places.block_staging(source.name)
+        return self.places.staging(source.driver, source.handle)
 
     async def _attached(
         self, source: CsiSource, context: VolumeContext, kind: Object | None
@@ -117,7 +143,7 @@ class CsiVolumes:
         """The staging path; "" for a driver that does not stage. The record is there in any case: it holds the attachment."""
         if source.volume is None:
             return ""
-        place = self.places.block_staging(source.name) if source.is_block else self.places.staging(source.driver, source.handle)  # fmt: skip
+        place = self._staging(source)
         staged = driver.can(NodeCapability.STAGE_UNSTAGE)
         if await asyncio.to_thread(places.is_done, place.record):
             return str(place.target) if staged else ""
@@ -218,6 +244,29 @@ class CsiVolumes:
         if name not in self._in_use:
             self._in_use.add(name)
             await self._report(frozenset(self._in_use))
+
+    # --- how full
+
+    async def usage(self, source: CsiSource, uid: str) -> Filesystem | None:
+        """What the driver says of the volume of this pod; None when it does not tell."""
+        driver, place = self.drivers.find(source.driver), self._publishing(source, uid)
+        if driver is None or not driver.can(NodeCapability.VOLUME_STATS) or not places.is_done(place.record):
+            return None
+        staging = str(self._staging(source).target) if driver.can(NodeCapability.STAGE_UNSTAGE) else ""
+        try:
+            answer = await driver.endpoint.csi(
+                "Node", "NodeGetVolumeStats", volume_id=source.handle, volume_path=str(place.target),
+                staging_target_path=staging,
+            )  # fmt: skip
+        except CsiError as error:
+            log.warning("no statistics of volume %s: %s", source.name, error)
+            return None
+        by_unit = {one.unit: one for one in answer.usage}
+        size, inodes = by_unit.get(BYTES), by_unit.get(INODES)
+        if size is None:
+            return None
+        counted = (inodes.total, inodes.available) if inodes is not None else (0, 0)
+        return Filesystem(size.total, size.available, size.used, *counted)
 
     # --- tear down
 

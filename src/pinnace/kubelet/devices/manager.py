@@ -2,7 +2,7 @@
 
 Plugins register at `device-plugins/kubelet.sock` below the kubelet's directory, and answer at a socket beside it.
 https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/
-Left out: topology hints, and the podresources socket.
+Left out: topology hints.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from pinnace.component.clock import Clock
 from pinnace.kubelet.devices.assignments import FILE, Access, Assignment, Assignments, choose
 from pinnace.kubelet.devices.messages import REGISTER, VERSION, message_classes
 from pinnace.kubelet.devices.plugin import HEALTHY, Plugin
-from pinnace.net.csi.client import CsiError, reachable
+from pinnace.kubelet.devices.sockets import serving
+from pinnace.net.csi.client import CsiError
 
 log = logging.getLogger(__name__)
 
@@ -56,24 +57,13 @@ class DeviceManager:
     # -- plugins -------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Listen for plugins. Sockets of an earlier kubelet's plugins go: so plugins notice, and register again."""
-        import grpc.aio
-
         self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         for entry in self._directory.iterdir():
             if entry.name != FILE and not entry.is_dir():
                 entry.unlink(missing_ok=True)
-        classes = message_classes()
-        handler = grpc.unary_unary_rpc_method_handler(
-            self._register,
-            request_deserializer=classes["RegisterRequest"].FromString,
-            response_serializer=classes["Empty"].SerializeToString,
-        )
         service, _, method = REGISTER.strip("/").partition("/")
-        server = grpc.aio.server()
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-        with reachable(str(self._directory / SOCKET)) as path:
-            server.add_insecure_port(f"unix:{path}")
-            await server.start()
+        methods = {method: (message_classes()["RegisterRequest"], self._register)}
+        async with serving(self._directory / SOCKET, service, methods) as server:
             forgetting = asyncio.create_task(self._forget_lost())
             try:
                 await server.wait_for_termination()
@@ -82,7 +72,6 @@ class DeviceManager:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await server.stop(None)
 
     async def _register(self, request: Any, context: Any) -> Any:
         import grpc
@@ -207,6 +196,13 @@ class DeviceManager:
                     raise AllocationError(why) from error
             whole = whole.plus(one.access)
         return whole
+
+    def held(self, uid: str, container: str) -> list[Assignment]:
+        return self._assigned.of(uid, container)
+
+    def usable(self) -> list[tuple[str, list[str]]]:
+        """The healthy devices of each resource."""
+        return [(name, sorted(one.healthy)) for name, one in sorted(self._plugins.items())]
 
     def health(self, uid: str) -> dict[str, list[Object]]:
         """`allocatedResourcesStatus` by container."""

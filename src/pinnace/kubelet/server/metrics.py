@@ -10,7 +10,7 @@ from pinnace.api import meta
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.cri.runtime import ContainerState
 from pinnace.kubelet.server.routing import Route, route
-from pinnace.kubelet.stats.prometheus import cadvisor_metrics, family, resource_metrics
+from pinnace.kubelet.stats.prometheus import cadvisor_metrics, family, resource_metrics, volume_metrics
 from pinnace.kubelet.stats.provider import StatsProvider
 from pinnace.kubelet.stats.summary import summary
 
@@ -57,7 +57,8 @@ class Metrics:
             family("kubelet_running_containers", "gauge", "[BETA] Number of containers currently running",
                    [({"container_state": _state_name(state)}, count) for state, count in by_state.items()]),
         )  # fmt: skip
-        return _text("".join(own) + prometheus_client.generate_latest().decode())
+        claims = [one for pod in self._host.pods for one in await self._host.claim_usage(pod)]
+        return _text("".join(own) + volume_metrics(claims) + prometheus_client.generate_latest().decode())
 
 
 def _state_name(state: ContainerState) -> str:

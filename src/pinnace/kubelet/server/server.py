@@ -46,9 +46,12 @@ class KubeletServer:
         stats: StatsProvider,
         *,
         tls: ssl.SSLContext | None,
-        bind_address: str = "0.0.0.0",
+        bind_address: str = "",
     ) -> None:
-        self._host, self._tls, self._bind_address = host, tls, bind_address
+        """`bind_address` empty: every address of the families that the node has."""
+        self._host, self._tls = host, tls
+        every = None if any(":" in ip for ip in host.config.node_ips) else "0.0.0.0"
+        self._bind_address = bind_address or every
         self._auth = Auth(client, clock, host.config.node_name)
         families = (
             ContainerLogs(host, clock),

@@ -5,7 +5,8 @@ Names, help and labels as upstream: pkg/kubelet/metrics/collectors/resource_metr
 
 from collections.abc import Callable, Iterable, Mapping
 
-from pinnace.kubelet.stats.usage import Network, PodUsage, Sample
+from pinnace.kubelet.stats.claims import ClaimUsage
+from pinnace.kubelet.stats.usage import Filesystem, Network, PodUsage, Sample
 
 Labels = dict[str, str]
 Point = tuple[Labels, float]
@@ -63,6 +64,29 @@ def resource_metrics(sample: Sample) -> str:
         family("resource_scrape_error", "gauge",
                "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise", [({}, 0)]),
     ))  # fmt: skip
+
+
+VOLUME_METRICS: tuple[tuple[str, str, Callable[[Filesystem], int]], ...] = (
+    ("available_bytes", "Number of available bytes in the volume", lambda use: use.available),
+    ("capacity_bytes", "Capacity in bytes of the volume", lambda use: use.capacity),
+    ("inodes", "Maximum number of inodes in the volume", lambda use: use.inodes),
+    ("inodes_free", "Number of free inodes in the volume", lambda use: use.inodes_free),
+    ("inodes_used", "Number of used inodes in the volume", lambda use: max(0, use.inodes - use.inodes_free)),
+    ("used_bytes", "Number of used bytes in the volume", lambda use: use.used),
+)
+
+
+def volume_metrics(claims: Iterable[ClaimUsage]) -> str:
+    """`kubelet_volume_stats_*`; a claim that several pods use is told once."""
+    by_claim = {(one.namespace, one.claim): one for one in claims}
+    return "".join(
+        family(
+            f"kubelet_volume_stats_{name}", "gauge", f"[ALPHA] {text}",
+            [({"namespace": space, "persistentvolumeclaim": claim}, value(one.usage))
+             for (space, claim), one in by_claim.items()],
+        )
+        for name, text, value in VOLUME_METRICS
+    )  # fmt: skip
 
 
 def cadvisor_metrics(sample: Sample, networks: Mapping[str, Iterable[Network]], cores: int) -> str:

@@ -114,6 +114,11 @@ class StatsProvider:
             self._pids[sandbox.id] = pid
         return self.proc.network(pid) if pid else []
 
+    def working_set(self, group: str) -> int:
+        """Bytes that a control group cannot give back; 0 when it is gone."""
+        usage = self._cgroups.usage(group)
+        return usage.memory.working_set if usage else 0
+
     def process_count(self, pod: Object) -> int | None:
         return self._cgroups.processes(self._host.pod_cgroup(pod))
 

@@ -12,6 +12,7 @@ from pinnace.api import meta
 from pinnace.apimachinery.times import format_time
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.cri.runtime import ContainerStats, CriError
+from pinnace.kubelet.stats.claims import ClaimUsage
 from pinnace.kubelet.stats.provider import DiskUse, PodDisk, StatsProvider
 from pinnace.kubelet.stats.usage import ContainerUsage, Filesystem, Network, PodUsage, Sample, Usage
 
@@ -33,9 +34,9 @@ async def summary(host: KubeletHost, stats: StatsProvider, *, only_cpu_and_memor
             disk = await stats.disk(pod, layers)
             networks = await stats.network(pod)
             filesystem, processes = stats.node_filesystem(), stats.process_count(pod)
-            shown.append(
-                full_pod_json(usage, time, disk, networks, filesystem=filesystem, processes=processes)
-            )
+            body = full_pod_json(usage, time, disk, networks, filesystem=filesystem, processes=processes)
+            body["volume"] += [claim_json(one) for one in await host.claim_usage(pod)]
+            shown.append(body)
     node = await _node(host.config.node_name, stats, sample)
     return {"node": node, "pods": shown}
 
@@ -116,6 +117,11 @@ def full_pod_json(
     if processes is not None:
         body["process_stats"] = {"process_count": processes}
     return body
+
+
+def claim_json(one: ClaimUsage) -> Json:
+    reference = {"name": one.claim, "namespace": one.namespace}
+    return {**filesystem_json(one.usage, format_time(one.time)), "name": one.volume, "pvcRef": reference}
 
 
 def _use_json(use: DiskUse | None, filesystem: Filesystem, time: str) -> Json:

@@ -39,7 +39,8 @@ class Claim:
             raise MountError(str(error), volume=meta.name(found)) from error
         except MountError as error:
             error.volume = error.volume or meta.name(found)
-            if is_block(found) and error.operation == "MountVolume.SetUp":
+            is_general = error.operation == "MountVolume.SetUp" and not isinstance(error, Unprocessed)
+            if is_block(found) and is_general:
                 error.operation = "MapVolume.SetUpDevice"
             raise
         return path

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MNT_DETACH = 1, 2, 4, 8, 32, 4096, 2
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
+MS_REC, MS_SHARED, MNT_DETACH = 16384, 1 << 20, 2
 LONGEST_OPTIONS = 4095  # mount(2) takes one page of them
 
 
@@ -36,6 +37,27 @@ def mount_huge_pages(path: Path, options: str) -> None:
 def mount_bind(source: Path, path: Path) -> None:
     if _libc().mount(os.fsencode(source), os.fsencode(path), None, MS_BIND, None):
         _raise("mount", path)
+
+
+def share(directory: Path) -> None:
+    """Let mounts below `directory` be seen by containers that ask for propagation, and those of containers here.
+
+    Where the machine's own mounts are shared, as systemd has them, there is nothing to do.
+    """
+    root = str(directory.resolve())
+    holding = [(point, fields) for point, fields in _mounts() if _is_within(root, point)]
+    point, fields = max(reversed(holding), key=lambda one: len(one[0]))  # the nearest; of several, the last
+    if any(one.startswith("shared:") for one in fields[6 : fields.index("-")]):
+        return
+    name = os.fsencode(root)
+    if point != root and _libc().mount(name, name, None, MS_BIND | MS_REC, None):
+        _raise("mount", directory)
+    if _libc().mount(None, name, None, MS_SHARED | MS_REC, None):
+        _raise("mount", directory)
+
+
+def _is_within(path: str, point: str) -> bool:
+    return point in (path, "/") or path.startswith(f"{point}/")
 
 
 def mount_read_only(kind: str, source: str, options: Sequence[str], path: Path) -> None:
@@ -77,8 +99,13 @@ def is_mounted(path: Path) -> bool:
 
 def mount_points() -> list[str]:
     """In the order of mounting."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point, _ in _mounts()]
+
+
+def _mounts() -> list[tuple[str, list[str]]]:
+    """Where, and all fields of the line."""
+    lines = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return [(fields[4].encode().decode("unicode_escape"), fields) for fields in lines]
 
 
 def unmount_below(directory: Path) -> None:

@@ -15,7 +15,7 @@ LONGEST_PATH = 107
 _NOT_FINAL = ("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED")
 
 
-class CsiError(Exception):
+class CsiError(ConnectionError):
     """What the driver answered; reads as Go prints a gRPC error, because that is what users find in events."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -36,13 +36,13 @@ class Endpoint:
         self.path = address.removeprefix("unix://").removeprefix("unix:")
         self._seconds = seconds
 
-    async def csi(self, service: str, name: str, **fields: Any) -> Any:
+    async def csi(self, service: str, method: str, /, **fields: Any) -> Any:
         """A method of CSI: service `Identity`, `Node` or `Controller`; raises CsiError."""
         classes = csi_classes()
-        method = f"/csi.v1.{service}/{name}"
-        return await self.call(method, classes[f"{name}Request"](**fields), classes[f"{name}Response"])
+        request = classes[f"{method}Request"](**fields)
+        return await self.call(f"/csi.v1.{service}/{method}", request, classes[f"{method}Response"])
 
-    async def registration(self, name: str, request: str, response: str, **fields: Any) -> Any:
+    async def registration(self, name: str, request: str, response: str, /, **fields: Any) -> Any:
         classes = registration_classes()
         method = f"/pluginregistration.Registration/{name}"
         return await self.call(method, classes[request](**fields), classes[response])

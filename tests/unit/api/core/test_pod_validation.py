@@ -57,7 +57,7 @@ IN_CONTAINER = [
     ({"restartPolicy": "x"}, 'restartPolicy: Unsupported value: "x": supported values: "Always", "Never", "OnFailure"'),
     ({"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}]}, "restartPolicy: Required value: must specify restartPolicy when restart rules are used"),
     ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]}, "restartPolicyRules[0].exitCodes: Required value: must be specified"),
-    ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "In", "values": [3]}}]}, 'restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart"'),
+    ({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "In", "values": [3]}}]}, 'restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart", "RestartAllContainers"'),
     ({"resources": {"claims": [{"name": "gpu"}]}}, 'resources.claims[0]: Not found: "gpu": must be one of the names in pod.spec.resourceClaims which is empty'),
     ({"terminationMessagePolicy": "x"}, 'terminationMessagePolicy: Unsupported value: "x": supported values: "FallbackToLogsOnError", "File"'),
 ]  # fmt: skip

@@ -41,6 +41,16 @@ def test_bridge_network() -> None:
     assert ports["type"] == "portmap"
 
 
+def test_bridge_network_of_two_families_with_shapers() -> None:
+    network = BridgeNetwork(
+        "n", "pn0", "10.42.0.0/24,fd42::/64", Path("/data/ipam"), port_map=False, bandwidth=True
+    )
+    bridge, shaper = json.loads(render_cni(network))["plugins"]
+    assert bridge["ipam"]["ranges"] == [[{"subnet": "10.42.0.0/24"}], [{"subnet": "fd42::/64"}]]
+    assert bridge["ipam"]["routes"] == [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    assert shaper == {"type": "bandwidth", "capabilities": {"bandwidth": True}}
+
+
 async def test_a_path_too_long_for_a_socket_is_told() -> None:
     server = PrivateContainerd(config(Path("/" + "x" * 100)), None, FakeClock())
     with pytest.raises(RuntimeError, match="choose a shorter data directory"):

@@ -155,3 +155,10 @@ async def test_a_soft_threshold_waits_and_gives_the_pod_time(tmp_path: Path) -> 
     await world.clock.advance(61)
     assert await world.eviction.synchronize() == ["uid-a"]
     assert world.host.graces == [15]
+
+
+async def test_pods_that_come_near_to_what_is_not_reserved_go(world: World) -> None:
+    world.host.add("a")
+    world.host.all_pods_memory = GIB  # and the pods use as much
+    assert await world.eviction.synchronize() == ["uid-a"]
+    assert "Threshold quantity: 2Gi, available: 0. " in world.host.evicted[0][1]

@@ -34,6 +34,7 @@ def test_quantities_and_percentages_are_thresholds() -> None:
     }
     met = [one for one in listed if one.is_met(observed)]
     assert [one.signal for one in met] == ["memory.available"]
+    assert [one.signal for one in listed if one.signal not in observed] == ["allocatableMemory.available"]
     assert (as_met(met[0], observed).quantity, as_met(met[0], observed).available) == ("100Mi", "99Mi")
 
 
