@@ -202,8 +202,9 @@ class Bench:
     def _remove(self, run):
         """All pods of the run: the load creates a few more than are counted, and those of one run must not disturb the next."""
         of_run = f"{PODS}?labelSelector=run%3D{run}"
-        while self._api.get(f"{of_run}&limit=1")["items"]:
-            self._api.request("DELETE", f"{of_run}&gracePeriodSeconds=0")
+        api = Api(self._cluster).open()  # the kept connection may have been idle for too long
+        while api.get(f"{of_run}&limit=1")["items"]:
+            api.request("DELETE", f"{of_run}&gracePeriodSeconds=0")
 
     def _delete(self, names):
         """Some may be gone already."""

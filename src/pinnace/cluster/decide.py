@@ -67,9 +67,10 @@ def settle(config: ClusterConfig) -> None:
         pods, services = _networks(others, network_claims.claim if config.has_real_node else _nobody_else)
         config.pod_cidr = config.pod_cidr or pods
         config.service_cidr = config.service_cidr or services
-    elif config.has_real_node:
-        network_claims.claim(config.pod_cidr)
     _check_networks(config)
+    if config.has_real_node:
+        for network in address_ranges.networks(config.pod_cidr):
+            network_claims.claim(str(network))  # who has it already keeps it
 
 
 def _check_bind_address(text: str) -> None:

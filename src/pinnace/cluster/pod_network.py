@@ -118,7 +118,7 @@ class PodNetwork:
             self._applied.pop(name, None)
         self._applied.update(wanted)
         mtu = routes.pod_mtu(routes.link_of(self._node.address, links), self._applied)
-        if mtu != self._mtu:
+        if self._node.subnets and mtu != self._mtu:
             await self._node.use_subnets(self._node.subnets, mtu)
             self._mtu = mtu
 

@@ -54,6 +54,7 @@ class ServiceProxy:
         self._node = Informer(client, clock, NODES, field_selector=f"metadata.name={config.node_name}")
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
+        self._changed_meanwhile = False  # by somebody else, while a transaction of ours was under way
         self._restored_at, self._pause = -LONGEST_PAUSE, RETRY_SECONDS
         self._health = HealthCheckServers(
             clock, "0.0.0.0" if names[0][:3] == "ip " and len(names) == 1 else None
@@ -120,6 +121,7 @@ class ServiceProxy:
     def _on_foreign_change(self) -> None:
         """Build the tables anew; the more seldom the more often somebody does this."""
         if not all(table.is_known for table in self._tables):
+            self._changed_meanwhile = True
             return
         since = self._clock.monotonic() - self._restored_at
         self._pause = min(2 * self._pause, LONGEST_PAUSE) if since < 2 * self._pause else RETRY_SECONDS
@@ -143,6 +145,7 @@ class ServiceProxy:
         self._wake.clear()
         dirty, self._dirty = self._dirty, set()
         made = [self._made(table, dirty) for table in self._tables]
+        self._changed_meanwhile = False
         try:
             await self._bring([new for _, new in made])
         except (NftError, OSError, TimeoutError) as error:
@@ -157,6 +160,8 @@ class ServiceProxy:
         for table, (ports, new) in zip(self._tables, made, strict=True):
             flows |= _stale(table, ports)
             table.record(ports, new)
+        if self._changed_meanwhile:  # perhaps after our transaction, so that this is not there any more
+            self._on_foreign_change()
         self.synced.set()
         for key in dirty:
             if key[0] == "service":

@@ -237,8 +237,8 @@ class Cycle:
                 answers.append((plugin, mask, refusals))
         looking = [p for p in self._profile.filters if p.reads == "pods" and p.applies(pod, nodes)]
         if looking:
-            with self._nominator.placed(pod, looking) as count:
-                for look in looking if count else ():
+            with self._nominator.placed(pod, looking) as are_there:
+                for look in looking if are_there else ():
                     mask, refusals = look.filter(pod, nodes), Refusals.empty(len(among))
                     if explain and not mask[among].all():
                         refused = np.flatnonzero(among & ~mask)
@@ -252,6 +252,8 @@ class Cycle:
         self, pod: PodInfo, nodes: NodeTable, kept: Kept, rejected: dict[str, int], outside: Outside | None
     ) -> Decision:
         refusals = self._refusals(pod, nodes, kept)
+        if self._nominator:
+            refusals = self._refusals_of_nominated(pod, nodes, refusals)
         if outside is not None:
             refusals = _with_outside(outside, nodes, refusals)
         preemption = self._preempt(pod, nodes, kept, refusals)
@@ -278,13 +280,27 @@ class Cycle:
 
     def _refusals(self, pod: PodInfo, nodes: NodeTable, kept: Kept) -> Refusals:
         """Each node's refusal by the first plugin that refused it."""
-        filters, lasting = [], True
-        for plugin, mask in zip(self._profile.filters, kept.masks, strict=True):
-            if plugin.reads == "pods" and plugin.applies(pod, nodes):
-                mask, lasting = plugin.filter(pod, nodes), False
+        looking = {i: plugin for i, plugin in self._pod_filters if plugin.applies(pod, nodes)}
+        if looking and next(iter(looking)) < self._last_kept:
+            return self._refusals_by(pod, nodes, kept, looking)
+        found = self._refusals_by(pod, nodes, kept, {})
+        if looking:
+            found = found.copy()
+            rows = np.flatnonzero(nodes.exists & (found.ids == ABSENT))
+            ask_again(found, pod, nodes, [(one, one.filter(pod, nodes)) for one in looking.values()], rows)
+        return found
+
+    def _refusals_by(
+        self, pod: PodInfo, nodes: NodeTable, kept: Kept, looking: Mapping[int, PodFilter]
+    ) -> Refusals:
+        """By the filters whose answers are kept, and by these. What the former say lasts, and only changed rows are asked."""
+        filters: list[tuple[Filter, Mask]] = []
+        for position, (plugin, mask) in enumerate(zip(self._profile.filters, kept.masks, strict=True)):
+            if position in looking:
+                mask = looking[position].filter(pod, nodes)
             if mask is not None:
                 filters.append((plugin, mask))
-        if lasting and kept.refusals is not None:
+        if not looking and kept.refusals is not None:
             found, rows = kept.refusals, nodes.rows_changed_since(kept.refused_version)
             rows = rows[nodes.exists[rows]]
         else:
@@ -294,9 +310,9 @@ class Cycle:
             found.put(rows[~looked_at[rows]], never_looked_at(narrowed))
             rows = rows[looked_at[rows]]
         ask_again(found, pod, nodes, filters, rows)
-        if lasting:
+        if not looking:
             kept.refusals, kept.refused_version = found, nodes.usage_version
-        return self._refusals_of_nominated(pod, nodes, found) if self._nominator else found
+        return found
 
     def _refusals_of_nominated(self, pod: PodInfo, nodes: NodeTable, found: Refusals) -> Refusals:
         """Nodes that only nominated pods keep the pod from."""

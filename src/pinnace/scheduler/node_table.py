@@ -7,6 +7,7 @@ when the row's pods changed: what was computed from unchanged columns may be kep
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from pinnace.api import meta
 from pinnace.apimachinery import quantity
+from pinnace.scheduler.both_counts import BothSums, BothTallies
 from pinnace.scheduler.columns import Distinct, Rows, Usage
 from pinnace.scheduler.pod_columns import Carried, DomainSums, PodColumns, PodQuery, Tally
 from pinnace.scheduler.pod_info import CPU, LARGEST_AMOUNT, AffinityTerm, PodInfo, Taint
@@ -44,6 +46,7 @@ class NodeTable:
         self._pod_columns = PodColumns(capacity)
         self._free = list(range(capacity - 1, -1, -1))
         self._is_noticed = True
+        self._beside: PodColumns | None = None
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -215,6 +218,15 @@ class NodeTable:
         if len(self._changes) > CHANGES_KEPT:
             del self._changes[: CHANGES_KEPT // 2]
 
+    @contextmanager
+    def beside(self, pods: PodColumns) -> Iterator[None]:
+        """Within, counts of pods and the terms that pods carry are told as if these pods were on their nodes too."""
+        self._beside = pods
+        try:
+            yield
+        finally:
+            self._beside = None
+
     # --- columns for plugins
 
     def label(self, key: str) -> Distinct[str]:
@@ -228,13 +240,16 @@ class NodeTable:
 
     def tally(self, query: PodQuery) -> Tally:
         """How many pods match, on each node and in all."""
-        return self._pod_columns.tally(query)
+        tally = self._pod_columns.tally(query)
+        return tally if self._beside is None else BothTallies(tally, self._beside.tally(query))
 
     def sums(
         self, tally: Tally, key: str, token: Hashable = None, counted: Callable[[], NDArray[np.bool_]] | None = None
     ) -> DomainSums:  # fmt: skip
         """The tally by domain, i.e. by the values of a label, over all nodes; or over those that `counted` gives, for
         which `token` must stand."""
+        if isinstance(tally, BothTallies):
+            return BothSums(*(self.sums(one, key, token, counted) for one in (tally.first, tally.second)))
         return self._pod_columns.sums(tally, key, self.label(key), token, counted or (lambda: self.exists))
 
     @property
@@ -244,11 +259,14 @@ class NodeTable:
 
     def carries(self, kind: str) -> bool:
         """Whether any pod on a node carries a term of this kind (see `Carried`)."""
+        if self._beside is not None and self._beside.carries(kind):
+            return True
         return self._pod_columns.carries(kind)
 
     def carried_for(self, kind: str, pod: PodInfo) -> Iterator[tuple[AffinityTerm, Tally]]:
         """The carried terms of this kind whose selector may match the pod."""
-        return self._pod_columns.carried_for(kind, pod)
+        found = self._pod_columns.carried_for(kind, pod)
+        return found if self._beside is None else chain(found, self._beside.carried_for(kind, pod))
 
 
 def normalised_image(image: str) -> str:

@@ -145,21 +145,55 @@ class Nominator:
                 holders[rows == row] += 1
 
     @contextmanager
-    def placed(self, pod: PodInfo, filters: Sequence[PodFilter]) -> Iterator[int]:
-        """The node table with the nominated pods that count, and have a part in what these filters say, on their nodes,
-        until the end of the block; how many they are."""
-        here = self._involved(pod, filters) if self._node_of else []
+    def placed(self, pod: PodInfo, filters: Sequence[PodFilter]) -> Iterator[bool]:
+        """These filters see the node table with the nominated pods that count on their nodes, until the end of the block;
+        False when none of them has a part in what they say."""
+        if not self._node_of:
+            yield False
+        elif not all(isinstance(plugin, Involving) for plugin in filters):
+            with self._put_on_nodes(pod):
+                yield True
+        elif self._have_a_part(pod, filters):
+            with self._counted_beside(pod):
+                yield True
+        else:
+            yield False
+
+    @contextmanager
+    def _put_on_nodes(self, pod: PodInfo) -> Iterator[None]:
+        here = [(self._nodes.names[row], other) for row, other in self.counted(pod)]
         with self._nodes.unnoticed():
             for node, other in here:
                 self._nodes.add_pod(node, other)
             try:
-                yield len(here)
+                yield
             finally:
                 for node, other in here:
                     self._nodes.remove_pod(node, other.uid)
 
-    def _involved(self, pod: PodInfo, filters: Sequence[PodFilter]) -> list[tuple[str, PodInfo]]:
-        """(node, nominated pod), perhaps with some that have no part."""
+    @contextmanager
+    def _counted_beside(self, pod: PodInfo) -> Iterator[None]:
+        """Without its own nomination and those of lower priority, which are few or none."""
+        columns, row_of = self._made_columns(), self._nodes.row_of
+        off: list[tuple[int, PodInfo]] = []
+        if min(self._sums, default=pod.priority) < pod.priority:
+            for node, pods in self._on.items():
+                if node in row_of:
+                    weaker = (other for other in pods.values() if other.priority < pod.priority)
+                    off += ((row_of[node], other) for other in weaker)
+        row, own = self._own(pod)
+        if own:
+            off.append((row, self._on[self._nodes.names[row]][pod.uid]))
+        for row, other in off:
+            columns.charge(row, other, -1)
+        try:
+            with self._nodes.beside(columns):
+                yield
+        finally:
+            for row, other in off:
+                columns.charge(row, other, 1)
+
+    def _made_columns(self) -> PodColumns:
         self._refresh()
         if self._columns is None:
             self._columns = PodColumns(len(self._nodes.names))
@@ -168,18 +202,16 @@ class Nominator:
                 if row is not None:
                     for other in pods.values():
                         self._columns.charge(row, other, 1)
-        rows = np.zeros_like(self._nodes.exists)
+        return self._columns
+
+    def _have_a_part(self, pod: PodInfo, filters: Sequence[PodFilter]) -> bool:
+        columns = self._made_columns()
         for plugin in filters:
-            if not isinstance(plugin, Involving):
-                rows = self._nodes.exists
-                break
-            found = plugin.involved(pod, self._nodes, self._columns)
-            if found is not None:
-                rows = rows | found
-        if not rows.any():
-            return []
-        names = self._nodes.names
-        return [(names[row], other) for row, other in self.counted(pod) if rows[row]]
+            if isinstance(plugin, Involving):
+                found = plugin.involved(pod, self._nodes, columns)
+                if found is not None and found.any():
+                    return True
+        return False
 
     def changed(self) -> Ints:
         """Per row, a number that moves whenever its nominations change."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.columns import Ints, grown
 from pinnace.scheduler.decisions import Decision, Preemption, fit_error
-from pinnace.scheduler.framework import Demand, Mask, NodeTable, PodInfo, Rows
+from pinnace.scheduler.framework import Mask, NodeTable, PodInfo, Rows
 from pinnace.scheduler.nomination import Nominator, is_leaving_by_preemption
 from pinnace.scheduler.pod_info import PODS
 from pinnace.scheduler.profiles import Profile
@@ -33,7 +33,7 @@ BATCH = 64  # trying a few nodes more now is cheaper than one after the other la
 
 @dataclass(slots=True)
 class _Shortlist:
-    """Candidates by row for one demand and priority, as of the row's usage and nominations."""
+    """Candidates by row for what pods ask of a node by itself and one priority, as of the row's usage and nominations."""
 
     stamps: Ints
     is_candidate: Mask
@@ -74,7 +74,7 @@ class DefaultPreemption:
         self._nominator, self._budgets, self._rng, self._args = nominator, budgets, rng, args
         self._finder = VictimFinder(nominator, budgets, started)
         self._sums = PriorityUsage()
-        self._shortlists: OrderedDict[tuple[Demand, int], _Shortlist] = OrderedDict()
+        self._shortlists: OrderedDict[tuple[object, int], _Shortlist] = OrderedDict()
         self._seen = (-1, -1)
 
     def decide(self, search: Search, refusals: Refusals, allowed: Mask) -> Preemption:
@@ -183,7 +183,7 @@ class DefaultPreemption:
         if seen != self._seen:
             self._shortlists.clear()
             self._seen = seen
-        key = search.pod.demand, search.pod.priority
+        key = search.pod.demand.alone, search.pod.priority
         kept = self._shortlists.get(key)
         if kept is None:
             kept = self._shortlists[key] = _Shortlist.empty(len(search.nodes.names))

@@ -126,8 +126,8 @@ class VictimFinder:
     def admitted(self, search: Search, rows: Rows) -> Rows:
         """Those of the rows that the pod filters let the pod onto; why they refuse the others is noted."""
         rows = _admitted(search, rows)
-        with self._nominator.placed(search.pod, search.pod_filters) as count:
-            return _admitted(search, rows) if count else rows
+        with self._nominator.placed(search.pod, search.pod_filters) as are_there:
+            return _admitted(search, rows) if are_there else rows
 
     def _lower(self, search: Search, row: int) -> list[PodInfo]:
         """Pods of lower priority in the order in which they are given back."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -124,14 +125,30 @@ LIVENESS = {
     "http-stays": probed(HEALTHZ.format(1000), HTTP),
     "tcp-stays": probed(HEALTHZ.format(2), TCP),
 }
+GRPC = {"grpc": {"port": 2333}, **EVERY}
+SERVER = Path(__file__).resolve().parents[2] / "grpc_health_server.py"
 STAYS_FOR = 12  # probes, one a second
 
 
 @pytest.fixture(scope="module")
 def watched(place: Space) -> Space:
     """The pods of all liveness behaviours, running at the same time."""
-    place.apply(*(quick(name, command, container=probes) for name, (command, probes) in LIVENESS.items()))
+    place.apply(
+        *(quick(name, command, container=probes) for name, (command, probes) in LIVENESS.items()), grpc_pod()
+    )
     return place
+
+
+def grpc_pod() -> Fields:
+    """A real health service in a container: the machine's Python, which it sees read-only."""
+    container = {
+        "command": ["busybox", "chroot", "/machine", sys.executable, str(SERVER), "2333"],
+        "livenessProbe": GRPC,
+        "startupProbe": {**GRPC, "failureThreshold": 60},
+        "volumeMounts": [{"name": "machine", "mountPath": "/machine", "readOnly": True}],
+    }
+    volumes = [{"name": "machine", "hostPath": {"path": "/"}}]
+    return quick("grpc-stays", container=container, volumes=volumes)
 
 
 P = S + "Probing container should "
@@ -177,6 +194,10 @@ def test_restarts_are_counted(watched: Space) -> None:
         pytest.param(
             "http-stays",
             marks=pytest.mark.conformance(P + "*not* be restarted with a /healthz http liveness probe" + N),
+        ),
+        pytest.param(
+            "grpc-stays",
+            marks=pytest.mark.conformance(P + "*not* be restarted with a GRPC liveness probe" + N),
         ),
         pytest.param(
             "tcp-stays",

@@ -24,7 +24,7 @@ def reader(**mount: str) -> dict[str, object]:
 )
 async def test_an_image_is_pulled_for_a_volume(node: Node, registry: str) -> None:
     volume = {"name": "files", "image": {"reference": registry, "pullPolicy": "Always"}}
-    await node.create("reader", reader(), volumes=[volume])
+    await node.create("reader", {**reader(), "image": registry}, volumes=[volume])
     pod = await node.running("reader")
     assert "sh" in (await node.sh(pod, "ls /volume/bin")).split()
     messages = [message for _, reason, message in await node.events("reader") if reason == "Pulling"]

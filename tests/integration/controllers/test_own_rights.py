@@ -107,7 +107,8 @@ async def test_a_controller_without_rights_for_events_is_told_of_by_the_manager(
 
 
 def test_every_account_has_a_role_with_a_binding_to_it_alone() -> None:
-    assert set(CATALOG) - set(ACCOUNTS) == {"serviceaccount-token", "local-path-provisioner", "csi"}
+    as_manager = {"serviceaccount-token", "local-path-provisioner", "csi", "node-certificate-approving"}
+    assert set(CATALOG) - set(ACCOUNTS) == as_manager
     assert not set(ACCOUNTS) - set(CATALOG)
     bound: dict[str, list[Object]] = {}
     for binding in (*bootstrap_policy.cluster_role_bindings(), *bootstrap_policy.role_bindings()):

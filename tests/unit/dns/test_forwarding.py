@@ -236,7 +236,7 @@ async def test_an_external_name_is_resolved_outside(upstream: Upstream) -> None:
 
 
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=8), st.binary(max_size=60))
-@examples(1500)
+@examples(400)
 def test_foreign_answers_are_read_or_refused(at: int, patch: bytes, tail: bytes) -> None:
     asked = wire.question(bytes(DNSRecord.question("www.some.test").pack()))
     answer = bytes(good(DNSRecord.question("www.some.test"), count=5).pack())

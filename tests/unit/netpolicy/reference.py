@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pinnace.apimachinery.selectors import from_label_selector
@@ -20,7 +21,7 @@ class Flow:
     port: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class World:
     pods: list[Object]
     namespaces: dict[str, dict[str, str]]
@@ -101,12 +102,16 @@ class World:
         )
 
     def _pod_at(self, address: str) -> Object | None:
+        return self._by_address.get(address)
+
+    @cached_property
+    def _by_address(self) -> dict[str, Object]:
+        found = {}
         for pod in self.pods:
             if pod["spec"].get("hostNetwork") or pod["status"].get("phase") in ("Succeeded", "Failed"):
                 continue
-            if address in addresses(pod):
-                return pod
-        return None
+            found |= dict.fromkeys(addresses(pod), pod)
+        return found
 
 
 def addresses(pod: Object) -> Iterable[str]:

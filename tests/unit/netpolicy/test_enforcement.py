@@ -322,11 +322,11 @@ class History:
                 self.made.set_policy(what, None)
 
 
-@examples(400)
+@examples(150)
 @given(
     st.lists(POLICY, min_size=1, max_size=3),
     st.lists(CHANGE, max_size=20),
-    st.lists(SERVICE, min_size=3, max_size=5),
+    st.lists(SERVICE, min_size=2, max_size=3),
 )
 def test_any_history_ends_in_what_the_documentation_says(
     policies: list[Object], changes: list[Any], services: list[tuple[str, int]]

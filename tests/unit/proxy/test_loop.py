@@ -1,6 +1,7 @@
 """The proxy's loop with a recording `nft`: what it asks the kernel for when Services overlap or nft refuses."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ from unit.proxy.test_rules import endpoint, piece, service
 class RecordingNft:
     def __init__(self) -> None:
         self.given: list[str] = []
+        self.then: Callable[[], None] = lambda: None
         self.refuses = False
 
     async def apply(self, transaction: str) -> None:
@@ -21,6 +23,8 @@ class RecordingNft:
             self.refuses = False
             raise NftError("no")
         self.given.append(transaction)
+        then, self.then = self.then, lambda: None
+        then()
 
 
 @pytest.fixture
@@ -96,6 +100,19 @@ async def test_tables_that_somebody_changes_are_built_anew_ever_more_seldom(prox
     begun = clock.monotonic()
     await proxy.sync()
     assert clock.monotonic() == begun  # after a quiet time at once
+
+
+async def test_a_change_while_the_tables_are_built_is_not_overlooked(proxy: ServiceProxy) -> None:
+    """Between the end of our transaction and our hearing of it."""
+    show(proxy, "a", "10.43.0.7")
+    nft = proxy._nft
+    assert isinstance(nft, RecordingNft)
+    nft.then = proxy._on_foreign_change
+    await proxy.sync()
+    assert proxy._wake.is_set()
+    await proxy._clock.advance(60)  # type: ignore[attr-defined]  # the fake clock
+    await proxy.sync()
+    assert [text.startswith("add table") for text in nft.given] == [True, True]
 
 
 async def test_one_transaction_for_both_families() -> None:

@@ -57,10 +57,9 @@ class InterPodAffinity:
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         near, far = _near(pod, nodes), _none_of(_far_from(pod, nodes))
-        return [
-            AFFINITY if not near[row] else ANTI_AFFINITY if far is not None and not far[row] else EXISTING
-            for row in rows
-        ]
+        second = np.full(len(rows), 2) if far is None else np.where(far[rows], 2, 1)
+        kinds = AFFINITY, ANTI_AFFINITY, EXISTING
+        return [kinds[number] for number in np.where(near[rows], second, 0).tolist()]
 
     def may_help(self, pod: PodInfo, what: Happening) -> bool:
         """A pod that it wants to be near came, one that it must not meet left, or a node got into another domain."""

@@ -1,5 +1,6 @@
 """NodeResourcesFit: the node must have room for the pod; nodes with more room left score higher (LeastAllocated)."""
 
+from collections.abc import Sequence
 from itertools import compress
 from typing import ClassVar, Literal
 
@@ -52,14 +53,12 @@ class NodeResourcesFit:
             texts.append(f"Insufficient {resource}")
             lacks.append(~_fits(usage, resource, amount))
             hopeless |= amount > _allocatable(usage, resource)
-        known: dict[tuple[bool, ...], Refusal] = {}
-        found = []
-        for never, *lacking in zip(hopeless.tolist(), *(lack.tolist() for lack in lacks), strict=True):
-            key = (never, *lacking)
-            if key not in known:
-                known[key] = Refusal(tuple(compress(texts, lacking)), preemption_may_help=not never)
-            found.append(known[key])
-        return found
+        packed = np.packbits(np.array((hopeless, *lacks)), axis=0).T
+        rows = np.ascontiguousarray(packed).tobytes()
+        width = packed.shape[1]
+        codes = [rows[begin : begin + width] for begin in range(0, len(rows), width)]
+        known = {code: _refusal(code, texts) for code in set(codes)}
+        return [known[code] for code in codes]
 
     def scores(self, demand: Demand) -> bool:
         return True
@@ -83,6 +82,12 @@ class NodeResourcesFit:
             if left > 0:
                 total += left * MAX_SCORE // capacity
         return total // max(counted, 1)
+
+
+def _refusal(code: bytes, texts: Sequence[str]) -> Refusal:
+    """The first bit of the code: no eviction helps; the others: which of the texts hold."""
+    never, *lacking = np.unpackbits(np.frombuffer(code, np.uint8), count=len(texts) + 1).tolist()
+    return Refusal(tuple(compress(texts, lacking)), preemption_may_help=not never)
 
 
 def _allocatable(usage: Usage, resource: str) -> Scores:

@@ -58,16 +58,16 @@ class PodTopologySpread:
         return found
 
     def refusals(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
-        answers: dict[int, Refusal] = {}
+        kinds = (
+            Refusal((UNLABELLED,), preemption_may_help=False),
+            Refusal((SKEWED,), preemption_may_help=True),
+        )
+        first = np.full(len(rows), ABSENT)
         for constraint in self._hard(pod):
-            labelled = nodes.label(constraint.topology_key).ids != ABSENT
-            even = self._is_even(pod, constraint, nodes)
-            for row in rows:
-                if not labelled[row]:
-                    answers.setdefault(row, Refusal((UNLABELLED,), preemption_may_help=False))
-                elif not even[row]:
-                    answers.setdefault(row, Refusal((SKEWED,), preemption_may_help=True))
-        return [answers[row] for row in rows]
+            labelled = nodes.label(constraint.topology_key).ids[rows] != ABSENT
+            refused = (first == ABSENT) & ~self._is_even(pod, constraint, nodes)[rows]
+            first[refused] = labelled[refused]
+        return [kinds[number] for number in first.tolist()]
 
     def may_help(self, pod: PodInfo, what: Happening) -> bool:
         """A pod that is counted came, changed or left, or a node that is counted did."""

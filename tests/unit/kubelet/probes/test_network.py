@@ -110,9 +110,6 @@ async def test_tcp_wants_only_a_connection(port: int) -> None:
     assert await tcp.probe("127.0.0.1", closed, 1, RealClock()) == Outcome(Result.FAILURE, expected)
 
 
-@pytest.mark.conformance(
-    "[sig-node] Probing container should *not* be restarted with a GRPC liveness probe [NodeConformance] [Conformance]"
-)
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
