@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import kubelet_file, node_settings
+from pinnace.cluster import node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -39,7 +39,7 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         pod_cidrs=own_subnets,
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
-    base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
+    base = node_settings.apply(config, base)
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
