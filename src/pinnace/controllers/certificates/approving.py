@@ -12,11 +12,11 @@ from pinnace.api.certificates import requests
 from pinnace.api.certificates.requests import Unreadable
 from pinnace.api.meta import Object
 from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
+from pinnace.apimachinery.times import format_time
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
-from pinnace.controllers.certificates.approval import approve, is_open
 from pinnace.controllers.runtime.workers import Workers
 
 _GROUP = "certificates.k8s.io"
@@ -60,7 +60,7 @@ class ApprovingController:
                 tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
-        if new is not None and is_open(new):
+        if new is not None and not (new.get("status") or {}).get("conditions"):
             self._queue.add(meta.name(new))
 
     async def _sync(self, name: str) -> None:
@@ -69,11 +69,12 @@ class ApprovingController:
             await self.look_at(csr)
 
     async def look_at(self, csr: Object) -> None:
-        if not is_open(csr):
+        status = csr.get("status") or {}
+        if status.get("conditions") or status.get("certificate"):
             return
         for permission in permissions(csr):
             if await self._may(csr["spec"], permission):
-                await approve(self._client, self._clock, csr, _MESSAGES[permission])
+                await self._approve(csr, _MESSAGES[permission])
                 return
 
     async def _may(self, spec: dict[str, Any], subresource: str) -> bool:
@@ -87,3 +88,12 @@ class ApprovingController:
         review = {"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": asked}
         answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, review)
         return bool((answer.get("status") or {}).get("allowed"))
+
+    async def _approve(self, csr: Object, message: str) -> None:
+        now = format_time(self._clock.now())
+        condition = {
+            "type": requests.APPROVED, "status": "True", "reason": "AutoApproved", "message": message,
+            "lastUpdateTime": now, "lastTransitionTime": now,
+        }  # fmt: skip
+        approved = {**csr, "status": {**(csr.get("status") or {}), "conditions": [condition]}}
+        await self._client.update(CERTIFICATE_SIGNING_REQUESTS, approved, subresource="approval")
