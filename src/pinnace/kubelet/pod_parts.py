@@ -13,6 +13,7 @@ from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, ProbeManager
+from pinnace.kubelet.crash_loops import CrashLoops
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
 from pinnace.kubelet.devices.manager import DeviceManager
@@ -30,6 +31,7 @@ from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.resizer import Resizer
 from pinnace.kubelet.runtime_classes import RuntimeClasses
+from pinnace.kubelet.sandboxes import Sandboxes
 from pinnace.kubelet.status_reporter import StatusReporter
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import Terminator
@@ -91,12 +93,15 @@ def build(on: Shared) -> PodParts:
         clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,
         others=on.others, wake=on.wake,
     )  # fmt: skip
+    sandboxes = Sandboxes(
+        config=on.config, runtime=on.runtime, runtime_classes=RuntimeClasses(on.client), cgroups=on.cgroups,
+        facts=on.facts, recorder=on.recorder, network_admits=on.network_admits,
+    )  # fmt: skip
     syncer = PodSyncer(
-        clock=on.clock, config=on.config, runtime=on.runtime, pleg=on.pleg, starter=starter,
-        terminator=terminator, reporter=reporter, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
-        facts=on.facts, paths=on.paths, probes=on.probes, recorder=on.recorder, admit=on.admit,
-        network_problem=on.network_problem, runtime_classes=RuntimeClasses(on.client), csi=on.csi, resizer=resizer,
-        network_admits=on.network_admits,
+        clock=on.clock, pleg=on.pleg, starter=starter, terminator=terminator, reporter=reporter, sandboxes=sandboxes,
+        crash_loops=CrashLoops(backoff, on.clock, on.recorder), objects=on.objects, facts=on.facts, paths=on.paths,
+        probes=on.probes, recorder=on.recorder, admit=on.admit, network_problem=on.network_problem, resizer=resizer,
+        csi=on.csi,
     )  # fmt: skip
     ender = PodEnder(
         client=on.client, config=on.config, runtime=on.runtime, pleg=on.pleg, terminator=terminator,

@@ -53,6 +53,10 @@ class PodRecord:
         """The pod with the status that was computed last instead of the API's."""
         return self.pod if self.status is None else {**self.pod, "status": self.status}
 
+    def retry_within(self, seconds: float) -> None:
+        if self.retry_after is None or seconds < self.retry_after:
+            self.retry_after = seconds
+
     def wants_end(self) -> bool:
         return (
             self.is_gone_from_api or self.failed is not None or pods.is_terminating(self.pod)

@@ -1,10 +1,10 @@
-"""A pod's API status from its spec and its runtime: phase, conditions, container statuses, addresses. Pure.
+"""A pod's API status from its spec and its runtime: phase, container statuses, addresses; conditions are `pod_conditions`. Pure.
 
 Rules follow upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kubelet_pods.go (getPhase,
-generateAPIPodStatus) and pkg/kubelet/status/generate.go (conditions).
+generateAPIPodStatus).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,17 @@ from pinnace.api.core import pod_resources, pods
 from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
 from pinnace.kubelet.container_states import Observed, container_status
+from pinnace.kubelet.pod_conditions import (
+    RESIZE_CONDITIONS,
+    Statuses,
+    conditions,
+    init_is_done,
+    restarting_all,
+)
 from pinnace.kubelet.pod_runtime import PodRuntime
-from pinnace.kubelet.restart_policy import may_restart_all, trigger_of_all
 
-RESIZE_CONDITIONS = ("PodResizePending", "PodResizeInProgress")
-RESTARTING_ALL = "AllContainersRestarting"
-OWN_CONDITIONS = (
-    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING_ALL, *RESIZE_CONDITIONS,
-)  # fmt: skip
 CONTAINER_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 FAMILIES = {"cpu": "decimal"}
-Statuses = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
         container_status(pod, one, runtime, seen, is_initialized=False) for one in pods.init_containers(pod)
     ]
     is_initialized = all(
-        _init_done(one, entry) for one, entry in zip(pods.init_containers(pod), inits, strict=True)
+        init_is_done(one, entry) for one, entry in zip(pods.init_containers(pod), inits, strict=True)
     )
     has_app = any(runtime.newest(one["name"]) for one in pods.containers(pod))
     apps = [
@@ -80,7 +80,7 @@ def pod_status(pod: Object, runtime: PodRuntime, given: StatusInputs) -> dict[st
         pod, status, given.now, has_sandbox=_has_ready_sandbox(pod, runtime),
         extra=(
             *given.extra_conditions, *(given.resize_conditions or ()),
-            *_restarting_all(pod, runtime, status["phase"]),
+            *restarting_all(pod, runtime, status["phase"]),
         ),
         gone=() if given.resize_conditions is None else RESIZE_CONDITIONS,
     )  # fmt: skip
@@ -105,12 +105,6 @@ def _set_pod_resources(pod: Object, status: dict[str, Any], seen: Observed) -> N
         }
 
 
-def _init_done(container: dict[str, Any], entry: dict[str, Any]) -> bool:
-    if pods.is_sidecar(container):
-        return bool(entry.get("started"))
-    return bool(entry.get("ready"))
-
-
 def _set_failure(status: dict[str, Any], old: dict[str, Any], given: StatusInputs) -> None:
     if given.failed is not None and status["phase"] == "Failed":
         status["reason"], status["message"] = given.failed
@@ -132,6 +126,11 @@ def _set_addresses(pod: Object, runtime: PodRuntime, status: dict[str, Any], giv
     if ips:
         status["podIP"] = ips[0]
         status["podIPs"] = [{"ip": ip} for ip in ips]
+
+
+def _has_ready_sandbox(pod: Object, runtime: PodRuntime) -> bool:
+    sandbox = runtime.ready_sandbox
+    return sandbox is not None and (pods.uses_host_network(pod) or bool(sandbox.ips))
 
 
 # -- phase --------------------------------------------------------------------------------------------------------
@@ -201,127 +200,6 @@ def _exit_code(entry: dict[str, Any]) -> int:
     return ended.get("exitCode", 1)
 
 
-def _restarting_all(pod: Object, runtime: PodRuntime, phase: str) -> Statuses:
-    """Only pods that could start anew as a whole say whether they do."""
-    if not may_restart_all(pod):
-        return ()
-    if phase in pods.TERMINAL_PHASES:
-        reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
-        return ({"type": RESTARTING_ALL, "status": "False", "reason": reason},)
-    if trigger_of_all(pod, runtime) is None:
-        return ({"type": RESTARTING_ALL, "status": "False"},)
-    message = "container exited with restart policy rule"
-    reason = "RestartAllContainersStarted"
-    return ({"type": RESTARTING_ALL, "status": "True", "reason": reason, "message": message},)
-
-
-# -- conditions ---------------------------------------------------------------------------------------------------
-def conditions(
-    pod: Object,
-    status: dict[str, Any],
-    now: str,
-    *,
-    has_sandbox: bool,
-    extra: Statuses = (),
-    gone: Sequence[str] = (),
-) -> list[dict[str, Any]]:
-    """Those of a pod whose new phase and container statuses are in `status`; of the kinds in `gone` only those in `extra`."""
-    inits, apps = status.get("initContainerStatuses", []), status["containerStatuses"]
-    old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
-    phase = status["phase"]
-    sidecars = [
-        entry for one, entry in zip(pods.init_containers(pod), inits, strict=True) if pods.is_sidecar(one)
-    ]
-    ready_for_containers = _verdict(has_sandbox)
-    containers_ready = _containers_ready([*sidecars, *apps], phase)
-    fresh = [
-        {"type": "PodReadyToStartContainers", **ready_for_containers},
-        {"type": "Initialized", **_initialized(pod, inits, phase)},
-        {"type": "Ready", **_pod_ready(pod, containers_ready, old)},
-        {"type": "ContainersReady", **containers_ready},
-        {"type": "PodScheduled", "status": "True"},
-        *extra,
-    ]
-    own = {*gone, *(entry["type"] for entry in fresh)}
-    kept = [one for kind, one in old.items() if kind not in own]
-    return [
-        *(_with_times(entry, old.get(entry["type"]), now, status) for entry in fresh),
-        *kept,
-    ]
-
-
-def _with_times(
-    entry: dict[str, Any], old: dict[str, Any] | None, now: str, status: dict[str, Any]
-) -> dict[str, Any]:
-    same = old is not None and old.get("status") == entry["status"]
-    result = {**entry, "lastProbeTime": None}
-    result["lastTransitionTime"] = (old or {}).get("lastTransitionTime", now) if same else now
-    if "observedGeneration" in status and "observedGeneration" not in entry:
-        result["observedGeneration"] = status["observedGeneration"]
-    return result
-
-
-def _verdict(holds: bool, reason: str = "", message: str = "") -> dict[str, Any]:
-    if holds:
-        return {"status": "True", **({"reason": reason} if reason else {})}
-    return {
-        "status": "False",
-        **({"reason": reason} if reason else {}),
-        **({"message": message} if message else {}),
-    }
-
-
-def _has_ready_sandbox(pod: Object, runtime: PodRuntime) -> bool:
-    sandbox = runtime.ready_sandbox
-    return sandbox is not None and (pods.uses_host_network(pod) or bool(sandbox.ips))
-
-
-def _initialized(pod: Object, inits: Statuses, phase: str) -> dict[str, Any]:
-    if phase == "Succeeded":
-        return _verdict(True, "PodCompleted" if inits else "")
-    incomplete = [
-        entry["name"]
-        for container, entry in zip(pods.init_containers(pod), inits, strict=True)
-        if not _init_done(container, entry)
-    ]
-    if not incomplete:
-        return _verdict(True)
-    return _verdict(
-        False, "ContainersNotInitialized", f"containers with incomplete status: {_go_list(incomplete)}"
-    )
-
-
-def _containers_ready(entries: Statuses, phase: str) -> dict[str, Any]:
-    if phase == "Succeeded":
-        return _verdict(False, "PodCompleted")
-    if phase == "Failed":
-        return _verdict(False, "PodFailed")
-    unready = [entry["name"] for entry in entries if not entry["ready"]]
-    if not unready:
-        return _verdict(True)
-    return _verdict(False, "ContainersNotReady", f"containers with unready status: {_go_list(unready)}")
-
-
-def _pod_ready(pod: Object, containers_ready: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """Containers first, then the readiness gates, which others set as conditions."""
-    if containers_ready["status"] != "True":
-        return containers_ready
-    messages = []
-    for gate in pod["spec"].get("readinessGates") or ():
-        kind = gate["conditionType"]
-        if kind not in old:
-            messages.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
-        elif old[kind].get("status") != "True":
-            messages.append(
-                f'the status of pod readiness gate "{kind}" is not "True", but {old[kind].get("status")}'
-            )
-    return _verdict(False, "ReadinessGatesNotReady", ", ".join(messages)) if messages else _verdict(True)
-
-
-def _go_list(names: Iterable[str]) -> str:
-    return f"[{' '.join(names)}]"
-
-
 def same_but_for_times(one: dict[str, Any] | None, other: dict[str, Any]) -> bool:
     """Whether writing `other` over `one` would change nothing (the API drops nulls and may reorder)."""
     return one is not None and _canonical(one) == _canonical(other)
@@ -344,9 +222,3 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_without_nothing(one) for one in value]
     return value
-
-
-def failed_pod_status(pod: Object, reason: str, message: str, now: str) -> dict[str, Any]:
-    """The status of a pod that this node refuses to run."""
-    return {"phase": "Failed", "reason": reason, "message": f"Pod was rejected: {message}", "startTime": now,
-            "qosClass": pod_resources.qos_class(pod), "observedGeneration": pod["metadata"].get("generation", 1)}  # fmt: skip

@@ -15,8 +15,8 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import StatusError
 from pinnace.component.clock import Clock
 from pinnace.kubelet.cri.runtime import CriError
+from pinnace.kubelet.pod_conditions import OWN_CONDITIONS
 from pinnace.kubelet.pod_record import PodRecord
-from pinnace.kubelet.pod_status import OWN_CONDITIONS
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from pinnace.kubelet.container_states import Observed
 from pinnace.kubelet.contracts import ProbeManager
 from pinnace.kubelet.cri.runtime import ContainerState
 from pinnace.kubelet.cri_config import pod_log_dir
+from pinnace.kubelet.pod_conditions import OWN_CONDITIONS
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
-from pinnace.kubelet.pod_status import OWN_CONDITIONS, StatusInputs, pod_status
+from pinnace.kubelet.pod_status import StatusInputs, pod_status
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import termination_message
 

@@ -12,6 +12,7 @@ import pytest
 
 from pinnace.kubelet import resources, security
 from pinnace.kubelet.admission import refusal
+from pinnace.kubelet.crash_loops import go_seconds
 from pinnace.kubelet.cri.messages import message_classes
 from pinnace.kubelet.cri.runtime import Image
 from pinnace.kubelet.environment import ConfigError
@@ -19,7 +20,6 @@ from pinnace.kubelet.housekeeping import dead_to_remove
 from pinnace.kubelet.image_credentials import Credential, credentials_for
 from pinnace.kubelet.log_rotation import needs_rotation, rotate
 from pinnace.kubelet.node_status import quantities, without_heartbeats
-from pinnace.kubelet.pod_sync import go_seconds
 from pinnace.kubelet.pod_workers import concerns_kubelet
 from unit.kubelet.runtime_builders import exited, make_pod, ran
 

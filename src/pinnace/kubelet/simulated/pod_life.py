@@ -13,7 +13,8 @@ from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.apimachinery.times import format_time, parse_time
-from pinnace.kubelet.pod_status import conditions, phase_of, same_but_for_times
+from pinnace.kubelet.pod_conditions import conditions
+from pinnace.kubelet.pod_status import phase_of, same_but_for_times
 from pinnace.kubelet.restart_policy import restarts_after
 from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.kubelet.simulated.fast import container_entry, described
