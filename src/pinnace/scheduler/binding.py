@@ -12,7 +12,7 @@ from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.scheduler.pod_info import PodInfo
-from pinnace.scheduler.queue import QueuedPod
+from pinnace.scheduler.queued_pod import QueuedPod
 
 log = logging.getLogger(__name__)
 

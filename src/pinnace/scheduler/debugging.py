@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pinnace.scheduler.decisions import DecisionRing, Record
-from pinnace.scheduler.queue import QueuedPod, SchedulingQueue
+from pinnace.scheduler.queue import SchedulingQueue
+from pinnace.scheduler.queued_pod import QueuedPod
 
 SHOWN = 100
 PAGES = {

@@ -18,7 +18,7 @@ from pinnace.component.clock import Clock
 from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.following import Following
 from pinnace.scheduler.pod_info import PodInfo
-from pinnace.scheduler.queue import QueuedPod
+from pinnace.scheduler.queued_pod import QueuedPod
 
 if TYPE_CHECKING:
     from pinnace.scheduler.devices.planner import DevicePlan

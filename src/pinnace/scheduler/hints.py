@@ -9,7 +9,7 @@ from typing import Any
 from pinnace.scheduler.framework import PodInfo
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.profiles import Filter, Profile
-from pinnace.scheduler.queue import Hint
+from pinnace.scheduler.waking import Hint
 
 
 def hints_of(profile: Profile) -> dict[str, Hint]:

@@ -11,31 +11,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pinnace.api import meta
 from pinnace.api.resources import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from pinnace.apimachinery.errors import NotFound
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.informer import Informers
-from pinnace.client.interface import Client, Object
+from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
+from pinnace.scheduler.changes import Changes
 from pinnace.scheduler.decisions import Decision, DecisionRing, Record
 from pinnace.scheduler.device_binder import ClaimsNotBound, DeviceBinder
 from pinnace.scheduler.devices import Devices
 from pinnace.scheduler.eviction import Evictor
 from pinnace.scheduler.extenders import Extenders
-from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.hints import hints_of
 from pinnace.scheduler.metrics import SchedulerMetrics
 from pinnace.scheduler.nomination import Nominator
-from pinnace.scheduler.plugins.dynamic_resources import DynamicResources, waits_for_claims
-from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
-from pinnace.scheduler.pod_parsing import is_finished, parse_pod
+from pinnace.scheduler.plugins.dynamic_resources import DynamicResources
+from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.preemption import rejected_everywhere
 from pinnace.scheduler.profiles import Parts
-from pinnace.scheduler.queue import Backoff, QueuedPod, SchedulingQueue
+from pinnace.scheduler.queue import Backoff, SchedulingQueue
+from pinnace.scheduler.queued_pod import QueuedPod
 from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE
 from pinnace.scheduler.runners import Shared, build_runner
 from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
@@ -107,6 +106,10 @@ class Scheduler:
             happened=self._queue.happened, then=self._devices.start, failed=self._binding_failed,
             timeouts={one.name: float(one.args.volume_bind_timeout_seconds) for one in settings.profiles},
         )  # fmt: skip
+        self._changes = Changes(
+            cache=self._cache, queue=self._queue, nominator=self._nominator, volumes=self._volumes,
+            devices=self._devices, runners=self._runners,
+        )  # fmt: skip
         self._reports: dict[str, asyncio.Task[None]] = {}  # by uid of the pod
         self.metrics = SchedulerMetrics(
             self._queue, self._cache.sizes, [one.recorder for one in self._runners.values()]
@@ -131,9 +134,9 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedule until cancelled."""
-        self._informers.of(NODES).add_handler(self._on_node)
-        self._informers.of(NAMESPACES).add_handler(self._on_namespace)
-        self._informers.of(PODS).add_handler(self._on_pod)
+        self._informers.of(NODES).add_handler(self._changes.on_node)
+        self._informers.of(NAMESPACES).add_handler(self._changes.on_namespace)
+        self._informers.of(PODS).add_handler(self._changes.on_pod)
         self._informers.of(POD_DISRUPTION_BUDGETS).add_handler(self._budgets.on_change)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -150,101 +153,6 @@ class Scheduler:
             await self._evictor.close()
             if self._extenders is not None:
                 await self._extenders.close()
-
-    # --- what the watches say
-
-    def _happened(self, *kinds: str, node: str, **more: Any) -> None:
-        self._queue.happened(Happening(kinds, self._cache.nodes, self._nominator, node, **more))
-
-    def _on_node(self, old: Object | None, new: Object | None) -> None:
-        before = meta.labels(old) if old is not None else {}
-        if new is None:
-            assert old is not None
-            self._cache.remove_node(meta.name(old))
-            self._happened("Node/Delete", node=meta.name(old), labels_before=before)
-            for pod in self._nominator.on(meta.name(old)):
-                self._queue.wake(pod.uid, "NodeDelete")
-        elif kinds := self._cache.set_node(new):
-            self._happened(*kinds, node=meta.name(new), labels_before=before)
-
-    def _on_namespace(self, old: Object | None, new: Object | None) -> None:
-        if new is None:
-            assert old is not None
-            self._cache.set_namespace(meta.name(old), None)
-        else:
-            self._cache.set_namespace(meta.name(new), meta.labels(new))
-            self._queue.happened(("Namespace/Update",))
-
-    def _on_pod(self, old: Object | None, new: Object | None) -> None:
-        if new is None or is_finished(new):
-            gone = new or old
-            assert gone is not None
-            self._pod_left(gone)
-            return
-        if old is not None and meta.uid(old) != meta.uid(new):
-            self._pod_left(old)
-            old = None
-        if new["spec"].get("nodeName"):
-            self._pod_on_node(old, new)
-        elif (new["spec"].get("schedulerName") or DEFAULT_SCHEDULER) in self._runners:
-            self._pod_to_schedule(old, new)
-
-    def _pod_left(self, pod: Object) -> None:
-        gone = parse_pod(pod)
-        self._queue.remove(gone.uid)
-        if self._volumes.forget(gone.uid):
-            self._devices.give_back(gone)
-        nominated = self._nominator.remove(gone.uid)
-        if node := self._cache.remove(gone.uid) or nominated:
-            self._happened("Pod/Delete", node=node, pod=gone)
-
-    def _pod_on_node(self, old: Object | None, new: Object) -> None:
-        known = self._cache.get(meta.uid(new))
-        pod = parse_pod(new, known)
-        if old is None or not old["spec"].get("nodeName"):
-            self._queue.remove(pod.uid)
-            self._withdraw(pod, unless=pod.node_name)
-            self._cache.place(pod, pod.node_name)
-            self._happened("Pod/Add", node=pod.node_name, pod=pod)
-            return
-        self._cache.place(pod, pod.node_name)
-        before = known or parse_pod(old)
-        if before.labels != pod.labels or before.is_terminating != pod.is_terminating:
-            self._happened("Pod/UpdateLabel", node=pod.node_name, pod=pod, old=before)
-        if before.demand is not pod.demand:
-            self._happened("Pod/ScaleDown", node=pod.node_name, pod=pod, old=before)
-
-    def _withdraw(self, pod: PodInfo, unless: str = "") -> None:
-        """The pod is no longer nominated: what it held is free for pods of its priority, unless it goes there."""
-        node = self._nominator.remove(pod.uid)
-        if node and node != unless:
-            self._happened("Pod/Delete", node=node, pod=pod)
-
-    def _pod_to_schedule(self, old: Object | None, new: Object) -> None:
-        pod = parse_pod(new)
-        if self._cache.is_assumed(pod.uid):
-            self._queue.refresh(pod)  # should binding fail, the pod is tried as it is then
-            return
-        if pod.is_terminating:
-            self._queue.remove(pod.uid)
-            self._withdraw(pod)
-            return
-        gates = self._runners[pod.scheduler_name].profile.gates
-        is_gated = gates is not None and not gates.admits(pod)
-        if is_gated or (self._asks_for_devices(pod) and waits_for_claims(new)):
-            self._queue.gate(pod)
-            return
-        self._heed_nomination(pod, nominated_node(old) if old is not None else "")
-        known = old is not None and self._queue.knows(pod.uid)
-        if known and old is not None and _same_wish(old, new):
-            self._queue.refresh(pod)
-        else:
-            self._queue.add(pod)
-
-    def _heed_nomination(self, pod: PodInfo, before: str) -> None:
-        left = self._nominator.heed(pod, before, nominated_node(pod.object))
-        if left:
-            self._happened("Pod/Delete", node=left, pod=pod)
 
     # --- one pod after the other
 
@@ -280,41 +188,35 @@ class Scheduler:
         self._cache.assume(entry.pod, decision.node)
         self._queue.assumed(entry)
         if self._nominator:
-            self._withdraw(entry.pod, unless=decision.node)
+            self._changes.withdraw(entry.pod, unless=decision.node)
         if (report := self._reports.get(entry.pod.uid)) is not None:
             await asyncio.wait((report,))  # it must not be the last word
-        asks_for_devices = self._asks_for_devices(entry.pod)
+        runner = self._runners[entry.pod.scheduler_name]
+        asks_for_devices = runner.binds_devices(entry.pod)
         if asks_for_devices:
             self._devices.reserve(entry.pod, decision.node, self._labels(decision.node))
         if (
             entry.pod.volumes
-            and self._binds_volumes(entry.pod)
+            and runner.binds_volumes
             and self._volumes.reserve(entry, decision.node, self._labels(decision.node))
         ):
             return  # the pod is bound when its volumes are
         await (self._devices if asks_for_devices else self._binder).start(entry, decision.node)
 
     async def _decide(self, pod: PodInfo) -> Decision:
-        nodes, profile = self._cache.nodes, self._runners[pod.scheduler_name].profile
+        nodes, runner = self._cache.nodes, self._runners[pod.scheduler_name]
+        profile, cycle = runner.profile, runner.cycle
         if pod.volumes:
             await self._volumes.follow(self._informers)
-            if len(nodes) and self._binds_volumes(pod) and (why := self._volumes.rejects(pod)):
+            if len(nodes) and runner.binds_volumes and (why := self._volumes.rejects(pod)):
                 return rejected_everywhere(pod, "VolumeBinding", why, len(nodes), profile)
-        if self._asks_for_devices(pod):
+        if runner.binds_devices(pod):
             await self._devices.follow(self._informers)
             if len(nodes) and (why := self._devices.rejects(pod)):
                 return rejected_everywhere(pod, DynamicResources.name, why, len(nodes), profile)
-        cycle = self._runners[pod.scheduler_name].cycle
         if self._extenders is None or not self._extenders.has_say(pod):
             return cycle.decide(pod, nodes)
         return cycle.decide(pod, nodes, await self._extenders.ask(pod, cycle.fitting(pod, nodes)))
-
-    def _binds_volumes(self, pod: PodInfo) -> bool:
-        """False where the pod's profile has the plugin turned off."""
-        return self._runners[pod.scheduler_name].profile.runs("VolumeBinding")
-
-    def _asks_for_devices(self, pod: PodInfo) -> bool:
-        return pod.has_claims and self._runners[pod.scheduler_name].profile.runs(DynamicResources.name)
 
     def _labels(self, node: str) -> Mapping[str, str]:
         nodes = self._cache.nodes
@@ -333,7 +235,7 @@ class Scheduler:
         node = preemption.node
         self._queue.refused(entry, decision.plugins, hold=bool(node))
         if self._nominator.node_of(pod.uid) != node:
-            self._withdraw(pod)
+            self._changes.withdraw(pod)
             if node:
                 self._nominator.decide(pod, node)
         if node:
@@ -383,7 +285,8 @@ class Scheduler:
             return
         self._cache.forget(entry.pod.uid)
         self._devices.give_back(entry.pod)
-        self._happened("Pod/Delete", node=node, pod=entry.pod)  # the room that was assumed is free again
+        # the room that was assumed is free again
+        self._changes.happened("Pod/Delete", node=node, pod=entry.pod)
         is_gone = known is None or known.node_name or isinstance(error, NotFound)
         if is_gone or entry.pod.is_terminating:
             self._queue.remove(entry.pod.uid)
@@ -395,11 +298,3 @@ class Scheduler:
             'Bind plugin "DefaultBinder"',
         )
         self._report(entry.pod, SCHEDULER_ERROR, f"running {what}: {error}")
-
-
-def nominated_node(pod: Object) -> str:
-    return (pod.get("status") or {}).get("nominatedNodeName") or ""
-
-
-def _same_wish(old: Object, new: Object) -> bool:
-    return old["spec"] == new["spec"] and meta.labels(old) == meta.labels(new)

@@ -9,19 +9,17 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from pinnace.component.clock import Clock
 from pinnace.scheduler.happenings import Happening
-from pinnace.scheduler.pod_info import Demand, PodInfo
+from pinnace.scheduler.pod_info import PodInfo
+from pinnace.scheduler.queued_pod import Group, QueuedPod
+from pinnace.scheduler.waking import OWN_UPDATE, Hint, helped
 
-OWN_UPDATE = Happening(("Pod/OwnUpdate",))
 LONGEST_WAIT = 300.0
 FLUSH_EVERY = 30.0
-
-MayHelp = Callable[[PodInfo, Happening], bool]
-Group = tuple[str, frozenset[str], Demand, int]  # the scheduler's name, who refused, the demand, the priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +29,6 @@ class Backoff:
 
     def after(self, failures: int) -> float:
         return min(self.first * 2 ** min(failures - 1, 30), self.longest) if failures else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """When a refusal of a plugin is worth another try. `is_shared`: the answer is the same for all pods of a demand."""
-
-    kinds: Collection[str]
-    may_help: MayHelp | None = None
-    is_shared: bool = True
-
-    def concerns(self, happening: Happening) -> bool:
-        return any(kind in self.kinds for kind in happening.kinds)
-
-    def helps(self, pod: PodInfo, happening: Happening) -> bool:
-        return self.may_help is None or self.may_help(pod, happening)
-
-
-@dataclass(slots=True)
-class QueuedPod:
-    pod: PodInfo
-    queued_at: float  # when the queue first saw the pod: its place among pods of the same priority
-    attempts: int = 0
-    tried_at: float = 0.0
-    refusals: int = 0
-    errors: int = 0  # in a row
-    ready_at: float = 0.0  # end of the back-off
-    refused_by: frozenset[str] = field(default_factory=frozenset)
-    is_held: bool = False  # not to be tried while its victims are being evicted
-    is_called: bool = False  # something happened while it was held
-    missed: list[Happening] = field(default_factory=list)  # what happened while it was decided about
-
-    @property
-    def group(self) -> Group:
-        return self.pod.scheduler_name, self.refused_by, self.pod.demand, self.pod.priority
 
 
 class SchedulingQueue:
@@ -307,31 +271,11 @@ class SchedulingQueue:
         else:
             self._requeue(self._leave(entry.pod.uid), why)
 
-    def _helped(self, group: Group, members: dict[str, QueuedPod], happening: Happening) -> list[QueuedPod]:
+    def _helped(
+        self, group: Group, members: Mapping[str, QueuedPod], happening: Happening
+    ) -> list[QueuedPod]:
         profile, plugins, _, _ = group
-        known = self._hints[profile]
-        hints = [known[plugin] for plugin in plugins if plugin in known]
-        if len(hints) < len(plugins) or not plugins or happening is OWN_UPDATE:
-            return list(members.values())  # an unknown plugin, or no node at all: anything may help
-        hints = [hint for hint in hints if hint.concerns(happening)]
-        if not hints:
-            return []
-        shared = [hint for hint in hints if hint.is_shared or hint.may_help is None]
-        nominees = {pod.uid for pod in happening.nominees()} & members.keys()  # for them the node may be free
-        other = next((entry for uid, entry in members.items() if uid not in nominees), None)
-        if other is not None and any(hint.helps(other.pod, happening) for hint in shared):
-            return list(members.values())
-        own = [hint for hint in hints if hint not in shared]
-        found = [
-            entry
-            for entry in map(members.__getitem__, nominees)
-            if happening.was_last_victim_for(entry.pod)
-            or any(hint.helps(entry.pod, happening) for hint in hints)
-        ]
-        if own:
-            others = (entry for uid, entry in members.items() if uid not in nominees)
-            found += [entry for entry in others if any(hint.helps(entry.pod, happening) for hint in own)]
-        return found
+        return helped(self._hints[profile], plugins, members, happening)
 
     def wake(self, uid: str, why: str) -> None:
         """Another try for one pod, e.g. because it is no longer nominated."""

@@ -10,6 +10,7 @@ from pinnace.component.clock import Clock
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cycle import Cycle
 from pinnace.scheduler.nomination import Nominator
+from pinnace.scheduler.plugins.dynamic_resources import DynamicResources
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.preemption import DefaultPreemption
 from pinnace.scheduler.profiles import Parts, Profile, build_profile
@@ -25,6 +26,18 @@ class Runner:
     cycle: Cycle
     recorder: EventRecorder
     reporter: Reporter
+
+    def admits(self, pod: PodInfo) -> bool:
+        """Whether the pod's scheduling gates let it be tried at all."""
+        return self.profile.gates is None or self.profile.gates.admits(pod)
+
+    @property
+    def binds_volumes(self) -> bool:
+        """False where the profile has the plugin turned off."""
+        return self.profile.runs("VolumeBinding")
+
+    def binds_devices(self, pod: PodInfo) -> bool:
+        return pod.has_claims and self.profile.runs(DynamicResources.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pinnace.scheduler.following import Following
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.plugins.volume_binding import Plan, VolumeBinding
 from pinnace.scheduler.pod_info import PodInfo
-from pinnace.scheduler.queue import QueuedPod
+from pinnace.scheduler.queued_pod import QueuedPod
 from pinnace.scheduler.storage import Storage
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,9 @@
 from pinnace.scheduler.plugins.priority_sort import PrioritySort
 from pinnace.scheduler.pod_info import DEFAULT_SCHEDULER, PodInfo
 from pinnace.scheduler.pod_parsing import parse_pod
-from pinnace.scheduler.queue import Hint, QueuedPod, SchedulingQueue
+from pinnace.scheduler.queue import SchedulingQueue
+from pinnace.scheduler.queued_pod import QueuedPod
+from pinnace.scheduler.waking import Hint
 from pinnace.testing.fake_clock import FakeClock
 from unit.scheduler.objects import pod
 
