@@ -47,6 +47,7 @@ class Housekeeping:
         self._config, self._clock, self._runtime, self._pleg = config, clock, runtime, pleg
         self._workers, self._ender, self._terminator = workers, ender, terminator
         self._cgroups, self._paths = cgroups, paths
+        self._orphans: dict[str, asyncio.Lock] = {}  # by uid, while they are ended
 
     async def run(self) -> None:
         """The API's pods are known when this starts; what is not among them is an orphan."""
@@ -89,7 +90,16 @@ class Housekeeping:
                 await self.end_orphan(pod)
 
     async def end_orphan(self, pod: PodRuntime) -> None:
-        """The API forgot this pod while the kubelet was away."""
+        """The API forgot this pod while the kubelet was away. Cleaning and static pods may both be at it: one does it, one waits."""
+        async with self._orphans.setdefault(pod.uid, asyncio.Lock()):
+            try:
+                await self._end_orphan(self._pleg.get(pod.uid))
+            finally:
+                self._orphans.pop(pod.uid, None)
+
+    async def _end_orphan(self, pod: PodRuntime) -> None:
+        if pod.is_empty:
+            return
         log.info("ending pod %s/%s, which the API does not know", pod.namespace, pod.name)
         grace = min((stop_grace(None, one) for one in pod.running), default=0)
         await self._terminator.end_pod(None, pod, grace)

@@ -314,3 +314,24 @@ async def test_an_image_that_was_pulled_with_a_secret_is_not_for_a_pod_without_o
     await world.create("asks", containers=[container])
     await world.pass_time(2)
     assert world.count("pull_image") == 2
+
+
+async def test_a_static_pod_waits_until_what_it_replaces_has_ended_even_if_that_fails_at_first(
+    tmp_path: Path,
+) -> None:
+    world, file = World(tmp_path), tmp_path / "manifests" / "web.json"
+    file.parent.mkdir()
+    world.config = replace(world.config, static_pod_path=file.parent)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
+    file.write_text(json.dumps({**pod, "spec": {"containers": [{"name": "c", "image": "app:1"}]}}))
+    await world.start()
+    before = world.runtime.container_named("c").id
+    await world.stop()
+    again = {"name": "c", "image": "app:1", "args": ["new"]}
+    file.write_text(json.dumps({**pod, "spec": {"containers": [again]}}))
+    world.runtime.fail("remove_container", CriError("UNKNOWN", "already in removing state"))
+    await world.start()
+    await world.pass_time(40)  # a container that ends has its time
+    assert world.runtime.container_named("c").id != before
+    assert world.count("start_container") == 2
+    await world.stop()
