@@ -42,7 +42,7 @@ def launch(config: ClusterConfig, command: list[str] | None = None) -> int:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            cwd="/",
+            cwd="/" if command is None else None,  # the agent's words may have paths from here
             env=_environment(),
         )
     return _Watching(config, state, process.pid, process.poll, is_ours=True).until_ready()
