@@ -165,10 +165,17 @@ class PodNetwork:
         if name == self._name or peer is None or own is None or peer.subnet.overlaps(own):
             return None
         if self._pods is not None and not peer.subnet.subnet_of(self._pods):
-            log.warning("node %s says that its pods are in %s, which is none of the cluster's", name, peer.subnet)
+            log.warning(
+                "node %s says that its pods are in %s, which is none of the cluster's", name, peer.subnet
+            )
             return None
         if (holder := self._claims.holder(name)) != name:
-            log.warning("nodes %s and %s say that they have the subnet %s: the older has it", holder, name, peer.subnet)
+            log.warning(
+                "nodes %s and %s say that they have the subnet %s: the older has it",
+                holder,
+                name,
+                peer.subnet,
+            )
             return None
         if any(peer.address == one.ip for link in links for one in link.addresses):
             return None  # another node on this very machine: its bridge is here

@@ -11,7 +11,9 @@ from typing import Any
 from pinnace.api import meta
 
 Key = tuple[str, str]  # namespace, name
-Refuses = Callable[[frozenset[Key]], Awaitable[str]]  # what HAProxy says against these alone; "" when it takes them
+Refuses = Callable[
+    [frozenset[Key]], Awaitable[str]
+]  # what HAProxy says against these alone; "" when it takes them
 MOST_TRIALS = 64  # in one search; what is undecided then is left out until the next
 
 
@@ -29,9 +31,7 @@ class Acceptance:
         return {key: why for key, (_, why) in self._refused.items()}
 
     def took(self, ingresses: Iterable[dict[str, Any]]) -> None:
-        self._good = {
-            meta.key(one): _version(one) for one in ingresses if meta.key(one) not in self._refused
-        }
+        self._good = {meta.key(one): _version(one) for one in ingresses if meta.key(one) not in self._refused}
 
     def forget(self, namespace: str) -> None:
         """What an Ingress there refers to has changed: it may be taken now."""
@@ -59,7 +59,9 @@ class _Trials:
             return
         self._left -= 1
         why = (
-            await self._refuses(self._taken | frozenset(suspects)) if self._left >= 0 else "too many are refused"
+            await self._refuses(self._taken | frozenset(suspects))
+            if self._left >= 0
+            else "too many are refused"
         )
         if not why:
             self._taken |= frozenset(suspects)

@@ -7,7 +7,11 @@ import re
 from pinnace.ingress.model import Object, SecretProblem
 
 _CRYPT = re.compile(r"\$(?:1|5|6|2[aby])\$(?:rounds=[0-9]{1,9}\$)?[A-Za-z0-9./$]+")
-MOST_WORK = {"2": 12, "5": 50_000, "6": 50_000}  # bcrypt's cost, rounds of SHA: a check holds up everybody's requests
+MOST_WORK = {
+    "2": 12,
+    "5": 50_000,
+    "6": 50_000,
+}  # bcrypt's cost, rounds of SHA: a check holds up everybody's requests
 
 
 def users(secret: Object) -> tuple[tuple[str, str], ...]:
@@ -25,7 +29,9 @@ def users(secret: Object) -> tuple[tuple[str, str], ...]:
                 f"has a hash for {name!r} that cannot be checked: make it with `htpasswd -B` or `mkpasswd -m sha-512`"
             )
         if _work(password) > (most := MOST_WORK.get(password[1], 0)):
-            raise SecretProblem(f"has a hash for {name!r} that takes too long to check: at most {most} rounds (bcrypt: cost)")
+            raise SecretProblem(
+                f"has a hash for {name!r} that takes too long to check: at most {most} rounds (bcrypt: cost)"
+            )
         found.append((name, password))
     if not found:
         raise SecretProblem("names no user")

@@ -6,6 +6,7 @@ The master's pid is in `haproxy.pid`; a server that starts again adopts the runn
 import asyncio
 import logging
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -99,7 +100,8 @@ class Haproxy:
         try:
             await self._check(candidate)
         except Refused as refused:
-            return str(refused)
+            found = re.search(r"\[ALERT\].*?: (.*)", str(refused))
+            return found[1] if found else str(refused)
         return ""
 
     async def _told_addresses(self, config: Configuration) -> bool:

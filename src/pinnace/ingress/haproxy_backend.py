@@ -43,7 +43,10 @@ def _guards(backend: Backend) -> list[str]:
     if options.denied:
         lines += [*_any_of("denied", "src", options.denied), "http-request deny deny_status 403 if denied"]
     if options.allowed:
-        lines += [*_any_of("allowed", "src", options.allowed), "http-request deny deny_status 403 unless allowed"]
+        lines += [
+            *_any_of("allowed", "src", options.allowed),
+            "http-request deny deny_status 403 unless allowed",
+        ]
     if options.requests_per_second:
         lines += [
             f"stick-table type ipv6 size 100k expire {2 * _RATE_SECONDS}s store http_req_rate({_RATE_SECONDS}s)",

@@ -26,7 +26,6 @@ LEGACY_CLASS = "kubernetes.io/ingress.class"
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 SERVICE_LABEL = "kubernetes.io/service-name"
 LEFT_OUT = "haproxy refuses this Ingress, so it is left out: "
-MOST_TEXT = 1000  # of an event's message, which the API server bounds
 
 _REGEX_OF_PYTHON = re.compile(
     r"\\[uUNZAbB]|\(\?[aLux]|\(\?[imsx-]*x|[\s\x00]"
@@ -48,7 +47,11 @@ def is_ours(ingress: Object, classes: frozenset[str], *, default: bool) -> bool:
 
 
 def build(
-    ingresses: Iterable[Object], classes: Iterable[Object], sources: Sources, *, left_out: Mapping[tuple[str, str], str] | None = None
+    ingresses: Iterable[Object],
+    classes: Iterable[Object],
+    sources: Sources,
+    *,
+    left_out: Mapping[tuple[str, str], str] | None = None,
 ) -> Routing:
     """The oldest Ingress wins where two claim the same host and path. `left_out`: those that HAProxy refuses, and why."""
     left_out = left_out or {}
@@ -58,7 +61,7 @@ def build(
     draft = Draft()
     for ingress in mine:
         if (key := meta.key(ingress)) in left_out:
-            draft.problems.append((key, f"{LEFT_OUT}{left_out[key]}"[:MOST_TEXT]))
+            draft.problems.append((key, f"{LEFT_OUT}{left_out[key]}"))
         else:
             _add_ingress(draft, ingress, sources)
     return Routing(

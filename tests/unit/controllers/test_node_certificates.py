@@ -22,7 +22,10 @@ NODES = [node("n", "10.0.0.1"), node("other", "10.0.0.2")]
 
 
 def names(*given: str) -> tuple[x509.GeneralName, ...]:
-    return tuple(x509.IPAddress(ip_address(one)) if one[0].isdigit() or ":" in one else x509.DNSName(one) for one in given)
+    return tuple(
+        x509.IPAddress(ip_address(one)) if one[0].isdigit() or ":" in one else x509.DNSName(one)
+        for one in given
+    )
 
 
 def csr(signer: str, common_name: str, organization: str, *given: str, user: str = NODE, groups: tuple[str, ...] = ("system:nodes",),

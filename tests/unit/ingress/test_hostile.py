@@ -66,7 +66,9 @@ def routing_of(*found: dict[str, Any]) -> Routing:
     def users(namespace: str, name: str) -> tuple[tuple[str, str], ...]:
         return (("a b%\n", "$6$x$y"),)
 
-    sources = Sources(lambda space, name: service(name), lambda space, name: slices(name, ["10.0.0.1:80"]), secret, users)
+    sources = Sources(
+        lambda space, name: service(name), lambda space, name: slices(name, ["10.0.0.1:80"]), secret, users
+    )
     return routes.build(found, [CLASS], sources)
 
 
@@ -86,7 +88,9 @@ def judged(config: haproxy_config.Configuration, directory: Path) -> subprocess.
 
 
 @needs_haproxy
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 @given(ingresses())
 def test_no_annotation_or_path_becomes_a_directive(found: dict[str, Any]) -> None:
     assume(not IngressStrategy(BY_GVR[INGRESSES]).validate(found))
@@ -126,7 +130,9 @@ def test_a_list_longer_than_a_line_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/a{99999999999999}", "/" + "(" * 3000 + ")" * 3000, "/(?x)a#", "/\0"])
 def test_an_expression_that_cannot_be_read_is_told(path: str) -> None:
-    found = routing_of(ingress("i", ("a.test", path, "Prefix", "one"), annotations={f"{OURS}use-regex": "true"}))
+    found = routing_of(
+        ingress("i", ("a.test", path, "Prefix", "one"), annotations={f"{OURS}use-regex": "true"})
+    )
     assert "is not a regular expression that can be used" in found.problems[0][1]
 
 
@@ -151,15 +157,31 @@ async def test_an_expression_says_nothing_about_another_host(tmp_path: Path) -> 
 
 
 @needs_haproxy
-async def test_a_secret_that_haproxy_refuses_harms_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_that_haproxy_refuses_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also one whose Ingress has no annotations; mended, it is taken."""
     monkeypatch.setattr("pinnace.ingress.certificates.problem", lambda chain, key: "")
     default = TestAuthority(tmp_path / "pki").server("default")
     (tmp_path / "default.pem").write_bytes(default.certificate.read_bytes() + default.key.read_bytes())
-    echo, data = Echo("one"), {"tls.crt": base64.b64encode(b"no").decode(), "tls.key": base64.b64encode(b"no").decode()}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bad", "namespace": "shop"}, "data": data}
+    echo, data = (
+        Echo("one"),
+        {"tls.crt": base64.b64encode(b"no").decode(), "tls.key": base64.b64encode(b"no").decode()},
+    )
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "bad", "namespace": "shop"},
+        "data": data,
+    }
     bad = ingress("bad", ("b.test", "/", "Prefix", "one"), tls=[{"hosts": ["b.test"], "secretName": "bad"}])
-    objects = [service("one"), *slices("one", [await echo.start()]), secret, bad, ingress("good", ("a.test", "/", "Prefix", "one"))]
+    objects = [
+        service("one"),
+        *slices("one", [await echo.start()]),
+        secret,
+        bad,
+        ingress("good", ("a.test", "/", "Prefix", "one")),
+    ]
     async with front(tmp_path, objects, https_port=await free_port()) as running:
 
         async def told() -> bool:

@@ -1,6 +1,7 @@
 """Ranges with holes, against sets of addresses; and what a policy costs that is all holes."""
 
 import ipaddress
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ def test_holes_are_left_out_and_nothing_else(whole: str, holes: list[str]) -> No
 def test_joined_ranges_neither_overlap_nor_touch(texts: list[str]) -> None:
     found = list(ranges.joined([one for text in texts if (one := ranges.of(text))]))
     assert covered(found) == set().union(*map(addresses, texts))
-    assert all(before.last + 1 < after.first for before, after in zip(found, found[1:], strict=False))
+    assert all(before.last + 1 < after.first for before, after in itertools.pairwise(found))
 
 
 @given(NETWORKS)
@@ -50,7 +51,9 @@ def test_a_policy_of_very_many_holes_is_as_many_ranges() -> None:
 def test_a_zone_is_no_address() -> None:
     """What a node writes into a pod's status becomes part of the other nodes' programs for the kernel."""
     status = {"phase": "Running", "podIPs": [{"ip": "fe80::1%x }\nflush ruleset\n"}, {"ip": "10.0.0.1"}]}
-    found = model.pod({"metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": []}, "status": status}, "node")
+    found = model.pod(
+        {"metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": []}, "status": status}, "node"
+    )
     assert found is not None
     assert found.ips == ("10.0.0.1",)
     assert ranges.of("fe80::1%x\n/64") is None
