@@ -186,7 +186,7 @@ def test_probes_that_hang_fail_after_their_timeout(space: Space) -> None:
     fine = {"readinessProbe": {"exec": {"command": ["true"]}, **often}}
     space.apply(
         pod("hung", container=command, terminationGracePeriodSeconds=1),
-        pod("silent", "nc -lk -p 9000 -e sleep 60 & sleep 3600", container=silent),
+        pod("silent", "nc -ll -p 9000 -e sleep 60 & sleep 3600", container=silent),
         pod("fine", container=fine),
     )
     space.until_ready("fine")
