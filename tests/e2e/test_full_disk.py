@@ -68,10 +68,14 @@ def test_a_full_disk_is_told_refuses_writes_and_heals(small: TestCluster) -> Non
     until(lambda: space.status_column("victim") == "Evicted", within=40)
     status = space.json("get", "pod", "victim")["status"]
     assert status["phase"] == "Failed"
-    assert status["message"].startswith("The node was low on resource: ephemeral-storage. Threshold quantity: ")
+    assert status["message"].startswith(
+        "The node was low on resource: ephemeral-storage. Threshold quantity: "
+    )
     (node,) = small.json("get", "nodes")["items"]
     assert {"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}.items() <= until(
-        lambda: next(t for t in small.json("get", "nodes")["items"][0]["spec"]["taints"] if "disk" in t["key"])
+        lambda: next(
+            t for t in small.json("get", "nodes")["items"][0]["spec"]["taints"] if "disk" in t["key"]
+        )
     ).items()
     assert {"NodeHasDiskPressure", "EvictionThresholdMet", "Evicted"} <= node_events(small)
     space.apply(pod("waiting"))

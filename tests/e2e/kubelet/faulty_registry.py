@@ -33,6 +33,7 @@ class FaultyRegistry:
         self.faults: dict[str, int | str] = {}
         self.asked: list[str] = []  # paths, in their order
         self.released = threading.Event()  # lets go of what hangs
+        self.sizes: dict[str, int] = {}  # of a repository's own layer
         self._images: dict[str, dict[str, bytes]] = {}
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -72,13 +73,13 @@ class FaultyRegistry:
         """By digest; the manifest also as `1`, the layer that is this repository's alone also as `layer`."""
         with self._lock:
             if repository not in self._images:
-                self._images[repository] = self._make()
+                self._images[repository] = self._make(self.sizes.get(repository, 200_000))
             return self._images[repository]
 
-    def _make(self) -> dict[str, bytes]:
+    def _make(self, size: int) -> dict[str, bytes]:
         with io.BytesIO() as buffer:
             with tarfile.open(fileobj=buffer, mode="w") as archive:
-                content = secrets.token_bytes(200_000)
+                content = secrets.token_bytes(size)
                 entry = tarfile.TarInfo("own")
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))

@@ -3,15 +3,22 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from containerd_fixture import private_containerd
 from e2e.kubelet.faulty_registry import PASSWORD, USER, FaultyRegistry
 from e2e.kubelet.node import NAMESPACE, WAIT, Node, container, shell, waiting
 from e2e.kubelet.registry import free_port
 from pinnace.api.meta import Object
 from pinnace.api.resources import SECRETS
+from pinnace.kubelet.cri.private_containerd import PrivateContainerd
+from pinnace.testing.api_server import ApiServerInProcess
 from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
@@ -27,6 +34,25 @@ FAULTS: dict[str, tuple[int | str, str]] = {
     "changed": ("other-layer", r"code = FailedPrecondition desc = .*unexpected commit digest"),
     "cut": ("cut-layer", r"code = \w+ desc = .*unexpected EOF"),
 }
+
+
+@pytest.fixture(scope="module")
+def small_disk() -> Iterator[PrivateContainerd]:
+    """A containerd on a disk of 40 MiB."""
+    disk = Path(tempfile.mkdtemp(prefix="pinnace-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(disk)], check=True)
+    try:
+        with private_containerd(disk / "c") as server:
+            yield server
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+        disk.rmdir()
+
+
+@pytest_asyncio.fixture
+async def api(tmp_path: Path) -> AsyncIterator[ApiServerInProcess]:
+    async with ApiServerInProcess(tmp_path / "pki") as made:
+        yield made
 
 
 @pytest.fixture
@@ -147,3 +173,21 @@ async def test_a_pull_secret_opens_the_image_of_a_volume(node: Node, registry: F
     pod = await node.running("reader")
     assert "own" in (await node.sh(pod, "ls /volume")).split()
     assert ("Normal", "Pulling", f'Pulling image "{image}"') in await node.events("reader")
+
+
+async def test_an_image_that_does_not_fit_on_the_disk_is_told(
+    api: ApiServerInProcess, small_disk: PrivateContainerd, registry: FaultyRegistry, tmp_path: Path
+) -> None:
+    node = Node(api, small_disk.endpoint, tmp_path, f"/{tmp_path.parent.name}-small")
+    await node.service_account()
+    await node.start()
+    try:
+        registry.sizes["huge"] = 60_000_000
+        await node.create("huge", container_of(registry.image("huge")))
+        pod = await node.until("huge", lambda pod: waiting(pod) == "ErrImagePull")
+        told = container(pod)["state"]["waiting"]["message"]
+        assert re.fullmatch(r"rpc error: code = \w+ desc = .*: no space left on device.*", told), told
+        await node.create("small", container_of(registry.image("small")))
+        await node.running("small")  # nothing of the huge one takes the room
+    finally:
+        await node.close()

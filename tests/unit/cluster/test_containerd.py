@@ -28,14 +28,10 @@ def of(directory: Path, pid: int) -> ClusterContainerd:
     base = directory / "c"
     base.mkdir(exist_ok=True)
     (base / "containerd.pid").write_text(f"{pid}\n")
-    return ClusterContainerd(
-        ContainerdConfig(base / "root", base / "state", base / "cni"), None, FakeClock()
-    )
+    return ClusterContainerd(ContainerdConfig(base / "root", base / "state", base / "cni"), None, FakeClock())
 
 
-def test_a_process_that_nobody_has_reaped_is_dead(
-    tmp_path: Path, sleeper: "subprocess.Popen[bytes]"
-) -> None:
+def test_a_process_that_nobody_has_reaped_is_dead(tmp_path: Path, sleeper: "subprocess.Popen[bytes]") -> None:
     found = of(tmp_path, sleeper.pid)
     assert found.is_alive
     sleeper.kill()

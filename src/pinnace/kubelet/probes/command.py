@@ -16,7 +16,9 @@ async def probe(
         done = await runtime.exec_sync(container_id, command, timeout)
     except CriError as error:
         if error.code == "DEADLINE_EXCEEDED":
-            text = f"command timed out: {json.dumps(' '.join(command))} timed out after {go_duration(timeout)}"
+            text = (
+                f"command timed out: {json.dumps(' '.join(command))} timed out after {go_duration(timeout)}"
+            )
             return Outcome(Result.FAILURE, text)
         return Outcome(Result.UNKNOWN, str(error), is_error=True)
     output = (done.stdout + done.stderr)[:MAX_OUTPUT].decode("utf-8", "replace")

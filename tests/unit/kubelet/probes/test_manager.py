@@ -190,7 +190,9 @@ async def test_a_command_that_outlives_its_timeout_has_failed(world: World) -> N
     world.host.start("one")
     await world.clock.advance(1)
     assert len(world.host.restarts) == 1
-    assert await world.messages() == ['Liveness probe failed: command timed out: "check it" timed out after 1s']
+    assert await world.messages() == [
+        'Liveness probe failed: command timed out: "check it" timed out after 1s'
+    ]
 
 
 async def test_an_ending_pod_is_not_restarted_but_still_probed_for_readiness(world: World) -> None:
