@@ -1,5 +1,6 @@
 """From an object to the ranked causes: its rules, then those of what it depends on or is made of, as far as something is wrong there."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ def _without_needless_effects(found: list[Ranked]) -> list[Ranked]:
 
 
 def _without_name(one: Finding) -> str:
-    return one.cause.replace(one.name, "*")
+    return re.sub(rf"(?<![\w.-]){re.escape(one.name)}(?![\w-])", "*", one.cause)
 
 
 def _together(group: list[Finding]) -> Finding:

@@ -112,7 +112,7 @@ def _no_volume(claim: Object, name: str, world: World) -> Finding:
             else f"access modes {', '.join(volume['spec'].get('accessModes') or ())}" if not has_access_modes(volume, claim)
             else "does not match its selector or node"
         )  # fmt: skip
-        evidence.append(field(volume, "does not do:", why))
+        evidence.append(field(volume, "does not do", why))
     return finding(
         claim, f"no volume of class {name or '(none)'} fits, and nobody makes one", rank=CAUSE, evidence=evidence,
         commands=["kubectl get pv", ready_to_type("describe", claim)],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.insight.findings import (
-    LIKELY,
+    CAUSE,
     Evidence,
     Finding,
     Object,
@@ -56,17 +56,17 @@ def _explain(pod: Object, status: Object, ended: Object, is_previous: bool, worl
     log = f"kubectl logs {meta.name(pod)} -c {name}{' --previous' if is_previous else ''}{in_namespace(pod)}"
     evidence = [Evidence(f"pod/{meta.name(pod)} status.containerStatuses[{name}]", _state(status, ended))]
     killed = [one for one in world.events(pod, "Killing") if _is_probe(one, name)]
-    cause, rank, commands = f"container {name} {_why(ended)}", LIKELY, [log]
+    cause, rank, commands = f"container {name} {_why(ended)}", CAUSE - 5, [log]
     if ended.get("reason") == "OOMKilled":
         limit = _limit(pod, name)
         text = f"its limit is {limit}" if limit else "it has no limit of its own: the node ran out of memory"
-        cause, rank = f"container {name} used more memory than it may have ({text})", 90
+        cause, rank = f"container {name} used more memory than it may have ({text})", CAUSE
         commands = [ready_to_type("describe", pod), log]
     elif killed and code in (137, 143, 0, None, 1, 2):
         probe = [
             one for one in world.events(pod, "Unhealthy") if "Readiness" not in (one.get("message") or "")
         ]
-        cause, rank = f"container {name} is killed because its {_which(killed[0])} probe fails", 90
+        cause, rank = f"container {name} is killed because its {_which(killed[0])} probe fails", CAUSE
         evidence += [event(one) for one in (*probe[:1], killed[0])]
         commands = [ready_to_type("describe", pod), log]
     times = status.get("restartCount") or 0

@@ -42,7 +42,7 @@ def failed(pod: Object, world: World) -> Iterator[Finding]:
         return
     text = _REASONS.get(reason)
     if text is None:
-        text = f"its node had no {reason.removeprefix('Outof')} left for it when it arrived" if reason.startswith("Outof") else f"its node refused it ({reason})"  # fmt: skip
+        text = f"its node had no {reason.removeprefix('OutOf')} left for it when it arrived" if reason.startswith("OutOf") else f"its node refused it ({reason})"  # fmt: skip
     yield finding(
         pod, f"{text}: {' '.join((status.get('message') or reason).split())}",
         evidence=[field(pod, "status.reason", reason), *map(event, world.events(pod, reason)[:1])],

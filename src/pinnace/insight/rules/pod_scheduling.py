@@ -75,7 +75,7 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
         *_resources(pod, message, world),
         *_taints(pod, message, world),
     ]
-    specific += [*_selector(pod, message, world), *_cordoned(pod, message, world)]
+    specific += [*_selector(pod, world), *_cordoned(pod, message, world)]
     specific += [
         finding(pod, f"it cannot be scheduled: {meaning}") for text, meaning in _PLAIN.items() if text in message
     ]  # fmt: skip
@@ -147,7 +147,8 @@ def _resources(pod: Object, message: str, world: World) -> Iterator[Finding]:
         text = f"no node has enough free {resource}: it asks for {amount(wanted)}, the most that is free is {amount(best.free)} on {meta.name(best.node)}"
         if wanted > largest:
             text = f"no node is large enough: it asks for {amount(wanted)} of {resource}, the largest node has {amount(largest)}"
-        fits = f"; it fits if it asks for at most {amount(best.free)}" if best.free > 0 else ""
+        enough = max((room.free for room in rooms if _else_fits(pod, room.node, resource, world)), default=0)
+        fits = f"; it fits if it asks for at most {amount(Decimal(enough))}" if enough > 0 else ""
         yield finding(
             pod, text + fits,
             evidence=[
@@ -181,6 +182,12 @@ def _room(node: Object, resource: str, world: World) -> _Room:
     return _Room(node, nodes.allocatable(node).get(resource, Decimal(0)), used)
 
 
+def _else_fits(pod: Object, node: Object, without: str, world: World) -> bool:
+    """All that it asks for but this resource is free on the node."""
+    others = {name: wanted for name, wanted in pod_resources.requests(pod).items() if name != without}
+    return all(wanted <= _room(node, name, world).free for name, wanted in others.items())
+
+
 def _could_host(pod: Object, node: Object) -> bool:
     tolerations = pod["spec"].get("tolerations")
     hard = [taint for taint in nodes.taints(node) if taint.get("effect") in _HARD]
@@ -202,7 +209,8 @@ def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
     if "untolerated taint" not in message:
         return
     tolerations, by_taint = pod["spec"].get("tolerations"), dict[str, list[str]]()
-    for node in world.every("Node"):
+    wanted = [node for node in world.every("Node") if node_affinity.matches(pod, node)]
+    for node in wanted or world.every("Node"):
         for taint in nodes.taints(node):
             if taint.get("effect") in _HARD and not is_tolerated(taint, tolerations):
                 by_taint.setdefault(taint_text(taint), []).append(meta.name(node))
@@ -213,7 +221,8 @@ def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
         elif text.startswith("node.kubernetes.io/unschedulable"):
             cause, commands = f"{_nodes(names)} cordoned", [f"kubectl uncordon {names[0]}"]
         else:
-            cause = f"{_nodes(names)} tainted {text}, which it does not tolerate; it may go there if the taint is tolerated or removed"
+            cause = f"{_nodes(names)} tainted {text}, which it does not tolerate"
+            cause += "; it may go there if the taint is tolerated or removed" if wanted else ""
             key, _, effect = text.partition(":")
             commands = [
                 f"kubectl taint nodes {names[0]} {key.partition('=')[0]}:{effect}-",
@@ -239,13 +248,13 @@ def _nodes(names: list[str]) -> str:
     )
 
 
-def _selector(pod: Object, message: str, world: World) -> Iterator[Finding]:
-    if "node affinity/selector" not in message:
-        return
+def _selector(pod: Object, world: World) -> Iterator[Finding]:
+    """Also where the scheduler names something else that refused the nodes before: mending only that would not do."""
     wanted = pod["spec"].get("nodeSelector") or {}
     terms = node_affinity.required_terms(pod)
-    if any(node_affinity.matches(pod, node) for node in world.every("Node")):
-        return  # some node has what it asks for, and was refused for another reason
+    every = world.every("Node")
+    if not every or any(node_affinity.matches(pod, node) for node in every):
+        return
     evidence = [field(pod, "spec.nodeSelector", wanted)] if wanted else []
     if terms is not None:
         evidence.append(field(pod, "spec.affinity.nodeAffinity (required)", terms))

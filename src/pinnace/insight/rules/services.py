@@ -98,7 +98,7 @@ def _nearness(selector: dict[str, str], labels: dict[str, str]) -> float:
 def _almost(one: str, other: str) -> bool:
     from difflib import SequenceMatcher
 
-    return bool(other) and SequenceMatcher(None, one, other).ratio() > 0.7
+    return bool(other) and SequenceMatcher(None, one, other).ratio() > 0.6
 
 
 def _text(labels: dict[str, str]) -> str:

@@ -77,6 +77,7 @@ def unobserved(owner: Object, world: World) -> Iterator[Finding]:
         and (seen or 0) < generation
         and not world.owned_by(owner, "Pod")
         and not world.owned_by(owner, "ReplicaSet")
+        and not world.events(owner)
     ):
         yield finding(
             owner, f"no controller has acted on it: is the {owner['kind']} controller running?", rank=LIKELY,
