@@ -26,7 +26,9 @@ COMMANDS = {
     "describe": "describe:DESCRIBE",
     "drain": "drain:DRAIN",
     "edit": "edit:EDIT",
+    "events": "events:EVENTS",
     "exec": "exec:EXEC",
+    "explain": "explain:EXPLAIN",
     "expose": "expose:EXPOSE",
     "get": "get:GET",
     "label": "label:LABEL",
@@ -36,6 +38,7 @@ COMMANDS = {
     "rollout": "rollout:ROLLOUT",
     "run": "run:RUN",
     "scale": "scale:SCALE",
+    "set": "set:SET",
     "taint": "nodes:TAINT",
     "top": "top:TOP",
     "uncordon": "nodes:UNCORDON",
@@ -52,8 +55,8 @@ CLUSTER_COMMANDS = {
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot", "trace", "why")
 PLANNED_KUBECTL = (
-    "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
-    "options", "plugin", "port-forward", "proxy", "set",
+    "certificate", "completion", "cp", "debug", "diff", "kuberc", "kustomize",
+    "options", "plugin", "port-forward", "proxy",
 )  # fmt: skip
 
 
