@@ -6,7 +6,7 @@ Leaner than argparse: it takes under a millisecond to import, and the errors are
 import re
 from typing import Any, NamedTuple
 
-from pinnace.cli.errors import CliError, UsageError
+from pinnace.cli.errors import UsageError
 
 
 class Flag(NamedTuple):
@@ -91,7 +91,7 @@ def _long(
             raise UsageError(f"flag needs an argument: --{name}", command)
         else:
             text, position = argv[position], position + 1
-    _set(values, flag, text, f"--{name}")
+    _set(values, flag, text, command)
     return position
 
 
@@ -116,31 +116,35 @@ def _short(
             text, position = argv[position], position + 1
         else:
             raise UsageError(f"flag needs an argument: '{letter}' in {word}", command)
-        _set(values, flag, text, f"-{flag.short}, --{flag.name}")
+        _set(values, flag, text, command)
     return position
 
 
-def _set(values: Values, flag: Flag, text: str, shown: str) -> None:
+def _set(values: Values, flag: Flag, text: str, command: str) -> None:
     name = flag.value_name
+    shown = f"-{flag.short}, --{flag.name}" if flag.short else f"--{flag.name}"
     if flag.kind == "bool":
         if text.lower() not in ("true", "false", "1", "0", "t", "f"):
-            raise CliError(
-                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseBool: parsing "{text}": invalid syntax'
+            raise UsageError(
+                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseBool: parsing "{text}": invalid syntax',
+                command,
             )
         values[name] = text.lower() in ("true", "1", "t")
     elif flag.kind == "int":
         try:
             values[name] = int(text)
         except ValueError:
-            raise CliError(
-                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseInt: parsing "{text}": invalid syntax'
+            raise UsageError(
+                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseInt: parsing "{text}": invalid syntax',
+                command,
             ) from None
     elif flag.kind == "duration":
         try:
             values[name] = duration(text)
         except ValueError:
-            raise CliError(
-                f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"'
+            raise UsageError(
+                f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"',
+                command,
             ) from None
     elif flag.kind in ("list", "repeat"):
         before = values[name] if name in values.given else []

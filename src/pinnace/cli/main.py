@@ -21,6 +21,7 @@ COMMANDS = {
     "cluster-info": "discovery:CLUSTER_INFO",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
+    "cp": "cp:CP",
     "create": "create:CREATE",
     "delete": "delete:DELETE",
     "describe": "describe:DESCRIBE",
@@ -34,6 +35,8 @@ COMMANDS = {
     "label": "label:LABEL",
     "logs": "logs:LOGS",
     "patch": "patch:PATCH",
+    "port-forward": "port_forward:PORT_FORWARD",
+    "proxy": "proxy:PROXY",
     "replace": "replace:REPLACE",
     "rollout": "rollout:ROLLOUT",
     "run": "run:RUN",
@@ -55,8 +58,8 @@ CLUSTER_COMMANDS = {
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot", "trace", "why")
 PLANNED_KUBECTL = (
-    "certificate", "completion", "cp", "debug", "diff", "kuberc", "kustomize",
-    "options", "plugin", "port-forward", "proxy",
+    "certificate", "completion", "debug", "diff", "kuberc", "kustomize",
+    "options", "plugin",
 )  # fmt: skip
 
 
