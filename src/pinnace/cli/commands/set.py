@@ -132,9 +132,10 @@ def selector(session: Session, flags: Values, arguments: list[str]) -> int:
     if not arguments:
         raise CliError("one selector is required")
     *names, text = arguments
-    wanted = _labels(text)
     changing.check(flags)
-    for one, before in changing.chosen(session, flags, names):
+    found = list(changing.chosen(session, flags, names))
+    wanted = _labels(text)
+    for one, before in found:
         if one.resource.qualified != "services":
             raise CliError("setting a selector is only supported for Services")
         after = {**before, "spec": {**before["spec"], "selector": wanted}}

@@ -90,11 +90,11 @@ def _parsed(specs: list[str]) -> tuple[list[Object], list[str]]:
         name, equals, value = text.partition("=")
         if text == "-":
             lines = (line.rstrip("\r\n").partition("=") for line in sys.stdin)
-            wanted += [{"name": name, "value": value} for name, equals, value in lines if equals]
+            wanted += [_variable(name, value) for name, equals, value in lines if equals]
         elif equals:
             if not _NAME.fullmatch(name):
                 raise CliError(f'"{name}" is not a valid key name: {NAME_RULE}')
-            wanted.append({"name": name, "value": value})
+            wanted.append(_variable(name, value))
         elif text.endswith("-"):
             removed.append(text[:-1])
         else:
@@ -102,6 +102,10 @@ def _parsed(specs: list[str]) -> tuple[list[Object], list[str]]:
     if any(variable["name"] in removed for variable in wanted):
         raise CliError("can not both modify and remove the same environment variable in the same command")
     return wanted, removed
+
+
+def _variable(name: str, value: str) -> Object:
+    return {"name": name, "value": value} if value else {"name": name}
 
 
 def _imported(session: Session, flags: Values) -> list[Object]:
