@@ -15,8 +15,8 @@ from pinnace.apimachinery.errors import StatusError
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.cluster import network, node_dns, routes
-from pinnace.cluster.netlink import KernelChanges
 from pinnace.cluster.network import NetworkError
+from pinnace.cluster.route_events import RouteEvents
 from pinnace.cluster.routes import Link, Way
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class PodNetwork:
         self._dirty: set[str] = set()  # names of nodes whose way may be another
         self._applied: dict[str, Way] = {}
         self._links: list[Link] = []
-        self._kernel = KernelChanges(routes.PROTOCOL, self._kernel_changed)
+        self._kernel = RouteEvents(routes.PROTOCOL, self._kernel_changed)
         self._has_overlay = False
         self._mtu = 0
         self._wake = node.told
@@ -55,7 +55,7 @@ class PodNetwork:
 
     async def run(self) -> None:
         """Until cancelled; routes stay, so that a restart interrupts nothing."""
-        with self._kernel:
+        with self._kernel.listening():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._nodes.run())
                 await self._nodes.wait_synced()
