@@ -295,3 +295,23 @@ def test_pods_that_are_alike_are_told_once() -> None:
         "image: image x is not on the node, and imagePullPolicy: Never forbids to fetch it (and 2 more alike: web-b, web-c)",
         "short-of-pods: 0 of 3 pods are available",
     ]
+
+
+def test_a_container_that_runs_between_two_crashes() -> None:
+    ended = {"exitCode": 3, "reason": "Error", "finishedAt": "2026-01-01T11:59:50Z"}
+    status = {
+        "name": "main",
+        "ready": True,
+        "restartCount": 4,
+        "state": {"running": {}},
+        "lastState": {"terminated": ended},
+    }
+    conditions = [{"type": "Ready", "status": "True"}]
+    web = pod(phase="Running", node="n1", status={"conditions": conditions, "containerStatuses": [status]})
+    assert told(web) == [
+        "crash: container main ends with exit code 3: its own error; it was restarted 4 times"
+    ]
+    owner = obj("ReplicaSet", "web", spec={"replicas": 1}, status={"replicas": 1, "availableReplicas": 1})
+    assert told(owner, owned(web, owner)) == told(web)
+    ended["finishedAt"] = "2026-01-01T09:00:00Z"
+    assert told(web) == []
