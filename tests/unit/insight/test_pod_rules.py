@@ -118,6 +118,14 @@ def test_numbers_need_rights_to_see_nodes() -> None:
     ]
 
 
+def test_what_is_free_needs_rights_to_see_all_pods() -> None:
+    asks = {"containers": [{"name": "main", "image": "x", "resources": {"requests": {"cpu": "3"}}}]}
+    web = refused("0/1 nodes are available: 1 Insufficient cpu.", **asks)
+    assert told(web, node(), forbidden=("pods",)) == [
+        "unschedulable: no node has enough free cpu: it asks for 3, nodes have up to 4, what other pods ask for may not be read"
+    ]
+
+
 def test_a_scheduler_that_does_not_run() -> None:
     assert told(pod(schedulerName="mine")) == [
         "no-scheduler: no scheduler has looked at it: it asks for mine, which seems not to run"
