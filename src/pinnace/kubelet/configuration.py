@@ -18,7 +18,7 @@ from pinnace.kubelet.image_records import ALLOWLISTED, POLICIES
 GROUP, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(ValueError):
     """What is wrong with the document, starting with the field."""
 
 
