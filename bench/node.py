@@ -55,7 +55,18 @@ def full(cluster, stages, arguments):
     for name in names:
         api.delete(f"{PODS}/{name}", gracePeriodSeconds=0)
     stages.wait("gone", names)
+    rows[f"{len(names)} pods without a node"] = without_node(names, arguments.seconds)
     return rows
+
+
+def without_node(names, seconds):
+    """The control plane alone with the same pods, which wait: what is more with a node is kubelet, proxy, DNS and ingress."""
+    with TemporaryCluster("none", "--nodes=none") as cluster:
+        wait_for_service_account(cluster)
+        api = Api(cluster)
+        for name in names:
+            api.create(PODS, shell_pod(name, QUIET))
+        return idle(cluster, seconds)
 
 
 class Streams:
