@@ -22,7 +22,7 @@ from support.report import percentile, report, spread
 
 from pinnace.api.resources import ENDPOINT_SLICES
 from pinnace.component.clock import RealClock
-from pinnace.proxy.kernel_changes import KernelChanges
+from pinnace.component.nft_events import TableEvents
 from pinnace.proxy.loop import ProxyConfig, ServiceProxy
 from pinnace.testing.fake_client import FakeClient
 
@@ -106,10 +106,8 @@ def cpu() -> float:
 async def changes(client: FakeClient, count: int, number: int) -> dict[str, Any]:
     """From an EndpointSlice being changed to the kernel telling that its rules are."""
     told = asyncio.Event()
-    kernel = KernelChanges(["ip bench"], (), told.set)
-    kernel.open()
     delays, costs = [], []
-    try:
+    with TableEvents(["ip bench"], told.set).listening():
         for turn in range(count):
             piece = client._find(ENDPOINT_SLICES, f"service-{number}-1", "default")
             changed = {
@@ -123,8 +121,6 @@ async def changes(client: FakeClient, count: int, number: int) -> dict[str, Any]
             delays.append((time.perf_counter() - begun) * 1000)
             await asyncio.sleep(0.1)  # nft has ended, and its cost is known
             costs.append((cpu() - used) * 1000)
-    finally:
-        kernel.close()
     return {
         "change_ms_p50": round(percentile(delays, 50), 1), "change_ms_max": round(max(delays), 1),
         "change_cpu_ms": spread(costs)["median"],

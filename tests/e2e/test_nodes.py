@@ -157,13 +157,6 @@ def server_on(node: str, name: str) -> dict[str, Any]:
     return made
 
 
-def fetch(space: Space, source: str, url: str, within: float = 20.0) -> str:
-    def once() -> str:
-        return space.kubectl("exec", source, "--", "wget", "-q", "-O-", url).stdout.strip()
-
-    return until(once, within)
-
-
 def everywhere(space: Space, make: Callable[[str, str], dict[str, Any]] = on, prefix: str = "p") -> None:
     space.apply(*(make(node, f"{prefix}-{node}") for node in NODES))
     for node in NODES:
@@ -192,12 +185,12 @@ def test_pods_reach_one_another_services_and_names_from_every_node(nodes: Nodes,
     addresses = {
         one["metadata"]["name"]: one["status"]["podIP"] for one in space.json("get", "pods")["items"]
     }
+    urls = [f"http://{addresses[f'web-{node}']}:8080/" for node in NODES]
+    ask = f"for url in {' '.join(urls)} http://web.{space.name}.svc.cluster.local/; do wget -q -O- $url || exit 1; done"
     for source in NODES:
-        for target in NODES:
-            assert (
-                fetch(space, f"web-{source}", f"http://{addresses[f'web-{target}']}:8080/") == f"web-{target}"
-            )
-        assert fetch(space, f"web-{source}", f"http://web.{space.name}.svc.cluster.local/").startswith("web-")
+        said = until(lambda at=source: space.out("exec", f"web-{at}", "--", "sh", "-c", ask)).split()
+        assert said[:3] == [f"web-{node}" for node in NODES]
+        assert said[3].startswith("web-")
 
 
 def test_packets_between_pods_keep_their_source_and_big_ones_fit(nodes: Nodes, space: Space) -> None:
@@ -401,6 +394,7 @@ def test_an_agent_that_is_killed_and_started_adopts_its_containers_without_a_tok
     assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
 
+@pytest.mark.full  # tests/integration/test_node_join.py states the core
 def test_what_keeps_a_machine_from_joining_is_said_with_what_to_type(nodes: Nodes, tmp_path: Path) -> None:
     machine, server = nodes.machine("one"), f"https://{nodes.machine('srv').address}:6443"
     good = dict(zip(nodes.join[::2], nodes.join[1::2], strict=True))
@@ -452,8 +446,9 @@ def test_draining_and_deleting_a_node_moves_its_pods_and_another_join_brings_it_
     links = [line.split()[1] for line in machine.run("ip", "-o", "link").stdout.splitlines()]
     assert {link.partition("@")[0].rstrip(":") for link in links} == {"lo", "eth0"}
     until(lambda: "onlink" not in nodes.machine("one").run("ip", "route").stdout)
-    machine.data.mkdir(exist_ok=True)
-    nodes.start_agent("two", *nodes.join)
+    flags = (*nodes.flags(machine), "--node-name", "two", "--node-lease-duration-seconds", "4")
+    said = machine.pinnace("agent", *nodes.join, *flags, "--background").stdout
+    assert "Node 'two' is Ready" in said
     until(lambda: nodes.condition("two") == "True")
     assert (
         json.loads(nodes.cluster.out("get", "node", "two", "-o", "json"))["spec"].get("unschedulable") is None

@@ -59,7 +59,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--registry-config", default="", help="mirrors, TLS and logins per registry, as k3s's registries.yaml"
     )
     add("--container-runtime-endpoint", default="", help="CRI socket of a running runtime")
-    add("--kubelet-config", default="", help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1)")
     node_settings.add_flags(parser)
     add("--timeout", type=float, default=120.0, help="seconds to wait with --background (default 120)")
     add("-v", "--verbosity", type=int, default=0)
@@ -71,7 +70,7 @@ def from_args(args: argparse.Namespace) -> AgentConfig:
     node = ClusterConfig(
         name=args.name, data_dir=args.data_dir, node_name=args.node_name, node_ip=args.node_ip or "",
         kubelet_port=args.kubelet_port, registry_config=args.registry_config,
-        container_runtime_endpoint=args.container_runtime_endpoint, kubelet_config=args.kubelet_config, timeout=args.timeout,
+        container_runtime_endpoint=args.container_runtime_endpoint, timeout=args.timeout,
         verbosity=args.verbosity, logging_format=args.logging_format, disable_ingress=True,
     )  # fmt: skip
     for flag in node_settings.FLAGS:

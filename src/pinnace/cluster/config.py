@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import autoscaling, node_settings, remembered, security
+from pinnace.cluster import autoscaling, node_settings, remembered, security, yaml_file
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -161,7 +161,7 @@ class ClusterConfig(SecurityFlags):
         self._check_store()
         security.check(self, self.authorization_mode)
         for option in (
-            "admission_control_config_file", "kube_scheduler_config", "kubelet_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
+            "admission_control_config_file", "kube_scheduler_config", "token_auth_file", "registry_config", "etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_password_file",
         ):  # fmt: skip
             path = getattr(self, option)
             if path and not Path(path).is_file():
@@ -169,7 +169,6 @@ class ClusterConfig(SecurityFlags):
         for option in ("port", "kubelet_port", "http_port", "https_port"):
             if not 0 <= (getattr(self, option) or 0) <= 65535:
                 raise UsageError(f"--{option.replace('_', '-')} {getattr(self, option)}: must be 0 to 65535")
-        self._check_restart_period()
         if self.cluster_signing_duration:
             security.check_duration("cluster-signing-duration", self.cluster_signing_duration)
         self._check_election()
@@ -180,18 +179,8 @@ class ClusterConfig(SecurityFlags):
             from pinnace.cluster import scheduler_config
 
             scheduler_config.load(self.kube_scheduler_config)
-        if self.kubelet_config or self.allowed_unsafe_sysctls:
-            self._check_kubelet()
         if self.logging_format not in ("text", "json"):
             raise UsageError(f"--logging-format {self.logging_format!r}: must be text or json")
-
-    def _check_kubelet(self) -> None:
-        from pinnace.cluster import kubelet_file
-
-        if self.kubelet_config:
-            kubelet_file.load(self.kubelet_config)
-        if self.allowed_unsafe_sysctls:
-            kubelet_file.check_sysctls(self.allowed_unsafe_sysctls)
 
     def check_name(self) -> None:
         """First of all: the name may become part of a path."""
@@ -214,12 +203,6 @@ class ClusterConfig(SecurityFlags):
             raise UsageError("--etcd-certfile and --etcd-keyfile belong together")
         if bool(self.etcd_user) != bool(self.etcd_password_file):
             raise UsageError("--etcd-user and --etcd-password-file belong together")
-
-    def _check_restart_period(self) -> None:
-        if text := self.max_container_restart_period:
-            security.check_duration("max-container-restart-period", text)
-            if not 1 <= security.seconds(text, 0.0) <= 300:
-                raise UsageError(f"--max-container-restart-period {text!r}: must be between 1s and 300s")
 
     def _check_election(self) -> None:
         times = ("leader_elect_lease_duration", "leader_elect_renew_deadline", "leader_elect_retry_period")
@@ -255,14 +238,7 @@ TYPES: dict[str, type] = {
 
 def load_file(path: str) -> dict[str, Any]:
     """The `--config` file: keys are flag names without dashes in front; raises UsageError."""
-    import yaml  # only where a file is given: it costs start-up time
-
-    try:
-        content = yaml.safe_load(Path(path).read_text()) or {}
-    except OSError as error:
-        raise UsageError(f"--config {path}: {(error.strerror or str(error)).lower()}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: {error}") from None
+    content = yaml_file.load("--config", path, lambda found: found or {})
     if not isinstance(content, dict):
         raise UsageError(f"--config {path}: must be a mapping of flags")
     known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"remembered_port"}

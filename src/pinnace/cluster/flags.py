@@ -122,16 +122,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     node_settings.add_flags(parser)
     add(
-        "--max-container-restart-period",
-        help="the longest wait of a crash loop, 1s to 300s (default 300s), as crashLoopBackOff in a KubeletConfiguration",
-    )
-    add(
-        "--kubelet-config",
-        help="a KubeletConfiguration (kubelet.config.k8s.io/v1beta1), as kubelet's --config",
-    )
-    add("--pod-manifest-path", help="directory (or file) of static pods' manifests, as kubelet's flag")
-    add("--allowed-unsafe-sysctls", help="as kubelet's flag, e.g. kernel.msg*,net.core.somaxconn")
-    add(
         "--node-monitor-grace-period",
         type=float,
         help="seconds without heartbeat until a node is Unknown (default 50)",

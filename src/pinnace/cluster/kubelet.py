@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
-from pinnace.cluster import kubelet_file, node_settings
+from pinnace.cluster import node_settings
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
 from pinnace.kubelet.eviction_runner import Eviction
+from pinnace.kubelet.host import Host
 from pinnace.kubelet.kubelet import Kubelet
 from pinnace.kubelet.probes.manager import Probes
 from pinnace.kubelet.server.server import KubeletServer
@@ -38,7 +39,7 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         pod_cidrs=own_subnets,
         restrict_oom_score_adj=needs_restricted_oom_score_adj(),
     )
-    base = node_settings.apply(config, kubelet_file.applied(config, base))  # flags go before the file
+    base = node_settings.apply(config, base)
     for directory in (base.root_dir, base.pod_logs_dir):
         directory.mkdir(parents=True, exist_ok=True)
     return base
@@ -47,13 +48,13 @@ def kubelet_config(node: "Node") -> KubeletConfig:
 class _Serving:
     """The kubelet's server, from the moment on that it has a certificate."""
 
-    def __init__(self, node: "Node", kubelet: Kubelet, client: Client, stats: StatsProvider) -> None:
-        self._node, self._kubelet, self._client, self._stats = node, kubelet, client, stats
+    def __init__(self, node: "Node", host: Host, client: Client, stats: StatsProvider) -> None:
+        self._node, self._host, self._client, self._stats = node, host, client, stats
 
     async def run(self) -> None:
         node = self._node
         tls = await node.serving_tls()
-        await KubeletServer(self._kubelet, self._client, node.clock, self._stats, tls=tls).run()
+        await KubeletServer(self._host, self._client, node.clock, self._stats, tls=tls).run()
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:
@@ -63,10 +64,10 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     _share(config.root_dir)
     kubelet = Kubelet(client, node.clock, config, runtime)
     _handle_shutdown(kubelet, node)
-    probes = Probes(kubelet, node.clock, kubelet.recorder)
-    stats = StatsProvider(kubelet, node.clock)
-    server = _Serving(node, kubelet, client, stats)
-    eviction = Eviction(kubelet, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
+    probes = Probes(kubelet.host, node.clock, kubelet.recorder)
+    stats = StatsProvider(kubelet.host, node.clock)
+    server = _Serving(node, kubelet.host, client, stats)
+    eviction = Eviction(kubelet.host, node.clock, kubelet.recorder, stats, reclaim_disk=kubelet.reclaim_disk)
     kubelet.attach(
         probes=probes,
         http_hooks=probes.hooks,

@@ -42,7 +42,7 @@ def launch(config: ClusterConfig, command: list[str] | None = None) -> int:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            cwd="/",
+            cwd="/" if command is None else None,  # the agent's words may have paths from here
             env=_environment(),
         )
     return _Watching(config, state, process.pid, process.poll, is_ours=True).until_ready()
@@ -95,10 +95,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "registry-config": config.registry_config, "container-runtime-endpoint": config.container_runtime_endpoint,
         "network-policy": None if config.network_policy else "false",
         "csi-controller": config.csi_controller,
-        "max-container-restart-period": config.max_container_restart_period,
         "node-monitor-grace-period": config.node_monitor_grace_period,
-        "kubelet-config": config.kubelet_config, "pod-manifest-path": config.pod_manifest_path,
-        "allowed-unsafe-sysctls": config.allowed_unsafe_sysctls,
         "feature-gates": config.feature_gates,
         "leader-elect": None if config.leader_elect is None else str(config.leader_elect).lower(),
         "leader-elect-lease-duration": config.leader_elect_lease_duration,
@@ -109,7 +106,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "logging-format": config.logging_format,
     }  # fmt: skip
     paths = (
-        "admission-control-config-file", "kube-scheduler-config", "kubelet-config", "pod-manifest-path", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+        "admission-control-config-file", "kube-scheduler-config", "data-dir", "kubeconfig", "token-auth-file", "registry-config", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
         "etcd-password-file",
     )  # fmt: skip
     flags = [

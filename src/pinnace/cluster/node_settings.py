@@ -1,12 +1,13 @@
-"""The kubelet's flags about a node's resources and eviction, under their own names: one table row each."""
+"""The kubelet's flags, under their own names, for `up` and `agent`: one table row each."""
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnace.apimachinery import quantity
-from pinnace.cluster import node_flags
+from pinnace.cluster import node_flags, security, yaml_file
 from pinnace.cluster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,37 +66,86 @@ def _swap(text: str) -> str:
     return text
 
 
-# flag -> (field of KubeletConfig, how to read it, help)
-FLAGS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
-    "eviction-hard": ("eviction_hard", thresholds, "e.g. memory.available<100Mi,nodefs.available<10%%"),
-    "eviction-soft": ("eviction_soft", thresholds, "e.g. memory.available<1Gi"),
-    "eviction-soft-grace-period": ("eviction_soft_grace_seconds", _durations, "e.g. memory.available=1m30s"),
-    "eviction-minimum-reclaim": ("eviction_minimum_reclaim", _pairs, "e.g. imagefs.available=2Gi"),
-    "eviction-max-pod-grace-period": (
+def _file(path: str) -> dict[str, Any]:
+    from pinnace.kubelet.configuration import read
+
+    return yaml_file.load("--kubelet-config", path, read)
+
+
+def _restart_period(text: str) -> float:
+    security.check_duration("max-container-restart-period", text)
+    if not 1 <= (longest := security.seconds(text, 0.0)) <= 300:
+        raise ValueError("must be between 1s and 300s")
+    return longest
+
+
+def _sysctls(text: str) -> tuple[str, ...]:
+    from pinnace.kubelet.admission import unsafe_sysctls_problem
+
+    found = tuple(text.split(","))
+    if problem := unsafe_sysctls_problem(found):
+        raise ValueError(problem)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """`field` is one of KubeletConfig; without it, `read` gives values for several. A path means one of the caller's."""
+
+    field: str
+    read: Callable[[str], Any]
+    help: str
+    is_path: bool = False
+
+
+FLAGS: Mapping[str, Flag] = {
+    # first, because the others go before what the file says
+    "kubelet-config": Flag(
+        "",
+        _file,
+        "--config: a KubeletConfiguration (kubelet.config.k8s.io/v1beta1)",
+        is_path=True,
+    ),
+    "pod-manifest-path": Flag(
+        "static_pod_path", Path, "directory (or file) of static pods' manifests", is_path=True
+    ),
+    "allowed-unsafe-sysctls": Flag("allowed_unsafe_sysctls", _sysctls, "e.g. kernel.msg*,net.core.somaxconn"),
+    "max-container-restart-period": Flag(
+        "max_container_restart_seconds",
+        _restart_period,
+        "crashLoopBackOff.maxContainerRestartPeriod: the longest wait of a crash loop, 1s to 300s (default 300s)",
+    ),
+    "eviction-hard": Flag("eviction_hard", thresholds, "e.g. memory.available<100Mi,nodefs.available<10%%"),
+    "eviction-soft": Flag("eviction_soft", thresholds, "e.g. memory.available<1Gi"),
+    "eviction-soft-grace-period": Flag(
+        "eviction_soft_grace_seconds", _durations, "e.g. memory.available=1m30s"
+    ),
+    "eviction-minimum-reclaim": Flag("eviction_minimum_reclaim", _pairs, "e.g. imagefs.available=2Gi"),
+    "eviction-max-pod-grace-period": Flag(
         "eviction_max_pod_grace_period",
         int,
         "seconds that a soft eviction leaves a pod at most; negative: what the pod says (default 0)",
     ),
-    "eviction-pressure-transition-period": (
+    "eviction-pressure-transition-period": Flag(
         "eviction_pressure_transition_seconds",
         _duration,
         "how long a pressure condition outlives its threshold (default 5m)",
     ),
-    "kube-reserved": ("kube_reserved", _amounts, "kept from pods, e.g. cpu=200m,memory=500Mi,pid=100"),
-    "system-reserved": ("system_reserved", _amounts, "kept from pods too, e.g. cpu=100m"),
-    "pod-max-pids": ("pod_max_pids", int, "processes per pod (default -1: no limit)"),
-    "node-labels": ("node_labels", node_flags.labels, "KEY=VALUE, separated by commas"),
-    "register-with-taints": (
+    "kube-reserved": Flag("kube_reserved", _amounts, "kept from pods, e.g. cpu=200m,memory=500Mi,pid=100"),
+    "system-reserved": Flag("system_reserved", _amounts, "kept from pods too, e.g. cpu=100m"),
+    "pod-max-pids": Flag("pod_max_pids", int, "processes per pod (default -1: no limit)"),
+    "node-labels": Flag("node_labels", node_flags.labels, "KEY=VALUE, separated by commas"),
+    "register-with-taints": Flag(
         "register_with_taints",
         node_flags.taints,
         "KEY=VALUE:EFFECT, separated by commas",
     ),
-    "node-lease-duration-seconds": (
+    "node-lease-duration-seconds": Flag(
         "node_lease_seconds",
         _whole_seconds,
         "nodeLeaseDurationSeconds; renewed four times as often (default 40)",
     ),
-    "memory-swap-behavior": ("memory_swap_behavior", _swap, "NoSwap (default) or LimitedSwap"),
+    "memory-swap-behavior": Flag("memory_swap_behavior", _swap, "NoSwap (default) or LimitedSwap"),
 }
 
 
@@ -104,26 +154,31 @@ def attribute(flag: str) -> str:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    for flag, (_, _, text) in FLAGS.items():
-        parser.add_argument(f"--{flag}", help=f"as the kubelet's: {text}")
+    for name, flag in FLAGS.items():
+        parser.add_argument(f"--{name}", help=f"as the kubelet's: {flag.help}")
 
 
 def command_line(config: "ClusterConfig") -> list[str]:
-    told = {flag: getattr(config, attribute(flag)) for flag in FLAGS}
-    return [f"--{flag}={value}" for flag, value in told.items() if value]
+    told = {name: getattr(config, attribute(name)) for name in FLAGS}
+    return [
+        f"--{name}={Path(value).absolute() if FLAGS[name].is_path else value}"
+        for name, value in told.items()
+        if value
+    ]
 
 
 def apply(config: "ClusterConfig", to: "KubeletConfig") -> "KubeletConfig":
     """Raises UsageError."""
-    given = {}
-    for flag, (field, read, _) in FLAGS.items():
-        if text := getattr(config, attribute(flag)):
+    given: dict[str, Any] = {}
+    for name, flag in FLAGS.items():
+        if text := getattr(config, attribute(name)):
             try:
-                given[field] = read(text)
+                value = flag.read(text)
             except (ValueError, ArithmeticError) as error:
-                raise UsageError(f"--{flag} {text}: {error}") from None
+                raise UsageError(f"--{name} {text}: {error}") from None
+            given |= {flag.field: value} if flag.field else value
     result = replace(to, **given)
-    if given or config.kubelet_config:
+    if given:
         from pinnace.kubelet.eviction_thresholds import thresholds as check_thresholds
 
         try:
@@ -135,9 +190,7 @@ def apply(config: "ClusterConfig", to: "KubeletConfig") -> "KubeletConfig":
 
 def check(config: "ClusterConfig") -> None:
     """Raises UsageError."""
-    if any(getattr(config, attribute(flag)) for flag in FLAGS):
-        from pathlib import Path
-
+    if any(getattr(config, attribute(name)) for name in FLAGS):
         from pinnace.kubelet.config import KubeletConfig
 
         apply(config, KubeletConfig("n", "127.0.0.1", Path(), Path()))

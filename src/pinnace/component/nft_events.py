@@ -1,118 +1,105 @@
-"""Hearing of what others do to an nftables table: the kernel's own messages, so that nothing has to be asked again and again.
+"""Hearing of what others do to our nftables tables: `nft flush ruleset`, a table deleted by hand, another program.
 
-Leaves out what the change was: whoever owns a table writes it anew.
+The kernel says what each transaction changed; nobody asks again and again. Leaves out what the change was: whoever owns a table
+writes it anew. Facts: linux/netfilter/nf_tables.h.
 """
 
-import asyncio
 import contextlib
+import logging
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
-NETLINK_NETFILTER = 12
-SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
-GROUP_NFTABLES = 7
-SO_RCVBUFFORCE = 33
-BUFFER_BYTES = 4 << 20
+from pinnace.component.netlink import HEADER, Listener, attributes
+
+log = logging.getLogger(__name__)
+
+NETLINK_NETFILTER, NFTABLES_GROUP = 12, 7
 NFT_SUBSYSTEM = 10
-NEW_GENERATION = 15
-TABLE_NAME = 1  # attribute of every message but that one
-HEADER, FAMILY_HEADER, ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("!BBH"), struct.Struct("=HH")
+NEW_GENERATION, GET_GENERATION = 15, 16
+REQUEST = 1
+TABLE_NAME = GENERATION_NUMBER = 1  # attributes: of every message but NEW_GENERATION, and of that one
+FAMILY_HEADER = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource
+FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6
 
 
 class TableEvents:
-    """Tells when a table of this name (in any family) was touched by more transactions than our own ones.
+    """Calls `changed` after a transaction of somebody else on one of `tables` ("ip NAME"), and when messages were lost.
 
-    Counted, because the process ids that the kernel names are those of its own namespace: every transaction of ours makes
-    one generation, and so one message. `writing` stands around each of them.
+    Ours are told apart by counting: the process ids that the kernel names are those of its own namespace.
     """
 
-    def __init__(self, table: str, changed: Callable[[], None]) -> None:
-        self._table = table.encode()
-        self._changed = changed
-        self._touched = False
-        self._surplus = 0  # generations heard of, less those that we made
-        self._is_listening = self._is_writing = False
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Around one transaction of our own; raise when it failed."""
-        self._is_writing = True
-        try:
-            yield
-            if self._is_listening:
-                self._surplus -= 1
-        finally:
-            self._is_writing = False
-            self._look()
-
-    def _look(self) -> None:
-        if self._surplus > 0 and not self._is_writing:
-            self._surplus = 0
-            self._changed()
+    def __init__(self, tables: Container[str], changed: Callable[[], None]) -> None:
+        self._tables, self._changed = tables, changed
+        self._listener = Listener(NETLINK_NETFILTER, 1 << (NFTABLES_GROUP - 1), self._hear, self._lost)
+        self._is_touched = False  # by the transaction whose messages are coming
+        self._is_own_time = self._was_lost = False
+        self._heard = 0  # transactions on our tables since our own was begun
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Raises OSError where the kernel has no such messages for us."""
-        loop = asyncio.get_running_loop()
-        with socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
-        ) as listener:
-            with contextlib.suppress(OSError):
-                listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
-            listener.bind((0, 0))
-            listener.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, GROUP_NFTABLES)
-            listener.setblocking(False)
-            loop.add_reader(listener, self._read, listener)
-            self._surplus, self._is_listening = 0, True
+        """Goes on without, and says so, where the kernel tells nothing."""
+        with contextlib.ExitStack() as stack:
             try:
-                yield
-            finally:
-                self._is_listening = False
-                loop.remove_reader(listener)
+                stack.enter_context(self._listener.listening())
+            except OSError as error:
+                log.warning(
+                    "rules that somebody else deletes are not restored before the next change: %s", error
+                )
+            self._is_touched = False
+            yield
 
-    def _read(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                data = listener.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:  # more came than fits: anything may have changed
-                self._touched, self._surplus = False, 1
-                self._look()
-                continue
-            for kind, body in messages(data):
-                self._hear(kind, body)
+    @contextlib.contextmanager
+    def own_transaction(self) -> Iterator[None]:
+        """Around one transaction of ours; raise when it failed.
+
+        What is lost in here (a big one overflows the buffer) matters only if there was more than that one.
+        """
+        if not self._listener.is_open:
+            yield
+            return
+        before = generation()
+        self._listener.read()  # what came so far was not ours
+        self._heard, self._was_lost, self._is_own_time = 0, False, True
+        made = 0
+        try:
+            yield
+            made = 1
+        finally:
+            self._listener.read()  # the kernel has told of everything when nft has ended
+            self._is_own_time = False
+            if self._heard > made or (self._was_lost and generation() != before + made):
+                self._changed()
 
     def _hear(self, kind: int, body: bytes) -> None:
         """A transaction's messages end with the one of its generation."""
-        if kind >> 8 != NFT_SUBSYSTEM:
+        if kind >> 8 != NFT_SUBSYSTEM or len(body) < FAMILY_HEADER.size:
             return
         if kind & 0xFF != NEW_GENERATION:
-            name = attributes(body[FAMILY_HEADER.size :]).get(TABLE_NAME, b"")
-            self._touched = self._touched or name.rstrip(b"\0") == self._table
-        elif self._touched:
-            self._touched = False
-            self._surplus += 1
-            self._look()
+            self._is_touched = self._is_touched or table_of(body) in self._tables
+        elif self._is_touched:
+            self._is_touched = False
+            self._heard += 1
+            if not self._is_own_time:
+                self._changed()
+
+    def _lost(self) -> None:
+        self._is_touched, self._was_lost = False, True
+        if not self._is_own_time:
+            self._changed()
 
 
-def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, body) of every netlink message."""
-    while len(data) >= HEADER.size:
-        length, kind, *_ = HEADER.unpack_from(data)
-        if length < HEADER.size:
-            return
-        yield kind, data[HEADER.size : length]
-        data = data[(length + 3) & ~3 :]
+def table_of(body: bytes) -> str:
+    """The family and name of the table that a message is about."""
+    name = attributes(body[FAMILY_HEADER.size :]).get(TABLE_NAME, b"")
+    return f"{FAMILIES.get(body[0], '')} {name.rstrip(bytes(1)).decode(errors='replace')}"
 
 
-def attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    while len(data) >= ATTRIBUTE.size:
-        length, kind = ATTRIBUTE.unpack_from(data)
-        if length < ATTRIBUTE.size:
-            break
-        found[kind & 0x3FFF] = data[ATTRIBUTE.size : length]
-        data = data[(length + 3) & ~3 :]
-    return found
+def generation() -> int:
+    """The number of the kernel's current rules: each transaction of anybody adds one."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER) as asking:
+        kind = NFT_SUBSYSTEM << 8 | GET_GENERATION
+        size = HEADER.size + FAMILY_HEADER.size
+        asking.send(HEADER.pack(size, kind, REQUEST, 1, 0) + FAMILY_HEADER.pack(0, 0, 0))
+        answer = asking.recv(4096)
+    return int.from_bytes(attributes(answer[size:]).get(GENERATION_NUMBER, b""), "big")

@@ -1,6 +1,6 @@
 """How the kubelet's core and its edges (server, probes, stats, eviction) see each other: Protocols only.
 
-The core (`kubelet.py`) fulfils `KubeletHost`; the edges are given it when they are built. Objects handed out are
+`host.Host` fulfils `KubeletHost`; the edges are given it when they are built. Objects handed out are
 read-only, as everywhere.
 """
 

@@ -1,9 +1,8 @@
 """Puts together what works on pods: starting, ending, reporting, tidying, all on the same few shared things."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.client.interface import Client
@@ -110,22 +109,3 @@ def build(on: Shared) -> PodParts:
         terminator=terminator, cgroups=on.cgroups, paths=on.paths, csi=on.csi,
     )  # fmt: skip
     return PodParts(terminator, reporter, workers, housekeeping)
-
-
-class PodView:
-    """The pods of this node, by uid and by name. Implements `contracts.PodTable`."""
-
-    def __init__(self, workers: PodWorkers) -> None:
-        self._workers = workers
-
-    def __iter__(self) -> Iterator[Object]:
-        return iter([record.pod for record in self._workers.records()])
-
-    def get(self, uid: str) -> Object | None:
-        record = self._workers.record(uid)
-        return record.pod if record else None
-
-    def by_name(self, namespace: str, name: str) -> Object | None:
-        """The newest of that name: an old one may still be ending."""
-        found = [pod for pod in self if meta.key(pod) == (namespace, name)]
-        return found[-1] if found else None

@@ -6,9 +6,8 @@ that policies hold meanwhile.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pinnace.api import meta
@@ -39,7 +38,7 @@ class NetworkPolicyConfig:
 class NetworkPolicies:
     def __init__(self, client: Client, clock: Clock, config: NetworkPolicyConfig) -> None:
         self._client, self._clock, self._config = client, clock, config
-        self._nft = Nft(clock, f"inet {config.table}")
+        self._nft, self._table = Nft(clock), f"inet {config.table}"
         self._policies = Informer(client, clock, NETWORK_POLICIES)
         self._policies.add_handler(self._on_policy)
         self._known = asyncio.Event()  # whether there are policies
@@ -47,7 +46,7 @@ class NetworkPolicies:
         self._assumed: dict[
             str, tuple[str, ...]
         ] = {}  # uid -> addresses of new sandboxes, until the status has them
-        self._events = TableEvents(config.table, self._on_foreign_change)
+        self._events = TableEvents([self._table], self._on_foreign_change)
         self._is_whole = False  # the kernel has our table
         self._wake = asyncio.Event()
         self._version, self._applied = 0, -1
@@ -71,13 +70,13 @@ class NetworkPolicies:
 
     async def remove(self) -> None:
         """Take the table out of the kernel."""
-        await self._nft.delete()
+        await self._nft.delete(self._table)
 
     async def _remove(self) -> None:
         if self._has_policies:
             return  # it goes with the transaction that writes the new one: policies hold all the time
         try:
-            await self._nft.delete()
+            await self._nft.delete(self._table)
         except (NftError, OSError, TimeoutError) as error:
             log.warning("an earlier table of network policies could not be removed: %s", error)
 
@@ -103,7 +102,7 @@ class NetworkPolicies:
             following = [tasks.create_task(informer.run()) for informer in (namespaces, pods)]
             await namespaces.wait_synced()
             await pods.wait_synced()
-            with self._listening():
+            with self._events.listening():
                 while self._has_policies:
                     await self._sync()
                     self._known.set()
@@ -117,27 +116,18 @@ class NetworkPolicies:
         await self._remove()
         await self._report(self._version)
 
-    @contextlib.contextmanager
-    def _listening(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(self._events.listening())
-            except OSError as error:
-                log.warning("network policies that are deleted by hand are not restored: %s", error)
-            yield
-
     async def _sync(self) -> None:
         """Bring the kernel up to date with everything that changed."""
         version, table = self._version, self._enforcement.table
         if self._is_whole:
-            text = rendering.transaction(self._nft.table, table.take_changes())
+            text = rendering.transaction(self._table, table.take_changes())
         else:
-            text = rendering.base_table(self._nft.table)
-            text += rendering.transaction(self._nft.table, table.everything())
+            text = rendering.base_table(self._table)
+            text += rendering.transaction(self._table, table.everything())
         self._is_whole = True  # unless somebody says otherwise meanwhile
         try:
             if text:
-                with self._events.writing():
+                with self._events.own_transaction():
                     await self._nft.apply(text)
         except (NftError, OSError, TimeoutError) as error:
             log.error("network policies could not be applied, the table is built anew: %s", error)
@@ -152,7 +142,7 @@ class NetworkPolicies:
             self._progress.notify_all()
 
     def _on_foreign_change(self) -> None:
-        log.warning("somebody else changed the table %s: it is written anew", self._nft.table)
+        log.warning("somebody else changed the table %s: it is written anew", self._table)
         self._is_whole = False
         self._changed()
 

@@ -14,11 +14,12 @@ from pinnace.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from pinnace.client.informer import Informer, Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
+from pinnace.component.nft_events import TableEvents
+from pinnace.component.nftables import Nft, NftError
 from pinnace.proxy import conntrack, model, rules
+from pinnace.proxy.affinity import kept_clients
 from pinnace.proxy.families import family_of
 from pinnace.proxy.health_checks import HealthCheck, HealthCheckServers
-from pinnace.proxy.kernel_changes import KernelChanges
-from pinnace.proxy.nftables import Nft, NftError
 from pinnace.proxy.table import Key, Ports, Table
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class ServiceProxy:
         self._nft = Nft(clock)
         self._tables = [Table(config.table, family_of(cidr), cidr) for cidr in config.pod_cidrs]
         names = [table.words for table in self._tables]
-        self._kernel = KernelChanges(names, self._nft.pids, self._on_foreign_change)
+        self._kernel = TableEvents(names, self._on_foreign_change)
         self._informers = Informers(client, clock)
         self._services = self._informers.of(SERVICES)
         self._slices = self._informers.of(ENDPOINT_SLICES)
@@ -54,7 +55,7 @@ class ServiceProxy:
         self._node = Informer(client, clock, NODES, field_selector=f"metadata.name={config.node_name}")
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
-        self._changed_meanwhile = False  # by somebody else, while a transaction of ours was under way
+        self._is_applying = self._changed_meanwhile = False  # the latter by somebody else
         self._restored_at, self._pause = -LONGEST_PAUSE, RETRY_SECONDS
         self._health = HealthCheckServers(
             clock, "0.0.0.0" if names[0][:3] == "ip " and len(names) == 1 else None
@@ -100,27 +101,21 @@ class ServiceProxy:
             await self._pods.wait_synced()
             await self._node.wait_synced()
             try:
-                self._kernel.open()
-            except OSError as error:
-                log.warning(
-                    "rules that somebody else deletes are not restored before the next change: %s", error
-                )
-            try:
-                while True:
-                    await self.sync()
-                    await self._wake.wait()
-                    await self._clock.sleep(GATHER_SECONDS)
+                with self._kernel.listening():
+                    while True:
+                        await self.sync()
+                        await self._wake.wait()
+                        await self._clock.sleep(GATHER_SECONDS)
             finally:
-                self._kernel.close()
                 self._health.close()
 
     async def remove(self) -> None:
         """Take every rule out of the kernel."""
-        await self._nft.delete(table.words for table in self._tables)
+        await self._nft.delete(*(table.words for table in self._tables))
 
     def _on_foreign_change(self) -> None:
         """Build the tables anew; the more seldom the more often somebody does this."""
-        if not all(table.is_known for table in self._tables):
+        if self._is_applying or not all(table.is_known for table in self._tables):
             self._changed_meanwhile = True
             return
         since = self._clock.monotonic() - self._restored_at
@@ -145,7 +140,7 @@ class ServiceProxy:
         self._wake.clear()
         dirty, self._dirty = self._dirty, set()
         made = [self._made(table, dirty) for table in self._tables]
-        self._changed_meanwhile = False
+        self._is_applying, self._changed_meanwhile = True, False
         try:
             await self._bring([new for _, new in made])
         except (NftError, OSError, TimeoutError) as error:
@@ -156,6 +151,8 @@ class ServiceProxy:
             await self._clock.sleep(RETRY_SECONDS)
             self._wake.set()
             return
+        finally:
+            self._is_applying = False
         flows: set[conntrack.Flows] = set()
         for table, (ports, new) in zip(self._tables, made, strict=True):
             flows |= _stale(table, ports)
@@ -195,7 +192,7 @@ class ServiceProxy:
         """Which clients stay with their endpoints although the table is built anew; none when the kernel does not say."""
         sticky = table.sticky_sets(wanted)
         try:
-            return await self._nft.clients(table.words, sticky) if sticky else []
+            return kept_clients(table.words, await self._nft.sets(table.words), sticky) if sticky else []
         except (NftError, OSError, TimeoutError, ValueError) as error:
             log.warning("clients of Services with session affinity may come to other endpoints: %s", error)
             return []

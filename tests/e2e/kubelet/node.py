@@ -144,13 +144,13 @@ class Node:
         await self.gone(name)
 
     async def sh(self, pod: Object, script: str, container: str = "c") -> str:
-        status = self.kubelet.container(pod["metadata"]["uid"], container)
+        status = self.kubelet.host.container(pod["metadata"]["uid"], container)
         assert status is not None
         result = await self.runtime.exec_sync(status.id, ["sh", "-c", script], 10)
         return (result.stdout + result.stderr).decode()
 
     def log_text(self, pod: Object, container: str = "c", attempt: int = 0) -> str:
-        return self.kubelet.log_path(pod, container, attempt).read_text()
+        return self.kubelet.host.log_path(pod, container, attempt).read_text()
 
     async def events(self, name: str) -> list[tuple[str, str, str]]:
         await self.kubelet.recorder.flush()

@@ -164,7 +164,7 @@ async def test_limits_reach_the_kernel(node: Node) -> None:
     await node.create("limits", shell(WAIT, resources=resources))
     pod = await node.running("limits")
     assert pod["status"]["qosClass"] == "Guaranteed"
-    group = node.kubelet.pod_cgroup(pod).lstrip("/")
+    group = node.kubelet.host.pod_cgroup(pod).lstrip("/")
     memory = Path("/sys/fs/cgroup/memory") / group
     if memory.exists():  # cgroup v1
         assert int((memory / "memory.limit_in_bytes").read_text()) == 64 * 1024 * 1024

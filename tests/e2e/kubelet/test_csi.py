@@ -388,7 +388,7 @@ async def test_statistics_come_from_the_driver(node: Node, driver: Driver) -> No
     await volume(node, driver)
     await node.create("full", shell(WAIT, **MOUNT), volumes=CLAIMED)
     pod = await node.running("full")
-    usage = await node.kubelet.claim_usage(pod)
+    usage = await node.kubelet.host.claim_usage(pod)
     text = volume_metrics(usage)
     labels = '{namespace="default",persistentvolumeclaim="data"}'
     for name, value in (

@@ -72,7 +72,7 @@ async def test_nothing_is_left_of_it_after_the_pod_whatever_the_kubelet_went_thr
     digest = in_use.pop().removeprefix("sha256:")
     await node.stop()
     await node.start()
-    await eventually(lambda: node.kubelet.container(uid, "c"))
+    await eventually(lambda: node.kubelet.host.container(uid, "c"))
     assert "sh" in (await node.sh(pod, "ls /volume/bin")).split()
     assert view_key(uid, "files", digest) in snapshots(containerd)
     await node.delete("reader", grace=0)

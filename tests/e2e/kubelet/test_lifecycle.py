@@ -31,7 +31,7 @@ async def test_a_pod_runs_reports_logs_and_goes_away(node: Node) -> None:
     assert ("Normal", "Started", "Container started") in events
     await node.delete("web")
     assert ("Normal", "Killing", "Stopping container c") in await node.events("web")
-    assert not node.kubelet.pod_dir(pod["metadata"]["uid"]).exists()
+    assert not node.kubelet.host.pod_dir(pod["metadata"]["uid"]).exists()
 
 
 async def test_completed_and_failed_pods(node: Node) -> None:
@@ -139,7 +139,7 @@ async def test_a_dead_sandbox_is_replaced(node: Node) -> None:
     await node.create("web", shell(WAIT))
     pod = await node.running("web")
     old = container(pod)["containerID"]
-    box = node.kubelet.sandbox(pod["metadata"]["uid"])
+    box = node.kubelet.host.sandbox(pod["metadata"]["uid"])
     assert box is not None
     told = await node.runtime.sandbox_status(box.id, verbose=True)
     os.kill(json.loads(told.info["info"])["pid"], signal.SIGKILL)
@@ -194,7 +194,7 @@ async def test_force_deletion_kills_at_once(node: Node) -> None:
     async def nothing_left() -> bool:
         uid = pod["metadata"]["uid"]
         listed = await node.runtime.list_containers(labels={"io.kubernetes.pod.uid": uid})
-        return not listed and not node.kubelet.pod_dir(uid).exists()
+        return not listed and not node.kubelet.host.pod_dir(uid).exists()
 
     await eventually(nothing_left)
 

@@ -21,7 +21,7 @@ async def test_the_handler_of_its_class_runs_a_pod(node: Node) -> None:
     await node.client.create(RUNTIME_CLASSES, runtime_class("other", "second"))
     await node.create("web", runtimeClassName="other")
     pod = await node.running("web")
-    box = node.kubelet.sandbox(pod["metadata"]["uid"])
+    box = node.kubelet.host.sandbox(pod["metadata"]["uid"])
     assert box is not None
     info = (await node.runtime.sandbox_status(box.id, verbose=True)).info["info"]
     assert '"runtimeHandler":"second"' in info

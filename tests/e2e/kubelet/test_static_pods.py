@@ -113,7 +113,7 @@ async def test_a_restarted_kubelet_goes_on_with_what_runs(node: Node, manifests:
     await node.stop()
     await node.start()
     uid = mirror["metadata"]["annotations"]["kubernetes.io/config.hash"]
-    await eventually(lambda: node.kubelet.pod_status(uid))
+    await eventually(lambda: node.kubelet.host.pod_status(uid))
     await node.kubelet.housekeeping.clean()
     assert await container_ids(node) == before
     assert (await node.pod(NAME))["metadata"]["uid"] == mirror["metadata"]["uid"]

@@ -16,7 +16,7 @@ async def test_long_logs_are_rotated(node: Node) -> None:
     await node.start()
     await node.create("chatty", shell("while :; do echo 0123456789012345678901234567890; sleep 0.01; done"))
     pod = await node.running("chatty")
-    path = node.kubelet.log_path(pod, "c", 0)
+    path = node.kubelet.host.log_path(pod, "c", 0)
 
     def has_grown() -> bool:
         return path.exists() and path.stat().st_size > 1000
@@ -41,7 +41,7 @@ async def test_one_dead_container_of_each_name_is_kept(node: Node) -> None:
     await node.kubelet.housekeeping.clean()
     listed = await node.runtime.list_containers(labels={"io.kubernetes.pod.uid": uid})
     assert len(listed) <= 2
-    assert not node.kubelet.log_path(pod, "c", 0).exists()
+    assert not node.kubelet.host.log_path(pod, "c", 0).exists()
 
 
 async def test_an_image_is_pulled_from_a_registry(node: Node, registry: str) -> None:

@@ -93,7 +93,7 @@ async def test_a_local_volume_that_is_missing_heals_when_it_comes(node: Node, tm
     (tmp_path / "late").mkdir()
     pod = await node.running("patient")
     assert await node.sh(pod, "stat -c %g /v") == "555\n"
-    (usage,) = await node.kubelet.claim_usage(pod)
+    (usage,) = await node.kubelet.host.claim_usage(pod)
     assert (usage.claim, usage.volume) == ("data", "v")
     assert usage.usage.capacity == os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
 
@@ -199,7 +199,7 @@ async def test_memory_volumes_are_as_large_as_they_may_be(node: Node) -> None:
 
 async def test_a_pod_that_fills_its_volume_beyond_the_limit_is_evicted(node: Node) -> None:
     eviction = Eviction(
-        node.kubelet, node.clock, node.kubelet.recorder, StatsProvider(node.kubelet, node.clock)
+        node.kubelet.host, node.clock, node.kubelet.recorder, StatsProvider(node.kubelet.host, node.clock)
     )
     volumes = [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]
     await node.create(
@@ -208,7 +208,7 @@ async def test_a_pod_that_fills_its_volume_beyond_the_limit_is_evicted(node: Nod
         volumes=volumes,
     )
     pod = await node.running("greedy")
-    directory = node.kubelet.volume_dir(pod["metadata"]["uid"], "kubernetes.io~empty-dir", "v")
+    directory = node.kubelet.host.volume_dir(pod["metadata"]["uid"], "kubernetes.io~empty-dir", "v")
 
     async def written() -> bool:
         return (directory / "big").exists() and (directory / "big").stat().st_size == 2 << 20

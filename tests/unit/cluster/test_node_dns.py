@@ -13,14 +13,25 @@ def node(port: str = "53", cidr: str = "10.42.1.0/24") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "wrong", [node(""), node("0"), node("70000"), node("-1"), node("x"), node(cidr=""), None]
+    "wrong",
+    [
+        node(""),
+        node("0"),
+        node("70000"),
+        node("-1"),
+        node("x"),
+        node("²"),
+        node("9" * 5000),
+        node(cidr=""),
+        None,
+    ],
 )
 def test_a_node_that_says_nothing_usable_has_no_name_server(wrong: dict[str, Any] | None) -> None:
-    assert node_dns.address(wrong) is None
+    assert node_dns.addresses(wrong) == {}
 
 
 def test_the_address_is_the_subnets_and_only_the_port_is_the_nodes() -> None:
-    assert node_dns.address(node("5353")) == ("10.42.1.1", 5353)
+    assert node_dns.addresses(node("5353")) == {"IPv4": ("10.42.1.1", 5353)}
 
 
 def test_every_node_is_pointed_at_its_own() -> None:

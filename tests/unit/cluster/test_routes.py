@@ -3,7 +3,8 @@
 import ipaddress
 from typing import Any
 
-from pinnace.cluster import netlink, routes
+from pinnace.cluster import route_events, routes
+from pinnace.component import netlink
 
 SHOWN: list[dict[str, Any]] = [
     {"ifname": "lo", "ifindex": 1, "mtu": 65536, "flags": ["LOOPBACK", "UP"],
@@ -91,26 +92,24 @@ def message(kind: int, body: bytes) -> bytes:
 
 
 def test_kernel_messages_concern_us_when_they_are_about_our_links_and_routes() -> None:
-    changes = netlink.KernelChanges(142, lambda: None)
+    changes = route_events.RouteEvents(142, lambda: None)
     changes.watch_links({2})
 
     def concerns(kind: int, body: bytes) -> bool:
         (found,) = netlink.messages(message(kind, body))
         return changes.concerns(*found)
 
-    up, down = (netlink.LINK.pack(0, 0, 2, flags, 0) for flags in (0x1043, 0x1002))
-    assert concerns(netlink.NEW_LINK, up)
-    assert not concerns(netlink.NEW_LINK, up)  # the kernel repeats itself
-    assert concerns(netlink.NEW_LINK, down)
-    assert not concerns(netlink.NEW_LINK, netlink.LINK.pack(0, 0, 9, 1, 0))  # a pod's link
-    assert concerns(netlink.DELETE_LINK, down)
-    assert concerns(netlink.DELETE_ROUTE, netlink.ROUTE_MESSAGE.pack(2, 24, 0, 0, 254, 142, 0, 1, 0))
-    assert not concerns(netlink.DELETE_ROUTE, netlink.ROUTE_MESSAGE.pack(2, 24, 0, 0, 254, 3, 0, 1, 0))
-    assert concerns(netlink.NEW_ADDRESS, netlink.ADDRESS.pack(2, 24, 0, 0, 2))
-    assert not concerns(netlink.NEW_ADDRESS, b"")
-
-
-def test_several_messages_in_one_datagram_and_a_broken_one() -> None:
-    two = message(1, b"abc") + message(2, b"defg")
-    assert [(kind, body) for kind, body in netlink.messages(two)] == [(1, b"abc"), (2, b"defg")]
-    assert list(netlink.messages(b"\0" * 20)) == []
+    up, down = (route_events.LINK.pack(0, 0, 2, flags, 0) for flags in (0x1043, 0x1002))
+    assert concerns(route_events.NEW_LINK, up)
+    assert not concerns(route_events.NEW_LINK, up)  # the kernel repeats itself
+    assert concerns(route_events.NEW_LINK, down)
+    assert not concerns(route_events.NEW_LINK, route_events.LINK.pack(0, 0, 9, 1, 0))  # a pod's link
+    assert concerns(route_events.DELETE_LINK, down)
+    assert concerns(
+        route_events.DELETE_ROUTE, route_events.ROUTE_MESSAGE.pack(2, 24, 0, 0, 254, 142, 0, 1, 0)
+    )
+    assert not concerns(
+        route_events.DELETE_ROUTE, route_events.ROUTE_MESSAGE.pack(2, 24, 0, 0, 254, 3, 0, 1, 0)
+    )
+    assert concerns(route_events.NEW_ADDRESS, route_events.ADDRESS.pack(2, 24, 0, 0, 2))
+    assert not concerns(route_events.NEW_ADDRESS, b"")

@@ -169,6 +169,15 @@ WEB = "web.shop.svc.cluster.local"
         (bytes(DNSRecord.question(WEB, "AXFR").pack()), RCODE.REFUSED),
         (bytes(DNSRecord.question(WEB, "A", "CH").pack()), RCODE.REFUSED),
     ],
+    ids=[
+        "empty",
+        "no class",
+        "cut off",
+        "status",
+        "update",
+        "transfer",
+        "chaos",
+    ],  # the ids of messages are random
 )
 async def test_what_cannot_be_answered_gets_the_code_that_says_why(
     server: DnsServer, message: bytes, code: int

@@ -19,8 +19,6 @@ Object = dict[str, Any]
 
 
 class RecordingNft:
-    table = "inet t"
-
     def __init__(self) -> None:
         self.given: list[str] = []
         self.is_free = asyncio.Event()
@@ -34,7 +32,7 @@ class RecordingNft:
             raise NftError("no")
         self.given.append(transaction)
 
-    async def delete(self) -> None:
+    async def delete(self, *tables: str) -> None:
         self.given.append("delete")
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pinnace.component.nftables import NftError
 from pinnace.proxy.loop import ProxyConfig, ServiceProxy
-from pinnace.proxy.nftables import NftError
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from unit.proxy.test_rules import endpoint, piece, service
@@ -113,6 +113,22 @@ async def test_a_change_while_the_tables_are_built_is_not_overlooked(proxy: Serv
     await proxy._clock.advance(60)  # type: ignore[attr-defined]  # the fake clock
     await proxy.sync()
     assert [text.startswith("add table") for text in nft.given] == [True, True]
+
+
+async def test_a_change_during_a_small_transaction_of_ours_is_not_overlooked_either(
+    proxy: ServiceProxy,
+) -> None:
+    nft = proxy._nft
+    assert isinstance(nft, RecordingNft)
+    show(proxy, "a", "10.43.0.7")
+    await proxy.sync()
+    show(proxy, "b", "10.43.0.8")
+    nft.then = proxy._on_foreign_change
+    await proxy.sync()
+    assert proxy._wake.is_set()
+    await proxy._clock.advance(60)  # type: ignore[attr-defined]  # the fake clock
+    await proxy.sync()
+    assert [text.startswith("add table") for text in nft.given] == [True, False, True]
 
 
 async def test_one_transaction_for_both_families() -> None:
