@@ -40,7 +40,7 @@ def reconcile(service: Object, world: World, config: ServiceBalancerConfig) -> I
         return
     if not is_ours(service) or meta.is_terminating(service):
         return
-    candidates = list(_candidates(service, world))
+    candidates = list(dict.fromkeys(_candidates(service, world)))  # two nodes may say one address
     free, problem = _free(service, candidates, world, config)
     if not held and free:
         yield Emit(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
