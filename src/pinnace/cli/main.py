@@ -21,21 +21,27 @@ COMMANDS = {
     "cluster-info": "discovery:CLUSTER_INFO",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
+    "cp": "cp:CP",
     "create": "create:CREATE",
     "delete": "delete:DELETE",
     "describe": "describe:DESCRIBE",
     "drain": "drain:DRAIN",
     "edit": "edit:EDIT",
+    "events": "events:EVENTS",
     "exec": "exec:EXEC",
+    "explain": "explain:EXPLAIN",
     "expose": "expose:EXPOSE",
     "get": "get:GET",
     "label": "label:LABEL",
     "logs": "logs:LOGS",
     "patch": "patch:PATCH",
+    "port-forward": "port_forward:PORT_FORWARD",
+    "proxy": "proxy:PROXY",
     "replace": "replace:REPLACE",
     "rollout": "rollout:ROLLOUT",
     "run": "run:RUN",
     "scale": "scale:SCALE",
+    "set": "set:SET",
     "taint": "nodes:TAINT",
     "top": "top:TOP",
     "uncordon": "nodes:UNCORDON",
@@ -53,8 +59,8 @@ CLUSTER_COMMANDS = {
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot", "trace")
 PLANNED_KUBECTL = (
-    "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
-    "options", "plugin", "port-forward", "proxy", "set",
+    "certificate", "completion", "debug", "diff", "kuberc", "kustomize",
+    "options", "plugin",
 )  # fmt: skip
 
 
