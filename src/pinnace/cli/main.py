@@ -18,6 +18,7 @@ COMMANDS = {
     "attach": "exec:ATTACH",
     "auth": "auth:AUTH",
     "autoscale": "autoscale:AUTOSCALE",
+    "certificate": "certificate:CERTIFICATE",
     "cluster-info": "discovery:CLUSTER_INFO",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
@@ -25,6 +26,7 @@ COMMANDS = {
     "create": "create:CREATE",
     "delete": "delete:DELETE",
     "describe": "describe:DESCRIBE",
+    "diff": "diff:DIFF",
     "drain": "drain:DRAIN",
     "edit": "edit:EDIT",
     "events": "events:EVENTS",
@@ -35,6 +37,7 @@ COMMANDS = {
     "label": "label:LABEL",
     "logs": "logs:LOGS",
     "patch": "patch:PATCH",
+    "plugin": "plugin:PLUGIN",
     "port-forward": "port_forward:PORT_FORWARD",
     "proxy": "proxy:PROXY",
     "replace": "replace:REPLACE",
@@ -58,8 +61,8 @@ CLUSTER_COMMANDS = {
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot", "trace", "why")
 PLANNED_KUBECTL = (
-    "certificate", "completion", "debug", "diff", "kuberc", "kustomize",
-    "options", "plugin",
+    "completion", "debug", "kuberc", "kustomize",
+    "options",
 )  # fmt: skip
 
 
