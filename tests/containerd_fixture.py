@@ -6,7 +6,8 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,15 @@ class LoopThread:
 def containerd() -> Generator[PrivateContainerd, None, None]:
     if os.geteuid() != 0 or not shutil.which("containerd"):
         pytest.skip("needs root and containerd")
+    base = Path(tempfile.mkdtemp(prefix="pinnace-kubelet-"))
+    with private_containerd(base) as server:
+        yield server
+
+
+@contextmanager
+def private_containerd(base: Path) -> Iterator[PrivateContainerd]:
+    """One below `base`, which is emptied in the end."""
     tag = secrets.token_hex(2)
-    base = Path(tempfile.mkdtemp(prefix=f"pinnace-kubelet-{tag}-"))
     config = ContainerdConfig(
         base / "root",
         base / "state",

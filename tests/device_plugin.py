@@ -8,7 +8,8 @@ from typing import Any
 import grpc.aio
 
 from pinnace.kubelet.devices.messages import PLUGIN, REGISTER, message_classes
-from pinnace.net.csi.client import Endpoint, reachable
+from pinnace.net.csi.client import Endpoint
+from pinnace.net.grpc_sockets import reachable
 
 
 class DevicePlugin:

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from pinnace.api import meta
 from pinnace.api.certificates import requests
-from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, NODES, SECRETS, SERVICES
+from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, EVENTS, NODES, SECRETS, SERVICES
 from pinnace.apimachinery.errors import Forbidden, Unauthorized
 from pinnace.apiserver.config_security import AuthenticationConfig
 from pinnace.client.interface import Client
@@ -108,6 +108,25 @@ async def test_a_token_can_ask_for_a_nodes_certificate_and_for_nothing_else(join
     await eventually(lambda: _open_requests(joinable.admin))
     assert not asking.done()
     asking.cancel()
+
+
+async def test_a_token_does_not_get_the_identity_of_a_node_that_is_ready(joinable: Joinable) -> None:
+    """Who stole a token could else read the Secrets of the pods of every node. A node that is away may come back by token."""
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "up"}
+    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": {"conditions": [ready]}}
+    await joinable.admin.create(NODES, made)
+    asking = asyncio.create_task(node_identity.obtain(joinable.client(TOKEN), RealClock(), NODE))
+
+    async def told() -> bool:
+        events = (await joinable.admin.list(EVENTS))["items"]
+        return any(one["reason"] == "NodeIsReady" for one in events)
+
+    await eventually(told)
+    assert not asking.done()
+    asking.cancel()
+    away = {"status": {"conditions": [{**ready, "status": "Unknown"}]}}
+    await joinable.admin.patch(NODES, "n", away, subresource="status")
+    await node_identity.obtain(joinable.client(TOKEN), RealClock(), NODE)
 
 
 async def _open_requests(client: Client) -> int:

@@ -46,6 +46,16 @@ def parse_duration(text: str) -> float:
     return -seconds if text.startswith("-") else seconds
 
 
+def go_duration(seconds: float) -> str:
+    """As Go prints a duration: 1m30s, 0s."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    text = f"{rest:g}s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
+
+
 def human_duration(seconds: float) -> str:
     """Ages in tables, after upstream's duration.HumanDuration: 5s, 2m3s, 15m, 3h2m, 25h, 2d3h, 9d, 2y34d, 9y."""
     if seconds < -1:

@@ -50,6 +50,7 @@ COMMANDS = {
     "uncordon": "nodes:UNCORDON",
     "version": "version:VERSION",
     "wait": "wait:WAIT",
+    "why": "why:WHY",
 }
 
 # Cluster commands live in the package that joins the parts, which this one may not import: by name only.
@@ -59,7 +60,7 @@ CLUSTER_COMMANDS = {
 }
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
-PLANNED_CLUSTER = ("dashboard", "snapshot", "trace", "why")
+PLANNED_CLUSTER = ("dashboard", "snapshot", "trace")
 PLANNED_KUBECTL = (
     "completion", "debug", "kuberc", "kustomize",
     "options",

@@ -166,6 +166,7 @@ class Cluster:
             settings = ControllersConfig(
                 controllers=_with_tokens(config.controllers.split(",")),
                 root_ca=self._pki.ca.read_text(),
+                api_server_names=(service_ip(config), *filter(None, config.tls_san.split(","))),
                 cluster_signing_cert_file=self._pki.ca,
                 cluster_signing_key_file=self._pki.key("ca"),
                 cluster_signing_seconds=seconds(config.cluster_signing_duration, 365 * 86400.0),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnace.cluster import autoscaling, node_settings, remembered, security
+from pinnace.cluster import autoscaling, node_settings, remembered, security, yaml_file
 from pinnace.cluster.errors import UsageError
 from pinnace.cluster.security import SecurityFlags
 
@@ -238,14 +238,7 @@ TYPES: dict[str, type] = {
 
 def load_file(path: str) -> dict[str, Any]:
     """The `--config` file: keys are flag names without dashes in front; raises UsageError."""
-    import yaml  # only where a file is given: it costs start-up time
-
-    try:
-        content = yaml.safe_load(Path(path).read_text()) or {}
-    except OSError as error:
-        raise UsageError(f"--config {path}: {(error.strerror or str(error)).lower()}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: {error}") from None
+    content = yaml_file.load("--config", path, lambda found: found or {})
     if not isinstance(content, dict):
         raise UsageError(f"--config {path}: must be a mapping of flags")
     known = {f.name for f in dataclasses.fields(ClusterConfig)} - {"remembered_port"}

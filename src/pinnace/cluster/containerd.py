@@ -56,8 +56,14 @@ class ClusterContainerd:
         self._network = network
         write_network(self.config, network)
 
-    def _is_alive(self) -> bool:
-        return bool(self.pid) and Path(f"/proc/{self.pid}").exists()
+    @property
+    def is_alive(self) -> bool:
+        """Neither a process that nobody has reaped yet counts, nor one that got the number after it."""
+        try:
+            name, _, rest = Path(f"/proc/{self.pid}/stat").read_text().partition(" (")[2].rpartition(") ")
+        except FileNotFoundError:
+            return False
+        return name == "containerd" and rest[:1] not in "ZX"
 
     async def ensure(self) -> None:
         """Start containerd unless it runs already; raises RuntimeError with its words."""
@@ -71,7 +77,7 @@ class ClusterContainerd:
         """Start it again whenever it has died; its containers live on in their shims meanwhile."""
         while True:
             await self._clock.sleep(2.0)
-            if not self._is_alive():
+            if not self.is_alive:
                 await self.ensure()
 
     async def _answers(self) -> bool:

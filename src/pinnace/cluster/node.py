@@ -187,7 +187,7 @@ class Node:
         config = DnsConfig(
             self.gateways[0], port, self.config.cluster_domain, more_addresses=self.gateways[1:]
         )
-        server = DnsServer(self.clients("system:kube-dns", ("system:masters",)), self.clock, config)
+        server = DnsServer(self.clients("system:kube-dns", ()), self.clock, config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run())
             await server.listening()
@@ -227,6 +227,6 @@ class Node:
         default = listen.directory / "default.pem"
         default.touch(mode=0o600)
         default.write_bytes(self.ingress_certificate)
-        client = self.clients("system:pinnace-ingress", ("system:masters",))
+        client = self.clients("system:pinnace-ingress", ())
         await addons.apply(client, [addons.ingress_class()])
         await IngressController(client, self.clock, IngressConfig(listen, self.address)).run()

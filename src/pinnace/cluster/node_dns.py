@@ -34,7 +34,7 @@ def addresses(node: Object | None) -> dict[str, tuple[str, int]]:
     """Where a node's name server listens, by family: the gateways of its pods, which no node can choose for itself."""
     subnets = routes.own_subnets(node)
     port = meta.annotations(node).get(ANNOTATION, "") if node is not None else ""
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
         return {}
     return {f"IPv{subnet.version}": (str(subnet[1]), int(port)) for subnet in subnets}
 

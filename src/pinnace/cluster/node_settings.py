@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnace.apimachinery import quantity
-from pinnace.cluster import kubelet_file, node_flags, security
+from pinnace.cluster import node_flags, security, yaml_file
 from pinnace.cluster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ def _swap(text: str) -> str:
     return text
 
 
+def _file(path: str) -> dict[str, Any]:
+    from pinnace.kubelet.configuration import read
+
+    return yaml_file.load("--kubelet-config", path, read)
+
+
 def _restart_period(text: str) -> float:
     security.check_duration("max-container-restart-period", text)
     if not 1 <= (longest := security.seconds(text, 0.0)) <= 300:
@@ -96,7 +102,7 @@ FLAGS: Mapping[str, Flag] = {
     # first, because the others go before what the file says
     "kubelet-config": Flag(
         "",
-        kubelet_file.load,
+        _file,
         "--config: a KubeletConfiguration (kubelet.config.k8s.io/v1beta1)",
         is_path=True,
     ),

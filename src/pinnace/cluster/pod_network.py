@@ -4,8 +4,11 @@ Follows Node changes (each costs what changed), links that go down and come back
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from pinnace.api import meta
@@ -18,6 +21,7 @@ from pinnace.cluster import network, node_dns, routes
 from pinnace.cluster.network import NetworkError
 from pinnace.cluster.route_events import RouteEvents
 from pinnace.cluster.routes import Link, Way
+from pinnace.cluster.subnet_claims import SubnetClaims
 
 if TYPE_CHECKING:
     from pinnace.cluster.node import Node
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS, RETRY_SECONDS = 0.05, 2.0
+AGAIN_SECONDS = 30.0  # for the way to one node, which the kernel refused
 
 
 class PodNetwork:
@@ -35,6 +40,10 @@ class PodNetwork:
         self._nodes.add_handler(self._node_changed)
         self._dirty: set[str] = set()  # names of nodes whose way may be another
         self._applied: dict[str, Way] = {}
+        self._claims = SubnetClaims()
+        self._failed: dict[str, str] = {}  # nodes that there is no way to, and why
+        pods = routes.of_ipv4(node.config.pod_cidr)
+        self._pods = IPv4Network(pods) if pods else None
         self._links: list[Link] = []
         self._kernel = RouteEvents(routes.PROTOCOL, self._kernel_changed)
         self._has_overlay = False
@@ -42,9 +51,11 @@ class PodNetwork:
         self._wake = node.told
 
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
-        name = meta.name(new or old or {})
-        if name == self._name or routes.peer(old) != routes.peer(new):
-            self._dirty.add(name)
+        name, peer = meta.name(new or old or {}), routes.peer(new)
+        created = ((new or {}).get("metadata") or {}).get("creationTimestamp") or ""
+        others = self._claims.put(name, peer.subnet if peer is not None else None, created)
+        if name == self._name or others or routes.peer(old) != peer:
+            self._dirty |= {name, *others}
             self._wake.set()
 
     def _kernel_changed(self) -> None:
@@ -62,10 +73,19 @@ class PodNetwork:
                 await self._forget_strangers()
                 self._wake.set()
                 while True:
-                    await self._wake.wait()
+                    await self._news()
                     await self._clock.sleep(GATHER_SECONDS)
                     self._wake.clear()
                     await self._sync()
+
+    async def _news(self) -> None:
+        """Something changed, or what failed is due again."""
+        if self._failed:
+            with contextlib.suppress(TimeoutError):
+                await self._clock.wait_for(self._wake.wait(), AGAIN_SECONDS)
+            self._dirty |= self._failed.keys()
+        else:
+            await self._wake.wait()
 
     async def _sync(self) -> None:
         dirty, self._dirty = self._dirty, set()
@@ -113,10 +133,14 @@ class PodNetwork:
         ]
         if any(way.is_overlay for way in wanted.values()):
             await self._ensure_overlay(links)
-        await self._carry_out(gone, list(wanted.values()))
+        failed = await self._carry_out(gone, wanted)
         for name in dirty:
             self._applied.pop(name, None)
-        self._applied.update(wanted)
+            if (why := failed.get(name)) and why != self._failed.get(name):
+                log.error("there is no way to the pods of node %s: %s", name, why)
+            self._failed.pop(name, None)
+        self._failed |= failed
+        self._applied.update({name: way for name, way in wanted.items() if name not in failed})
         mtu = routes.pod_mtu(routes.link_of(self._node.address, links), self._applied)
         if self._node.subnets and mtu != self._mtu:
             await self._node.use_subnets(self._node.subnets, mtu)
@@ -137,22 +161,42 @@ class PodNetwork:
 
     def _way(self, name: str, links: list[Link]) -> Way | None:
         peer = routes.peer(self._nodes.lister.get(name))
-        if name == self._name or peer is None or peer.subnet == self._node.subnet:
+        own = self._node.subnet
+        if name == self._name or peer is None or own is None or peer.subnet.overlaps(own):
+            return None
+        if self._pods is not None and not peer.subnet.subnet_of(self._pods):
+            log.warning(
+                "node %s says that its pods are in %s, which is none of the cluster's", name, peer.subnet
+            )
+            return None
+        if (holder := self._claims.holder(name)) != name:
+            log.warning(
+                "nodes %s and %s say that they have the subnet %s: the older has it",
+                holder,
+                name,
+                peer.subnet,
+            )
             return None
         if any(peer.address == one.ip for link in links for one in link.addresses):
             return None  # another node on this very machine: its bridge is here
         return routes.way(peer, links, self._node.names.overlay)
 
-    async def _carry_out(self, gone: list[Way], wanted: list[Way]) -> None:
-        """What is gone may be gone from the kernel, too; what is wanted must succeed."""
+    async def _carry_out(self, gone: list[Way], wanted: dict[str, Way]) -> dict[str, str]:
+        """What is gone may be gone from the kernel, too. One that the kernel refuses is in nobody else's way: they are
+        the answer, by node."""
         if gone:
             await _batch("ip", [line for way in gone for line in way.remove], force=True)
             await _batch("bridge", [f"fdb del {way.forward}" for way in gone if way.forward], force=True)
-        overlay = [way.forward for way in wanted if way.forward]
-        if wanted:
-            await _batch("ip", [line for way in wanted for line in way.add])
-        if overlay:
-            await _batch("bridge", [f"fdb replace {line}" for line in overlay])
+        try:
+            await _make(wanted.values())
+        except NetworkError as error:
+            if len(wanted) == 1:
+                return dict.fromkeys(wanted, str(error))
+        else:
+            return {}
+        ways, middle = list(wanted.items()), len(wanted) // 2
+        failed = await self._carry_out([], dict(ways[:middle]))
+        return failed | await self._carry_out([], dict(ways[middle:]))
 
     async def _ensure_overlay(self, links: list[Link]) -> None:
         """Touches it only where it is not as it should be: the kernel tells us of every touch."""
@@ -187,7 +231,10 @@ class PodNetwork:
         """Routes of an earlier run to nodes that have gone since."""
         if not (pods := routes.of_ipv4(self._node.config.pod_cidr)):
             return
-        known = {str(peer.subnet) for node in self._nodes.lister if (peer := routes.peer(node)) is not None}
+        known = {
+            str(peer.subnet) for node in self._nodes.lister
+            if (peer := routes.peer(node)) is not None and self._claims.holder(meta.name(node)) == meta.name(node)
+        }  # fmt: skip
         shown = await network.ip_json("route", "show", "root", pods, "proto", str(routes.PROTOCOL))
         stale = [
             f"route del {one['dst']} dev {one['dev']} proto {routes.PROTOCOL}"
@@ -197,6 +244,12 @@ class PodNetwork:
         if stale:
             await _batch("ip", stale, force=True)
         self._dirty.update(meta.name(node) for node in self._nodes.lister)
+
+
+async def _make(ways: Iterable[Way]) -> None:
+    ways = list(ways)
+    await _batch("ip", [line for way in ways for line in way.add])
+    await _batch("bridge", [f"fdb replace {way.forward}" for way in ways if way.forward])
 
 
 async def _batch(program: str, lines: list[str], *, force: bool = False) -> None:

@@ -52,18 +52,24 @@ class Link:
 
 
 def peer(node: Object | None) -> Peer | None:
-    """None for a node that has no subnet or no address yet."""
+    """None for a node that has no subnet or no address yet, or one where no machine can be."""
     if node is None:
         return None
     cidrs = [text for text in nodes.pod_cidrs(node) if ":" not in text]
     by_type = {
-        one["type"]: one["address"] for one in (node.get("status") or {}).get("addresses") or () if ":" not in one["address"]
+        one.get("type"): found
+        for one in (node.get("status") or {}).get("addresses") or () if (found := one.get("address") or "") and ":" not in found
     }  # fmt: skip
     address = next((by_type[kind] for kind in ADDRESSES if kind in by_type), "")
     try:
-        return Peer(IPv4Network(cidrs[0]), IPv4Address(address)) if cidrs and address else None
+        found = Peer(IPv4Network(cidrs[0]), IPv4Address(address)) if cidrs and address else None
     except ValueError:
         return None
+    return None if found is None or is_nowhere(found.address) else found
+
+
+def is_nowhere(address: IPv4Address) -> bool:
+    return address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved
 
 
 def overlay_mac(subnet: IPv4Network) -> str:

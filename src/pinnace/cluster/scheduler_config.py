@@ -1,10 +1,9 @@
 """The file of `--kube-scheduler-config`: read at the start, again whenever the scheduler starts."""
 
 import logging
-from pathlib import Path
 
+from pinnace.cluster import yaml_file
 from pinnace.cluster.config import ClusterConfig
-from pinnace.cluster.errors import UsageError
 from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
 
 log = logging.getLogger(__name__)
@@ -25,14 +24,6 @@ def scheduler_settings(config: ClusterConfig) -> SchedulerSettings:
 
 def load(path: str) -> SchedulerSettings:
     """Raises UsageError."""
-    import yaml  # only where a file is given: it costs start-up time
+    from pinnace.scheduler.configuration import read
 
-    from pinnace.scheduler.configuration import ConfigurationError, read
-
-    try:
-        return read(yaml.safe_load(Path(path).read_text()))
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-    except (yaml.YAMLError, UnicodeDecodeError, ConfigurationError) as error:
-        why = str(error)
-    raise UsageError(f"--kube-scheduler-config {path}: {why}")
+    return yaml_file.load("--kube-scheduler-config", path, read)

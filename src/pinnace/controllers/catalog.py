@@ -65,6 +65,7 @@ class ControllersConfig:
 
     controllers: tuple[str, ...] = ("*",)
     root_ca: str = ""
+    api_server_names: tuple[str, ...] = ()  # and addresses, which no node may have a certificate for
     issue_account_token: serviceaccount_token.IssueToken | None = None  # None: token Secrets are not filled
     nodes: lifecycle.NodeLifecycleConfig = field(default_factory=lifecycle.NodeLifecycleConfig)
     node_ipam: ipam.NodeIpamConfig | None = None  # None: nodes get no subnets
@@ -183,7 +184,7 @@ CATALOG: dict[str, Build] = {
         parts.client, parts.clock, parts.informers
     ),
     "node-certificate-approving": lambda parts: NodeCertificateApprover(
-        parts.client, parts.clock, parts.informers
+        parts.client, parts.clock, parts.informers, parts.config.api_server_names
     ),
     "certificatesigningrequest-signing": _from_config(_signing),
     "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),

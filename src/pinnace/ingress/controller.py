@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pinnace.api import meta
@@ -14,7 +15,8 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
 from pinnace.ingress import basic_auth, certificates, haproxy_config, routes, slots
-from pinnace.ingress.haproxy import Haproxy, HaproxyError
+from pinnace.ingress.acceptance import Acceptance, Key
+from pinnace.ingress.haproxy import Haproxy, HaproxyError, Refused
 from pinnace.ingress.haproxy_config import Configuration, Listen
 from pinnace.ingress.model import Routing, SecretProblem, Sources
 
@@ -49,12 +51,14 @@ class IngressController:
         self._servers: dict[str, tuple[str, ...]] = {}
         self._wake = asyncio.Event()
         self._judged: dict[tuple[str, str], tuple[str, bytes, str]] = {}  # version, PEM, problem
+        self._acceptance = Acceptance()
         self._secrets.add_handler(self._forget)
         self._told: set[tuple[tuple[str, str], str]] = set()
         for informer in (self._ingresses, self._classes, self._services, self._secrets, self._slices):
             informer.add_handler(lambda old, new: self._wake.set())
 
     def _forget(self, old: Object | None, new: Object | None) -> None:
+        self._acceptance.forget(meta.namespace(new or old or {}))
         if new is None and old is not None:
             self._judged.pop(meta.key(old), None)
 
@@ -98,29 +102,41 @@ class IngressController:
         self._told = set(routing.problems)
 
     async def _apply(self) -> Routing:
-        """Bring HAProxy to what the Ingresses ask for; one whose annotations it refuses does not stop the others."""
+        """Bring HAProxy to what the Ingresses ask for; one that it refuses does not stop the others."""
+        try:
+            routing = await self._bring()
+        except Refused as refused:
+            log.error("ingress: %s", refused)
+            await self._acceptance.search(list(self._ingresses.lister), self._refusal)
+            routing = await self._bring()
+        self._acceptance.took(self._ingresses.lister)
+        return routing
+
+    async def _bring(self) -> Routing:
+        routing = self._routing(self._acceptance.left_out(self._ingresses.lister))
+        config = self._configuration(routing)
+        await self._haproxy.apply(config)
+        self._servers = dict(config.servers)
+        return routing
+
+    async def _refusal(self, keys: frozenset[Key]) -> str:
+        """What HAProxy has against these Ingresses, if there were no others."""
+        others = {key: "" for one in self._ingresses.lister if (key := meta.key(one)) not in keys}
+        return await self._haproxy.refusal(self._configuration(self._routing(others)))
+
+    def _routing(self, left_out: Mapping[Key, str]) -> Routing:
         sources = Sources(
             service=lambda namespace, name: self._services.lister.get(name, namespace),
             slices=lambda namespace, name: self._slices.lister.by_index("service", (namespace, name)),
             tls_secret=self._tls_secret,
             users=self._users,
         )
-        for plain in (False, True):
-            routing = routes.build(self._ingresses.lister, self._classes.lister, sources, plain=plain)
-            try:
-                await self._haproxy.apply(self._configuration(routing))
-            except HaproxyError as error:
-                if plain or not self._haproxy.is_installed:
-                    raise
-                log.error("ingress: %s", error)
-                continue
-            break
-        return routing
+        return routes.build(self._ingresses.lister, self._classes.lister, sources, left_out=left_out)
 
     def _configuration(self, routing: Routing) -> Configuration:
         wanted = {backend.name: backend.addresses for backend in routing.backends}
-        self._servers = slots.assign(self._servers, wanted)
-        return haproxy_config.render(routing, self._config.listen, self._servers)
+        servers = slots.assign(self._servers, wanted)
+        return haproxy_config.render(routing, self._config.listen, servers)
 
     async def _report(self, key: tuple[str, str]) -> None:
         ingress = self._ingresses.lister.get(key[1], key[0])

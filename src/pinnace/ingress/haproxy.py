@@ -6,6 +6,7 @@ The master's pid is in `haproxy.pid`; a server that starts again adopts the runn
 import asyncio
 import logging
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -21,6 +22,10 @@ START_SECONDS = 5.0
 
 class HaproxyError(Exception):
     """HAProxy is missing or refused its configuration; the message has its own words."""
+
+
+class Refused(HaproxyError):
+    """Its configuration, that is, or a file that belongs to it."""
 
 
 class Haproxy:
@@ -87,6 +92,18 @@ class Haproxy:
         self._running = config
         return True
 
+    async def refusal(self, config: Configuration) -> str:
+        """What it has against this configuration, "" for nothing; what runs goes on."""
+        candidate = self._directory / "haproxy.cfg.new"
+        candidate.write_text(config.text())
+        self._write_files(config)
+        try:
+            await self._check(candidate)
+        except Refused as refused:
+            found = re.search(r"\[ALERT\].*?: (.*)", str(refused))
+            return found[1] if found else str(refused)
+        return ""
+
     async def _told_addresses(self, config: Configuration) -> bool:
         """Whether the running process could take over the new addresses without a reload."""
         if not (self._running and self.pid and config.differs_in_addresses_only(self._running)):
@@ -137,9 +154,7 @@ class Haproxy:
         )  # fmt: skip
         output, _ = await self._clock.wait_for(process.communicate(), 30.0)
         if process.returncode != 0:
-            raise HaproxyError(
-                f"haproxy refused its configuration: {output.decode(errors='replace').strip()}"
-            )
+            raise Refused(f"haproxy refused its configuration: {output.decode(errors='replace').strip()}")
 
     async def _start(self) -> None:
         pid_file = self._directory / "haproxy.pid"

@@ -1,5 +1,7 @@
 """One backend section of HAProxy's configuration: rules in the order in which a request meets them, then the servers."""
 
+from collections.abc import Sequence
+
 from pinnace.ingress.model import Backend
 from pinnace.ingress.options import Cors, Options
 from pinnace.ingress.words import formatted, quoted
@@ -10,6 +12,7 @@ _SERVER_PROTOCOLS = {
     "GRPCS": "ssl verify none alpn h2",
 }
 _RATE_SECONDS = 10  # a client may save up requests for this long
+_WORDS = 40  # of a list on one line, of which HAProxy takes 64 words
 
 
 def head(backend: Backend, https_port: int, cookie_key: str) -> str:
@@ -38,9 +41,12 @@ def _guards(backend: Backend) -> list[str]:
     if options.closed:
         return ['http-request return status 503 content-type text/plain string "503 access is not set up\\n"']
     if options.denied:
-        lines.append(f"http-request deny deny_status 403 if {{ src {' '.join(options.denied)} }}")
+        lines += [*_any_of("denied", "src", options.denied), "http-request deny deny_status 403 if denied"]
     if options.allowed:
-        lines.append(f"http-request deny deny_status 403 unless {{ src {' '.join(options.allowed)} }}")
+        lines += [
+            *_any_of("allowed", "src", options.allowed),
+            "http-request deny deny_status 403 unless allowed",
+        ]
     if options.requests_per_second:
         lines += [
             f"stick-table type ipv6 size 100k expire {2 * _RATE_SECONDS}s store http_req_rate({_RATE_SECONDS}s)",
@@ -55,6 +61,14 @@ def _guards(backend: Backend) -> list[str]:
         realm = quoted(options.auth_realm or "Authentication Required")
         lines.append(f"http-request auth realm {realm} unless {{ http_auth({users_name(backend)}) }}")
     return lines
+
+
+def _any_of(name: str, what: str, values: Sequence[str]) -> list[str]:
+    """A condition, on as many lines as its list needs."""
+    return [
+        f"acl {name} {what} {' '.join(values[start : start + _WORDS])}"
+        for start in range(0, len(values), _WORDS)
+    ]
 
 
 def users_name(backend: Backend) -> str:
@@ -81,8 +95,9 @@ def _cors(cors: Cors | None) -> list[str]:
     """The answer to a preflight request, and the headers of all others."""
     if cors is None:
         return []
-    known = " ".join(quoted(origin) for origin in cors.origins)
-    allowed = "" if "*" in cors.origins else f" if {{ var(txn.origin) -m str {known} }}"
+    is_open = "*" in cors.origins
+    known = [] if is_open else _any_of("known-origin", "var(txn.origin) -m str", [*map(quoted, cors.origins)])
+    allowed = "" if is_open else " if known-origin"
     headers = {
         "Access-Control-Allow-Origin": "*"
         if "*" in cors.origins and not cors.credentials
@@ -101,6 +116,7 @@ def _cors(cors: Cors | None) -> list[str]:
     )
     answers = " ".join(f"hdr {name} {value}" for name, value in preflight.items() if value)
     return [
+        *known,
         "http-request set-var(txn.origin) req.hdr(origin)",
         f"http-request return status 204 {answers} if {both}",
         *(f"http-response set-header {name} {value}{allowed}" for name, value in headers.items() if value),

@@ -31,6 +31,7 @@ def _entries(host: Host) -> Iterator[tuple[str, str, str]]:
         if path.kind == "exact":
             yield EXACT, map_key(site + path.path), path.backend
         elif path.kind == "regex":
-            yield REGEX, f"^{re.escape(site)}(?i:{path.path})", path.backend
+            # whatever the expression is, the site ends here: `/|m/` of the host shop.co says nothing about shop.com
+            yield REGEX, f"^{re.escape(site)}(?=/)(?i:{path.path})", path.backend
         else:
             yield PREFIX, map_key(site + path.path.rstrip("/") + "/"), path.backend

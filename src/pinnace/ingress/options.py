@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+LONGEST = 240 * 3600  # seconds; HAProxy takes no times of more than 24 days
 PREFIXES = ("ingress.pinnace.dev/", "nginx.ingress.kubernetes.io/")
-_DURATION = re.compile(r"([0-9]+)(ms|s|m|h)?")
-_SIZE = re.compile(r"([0-9]+)([kKmMgG])?")
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)?")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SIZE = re.compile(r"([0-9]{1,9})([kKmMgG])?")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.:-]+")
@@ -166,12 +168,15 @@ def _boolean(value: str) -> bool:
 def _seconds(value: str) -> float:
     if (found := _DURATION.fullmatch(value)) is None:
         raise ValueError(f"{value!r} is not a time such as 30 or 30s")
-    return int(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[found[2]]
+    seconds = int(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[found[2]]
+    if seconds > LONGEST:
+        raise ValueError(f"{value!r} is longer than {LONGEST // 3600}h")
+    return seconds
 
 
 def _whole(value: str) -> int:
-    if not value.isdecimal():
-        raise ValueError(f"{value!r} is not a whole number")
+    if not _NUMBER.fullmatch(value):
+        raise ValueError(f"{value!r} is not a whole number of at most nine digits")
     return int(value)
 
 
@@ -188,21 +193,29 @@ def _bytes(value: str) -> int:
 
 
 def _cidrs(value: str) -> tuple[str, ...]:
+    if "%" in value:  # a zone can hold any text, which would become part of the configuration
+        raise ValueError(f"{value!r} holds a zone")
     return tuple(
         str(ipaddress.ip_network(one.strip(), strict=False)) for one in value.split(",") if one.strip()
     )
 
 
 def _url(value: str) -> str:
-    if not re.match(r"https?://[^\s]+$|/[^\s]*$", value):
+    if not re.fullmatch(r"(https?:/)?/[^\s\x00-\x1f\x7f]*", value):
         raise ValueError(f"{value!r} is neither an http(s) URL nor a path")
     return value
 
 
 def _path(value: str) -> str:
-    if not value.startswith("/") or re.search(r"\s", value):
+    if not value.startswith("/") or re.search(r"[\s\x00-\x1f\x7f]", value):
         raise ValueError(f"{value!r} does not start with / or holds spaces")
     return value
+
+
+def _cookie_path(value: str) -> str:
+    if ";" in value:
+        raise ValueError(f"{value!r} holds a semicolon")
+    return _path(value)
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
@@ -270,7 +283,7 @@ _ROWS: dict[str, Row] = {
     "session-cookie-name": _cookie(_matching(_TOKEN), "name"),
     "session-cookie-max-age": _cookie(_whole, "max_age"),
     "session-cookie-expires": _cookie(_whole, "max_age"),
-    "session-cookie-path": _cookie(_path, "path"),
+    "session-cookie-path": _cookie(_cookie_path, "path"),
     "session-cookie-domain": _cookie(_matching(_TOKEN), "domain"),
     "session-cookie-samesite": _cookie(_choice("None", "Lax", "Strict"), "same_site"),
     "session-cookie-secure": _cookie(_boolean, "secure"),

@@ -1,7 +1,7 @@
 """From Ingresses to a routing table: pure. Which Ingress is ours, which host and path leads to which endpoints."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pinnace.api import meta
@@ -25,11 +25,10 @@ CLASS_NAME = "pinnace"
 LEGACY_CLASS = "kubernetes.io/ingress.class"
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 SERVICE_LABEL = "kubernetes.io/service-name"
-LEFT_OUT = "haproxy refused its configuration, so Ingresses with annotations are left out: take back what was changed last"
-
+LEFT_OUT = "haproxy refuses this Ingress, so it is left out: "
 
 _REGEX_OF_PYTHON = re.compile(
-    r"\\[uUNZAbB]|\(\?[aLu]|\s"
+    r"\\[uUNZAbB]|\(\?[aLux]|\(\?[imsx-]*x|[\s\x00]"
 )  # what `re` reads in another way than PCRE, and what a map cannot hold
 
 
@@ -48,16 +47,21 @@ def is_ours(ingress: Object, classes: frozenset[str], *, default: bool) -> bool:
 
 
 def build(
-    ingresses: Iterable[Object], classes: Iterable[Object], sources: Sources, *, plain: bool = False
+    ingresses: Iterable[Object],
+    classes: Iterable[Object],
+    sources: Sources,
+    *,
+    left_out: Mapping[tuple[str, str], str] | None = None,
 ) -> Routing:
-    """The oldest Ingress wins where two claim the same host and path. `plain` leaves out those with annotations for us."""
+    """The oldest Ingress wins where two claim the same host and path. `left_out`: those that HAProxy refuses, and why."""
+    left_out = left_out or {}
     names, default = our_classes(classes)
     mine = [i for i in ingresses if is_ours(i, names, default=default) and not meta.is_terminating(i)]
     mine.sort(key=lambda i: (i["metadata"].get("creationTimestamp", ""), meta.key(i)))
     draft = Draft()
     for ingress in mine:
-        if plain and any(key.startswith(wishes.PREFIXES) for key in meta.annotations(ingress)):
-            draft.problems.append((meta.key(ingress), LEFT_OUT))
+        if (key := meta.key(ingress)) in left_out:
+            draft.problems.append((key, f"{LEFT_OUT}{left_out[key]}"))
         else:
             _add_ingress(draft, ingress, sources)
     return Routing(
@@ -65,7 +69,7 @@ def build(
         backends=tuple(draft.backends[name] for name in sorted(draft.backends)),
         default_backend=draft.default_backend,
         certificates=tuple(draft.certificates.values()),
-        served=tuple(meta.key(ingress) for ingress in mine),
+        served=tuple(key for ingress in mine if (key := meta.key(ingress)) not in left_out),
         problems=tuple(draft.problems),
     )
 
@@ -131,7 +135,7 @@ def regex_problem(text: str) -> str:
         return f"{found[0]!r} is not supported"
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         return str(error)
     return ""
 

@@ -23,9 +23,12 @@ class Backoff:
         self._entries: dict[str, _Entry] = {}
 
     def remaining(self, key: str, since: float, now: float) -> float:
-        """Seconds that are left of the wait counted from `since`; 0 when the key may go on."""
+        """Seconds that are left of the wait counted from `since`; 0 when the key may go on.
+
+        What seems to come from the future does not wait: the clock was set back, and nobody knows by how much.
+        """
         entry = self._entries.get(key)
-        if entry is None or self._expired(entry, since):
+        if entry is None or since > now or self._expired(entry, since):
             return 0.0
         return max(0.0, since + entry.wait - now)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnace.apimachinery import quantity
-from pinnace.apimachinery.times import parse_duration
+from pinnace.apimachinery.times import go_duration, parse_duration
 from pinnace.kubelet.admission import unsafe_sysctls_problem
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.image_records import ALLOWLISTED, POLICIES
@@ -18,7 +18,7 @@ from pinnace.kubelet.image_records import ALLOWLISTED, POLICIES
 GROUP, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(ValueError):
     """What is wrong with the document, starting with the field."""
 
 
@@ -63,16 +63,6 @@ def _seconds(value: Any) -> float:
     if seconds < 0:
         raise ValueError("must not be negative")
     return seconds
-
-
-def duration(seconds: float) -> str:
-    """As Go prints a duration: 1m30s, 0s."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{rest:g}s"
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -133,7 +123,7 @@ def _crash_loop(value: Any) -> float:
 
 
 def _show_crash_loop(longest: float) -> dict[str, str]:
-    return {"maxContainerRestartPeriod": duration(longest)}
+    return {"maxContainerRestartPeriod": go_duration(longest)}
 
 
 def _durations(value: Any) -> dict[str, float]:
@@ -141,7 +131,7 @@ def _durations(value: Any) -> dict[str, float]:
 
 
 def _show_durations(value: dict[str, float]) -> dict[str, str]:
-    return {name: duration(seconds) for name, seconds in value.items()}
+    return {name: go_duration(seconds) for name, seconds in value.items()}
 
 
 def _swap(value: Any) -> str:
@@ -156,7 +146,7 @@ def _plain(attribute: str, read: Callable[[Any], Any]) -> Field:
 
 
 def _lasting(attribute: str) -> Field:
-    return Field(attribute, _seconds, duration)
+    return Field(attribute, _seconds, go_duration)
 
 
 def _listed(attribute: str) -> Field:
@@ -276,7 +266,7 @@ def _check_together(found: Mapping[str, Any]) -> None:
     whole, critical = default.get("shutdown_seconds", 0.0), default.get("shutdown_critical_seconds", 0.0)
     if critical > whole:
         raise ConfigurationError(
-            f"shutdownGracePeriodCriticalPods {duration(critical)} must be <= shutdownGracePeriod {duration(whole)}"
+            f"shutdownGracePeriodCriticalPods {go_duration(critical)} must be <= shutdownGracePeriod {go_duration(whole)}"
         )
     if default.get("shutdown_by_priority") and (whole or critical):
         raise ConfigurationError(

@@ -116,6 +116,7 @@ class ContainerStarter:
             node_memory=self._facts.memory_bytes,
             target_id=self._target(context, container),
             seccomp_default=self._facts.config.seccomp_default,
+            seccomp_root=str(self._facts.config.root_dir / "seccomp"),
             rules=self._rules,
         )
         return container_config(context.pod, container, inputs)

@@ -82,6 +82,7 @@ class ContainerInputs:
     node_memory: int
     target_id: str = ""
     seccomp_default: bool = False
+    seccomp_root: str = "/var/lib/kubelet/seccomp"
     rules: resources.NodeRules = resources.NO_RULES
     devices: Sequence[dict[str, Any]] = field(default_factory=tuple)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -91,8 +92,9 @@ class ContainerInputs:
 def container_config(pod: Object, container: dict[str, Any], given: ContainerInputs) -> Config:
     name = container["name"]
     context = security.container_context(
-        pod, container, given.target_id, seccomp_default=given.seccomp_default
-    )
+        pod, container, given.target_id,
+        seccomp_default=given.seccomp_default, seccomp_root=given.seccomp_root,
+    )  # fmt: skip
     return {
         "metadata": {"name": name, "attempt": given.restart_count},
         "image": {"image": given.image_id, "user_specified_image": container.get("image", "")},

@@ -20,7 +20,7 @@ from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.termination import Terminator, stop_grace
 from pinnace.kubelet.volumes.plugin import MountError
 from pinnace.kubelet.volumes.set import CsiRemains
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class Housekeeping:
             if self._workers.record(uid) is None and self._pleg.get(uid).is_empty:
                 try:
                     await self._ender.remove_directory(uid)
-                except (MountError, CsiError, OSError) as error:
+                except (MountError, RpcError, OSError) as error:
                     log.warning("directory of pod %s not removed: %s", uid, error)
 
     async def _rotate_for_ever(self) -> None:

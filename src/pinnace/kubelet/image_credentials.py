@@ -35,7 +35,7 @@ def credentials_for(reference: str, secrets: Iterable[Object]) -> list[Credentia
             if host in {"index.docker.io", "registry-1.docker.io"}:
                 host, prefix = "docker.io", ""
             if host == domain and (not prefix or path.startswith(prefix)):
-                found.append((len(prefix), _credential(secret, _auth_config(server, entry))))
+                found.append((len(prefix), _credential(secret, _auth_config(entry))))
     found.sort(key=lambda pair: -pair[0])
     return [credential for _, credential in found] or [Credential()]
 
@@ -57,7 +57,8 @@ def _docker_auths(secret: Object) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def _auth_config(server: str, entry: dict[str, Any]) -> Config:
+def _auth_config(entry: dict[str, Any]) -> Config:
+    """Without the server's address, as upstream: containerd takes it for a URL, and refuses or ignores what has no scheme."""
     username, password = entry.get("username", ""), entry.get("password", "")
     if not username and entry.get("auth"):
         username, _, password = base64.b64decode(entry["auth"]).decode(errors="replace").partition(":")
@@ -66,7 +67,6 @@ def _auth_config(server: str, entry: dict[str, Any]) -> Config:
         "password": password,
         "identity_token": entry.get("identitytoken", ""),
         "registry_token": entry.get("registrytoken", ""),
-        "server_address": server,
     }
 
 

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from pinnace.component.clock import Clock
 from pinnace.component.inotify import Inotify
-from pinnace.net.csi.client import CsiError, Endpoint
+from pinnace.net.csi.client import Endpoint
+from pinnace.net.grpc_sockets import RpcError
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ SETTLE_SECONDS = 0.05  # a socket is bound a moment before it listens
 
 class PluginHandler(Protocol):
     async def register(self, name: str, endpoint: str, versions: tuple[str, ...]) -> None:
-        """Raises ValueError (told to the plugin), CsiError, StatusError, OSError."""
+        """Raises ValueError (told to the plugin), RpcError, StatusError, OSError."""
 
     async def deregister(self, name: str) -> None: ...
 
@@ -134,5 +135,5 @@ class PluginRegistration:
                 "NotifyRegistrationStatus", "RegistrationStatus", "RegistrationStatusResponse",
                 plugin_registered=registered, error=error,
             )  # fmt: skip
-        except CsiError as failure:
+        except RpcError as failure:
             log.warning("plugin at %s was not told its registration: %s", socket.path, failure)

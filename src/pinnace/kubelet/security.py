@@ -46,13 +46,14 @@ def namespace_options(pod: Object, target_id: str = "") -> dict[str, Any]:
     return {**options, "target_id": target_id} if target_id else options
 
 
-def seccomp(profile: dict[str, Any] | None) -> dict[str, Any]:
+def seccomp(profile: dict[str, Any] | None, root: str) -> dict[str, Any]:
+    """`root` is the directory of this node's own profiles."""
     kind = (profile or {}).get("type", "Unconfined")
     if kind == "RuntimeDefault":
         return {"profile_type": RUNTIME_DEFAULT}
     if kind == "Localhost":
         name = (profile or {}).get("localhostProfile", "")
-        return {"profile_type": LOCALHOST, "localhost_ref": f"/var/lib/kubelet/seccomp/{name}"}
+        return {"profile_type": LOCALHOST, "localhost_ref": f"{root}/{name}"}
     return {"profile_type": UNCONFINED}
 
 
@@ -93,7 +94,12 @@ def supplemental_groups(pod: Object) -> list[int]:
 
 
 def container_context(
-    pod: Object, container: dict[str, Any], target_id: str = "", *, seccomp_default: bool = False
+    pod: Object,
+    container: dict[str, Any],
+    target_id: str = "",
+    *,
+    seccomp_default: bool = False,
+    seccomp_root: str = "/var/lib/kubelet/seccomp",
 ) -> dict[str, Any]:
     own = container.get("securityContext") or {}
     privileged = is_privileged(container)
@@ -106,7 +112,7 @@ def container_context(
         "privileged": privileged,
         "readonly_rootfs": bool(own.get("readOnlyRootFilesystem")),
         "no_new_privs": own.get("allowPrivilegeEscalation") is False and not privileged,
-        "seccomp": {"profile_type": UNCONFINED} if privileged else seccomp(profile),
+        "seccomp": {"profile_type": UNCONFINED} if privileged else seccomp(profile, seccomp_root),
         "supplemental_groups": supplemental_groups(pod),
         "masked_paths": [] if unmasked else list(MASKED_PATHS),
         "readonly_paths": [] if unmasked else list(READ_ONLY_PATHS),

@@ -5,7 +5,6 @@ never reaches the rules, whoever wrote the object.
 """
 
 import ipaddress
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,9 @@ from typing import Any
 from pinnace.api import names
 from pinnace.apimachinery import selectors
 from pinnace.apimachinery.selectors import EVERYTHING, Selector
+from pinnace.netpolicy.ranges import Range, joined, without
 
 Object = dict[str, Any]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Key = tuple[str, str]  # namespace, name
 INGRESS, EGRESS = "ingress", "egress"
 PEERS = {INGRESS: "from", EGRESS: "to"}
@@ -61,7 +60,7 @@ class Rule:
     """Allows what comes from (goes to) any of the peers on any of the ports. None: from everybody, on everything."""
 
     groups: tuple[Group, ...] | None
-    blocks: tuple[Network, ...] = ()
+    blocks: tuple[Range, ...] = ()
     ports: tuple[Port, ...] | None = None
 
 
@@ -94,8 +93,9 @@ def status_ips(obj: Object) -> list[str]:
 
 
 def _address(text: str) -> str:
+    """Empty for what is none; a zone is not taken, because it could be any text, and becomes part of a program for the kernel."""
     try:
-        return str(ipaddress.ip_address(text))
+        return "" if "%" in text else str(ipaddress.ip_address(text))
     except ValueError:
         return ""
 
@@ -129,13 +129,13 @@ def _rule(rule: Object, peers: str, namespace: str) -> Rule:
     if not rule.get(peers):
         return Rule(None, (), ports)
     groups: list[Group] = []
-    blocks: list[Network] = []
+    blocks: list[Range] = []
     for peer in rule[peers]:
         if block := peer.get("ipBlock"):
             blocks += without(block.get("cidr", ""), block.get("except") or ())
         else:
             groups.append(_group(peer, namespace))
-    return Rule(tuple(dict.fromkeys(groups)), tuple(_collapsed(blocks)), ports)
+    return Rule(tuple(dict.fromkeys(groups)), tuple(joined(blocks)), ports)
 
 
 def _group(peer: Object, namespace: str) -> Group:
@@ -162,32 +162,3 @@ def _port(port: Object) -> Port | None:
     if isinstance(number, str):
         return Port(protocol, name=number)
     return Port(protocol, number, port.get("endPort") or number)
-
-
-def without(cidr: str, holes: Iterable[str]) -> list[Network]:
-    """A range less other ranges, as ranges."""
-    try:
-        left: list[Network] = [ipaddress.ip_network(cidr, strict=False)]
-        parts = [ipaddress.ip_network(hole, strict=False) for hole in holes]
-    except ValueError:
-        return []  # the API takes no such block
-    for hole in parts:
-        left = [piece for network in left for piece in _cut(network, hole)]
-    return left
-
-
-def _cut(network: Network, hole: Network) -> Iterable[Network]:
-    if network.version != hole.version or not network.overlaps(hole):
-        return (network,)
-    if network.subnet_of(hole):  # type: ignore[arg-type]  # of one version, as was just seen
-        return ()
-    return network.address_exclude(hole)  # type: ignore[arg-type]
-
-
-def _collapsed(networks: Iterable[Network]) -> Iterator[Network]:
-    """Without overlaps, which an interval set of the kernel refuses."""
-    of_version: dict[int, list[Any]] = defaultdict(list)
-    for network in networks:
-        of_version[network.version].append(network)
-    for version in sorted(of_version):
-        yield from ipaddress.collapse_addresses(of_version[version])

@@ -11,7 +11,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from pinnace.netpolicy.model import EGRESS, INGRESS, Network
+from pinnace.netpolicy.model import EGRESS, INGRESS
+from pinnace.netpolicy.ranges import Range
 from pinnace.netpolicy.table import (
     PORTS,
     Changes,
@@ -203,5 +204,5 @@ def _ports(match: Match) -> str:
     return f"meta l4proto {match.protocol} " + (f"ct reply proto-src {{ {ranges} }} " if ranges else "")
 
 
-def _version(block: Network) -> str:
+def _version(block: Range) -> str:
     return str(block.version)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pinnace.netpolicy.model import Key, Network
+from pinnace.netpolicy.model import Key
+from pinnace.netpolicy.ranges import Range
 
 Kind = Literal["addresses", "ports"]  # what a set is of: addresses, or pairs of address and port
 ADDRESSES: Kind = "addresses"
@@ -65,7 +66,7 @@ class Match:
     """A connection is accepted when everything that is said here holds."""
 
     peers: str = ""  # the set that has the other end's address
-    blocks: tuple[Network, ...] = ()  # ranges of which one has the other end's address
+    blocks: tuple[Range, ...] = ()  # ranges of which one has the other end's address
     protocol: str = ""  # tcp | udp | sctp
     ports: tuple[tuple[int, int], ...] = ()  # ranges of which one has the destination's port
     named: str = ""  # the set that has the destination's address and port

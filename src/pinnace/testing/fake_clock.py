@@ -22,6 +22,10 @@ class FakeClock:
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed)
 
+    def set_forward(self, seconds: float) -> None:
+        """Somebody sets the machine's clock: `now` jumps (back, if negative), `monotonic` and timers do not notice."""
+        self._start += timedelta(seconds=seconds)
+
     def monotonic(self) -> float:
         return self._elapsed
 

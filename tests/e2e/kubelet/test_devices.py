@@ -10,7 +10,8 @@ from device_plugin import DevicePlugin
 from e2e.kubelet.node import NODE, WAIT, Node, container, shell
 from pinnace.api.resources import NODES
 from pinnace.kubelet.devices.pod_resources import SERVICE, message_classes
-from pinnace.net.csi.client import CsiError, Endpoint
+from pinnace.net.csi.client import Endpoint
+from pinnace.net.grpc_sockets import RpcError
 from pinnace.testing.wait import eventually
 
 pytestmark = pytest.mark.e2e
@@ -129,10 +130,10 @@ async def test_a_restarted_kubelet_knows_who_has_what(node: Node, plugin: Device
 
 
 async def test_plugins_that_cannot_register_are_told_why(node: Node, plugin: DevicePlugin) -> None:
-    with pytest.raises(CsiError, match='API version "v1" is not supported by kubelet'):
+    with pytest.raises(RpcError, match='API version "v1" is not supported by kubelet'):
         await plugin.register("v1")
     plugin.resource = "nonsense"
-    with pytest.raises(CsiError, match='the ResourceName "nonsense" is invalid'):
+    with pytest.raises(RpcError, match='the ResourceName "nonsense" is invalid'):
         await plugin.register()
 
 
@@ -178,7 +179,7 @@ async def test_agents_learn_who_has_what(node: Node, plugin: DevicePlugin) -> No
     assert (
         await ask("Get", "GetPodResourcesRequest", "GetPodResourcesResponse", **wanted)
     ).pod_resources == pod
-    with pytest.raises(CsiError, match="pod gone in namespace default not found"):
+    with pytest.raises(RpcError, match="pod gone in namespace default not found"):
         await ask(
             "Get",
             "GetPodResourcesRequest",

@@ -13,7 +13,18 @@ def node(port: str = "53", cidr: str = "10.42.1.0/24") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "wrong", [node(""), node("0"), node("70000"), node("-1"), node("x"), node(cidr=""), None]
+    "wrong",
+    [
+        node(""),
+        node("0"),
+        node("70000"),
+        node("-1"),
+        node("x"),
+        node("²"),
+        node("9" * 5000),
+        node(cidr=""),
+        None,
+    ],
 )
 def test_a_node_that_says_nothing_usable_has_no_name_server(wrong: dict[str, Any] | None) -> None:
     assert node_dns.addresses(wrong) == {}

@@ -22,7 +22,10 @@ NODES = [node("n", "10.0.0.1"), node("other", "10.0.0.2")]
 
 
 def names(*given: str) -> tuple[x509.GeneralName, ...]:
-    return tuple(x509.IPAddress(ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in given)
+    return tuple(
+        x509.IPAddress(ip_address(one)) if one[0].isdigit() or ":" in one else x509.DNSName(one)
+        for one in given
+    )
 
 
 def csr(signer: str, common_name: str, organization: str, *given: str, user: str = NODE, groups: tuple[str, ...] = ("system:nodes",),
@@ -57,6 +60,22 @@ def test_no_other_serving_certificate(wrong: dict[str, Any]) -> None:
 
 def test_an_address_that_two_nodes_claim_is_nobodys() -> None:
     assert not is_approvable(serving("n", "10.0.0.1"), [*NODES, node("thief", "10.0.0.1")])
+
+
+@pytest.mark.parametrize("name", [
+    "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "kubernetes.default", "kubernetes", "localhost", "*.example.com",
+    "api.example.com", "10.43.0.1", "127.0.0.1", "::1", "KUBERNETES", "web.shop.svc",
+])  # fmt: skip
+def test_a_node_that_says_it_is_the_api_server_gets_no_certificate_for_that(name: str) -> None:
+    """Nodes write their addresses themselves: who stole a node's certificate would be the API server for all others."""
+    thief = [node("n", "10.0.0.1", name)]
+    assert not is_approvable(serving("n", name), thief, ("10.43.0.1", "api.example.com"))
+    assert is_approvable(serving("n", "10.0.0.1"), thief, ("10.43.0.1", "api.example.com"))
+
+
+def test_an_address_without_text_is_none() -> None:
+    strange = {"metadata": {"name": "strange"}, "status": {"addresses": [{"type": "InternalIP"}]}}
+    assert is_approvable(serving("n", "10.0.0.1"), [*NODES, strange])
 
 
 def test_a_client_certificate_for_the_parts_of_that_node_only() -> None:

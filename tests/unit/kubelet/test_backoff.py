@@ -47,3 +47,17 @@ def test_forgets_by_prefix() -> None:
     backoff.next("other", 0)
     backoff.forget("pod_")
     assert (backoff.wait_of("pod_a"), backoff.wait_of("other")) == (0, 10)
+
+
+def test_a_clock_that_was_set_back_holds_nobody() -> None:
+    backoff = Backoff()
+    backoff.next("k", 10_000)
+    assert backoff.remaining("k", since=10_005, now=6_400) == 0
+    backoff.next("k", 6_400)
+    assert backoff.remaining("k", since=6_400, now=6_405) == 15
+
+
+def test_a_clock_that_was_set_forward_ends_the_wait() -> None:
+    backoff = Backoff()
+    backoff.next("k", 0)
+    assert backoff.remaining("k", since=5, now=3_605) == 0

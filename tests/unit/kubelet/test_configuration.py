@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pinnace.apimachinery.times import go_duration
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.configuration import (
     FIELDS,
@@ -13,7 +14,6 @@ from pinnace.kubelet.configuration import (
     KIND,
     NOT_HONOURED,
     ConfigurationError,
-    duration,
     read,
     shown,
 )
@@ -97,4 +97,4 @@ def test_a_file_full_of_empty_values_and_defaults_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (90, "1m30s"), (0.5, "0.5s"), (3600, "1h0m0s")])
 def test_durations_are_printed_as_go_does(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert go_duration(seconds) == text

@@ -132,6 +132,20 @@ SYSTEM_ROLES: dict[str, list[tuple[str, ...]]] = {
         ("list watch", "core", "namespaces pods"),
         ("list watch", "networking.k8s.io", "networkpolicies"),
     ],
+    # the name server, which upstream runs as a pod
+    "pinnace:name-server": [
+        ("list watch", "core", "services"),
+        ("list watch", "discovery.k8s.io", "endpointslices"),
+    ],
+    # and the ingress, on the node of `up`: who writes an Ingress chooses the Secrets, so it must see those of every namespace
+    "pinnace:ingress": [
+        ("list watch", "core", "secrets services"),
+        ("list watch", "discovery.k8s.io", "endpointslices"),
+        ("list watch", "networking.k8s.io", "ingresses"),
+        ("create list patch watch", "networking.k8s.io", "ingressclasses"),
+        ("patch", "networking.k8s.io", "ingresses/status"),
+        _EVENTS,
+    ],
     "system:node-proxier": [
         ("list watch", "core", "endpoints services"),
         (READ, "core", "nodes"),
@@ -241,6 +255,8 @@ BINDINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "system:node": (),  # bound to nobody, as upstream: the Node authorizer does this
     "pinnace:host-ports": (("User", "system:kube-proxy"), _NODE_PARTS),
     "pinnace:network-policies": (("User", "system:kube-proxy"), _NODE_PARTS),
+    "pinnace:name-server": (("User", "system:kube-dns"), _NODE_PARTS),
+    "pinnace:ingress": (("User", "system:pinnace-ingress"),),
     "system:node-proxier": (("User", "system:kube-proxy"), _NODE_PARTS),
     "system:kube-controller-manager": (("User", "system:kube-controller-manager"),),
     "system:kube-dns": (("ServiceAccount", "kube-dns", "kube-system"),),

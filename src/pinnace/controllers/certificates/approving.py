@@ -2,6 +2,8 @@
 
 It asks the API server whether the requestor may, so it is not one of the pure controllers; what it recognizes is a pure function.
 Upstream: https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/certificates/approver/sarapprove.go
+Unlike upstream it leaves one kind of request to an administrator: somebody with a bootstrap token who wants the identity of a
+node that is there and Ready. A machine that joins has no such wish; who stole a token has.
 """
 
 import asyncio
@@ -10,16 +12,18 @@ from typing import Any
 from pinnace.api import meta
 from pinnace.api.certificates import requests
 from pinnace.api.certificates.requests import Unreadable
+from pinnace.api.core import nodes as node_rules
 from pinnace.api.meta import Object
-from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, SUBJECT_ACCESS_REVIEWS
+from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, NODES, SUBJECT_ACCESS_REVIEWS
 from pinnace.apimachinery.times import format_time
 from pinnace.client.events import EventRecorder
-from pinnace.client.informer import Informers, following
+from pinnace.client.informer import Informers, Lister, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime.workers import Workers
 
 _GROUP = "certificates.k8s.io"
+BOOTSTRAPPERS = "system:bootstrappers"  # every bootstrap token is in this group
 _MESSAGES = {
     "selfnodeclient": "Auto approving self kubelet client certificate after SubjectAccessReview.",
     "nodeclient": "Auto approving kubelet client certificate after SubjectAccessReview.",
@@ -40,12 +44,22 @@ def permissions(csr: Object) -> list[str]:
     return ["selfnodeclient", "nodeclient"] if wanted.common_name == spec.get("username") else ["nodeclient"]
 
 
+def would_take(csr: Object, nodes: Lister) -> str:
+    """The node that is Ready and whose identity a bootstrap token asks for; "" for requests of other kinds."""
+    if BOOTSTRAPPERS not in (csr["spec"].get("groups") or ()):
+        return ""
+    name = requests.read(csr).common_name.removeprefix(requests.NODE_PREFIX)
+    found = nodes.get(name)
+    return name if found is not None and node_rules.is_ready(found) else ""
+
+
 class ApprovingController:
     name = "certificatesigningrequest-approving"
 
     def __init__(self, client: Client, clock: Clock, informers: Informers) -> None:
         self._client, self._clock = client, clock
         self._requests = informers.of(CERTIFICATE_SIGNING_REQUESTS)
+        self._nodes = informers.of(NODES)
         self._recorder = EventRecorder(client, clock, "certificate-controller")
         self._workers = Workers(
             self.name, clock, self._sync, count=1, recorder=self._recorder, about=self._requests.lister.get
@@ -54,6 +68,7 @@ class ApprovingController:
 
     async def run(self) -> None:
         await self._requests.wait_synced()
+        await self._nodes.wait_synced()
         with following((self._requests, self._changed)):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
@@ -72,7 +87,12 @@ class ApprovingController:
         status = csr.get("status") or {}
         if status.get("conditions") or status.get("certificate"):
             return
-        for permission in permissions(csr):
+        wanted = permissions(csr)
+        if wanted and (taken := would_take(csr, self._nodes.lister)):
+            why = f"Not approved automatically: node {taken} is Ready, and a bootstrap token asks for its identity"
+            self._recorder.event(csr, "Warning", "NodeIsReady", why)
+            return
+        for permission in wanted:
             if await self._may(csr["spec"], permission):
                 await self._approve(csr, _MESSAGES[permission])
                 return

@@ -1,14 +1,16 @@
 """Approves what a joined node asks for beside its client certificate: a serving certificate, and one for the parts beside the kubelet.
 
 Upstream leaves kubelet-serving requests to an administrator, since only who knows the machines can tell whether names and
-addresses belong to the node. Here they must be those that the Node object says, and no other node's. The second one is for
+addresses belong to the node. Here they must be those that the Node object says, and no other node's; since nodes write their
+addresses themselves, never what clients know the API server or a Service by. The second one is for
 `pinnace:node-parts`, whose rights the service proxy and the name server of an agent have: no node can ask for another user.
 """
 
 import asyncio
-from collections.abc import Iterable
+import ipaddress
+from collections.abc import Collection, Iterable
 
-from pinnace.api import meta
+from pinnace.api import meta, names
 from pinnace.api.certificates import requests
 from pinnace.api.certificates.requests import Unreadable, Wanted
 from pinnace.api.meta import Object
@@ -21,6 +23,7 @@ from pinnace.component.clock import Clock
 from pinnace.controllers.runtime.workers import Workers
 
 PARTS_GROUP = "pinnace:node-parts"
+NEVER = ("localhost", "kubernetes", "kubernetes.default")
 MESSAGES = {
     requests.KUBELET_SERVING: "Auto approving kubelet serving certificate: its names are the node's own.",
     requests.CLIENT: "Auto approving certificate for the parts of a node beside its kubelet.",
@@ -39,7 +42,7 @@ def node_of(csr: Object) -> str:
     return user.removeprefix(requests.NODE_PREFIX) if is_node else ""
 
 
-def is_approvable(csr: Object, nodes: Iterable[Object]) -> bool:
+def is_approvable(csr: Object, nodes: Iterable[Object], reserved: Collection[str] = ()) -> bool:
     node, signer = node_of(csr), csr["spec"].get("signerName")
     if not node or signer not in MESSAGES:
         return False
@@ -59,7 +62,20 @@ def is_approvable(csr: Object, nodes: Iterable[Object]) -> bool:
         wanted, requests.usages(csr)
     ):
         return False
+    asked = (*wanted.dns_names, *wanted.ip_addresses)
+    if any(name in reserved for name in asked) or not all(map(_can_be_a_nodes, asked)):
+        return False
     return names_are_its_own(wanted, node, nodes)
+
+
+def _can_be_a_nodes(name: str) -> bool:
+    """Not a wildcard, not a Service (the API server is one), not an address that every machine has."""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        is_service = name.endswith(".svc") or ".svc." in name
+        return not names.dns_subdomain(name) and name not in NEVER and not is_service
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast)
 
 
 def names_are_its_own(wanted: Wanted, node: str, nodes: Iterable[Object]) -> bool:
@@ -69,7 +85,7 @@ def names_are_its_own(wanted: Wanted, node: str, nodes: Iterable[Object]) -> boo
     for one in nodes:
         known = {
             meta.name(one),
-            *(entry["address"] for entry in (one.get("status") or {}).get("addresses") or ()),
+            *(entry.get("address") or "" for entry in (one.get("status") or {}).get("addresses") or ()),
         }
         if meta.name(one) == node:
             own = known
@@ -81,8 +97,12 @@ def names_are_its_own(wanted: Wanted, node: str, nodes: Iterable[Object]) -> boo
 class NodeCertificateApprover:
     name = "node-certificate-approving"
 
-    def __init__(self, client: Client, clock: Clock, informers: Informers) -> None:
-        self._client, self._clock = client, clock
+    """`reserved`: names and addresses of the API server."""
+
+    def __init__(
+        self, client: Client, clock: Clock, informers: Informers, reserved: Collection[str] = ()
+    ) -> None:
+        self._client, self._clock, self._reserved = client, clock, reserved
         self._requests = informers.of(CERTIFICATE_SIGNING_REQUESTS)
         self._nodes = informers.of(NODES)
         self._recorder = EventRecorder(client, clock, "certificate-controller")
@@ -113,7 +133,7 @@ class NodeCertificateApprover:
 
     async def _sync(self, name: str) -> None:
         csr = self._requests.lister.get(name)
-        if csr is None or not _is_open(csr) or not is_approvable(csr, self._nodes.lister):
+        if csr is None or not _is_open(csr) or not is_approvable(csr, self._nodes.lister, self._reserved):
             return
         now = format_time(self._clock.now())
         condition = {

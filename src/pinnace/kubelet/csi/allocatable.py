@@ -14,7 +14,7 @@ from pinnace.apimachinery.errors import StatusError
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError
 
 log = logging.getLogger(__name__)
 
@@ -60,5 +60,5 @@ class AllocatableUpdates:
                     continue
                 try:
                     await self._update(name)
-                except (CsiError, StatusError, OSError, ValueError) as error:
+                except (RpcError, StatusError, OSError, ValueError) as error:
                     log.warning("allocatable of CSI driver %s: %s", name, error)

@@ -15,7 +15,7 @@ from pinnace.client.interface import Client
 from pinnace.kubelet.csi import source as rules
 from pinnace.kubelet.csi.drivers import CsiDriver
 from pinnace.kubelet.csi.source import CsiSource
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError
 
 OF_SIZE = ("Resizing", "FileSystemResizePending")
 
@@ -43,7 +43,7 @@ class Expansion:
                 staging_target_path=staging, capacity_range={"required_bytes": int(size)}, secrets=secrets,
                 volume_capability=rules.capability(source, driver.capabilities, None),
             )  # fmt: skip
-        except CsiError as error:
+        except RpcError as error:
             text = f'MountVolume.NodeExpandVolume failed for volume "{source.name}" : {error}'
             self._recorder.event(pod, "Warning", "FileSystemResizeFailed", text)
             return

@@ -29,8 +29,8 @@ from pinnace.kubelet.csi.source import CsiSource
 from pinnace.kubelet.stats.usage import Filesystem
 from pinnace.kubelet.volumes.ownership import give_to
 from pinnace.kubelet.volumes.plugin import MountError, NotAttached, VolumeContext
-from pinnace.net.csi.client import CsiError
 from pinnace.net.csi.messages import BYTES, INODES, NodeCapability
+from pinnace.net.grpc_sockets import RpcError
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class CsiVolumes:
                     volume_capability=rules.capability(source, driver.capabilities, group),
                     volume_context=source.csi.get("volumeAttributes") or {},
                 )  # fmt: skip
-            except CsiError as error:
+            except RpcError as error:
                 if error.is_final:
                     await asyncio.to_thread(places.remove, place)
                 raise
@@ -202,7 +202,7 @@ class CsiVolumes:
                     source, driver.capabilities, _group_of_driver(source, kind, context)
                 ),
             )  # fmt: skip
-        except CsiError as error:
+        except RpcError as error:
             if error.is_final and not is_again:
                 await asyncio.to_thread(places.remove, place)
             raise
@@ -258,7 +258,7 @@ class CsiVolumes:
                 "Node", "NodeGetVolumeStats", volume_id=source.handle, volume_path=str(place.target),
                 staging_target_path=staging,
             )  # fmt: skip
-        except CsiError as error:
+        except RpcError as error:
             log.warning("no statistics of volume %s: %s", source.name, error)
             return None
         by_unit = {one.unit: one for one in answer.usage}
@@ -271,7 +271,7 @@ class CsiVolumes:
     # --- tear down
 
     async def tear_down(self, uid: str) -> None:
-        """Unpublish what the pod has. Raises MountError, CsiError, OSError."""
+        """Unpublish what the pod has. Raises MountError, RpcError, OSError."""
         for key in [key for key in self._coming if key[0] == uid]:
             del self._coming[key]
         found = await asyncio.to_thread(lambda: list(self.places.of_pod(uid)))
@@ -295,7 +295,7 @@ class CsiVolumes:
         for place, data in await asyncio.to_thread(lambda: list(self.places.staged())):
             try:
                 await self._unstage(place, data)
-            except (MountError, CsiError, OSError) as error:
+            except (MountError, RpcError, OSError) as error:
                 log.warning(
                     "volume %s of driver %s not unstaged: %s", data["volumeHandle"], data["driverName"], error
                 )
@@ -335,7 +335,7 @@ class _named:  # noqa: N801  # reads as a statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, MountError):
             error.operation, error.volume = self._operation, self._source.name
-        elif isinstance(error, CsiError | OSError):
+        elif isinstance(error, RpcError | OSError):
             raise MountError(str(error), operation=self._operation, volume=self._source.name) from error
 
 

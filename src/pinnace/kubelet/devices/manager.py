@@ -19,8 +19,7 @@ from pinnace.component.clock import Clock
 from pinnace.kubelet.devices.assignments import FILE, Access, Assignment, Assignments, choose
 from pinnace.kubelet.devices.messages import REGISTER, VERSION, message_classes
 from pinnace.kubelet.devices.plugin import HEALTHY, Plugin
-from pinnace.kubelet.devices.sockets import serving
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError, serving
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +177,7 @@ class DeviceManager:
                 preferred = await plugin.preferred(free | spare, spare, needed)
             ids = tuple(choose(needed, free, spare, preferred))
             access = await plugin.allocate(ids)
-        except CsiError as error:
+        except RpcError as error:
             raise AllocationError(str(error)) from error
         self._assigned.put(Assignment(uid, container, resource, ids, access))
         return ids
@@ -191,7 +190,7 @@ class DeviceManager:
             if plugin is not None and plugin.prepares:
                 try:
                     await plugin.prepare(one.ids)
-                except CsiError as error:
+                except RpcError as error:
                     why = f"device plugin PreStartContainer rpc failed with err: {error}"
                     raise AllocationError(why) from error
             whole = whole.plus(one.access)

@@ -1,13 +1,13 @@
 """One registered plugin: its devices as its stream says, and the calls that it answers."""
 
-import os
+import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from pinnace.kubelet.devices.assignments import Access
 from pinnace.kubelet.devices.messages import PLUGIN, message_classes
-from pinnace.net.csi.client import Endpoint, reachable
+from pinnace.net.grpc_sockets import GrpcSocket
 
 HEALTHY = "Healthy"
 CALL_SECONDS = 30.0
@@ -20,8 +20,7 @@ class Plugin:
         self.resource, self.prefers, self.prepares = resource, prefers, prepares
         self.devices: dict[str, str] = {}
         self.is_connected = True
-        self._socket = socket
-        self._endpoint = Endpoint(str(socket), CALL_SECONDS)
+        self._socket = GrpcSocket(str(socket), CALL_SECONDS)
 
     @property
     def healthy(self) -> set[str]:
@@ -29,21 +28,14 @@ class Plugin:
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Follow the plugin's list until it ends or breaks."""
-        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-        import grpc.aio
-
         classes = message_classes()
-        options = [("grpc.default_authority", "localhost"), ("grpc.enable_http_proxy", 0)]
-        with reachable(str(self._socket)) as path:
-            async with grpc.aio.insecure_channel(f"unix://{path}", options) as channel:
-                call = channel.unary_stream(
-                    f"{PLUGIN}ListAndWatch",
-                    request_serializer=classes["Empty"].SerializeToString,
-                    response_deserializer=classes["ListAndWatchResponse"].FromString,
-                )
-                async for answer in call(classes["Empty"]()):
-                    self.devices = {one.ID: one.health for one in answer.devices}
-                    changed()
+        listed = self._socket.answers(
+            f"{PLUGIN}ListAndWatch", classes["Empty"](), classes["ListAndWatchResponse"]
+        )
+        async with contextlib.aclosing(listed):
+            async for answer in listed:
+                self.devices = {one.ID: one.health for one in answer.devices}
+                changed()
 
     async def preferred(self, available: Iterable[str], included: Iterable[str], size: int) -> list[str]:
         request = {
@@ -65,7 +57,7 @@ class Plugin:
     async def _call(self, method: str, message: str, **fields: Any) -> Any:
         classes = message_classes()
         request = classes[f"{message}Request"](**fields)
-        return await self._endpoint.call(f"{PLUGIN}{method}", request, classes[f"{message}Response"])
+        return await self._socket.call(f"{PLUGIN}{method}", request, classes[f"{message}Response"])
 
 
 def _access(answer: Any) -> Access:

@@ -13,8 +13,8 @@ from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.kubelet.devices.manager import DeviceManager
-from pinnace.kubelet.devices.sockets import serving
 from pinnace.net.grpc_messages import build_classes
+from pinnace.net.grpc_sockets import serving
 
 SERVICE = "v1.PodResourcesLister"
 TABLE = """

@@ -1,7 +1,9 @@
 """exec probes: run the command in the container; exit code 0 is a success."""
 
+import json
 from collections.abc import Sequence
 
+from pinnace.apimachinery.times import go_duration
 from pinnace.kubelet.cri.runtime import CriError, RuntimeService
 from pinnace.kubelet.probes.spec import MAX_OUTPUT, Outcome, Result
 
@@ -14,7 +16,10 @@ async def probe(
         done = await runtime.exec_sync(container_id, command, timeout)
     except CriError as error:
         if error.code == "DEADLINE_EXCEEDED":
-            return Outcome(Result.FAILURE, f'command "{" ".join(command)}" timed out')
+            text = (
+                f"command timed out: {json.dumps(' '.join(command))} timed out after {go_duration(timeout)}"
+            )
+            return Outcome(Result.FAILURE, text)
         return Outcome(Result.UNKNOWN, str(error), is_error=True)
     output = (done.stdout + done.stderr)[:MAX_OUTPUT].decode("utf-8", "replace")
     return Outcome(Result.SUCCESS if done.exit_code == 0 else Result.FAILURE, output)

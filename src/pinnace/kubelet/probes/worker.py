@@ -55,6 +55,7 @@ class Worker:
     _on_hold: bool = False
     _last: Result | None = None
     _run_length: int = 0
+    _seen_at: float = 0.0  # monotonic
 
     @property
     def is_fresh(self) -> bool:
@@ -82,19 +83,21 @@ class Worker:
             self._set(Result.SUCCESS)
             return None
         if (delay := self.spec.initial_delay - self._age(state["running"])) > 0:
-            return delay
+            return min(delay, float(self.spec.initial_delay))
         if self.is_started(self.container_id) == (self.spec.kind is ProbeKind.STARTUP):
             return period
         self._count(await self.check(self, status.get("podIP") or ""))
         return period
 
     def _age(self, running: dict[str, Any]) -> float:
+        """At least since it was seen first: a clock that was set back makes no container younger."""
         started_at = running.get("startedAt")
-        return (self.clock.now() - parse_time(started_at)).total_seconds() if started_at else 0.0
+        told = (self.clock.now() - parse_time(started_at)).total_seconds() if started_at else 0.0
+        return max(told, self.clock.monotonic() - self._seen_at)
 
     def _observe(self, container_id: str) -> None:
         if container_id != self.container_id:
-            self.container_id = container_id
+            self.container_id, self._seen_at = container_id, self.clock.monotonic()
             self._on_hold, self._last, self._run_length = False, None, 0
             self.result = INITIAL[self.spec.kind]
             self.changed(self)

@@ -8,8 +8,8 @@ import pytest
 from pinnace.kubelet.csi import source as rules
 from pinnace.kubelet.csi.drivers import check_versions
 from pinnace.kubelet.csi.source import CsiSource, inline, persistent
-from pinnace.net.csi.client import CsiError
 from pinnace.net.csi.messages import NodeCapability, csi_classes
+from pinnace.net.grpc_sockets import RpcError
 
 Object = dict[str, Any]
 POD = {"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {"serviceAccountName": "bot"}}
@@ -105,7 +105,7 @@ def test_only_csi_1_is_spoken(versions: tuple[str, ...]) -> None:
 
 
 def test_errors_read_as_go_prints_them() -> None:
-    assert str(CsiError("FAILED_PRECONDITION", "no")) == "rpc error: code = FailedPrecondition desc = no"
-    assert str(CsiError("CANCELLED", "")) == "rpc error: code = Canceled desc = "
-    assert CsiError("INTERNAL", "").is_final
-    assert not CsiError("DEADLINE_EXCEEDED", "").is_final
+    assert str(RpcError("FAILED_PRECONDITION", "no")) == "rpc error: code = FailedPrecondition desc = no"
+    assert str(RpcError("CANCELLED", "")) == "rpc error: code = Canceled desc = "
+    assert RpcError("INTERNAL", "").is_final
+    assert not RpcError("DEADLINE_EXCEEDED", "").is_final

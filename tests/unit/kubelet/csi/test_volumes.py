@@ -12,8 +12,8 @@ from pinnace.kubelet.csi.node_objects import CsiNodeObjects
 from pinnace.kubelet.csi.source import CsiSource, attachment_name, persistent
 from pinnace.kubelet.csi.volumes import ATTACH_SECONDS, CsiVolumes
 from pinnace.kubelet.volumes.plugin import MountError, NotAttached, VolumeContext
-from pinnace.net.csi.client import CsiError
 from pinnace.net.csi.messages import NodeCapability
+from pinnace.net.grpc_sockets import RpcError
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 
@@ -25,7 +25,7 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Object]] = []
-        self.fails: dict[str, CsiError] = {}
+        self.fails: dict[str, RpcError] = {}
         self.inside = self.most = 0
 
     async def csi(self, service: str, method: str, /, **fields: Any) -> None:
@@ -126,7 +126,7 @@ async def test_after_a_start_of_the_machine_everything_is_mounted_anew(
 
 @pytest.mark.parametrize(("code", "left"), [("INTERNAL", 0), ("DEADLINE_EXCEEDED", 1), ("ABORTED", 1)])
 async def test_what_may_have_been_done_is_undone(world: World, code: str, left: int) -> None:
-    world.endpoint.fails["NodePublishVolume"] = CsiError(code, "no")
+    world.endpoint.fails["NodePublishVolume"] = RpcError(code, "no")
     with pytest.raises(MountError, match=r"desc = no") as error:
         await world.set_up()
     assert (error.value.operation, error.value.volume) == ("MountVolume.SetUp", "pv")
@@ -138,10 +138,10 @@ async def test_what_may_have_been_done_is_undone(world: World, code: str, left: 
 
 async def test_a_driver_that_does_not_let_go_is_asked_again(world: World) -> None:
     await world.set_up()
-    world.endpoint.fails["NodeUnpublishVolume"] = CsiError("INTERNAL", "busy")
-    with pytest.raises(CsiError, match="busy"):
+    world.endpoint.fails["NodeUnpublishVolume"] = RpcError("INTERNAL", "busy")
+    with pytest.raises(RpcError, match="busy"):
         await world.csi.tear_down("p1")
-    world.endpoint.fails = {"NodeUnstageVolume": CsiError("INTERNAL", "busy")}
+    world.endpoint.fails = {"NodeUnstageVolume": RpcError("INTERNAL", "busy")}
     await world.csi.tear_down("p1")
     await world.csi.unstage_unused()
     world.endpoint.fails = {}
@@ -176,7 +176,7 @@ async def test_a_volume_stays_in_use_until_it_is_unstaged(tmp_path: Path) -> Non
     world.reported.clear()
     await world.csi.adopt()
     assert world.reported == [{"kubernetes.io/csi/d^h"}]
-    world.endpoint.fails = {"NodeUnstageVolume": CsiError("INTERNAL", "busy")}
+    world.endpoint.fails = {"NodeUnstageVolume": RpcError("INTERNAL", "busy")}
     await world.csi.tear_down("p1")
     await world.csi.unstage_unused()
     assert world.reported[-1] == {"kubernetes.io/csi/d^h"}

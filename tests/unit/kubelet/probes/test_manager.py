@@ -190,7 +190,9 @@ async def test_a_command_that_outlives_its_timeout_has_failed(world: World) -> N
     world.host.start("one")
     await world.clock.advance(1)
     assert len(world.host.restarts) == 1
-    assert await world.messages() == ['Liveness probe failed: command "check it" timed out']
+    assert await world.messages() == [
+        'Liveness probe failed: command timed out: "check it" timed out after 1s'
+    ]
 
 
 async def test_an_ending_pod_is_not_restarted_but_still_probed_for_readiness(world: World) -> None:
@@ -221,3 +223,14 @@ async def test_a_port_name_that_does_not_exist_is_an_error_of_the_probe(world: W
     await world.clock.advance(1)
     expected = "couldn't find port: web in container: c"
     assert (await world.messages())[0] == f"Readiness probe errored and resulted in unknown state: {expected}"
+
+
+async def test_a_clock_that_is_set_back_delays_no_probe(world: World) -> None:
+    world.add(readinessProbe={"initialDelaySeconds": 20, "periodSeconds": 10})
+    world.host.start("one")
+    await world.clock.advance(5)
+    world.clock.set_forward(-3600)
+    await world.clock.advance(20)
+    assert world.host.ran == 1
+    await world.clock.advance(10)
+    assert world.host.ran == 2

@@ -13,8 +13,8 @@ from pinnace.controllers.runtime.workers import Workers
 from pinnace.controllers.volumes.csi import rules
 from pinnace.controllers.volumes.csi.driver import Driver
 from pinnace.controllers.volumes.csi.provisioner import drop_finalizer
-from pinnace.net.csi.client import CsiError
 from pinnace.net.csi.messages import ControllerCapability
+from pinnace.net.grpc_sockets import RpcError
 
 NODE_ID = "csi.alpha.kubernetes.io/node-id"
 LONGEST_PAUSE = 300.0
@@ -78,7 +78,7 @@ class Attacher:
     async def _attach(self, attachment: Object) -> None:
         try:
             context = await self._publish(attachment)
-        except (CsiError, NotFound, ValueError) as error:
+        except (RpcError, NotFound, ValueError) as error:
             await self._say(attachment, {"attached": False, "attachError": self._error(error)})
             raise ConnectionError(str(error)) from error
         status: Object = {"attached": True, "attachError": None}
@@ -142,7 +142,7 @@ class Attacher:
             return
         try:
             await self._unpublish(attachment)
-        except (CsiError, NotFound, ValueError) as error:
+        except (RpcError, NotFound, ValueError) as error:
             await self._say(attachment, {"detachError": self._error(error)})
             raise ConnectionError(str(error)) from error
         if (attachment.get("status") or {}).get("attached"):

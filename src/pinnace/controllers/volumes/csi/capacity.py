@@ -28,7 +28,7 @@ from pinnace.client.informer import following
 from pinnace.controllers.volumes.csi import rules
 from pinnace.controllers.volumes.csi.driver import Driver
 from pinnace.controllers.volumes.csi.rules import Topology
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Capacities:
                 self._changed.clear()
                 try:
                     await self.publish()
-                except (CsiError, StatusError, OSError) as error:
+                except (RpcError, StatusError, OSError) as error:
                     log.warning("capacity of CSI driver %s: %s", self._driver.name, error)
                 with contextlib.suppress(TimeoutError):
                     await self._clock.wait_for(self._changed.wait(), POLL_SECONDS)

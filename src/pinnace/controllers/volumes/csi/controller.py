@@ -13,8 +13,9 @@ from pinnace.controllers.volumes.csi.capacity import Capacities
 from pinnace.controllers.volumes.csi.driver import Driver, meet
 from pinnace.controllers.volumes.csi.provisioner import Provisioner
 from pinnace.controllers.volumes.csi.resizer import Resizer
-from pinnace.net.csi.client import CALL_SECONDS, CsiError, Endpoint
+from pinnace.net.csi.client import CALL_SECONDS, Endpoint
 from pinnace.net.csi.messages import ControllerCapability
+from pinnace.net.grpc_sockets import RpcError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class CsiControllers:
         while True:
             try:
                 return await meet(endpoint, self._client, self._clock, self._informers)
-            except (CsiError, ConnectionError, ValueError) as error:
+            except (RpcError, ConnectionError, ValueError) as error:
                 log.log(logging.INFO if pause == FIRST_PAUSE else logging.DEBUG, "CSI controller: %s", error)
             await self._clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -38,7 +38,7 @@ class Driver:
 
 
 async def meet(endpoint: Endpoint, client: Client, clock: Clock, informers: Informers) -> Driver:
-    """Ask the driver who it is and what it can; raises CsiError, also while it is not ready, and ValueError."""
+    """Ask the driver who it is and what it can; raises RpcError, also while it is not ready, and ValueError."""
     probe = await endpoint.csi("Identity", "Probe")
     if probe.HasField("ready") and not probe.ready.value:
         raise ConnectionError(f"the CSI driver at {endpoint.path} is not ready")

@@ -20,7 +20,7 @@ from pinnace.controllers.runtime.workers import Workers
 from pinnace.controllers.volumes.csi import rules
 from pinnace.controllers.volumes.csi.driver import Driver
 from pinnace.controllers.volumes.csi.rules import Refused, Wish
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError
 
 CLASS_RECHECK, ATTACHED_RECHECK, LONGEST_PAUSE = 1.0, 2.0, 300.0
 
@@ -100,11 +100,11 @@ class Provisioner:
         try:
             wish = self._wish(claim, storage_class, selected)
             volume = await self._make(wish)
-        except (Refused, CsiError, NotFound) as error:
+        except (Refused, RpcError, NotFound) as error:
             name = meta.name(storage_class)
             why = f'failed to provision volume with StorageClass "{name}": {error}'
             self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
-            if isinstance(error, CsiError) and error.code == "RESOURCE_EXHAUSTED" and selected:
+            if isinstance(error, RpcError) and error.code == "RESOURCE_EXHAUSTED" and selected:
                 await self._choose_again(claim)
             elif isinstance(error, Refused):
                 return  # until the claim changes
@@ -172,7 +172,7 @@ class Provisioner:
             )
             handle = volume["spec"]["csi"]["volumeHandle"]
             await self._driver.endpoint.csi("Controller", "DeleteVolume", volume_id=handle, secrets=secrets)
-        except (CsiError, NotFound) as error:
+        except (RpcError, NotFound) as error:
             self._recorder.event(volume, "Warning", "VolumeFailedDelete", str(error))
             raise ConnectionError(str(error)) from error
         if not meta.is_terminating(volume):

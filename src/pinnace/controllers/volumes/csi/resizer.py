@@ -18,7 +18,7 @@ from pinnace.controllers.runtime.workers import Workers
 from pinnace.controllers.volumes.csi import rules
 from pinnace.controllers.volumes.csi.driver import Driver
 from pinnace.controllers.volumes.expander import wants_to_grow
-from pinnace.net.csi.client import CsiError
+from pinnace.net.grpc_sockets import RpcError
 
 WAITS_FOR_NODE = "Waiting for user to (re-)start a pod to finish file system resize of volume on node."
 RESIZING, PENDING = "Resizing", "FileSystemResizePending"
@@ -76,7 +76,7 @@ class Resizer:
                 secrets=await self._driver.secret_of(csi, "controllerExpandSecretRef"),
                 volume_capability=rules.volume_capability(volume, self._driver.can),
             )  # fmt: skip
-        except (CsiError, NotFound) as error:
+        except (RpcError, NotFound) as error:
             why = f'resize volume "{name}" by resizer "{self._driver.name}" failed: {error}'
             self._recorder.event(claim, "Warning", "VolumeResizeFailed", why)
             raise ConnectionError(why) from error

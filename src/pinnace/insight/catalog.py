@@ -1,0 +1,87 @@
+"""The table of rules: what each looks at, and what it can tell (docs/why.md shows it)."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from pinnace.insight.findings import Finding, Object
+from pinnace.insight.rules import (
+    anything,
+    autoscalers,
+    budgets,
+    claims,
+    cluster_nodes,
+    creation,
+    extensions,
+    ingresses,
+    jobs,
+    namespaces,
+    pod_crashes,
+    pod_ends,
+    pod_images,
+    pod_readiness,
+    pod_references,
+    pod_scheduling,
+    services,
+    workloads,
+)
+from pinnace.insight.world import World
+
+Check = Callable[[Object, World], Iterable[Finding]]
+
+
+class Rule(NamedTuple):
+    check: Check
+    kinds: tuple[str, ...]
+    tells: str
+
+
+ANY: tuple[str, ...] = ("*",)
+_POD = ("Pod",)
+_SETS = ("ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet")
+
+RULES: dict[str, Rule] = {
+    "scheduling-gates": Rule(pod_scheduling.gates, _POD, "scheduling gates that nobody removed"),
+    "unschedulable": Rule(pod_scheduling.unschedulable, _POD, "no node fits: resources with numbers and what would fit, taints, selectors and labels that nodes have, cordons, ports, affinity, spread, volumes"),
+    "no-scheduler": Rule(pod_scheduling.unseen_by_scheduler, _POD, "no scheduler looked at the pod"),
+    "image": Rule(pod_images.image, _POD, "wrong name, no such tag, no login, registry down, TLS, pull policy Never"),
+    "references": Rule(pod_references.references, _POD, "ConfigMaps, Secrets and keys that are not there"),
+    "service-account": Rule(pod_references.account, _POD, "the service account is gone"),
+    "claim-missing": Rule(pod_references.claims, _POD, "a PersistentVolumeClaim that is not there"),
+    "container-config": Rule(pod_references.configuration, _POD, "containers that cannot be made or started: runAsNonRoot, command not in the image, hooks"),
+    "mounts": Rule(pod_references.mounts, _POD, "volumes, devices and sandboxes that the node cannot prepare"),
+    "crash": Rule(pod_crashes.crash, _POD, "exit code, signal, memory limit, failing liveness or startup probe, last lines of the log"),
+    "not-ready": Rule(pod_readiness.not_ready, _POD, "readiness probe, readiness gates"),
+    "init-container": Rule(pod_readiness.init_runs, _POD, "an init container that does not end"),
+    "pod-failed": Rule(pod_ends.failed, _POD, "evicted, refused by the node, deadline, lost node"),
+    "pod-terminating": Rule(pod_ends.terminating, _POD, "node gone or not ready, grace not over, containers that do not end"),
+    "finalizers": Rule(pod_ends.finalizers, ANY, "deleted objects that a finalizer holds"),
+    "creation-refused": Rule(creation.refused, (*_SETS, "Job"), "pods that may not be created: quota, service account, pod security, webhooks, limit ranges, priority class"),
+    "paused": Rule(workloads.paused, ("Deployment",), "a paused rollout"),
+    "short-of-pods": Rule(workloads.short, ("Deployment", *_SETS), "fewer pods available than wanted; progress deadline"),
+    "not-observed": Rule(workloads.unobserved, ("Deployment", *_SETS), "no controller acts on it"),
+    "scaled-to-0": Rule(workloads.scaled_to_nothing, ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController"), "no pods are wanted"),
+    "ordered-pods": Rule(workloads.ordered, ("StatefulSet",), "a pod that is not ready keeps later ones waiting"),
+    "no-daemon-node": Rule(workloads.no_node_for_daemons, ("DaemonSet",), "no node fits"),
+    "job-failed": Rule(jobs.job_failed, ("Job",), "back-off limit, deadline, failure policy, failed indexes"),
+    "suspended": Rule(jobs.suspended, ("Job", "CronJob"), "suspended"),
+    "job-waits": Rule(jobs.job_waits, ("Job",), "pods that do not run"),
+    "schedule": Rule(jobs.schedule, ("CronJob",), "schedule or time zone that cannot be read, missed times, a job that still runs"),
+    "service-endpoints": Rule(services.endpoints, ("Service",), "selector that finds nothing (and what comes nearest), pods not ready, targetPort that no pod has, no endpoints by hand"),
+    "service-address": Rule(services.address, ("Service",), "no load balancer gives it an address"),
+    "ingress-class": Rule(ingresses.ingress_class, ("Ingress",), "class that is not there, no default class, no controller"),
+    "ingress-backend": Rule(ingresses.backend, ("Ingress",), "service or port that is not there"),
+    "ingress-certificate": Rule(ingresses.certificate, ("Ingress",), "secret that is not there or is no certificate"),
+    "claim-unbound": Rule(claims.unbound, ("PersistentVolumeClaim",), "no class or default class, provisioner that fails or does not run, no volume that fits and why, waits for a pod, lost volume"),
+    "claim-resize": Rule(claims.resize, ("PersistentVolumeClaim",), "an expansion that does not happen"),
+    "node-not-ready": Rule(cluster_nodes.not_ready, ("Node",), "silent kubelet with its lease, container runtime, pod network"),
+    "node-pressure": Rule(cluster_nodes.pressure, ("Node",), "short of memory, disk, process numbers; network not set up"),
+    "cordoned": Rule(cluster_nodes.cordoned, ("Node",), "no new pods go there"),
+    "autoscaler": Rule(autoscalers.not_scaling, ("HorizontalPodAutoscaler",), "target not there, no metrics, no requests, target scaled to 0, limit reached"),
+    "disruption-budget": Rule(budgets.blocks, ("PodDisruptionBudget",), "lets no pod go: drains hang; selector that finds nothing"),
+    "namespace-terminating": Rule(namespaces.terminating, ("Namespace",), "what remains, finalizers, an API that does not answer"),
+    "definition": Rule(extensions.definition, ("CustomResourceDefinition",), "names taken, not established, schema, approval"),
+    "api-service": Rule(extensions.api_service, ("APIService",), "an aggregated API that is not available"),
+    "webhook": Rule(extensions.webhook, ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"), "its service is not there, has not the port, has no ready pod"),
+    "conditions": Rule(anything.conditions, ANY, "of kinds without rules: conditions that say that something is wrong"),
+    "warnings": Rule(anything.warnings, ANY, "of kinds without rules: the newest warning"),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""One file per broken link: functions from an object and the world around it to findings."""

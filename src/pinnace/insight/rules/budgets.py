@@ -1,0 +1,50 @@
+"""PodDisruptionBudgets that let no pod go: drains and evictions hang."""
+
+from collections.abc import Iterator
+
+from pinnace.api import meta
+from pinnace.insight.findings import (
+    CAUSE,
+    EFFECT,
+    NOTE,
+    Finding,
+    Object,
+    field,
+    finding,
+    in_namespace,
+    ready_to_type,
+)
+from pinnace.insight.world import World
+
+
+def blocks(budget: Object, world: World) -> Iterator[Finding]:
+    status, spec = budget.get("status") or {}, budget["spec"]
+    allowed, healthy = status.get("disruptionsAllowed"), status.get("currentHealthy") or 0
+    wanted, expected = status.get("desiredHealthy") or 0, status.get("expectedPods") or 0
+    rule = field(budget, "spec.minAvailable", spec["minAvailable"]) if "minAvailable" in spec else field(
+        budget, "spec.maxUnavailable", spec.get("maxUnavailable"))  # fmt: skip
+    numbers = field(
+        budget, "status", f"healthy {healthy}, needed {wanted}, expected {expected}, may go {allowed}"
+    )
+    if allowed is None:
+        yield finding(
+            budget,
+            "no controller has looked at it yet: evictions are refused until then",
+            rank=EFFECT,
+            evidence=[rule],
+        )
+    elif not expected and not world.pods_matching(meta.namespace(budget), spec.get("selector")):
+        yield finding(
+            budget, "its selector finds no pod: it protects nothing", rank=NOTE, evidence=[field(budget, "spec.selector", spec.get("selector"))],
+            commands=[f"kubectl get pods{in_namespace(budget)} --show-labels"],
+        )  # fmt: skip
+    elif allowed == 0 and wanted >= expected:
+        yield finding(
+            budget, f"no pod may ever be evicted: it wants {wanted} of {expected} pods healthy, so drains hang", rank=CAUSE,
+            evidence=[rule, numbers], commands=[ready_to_type("edit", budget)],
+        )  # fmt: skip
+    elif allowed == 0:
+        yield finding(
+            budget, f"no pod may be evicted now: {healthy} pods are healthy, {wanted} must be", rank=EFFECT,
+            evidence=[rule, numbers], commands=[f"kubectl get pods{in_namespace(budget)}", ready_to_type("describe", budget)],
+        )  # fmt: skip

@@ -1,0 +1,88 @@
+"""Ingresses that nobody serves, or whose services, ports and certificates are not there."""
+
+from collections.abc import Iterator
+
+from pinnace.api import meta
+from pinnace.insight.findings import LIKELY, Finding, Object, field, finding, in_namespace, ready_to_type
+from pinnace.insight.links import backends
+from pinnace.insight.world import World
+
+_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
+_OLD = "kubernetes.io/ingress.class"
+
+
+def ingress_class(ingress: Object, world: World) -> Iterator[Finding]:
+    name = ingress["spec"].get("ingressClassName")
+    if meta.annotations(ingress).get(_OLD) or not world.can_list("IngressClass"):
+        return
+    classes = world.every("IngressClass")
+    have = ", ".join(sorted(meta.name(one) for one in classes)) or "none"
+    if name and not any(meta.name(one) == name for one in classes):
+        yield finding(
+            ingress, f"there is no ingress class {name}, so no controller serves it; the cluster has: {have}",
+            evidence=[field(ingress, "spec.ingressClassName", name)], commands=["kubectl get ingressclasses", ready_to_type("edit", ingress)],
+        )  # fmt: skip
+    elif not name and not any(meta.annotations(one).get(_DEFAULT) == "true" for one in classes):
+        yield finding(
+            ingress, f"it names no ingress class, and none is the default; the cluster has: {have}", rank=LIKELY,
+            evidence=[field(ingress, "spec.ingressClassName", None)], commands=["kubectl get ingressclasses", ready_to_type("edit", ingress)],
+        )  # fmt: skip
+    elif not ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress"):
+        yield finding(
+            ingress, "no controller has given it an address: is the controller of its class running?", rank=LIKELY - 10,
+            evidence=[field(ingress, "status.loadBalancer.ingress", None)], commands=[ready_to_type("describe", ingress)],
+        )  # fmt: skip
+
+
+def backend(ingress: Object, world: World) -> Iterator[Finding]:
+    namespace = meta.namespace(ingress)
+    for path, one in backends(ingress):
+        wanted = one.get("service")
+        if not wanted:
+            continue
+        name, port = wanted["name"], wanted.get("port") or {}
+        service = world.get("Service", namespace, name)
+        if service is None:
+            if world.is_missing("Service", namespace, name):
+                yield finding(
+                    ingress, f"service {name}, to which it leads, is not there: requests are answered with 503 or 404",
+                    evidence=[field(ingress, f"{path}.service.name", name)],
+                    commands=[f"kubectl get services{in_namespace(ingress)}", ready_to_type("edit", ingress)],
+                )  # fmt: skip
+            continue
+        ports = service["spec"].get("ports") or ()
+        if not any(
+            port.get("number") == has.get("port")
+            if port.get("number")
+            else port.get("name") == has.get("name")
+            for has in ports
+        ):
+            have = ", ".join(f"{has.get('name') or '(no name)'}={has['port']}" for has in ports)
+            yield finding(
+                ingress, f"service {name} has no port {port.get('number') or port.get('name')}; it has {have}",
+                evidence=[field(ingress, f"{path}.service.port", port), field(service, "spec.ports", have)],
+                commands=[ready_to_type("edit", ingress)],
+            )  # fmt: skip
+
+
+def certificate(ingress: Object, world: World) -> Iterator[Finding]:
+    namespace = meta.namespace(ingress)
+    for i, entry in enumerate(ingress["spec"].get("tls") or ()):
+        name = entry.get("secretName")
+        if not name:
+            continue
+        secret = world.get("Secret", namespace, name)
+        where = field(ingress, f"spec.tls[{i}].secretName", name)
+        create = f"kubectl create secret tls {name} --cert=FILE --key=FILE{in_namespace(ingress)}"
+        if secret is None and world.is_missing("Secret", namespace, name):
+            yield finding(
+                ingress,
+                f"secret {name} with its certificate is not there",
+                evidence=[where],
+                commands=[create],
+            )
+        elif secret is not None and not {"tls.crt", "tls.key"} <= set(secret.get("data") or {}):
+            yield finding(
+                ingress, f"secret {name} is not a certificate: it lacks tls.crt or tls.key",
+                evidence=[where, field(secret, "data (keys)", sorted(secret.get("data") or {}))], commands=[create],
+            )  # fmt: skip

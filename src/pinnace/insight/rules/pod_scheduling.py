@@ -1,0 +1,283 @@
+"""Why a pod has no node: gates, resources with numbers, taints, selectors, ports, volumes, affinity; and what would make it fit."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from pinnace.api import meta
+from pinnace.api.core import node_affinity, nodes, pod_resources, pods
+from pinnace.api.core.tolerations import is_tolerated
+from pinnace.apimachinery.quantity import format_quantity
+from pinnace.insight.findings import (
+    CAUSE,
+    EFFECT,
+    LIKELY,
+    Evidence,
+    Finding,
+    Object,
+    condition,
+    event,
+    field,
+    finding,
+    in_namespace,
+    ready_to_type,
+    shown,
+)
+from pinnace.insight.world import World
+
+_INSUFFICIENT = re.compile(r"(\d+) Insufficient ([^\s,.]+(?:\.[^\s,.]+)*)")
+_HARD = ("NoSchedule", "NoExecute")
+# what the scheduler says of nodes -> what it means; those with numbers of their own have functions below
+_PLAIN = {
+    "didn't have free ports": "a host port that the pod wants is taken on every node that it could go to",
+    "didn't match pod affinity rules": "spec.affinity.podAffinity asks for nodes near pods that run nowhere it could go",
+    "didn't match pod anti-affinity rules": "spec.affinity.podAntiAffinity keeps it away from pods that run on every node it could go to",
+    "didn't satisfy existing pods anti-affinity": "pods that run already have an anti-affinity against it",
+    "didn't match pod topology spread constraints": "spec.topologySpreadConstraints would be violated on every node it could go to",
+    "didn't match PersistentVolume's node affinity": "its volume can only be reached from nodes that it cannot go to",
+    "had no available volume zone": "its volume lies in another zone than the nodes it could go to",
+    "exceed max volume count": "every node it could go to has as many volumes attached as it can have",
+    "bound to non-existent pv": "a claim of it is bound to a volume that is gone",
+    "ReadWriteOncePod access mode already in-use": "another pod uses its volume, which only one pod may use",
+    "didn't match the requested node name": "it asks for one node by name, which is not there",
+    "had no available disk": "its disk is in use on every node it could go to",
+    "did not have enough free storage": "no node it could go to has enough free storage for its volumes",
+}
+
+
+def gates(pod: Object, _: World) -> Iterator[Finding]:
+    """Scheduling is blocked on purpose."""
+    names = [gate["name"] for gate in pod["spec"].get("schedulingGates") or ()]
+    if names and not pods.node_name(pod):
+        yield finding(
+            pod, f"it waits for {shown(names)}: whoever set this scheduling gate has not removed it",
+            evidence=[field(pod, "spec.schedulingGates[*].name", names)],
+            commands=[ready_to_type("edit", pod)],
+        )  # fmt: skip
+
+
+def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
+    """The scheduler found no node."""
+    found = pods.get_condition(pod, "PodScheduled") or {}
+    if pods.node_name(pod) or pods.is_terminal(pod) or found.get("status") != "False" or pods.is_gated(pod):
+        return
+    message = str(found.get("message") or "")
+    if found.get("reason") == "SchedulerError":
+        yield finding(pod, f"the scheduler failed: {message}", evidence=[condition(pod, found)])
+        return
+    evidence = [condition(pod, found), *_decision(pod, world)]
+    evidence += [
+        event(one) for one in world.events(pod, "FailedScheduling")[:1] if shown(one.get("message")) not in evidence[0].text
+    ]  # fmt: skip
+    specific = [
+        *_no_nodes(pod, message, world),
+        *_resources(pod, message, world),
+        *_taints(pod, message, world),
+    ]
+    specific += [*_selector(pod, world), *_cordoned(pod, message, world)]
+    specific += [
+        finding(pod, f"it cannot be scheduled: {meaning}") for text, meaning in _PLAIN.items() if text in message
+    ]  # fmt: skip
+    for one in specific:
+        yield one._replace(evidence=(*one.evidence, *evidence))
+    if not specific:
+        # what claims lack is told about the claims
+        rank = EFFECT if "PersistentVolumeClaim" in message or "persistent volumes" in message else LIKELY
+        yield finding(
+            pod, f"it cannot be scheduled: {message}", rank=rank, evidence=evidence,
+            commands=[ready_to_type("describe", pod)],
+        )  # fmt: skip
+
+
+def unseen_by_scheduler(pod: Object, world: World) -> Iterator[Finding]:
+    """Pending, and no scheduler has looked at it."""
+    if pods.phase(pod) != "Pending" or pods.node_name(pod) or pods.is_gated(pod) or pods.is_terminating(pod):
+        return
+    if pods.get_condition(pod, "PodScheduled") or world.events(pod, "FailedScheduling"):
+        return
+    name = pod["spec"].get("schedulerName") or "default-scheduler"
+    if name != "default-scheduler":
+        cause = f"no scheduler has looked at it: it asks for {name}, which seems not to run"
+        yield finding(
+            pod, cause, rank=LIKELY, evidence=[field(pod, "spec.schedulerName", name)],
+            commands=["kubectl get pods -A", "kubectl get leases -n kube-system"],
+        )  # fmt: skip
+    else:
+        yield finding(
+            pod, "no scheduler has looked at it: none runs, or it is behind", rank=LIKELY,
+            evidence=[field(pod, "spec.nodeName", None)], commands=["kubectl get leases -n kube-system"],
+        )  # fmt: skip
+
+
+def _decision(pod: Object, world: World) -> Iterator[Evidence]:
+    """The scheduler's own record, where it can be read: which nodes gave which reason."""
+    for one in (world.decision(pod) or {}).get("reasons") or ():
+        names = one.get("nodes") or []
+        more = ", ..." if one.get("count", 0) > len(names) else ""
+        yield Evidence("scheduler decision", f"{one.get('reason')}: {shown(names)}{more}")
+
+
+def _no_nodes(pod: Object, message: str, world: World) -> Iterator[Finding]:
+    if "no nodes available" in message or message.startswith("0/0"):
+        rank = CAUSE if world.can_list("Node") and not world.every("Node") else LIKELY
+        yield finding(pod, "the cluster has no node", rank=rank, commands=["kubectl get nodes"])
+
+
+class _Room(NamedTuple):
+    node: Object
+    allocatable: Decimal
+    used: Decimal
+
+    @property
+    def free(self) -> Decimal:
+        return self.allocatable - self.used
+
+
+def _resources(pod: Object, message: str, world: World) -> Iterator[Finding]:
+    for _, resource in _INSUFFICIENT.findall(message):
+        wanted = pod_resources.requests(pod).get(resource)
+        if wanted is None:
+            continue
+        rooms = [_room(node, resource, world) for node in world.every("Node") if _could_host(pod, node)]
+        if not rooms:
+            continue
+        best = max(rooms, key=lambda room: room.free)
+        largest = max(room.allocatable for room in rooms)
+        text = f"no node has enough free {resource}: it asks for {amount(wanted)}, the most that is free is {amount(best.free)} on {meta.name(best.node)}"
+        if wanted > largest:
+            text = f"no node is large enough: it asks for {amount(wanted)} of {resource}, the largest node has {amount(largest)}"
+        enough = max((room.free for room in rooms if _else_fits(pod, room.node, resource, world)), default=0)
+        fits = f"; it fits if it asks for at most {amount(Decimal(enough))}" if enough > 0 else ""
+        yield finding(
+            pod, text + fits,
+            evidence=[
+                Evidence(f"pod/{meta.name(pod)} resources.requests.{resource} (the sum)", amount(wanted)),
+                field(best.node, f"status.allocatable[{resource}]", amount(best.allocatable)),
+                Evidence(f"node/{meta.name(best.node)} requested by its pods", amount(best.used)),
+            ],
+            commands=[f"kubectl describe node {meta.name(best.node)}", _edit_owner(pod, world)],
+        )  # fmt: skip
+    if "Too many pods" in message:
+        yield finding(
+            pod, "every node that it could go to has as many pods as it may have",
+            evidence=[field(node, "status.allocatable[pods]", (node.get("status") or {}).get("allocatable", {}).get("pods"))
+                      for node in world.every("Node")[:3]],
+            commands=["kubectl get pods -A -o wide"],
+        )  # fmt: skip
+
+
+def amount(value: Decimal) -> str:
+    family = "binary" if value >= 1024**2 and value == value.to_integral_value() else "decimal"
+    return format_quantity(value, family)
+
+
+def _room(node: Object, resource: str, world: World) -> _Room:
+    name = meta.name(node)
+    used = sum(
+        (pod_resources.requests(one).get(resource, Decimal(0)) for one in world.every("Pod")
+         if pods.node_name(one) == name and not pods.is_terminal(one)),
+        Decimal(0),
+    )  # fmt: skip
+    return _Room(node, nodes.allocatable(node).get(resource, Decimal(0)), used)
+
+
+def _else_fits(pod: Object, node: Object, without: str, world: World) -> bool:
+    """All that it asks for but this resource is free on the node."""
+    others = {name: wanted for name, wanted in pod_resources.requests(pod).items() if name != without}
+    return all(wanted <= _room(node, name, world).free for name, wanted in others.items())
+
+
+def _could_host(pod: Object, node: Object) -> bool:
+    tolerations = pod["spec"].get("tolerations")
+    hard = [taint for taint in nodes.taints(node) if taint.get("effect") in _HARD]
+    return node_affinity.matches(pod, node) and all(is_tolerated(taint, tolerations) for taint in hard)
+
+
+def _edit_owner(pod: Object, world: World) -> str:
+    """The template that made the pod, since most of a pod cannot be changed."""
+    reference, namespace = meta.controller_of(pod), in_namespace(pod)
+    if reference is None:
+        return ready_to_type("edit", pod)
+    if reference["kind"] == "ReplicaSet":
+        owner = world.get("ReplicaSet", meta.namespace(pod), reference["name"])
+        reference = (owner and meta.controller_of(owner)) or reference
+    return f"kubectl edit {reference['kind'].lower()} {reference['name']}{namespace}"
+
+
+def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
+    if "untolerated taint" not in message:
+        return
+    tolerations, by_taint = pod["spec"].get("tolerations"), dict[str, list[str]]()
+    wanted = [node for node in world.every("Node") if node_affinity.matches(pod, node)]
+    for node in wanted or world.every("Node"):
+        for taint in nodes.taints(node):
+            if taint.get("effect") in _HARD and not is_tolerated(taint, tolerations):
+                by_taint.setdefault(taint_text(taint), []).append(meta.name(node))
+    for text, names in sorted(by_taint.items()):
+        if text.startswith(("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")):
+            cause = f"{_nodes(names)} not ready (taint {text})"
+            commands = [f"kubectl describe node {names[0]}"]
+        elif text.startswith("node.kubernetes.io/unschedulable"):
+            cause, commands = f"{_nodes(names)} cordoned", [f"kubectl uncordon {names[0]}"]
+        else:
+            cause = f"{_nodes(names)} tainted {text}, which it does not tolerate"
+            cause += "; it may go there if the taint is tolerated or removed" if wanted else ""
+            key, _, effect = text.partition(":")
+            commands = [
+                f"kubectl taint nodes {names[0]} {key.partition('=')[0]}:{effect}-",
+                _edit_owner(pod, world),
+            ]
+        yield finding(
+            pod, cause, evidence=[Evidence(f"node/{names[0]} spec.taints", text),
+                                  field(pod, "spec.tolerations", [taint_text(one) for one in tolerations or ()])],
+            commands=commands,
+        )  # fmt: skip
+
+
+def taint_text(taint: Object) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint.get('key', '*')}{value}:{taint.get('effect', '*')}"
+
+
+def _nodes(names: list[str]) -> str:
+    return (
+        f"node {names[0]} is"
+        if len(names) == 1
+        else f"{len(names)} nodes ({shown(names[:3])}{', ...' if len(names) > 3 else ''}) are"
+    )
+
+
+def _selector(pod: Object, world: World) -> Iterator[Finding]:
+    """Also where the scheduler names something else that refused the nodes before: mending only that would not do."""
+    wanted = pod["spec"].get("nodeSelector") or {}
+    terms = node_affinity.required_terms(pod)
+    every = world.every("Node")
+    if not every or any(node_affinity.matches(pod, node) for node in every):
+        return
+    evidence = [field(pod, "spec.nodeSelector", wanted)] if wanted else []
+    if terms is not None:
+        evidence.append(field(pod, "spec.affinity.nodeAffinity (required)", terms))
+    text, commands = (
+        "no node matches its node selector or affinity",
+        [_edit_owner(pod, world), "kubectl get nodes --show-labels"],
+    )
+    for key, value in wanted.items():
+        have = sorted({meta.labels(node)[key] for node in world.every("Node") if key in meta.labels(node)})
+        if value not in have:
+            others = f"; nodes have {key}={shown(have[:5])}" if have else f"; no node has a label {key}"
+            text = f"no node has the label {key}={value} that its nodeSelector asks for{others}"
+            commands.insert(0, f"kubectl label node NODE {key}={value}{' --overwrite' if have else ''}")
+            break
+    yield finding(pod, text, evidence=evidence, commands=commands)
+
+
+def _cordoned(pod: Object, message: str, world: World) -> Iterator[Finding]:
+    if "were unschedulable" not in message:
+        return
+    names = [meta.name(node) for node in world.every("Node") if nodes.is_unschedulable(node)]
+    if names:
+        yield finding(
+            pod, f"{_nodes(names)} cordoned", evidence=[Evidence(f"node/{names[0]} spec.unschedulable", "true")],
+            commands=[f"kubectl uncordon {names[0]}"],
+        )  # fmt: skip

@@ -1,0 +1,125 @@
+"""Deployments, replica sets, stateful sets and daemon sets that do not get where they should; why their pods fail is told about the pods."""
+
+from collections.abc import Iterator
+
+from pinnace.api import meta
+from pinnace.api.core import pods
+from pinnace.insight.findings import (
+    CAUSE,
+    EFFECT,
+    LIKELY,
+    NOTE,
+    Finding,
+    Object,
+    condition,
+    field,
+    finding,
+    ready_to_type,
+)
+from pinnace.insight.links import is_well
+from pinnace.insight.world import World
+
+
+def paused(deployment: Object, _: World) -> Iterator[Finding]:
+    status, metadata = deployment.get("status") or {}, deployment["metadata"]
+    if not deployment["spec"].get("paused"):
+        return
+    wanted = deployment["spec"].get("replicas", 1)
+    is_behind = (status.get("updatedReplicas") or 0) < wanted or (
+        status.get("observedGeneration") or 0
+    ) < metadata.get("generation", 0)
+    yield finding(
+        deployment, "its rollout is paused: changes of the template wait", rank=CAUSE if is_behind else NOTE,
+        evidence=[field(deployment, "spec.paused", True)],
+        commands=[ready_to_type("rollout resume", deployment)],
+    )  # fmt: skip
+
+
+def short(owner: Object, _: World) -> Iterator[Finding]:
+    """Fewer pods available than wanted: the effect whose cause is looked for further down."""
+    if "deletionTimestamp" in owner["metadata"]:
+        return
+    status = owner.get("status") or {}
+    if owner["kind"] == "DaemonSet":
+        wanted, have = status.get("desiredNumberScheduled") or 0, status.get("numberAvailable") or 0
+        where = "status.numberAvailable"
+    else:
+        wanted, have = (
+            owner["spec"].get("replicas", 1),
+            status.get("availableReplicas") or status.get("readyReplicas") or 0,
+        )
+        where = "status.availableReplicas"
+    if have >= wanted:
+        return
+    progress = meta.find_condition(owner, "Progressing") or {}
+    evidence = [field(owner, where, f"{have} of {wanted}")]
+    text = f"{have} of {wanted} pods are available"
+    if progress.get("reason") == "ProgressDeadlineExceeded":
+        evidence.append(condition(owner, progress))
+        text += f", and it has not come further within progressDeadlineSeconds ({owner['spec'].get('progressDeadlineSeconds', 600)} s)"
+    commands = [ready_to_type("describe", owner)]
+    if owner["kind"] == "Deployment" and int(_revision(owner)) > 1:
+        commands = [ready_to_type("rollout undo", owner), *commands]
+    yield finding(owner, text, rank=EFFECT, evidence=evidence, commands=commands)
+
+
+def _revision(deployment: Object) -> str:
+    text = meta.annotations(deployment).get("deployment.kubernetes.io/revision", "0")
+    return text if text.isdecimal() else "0"
+
+
+def unobserved(owner: Object, world: World) -> Iterator[Finding]:
+    """No controller has looked at the newest spec."""
+    seen = (owner.get("status") or {}).get("observedGeneration")
+    generation = owner["metadata"].get("generation")
+    if (
+        generation
+        and (seen or 0) < generation
+        and not world.owned_by(owner, "Pod")
+        and not world.owned_by(owner, "ReplicaSet")
+        and not world.events(owner)
+    ):
+        yield finding(
+            owner, f"no controller has acted on it: is the {owner['kind']} controller running?", rank=LIKELY,
+            evidence=[field(owner, "metadata.generation", generation), field(owner, "status.observedGeneration", seen)],
+            commands=["kubectl get leases -n kube-system"],
+        )  # fmt: skip
+
+
+def scaled_to_nothing(owner: Object, _: World) -> Iterator[Finding]:
+    if owner["spec"].get("replicas") == 0 and not owner["metadata"].get("ownerReferences"):
+        yield finding(
+            owner, "it is scaled to 0: no pods are wanted", rank=NOTE, evidence=[field(owner, "spec.replicas", 0)],
+            commands=[ready_to_type("scale", owner, "--replicas=1")],
+        )  # fmt: skip
+
+
+def ordered(stateful_set: Object, world: World) -> Iterator[Finding]:
+    """With OrderedReady one pod that is not ready keeps all later ones from being created."""
+    if (stateful_set["spec"].get("podManagementPolicy") or "OrderedReady") != "OrderedReady":
+        return
+    found = {meta.name(pod): pod for pod in world.owned_by(stateful_set, "Pod")}
+    wanted = stateful_set["spec"].get("replicas", 1)
+    for ordinal in range(wanted):
+        pod = found.get(f"{meta.name(stateful_set)}-{ordinal}")
+        if pod is None:
+            return
+        if not is_well(pod) and ordinal + 1 < wanted:
+            yield finding(
+                stateful_set, f"pods are made one after the other: {meta.name(pod)} is not ready, so {meta.name(stateful_set)}-{ordinal + 1} waits",
+                rank=EFFECT, evidence=[field(pod, "status.phase", pods.phase(pod)), field(stateful_set, "spec.podManagementPolicy", "OrderedReady")],
+                commands=[ready_to_type("describe", pod)],
+            )  # fmt: skip
+            return
+
+
+def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
+    status = daemon_set.get("status") or {}
+    if status.get("observedGeneration") and not status.get("desiredNumberScheduled") and world.every("Node"):
+        spec = daemon_set["spec"]["template"]["spec"]
+        yield finding(
+            daemon_set, "it wants no pod on any node: its node selector, affinity and tolerations fit none",
+            rank=LIKELY,
+            evidence=[field(daemon_set, "spec.template.spec.nodeSelector", spec.get("nodeSelector")), field(daemon_set, "status.desiredNumberScheduled", 0)],
+            commands=["kubectl get nodes --show-labels", ready_to_type("edit", daemon_set)],
+        )  # fmt: skip

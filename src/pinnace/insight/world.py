@@ -1,0 +1,222 @@
+"""What rules see of a cluster: asked when it is needed, each thing once; what may not be read is told apart from what is not there."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from pinnace.api import meta
+from pinnace.apimachinery.selectors import SelectorError, from_label_selector
+from pinnace.insight.findings import Object
+
+
+class Kind(NamedTuple):
+    api_version: str
+    plural: str
+    namespaced: bool = True
+
+
+MOST_DECISIONS = 20  # of the scheduler, asked for in one run
+
+KINDS = {
+    "APIService": Kind("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    "ConfigMap": Kind("v1", "configmaps"),
+    "CronJob": Kind("batch/v1", "cronjobs"),
+    "CustomResourceDefinition": Kind("apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False),
+    "DaemonSet": Kind("apps/v1", "daemonsets"),
+    "Deployment": Kind("apps/v1", "deployments"),
+    "EndpointSlice": Kind("discovery.k8s.io/v1", "endpointslices"),
+    "HorizontalPodAutoscaler": Kind("autoscaling/v2", "horizontalpodautoscalers"),
+    "Ingress": Kind("networking.k8s.io/v1", "ingresses"),
+    "IngressClass": Kind("networking.k8s.io/v1", "ingressclasses", namespaced=False),
+    "Job": Kind("batch/v1", "jobs"),
+    "Lease": Kind("coordination.k8s.io/v1", "leases"),
+    "LimitRange": Kind("v1", "limitranges"),
+    "MutatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", namespaced=False),
+    "Namespace": Kind("v1", "namespaces", namespaced=False),
+    "Node": Kind("v1", "nodes", namespaced=False),
+    "PersistentVolume": Kind("v1", "persistentvolumes", namespaced=False),
+    "PersistentVolumeClaim": Kind("v1", "persistentvolumeclaims"),
+    "Pod": Kind("v1", "pods"),
+    "PodDisruptionBudget": Kind("policy/v1", "poddisruptionbudgets"),
+    "ReplicaSet": Kind("apps/v1", "replicasets"),
+    "ReplicationController": Kind("v1", "replicationcontrollers"),
+    "ResourceQuota": Kind("v1", "resourcequotas"),
+    "Secret": Kind("v1", "secrets"),
+    "Service": Kind("v1", "services"),
+    "ServiceAccount": Kind("v1", "serviceaccounts"),
+    "StatefulSet": Kind("apps/v1", "statefulsets"),
+    "StorageClass": Kind("storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "ValidatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", namespaced=False),
+}  # fmt: skip
+
+
+def is_known(obj: Object) -> bool:
+    """One of the kinds above, and not a custom resource that has the same name."""
+    row = KINDS.get(obj["kind"])
+    return row is not None and _group(obj.get("apiVersion", "")) == _group(row.api_version)
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
+
+
+class Unreadable(Exception):
+    """The server refused, or did not answer; the text says why."""
+
+
+class Reader(Protocol):
+    """The cluster. Each raises where the server does not tell (see `World.failure`)."""
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """None: it is not there."""
+
+    def every(self, kind: Kind, namespace: str) -> list[Object]:
+        """All of a namespace, of all namespaces with ""."""
+
+    def events(self, namespace: str, fields: dict[str, str]) -> list[Object]:
+        """Those whose fields have these values."""
+
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> list[str]:
+        """The last lines of a container; empty where there are none."""
+
+    def decision(self, namespace: str, pod: str) -> Object | None:
+        """What a scheduler of Pinnace decided last about a pod; None elsewhere."""
+
+
+class World:
+    """`now` is in seconds since the epoch. `unread` names what the server did not tell (it raised `failure`): conclusions stop there."""
+
+    def __init__(self, reader: Reader, now: float, failure: type[Exception] = Unreadable) -> None:
+        self._reader, self.now, self.failure = reader, now, failure
+        self._objects: dict[tuple[str, str, str], Object | None] = {}
+        self._lists: dict[tuple[str, str], list[Object]] = {}
+        self._events: dict[tuple[str, str, str], list[Object]] = {}
+        self._unknown: set[tuple[str, str, str]] = set()
+        self._all_events_of: str | None = None
+        self._decisions_left = MOST_DECISIONS
+        self.unread: dict[str, str] = {}
+
+    def preload_events(self, namespace: str) -> None:
+        """All events of the namespace ("": all) with one request, for when most objects are looked at."""
+        try:
+            found = self._reader.events(namespace, {})
+        except self.failure as error:
+            self.unread[f"events of {namespace or 'the cluster'}"] = str(error)
+            found = []
+        for one in sorted(found, key=_last_seen, reverse=True):
+            about = one.get("involvedObject") or {}
+            key = (about.get("kind", ""), about.get("namespace", ""), about.get("name", ""))
+            self._events.setdefault(key, []).append(one)
+        self._all_events_of = namespace
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """None when it is not there, and when that is not known (see `is_missing`)."""
+        row = KINDS[kind]
+        space = namespace if row.namespaced else ""
+        for where in (space, ""):
+            if (kind, where) in self._lists:
+                return next((one for one in self._lists[kind, where] if meta.key(one) == (space, name)), None)
+        key = (kind, space, name)
+        if key not in self._objects:
+            try:
+                self._objects[key] = _typed(self._reader.get(row, space, name), kind)
+            except self.failure as error:
+                self.unread[f"{row.plural} {space}/{name}" if space else f"{row.plural} {name}"] = str(error)
+                self._objects[key] = None
+                self._unknown.add(key)
+        return self._objects[key]
+
+    def is_missing(self, kind: str, namespace: str, name: str) -> bool:
+        """The server said that it is not there; False when it may not be asked."""
+        if self.get(kind, namespace, name) is not None:
+            return False
+        space = namespace if KINDS[kind].namespaced else ""
+        return (kind, space, name) not in self._unknown
+
+    def every(self, kind: str, namespace: str = "") -> list[Object]:
+        """Empty also when the server does not tell."""
+        row = KINDS[kind]
+        space = namespace if row.namespaced else ""
+        if (kind, "") in self._lists:
+            return [one for one in self._lists[kind, ""] if not space or meta.namespace(one) == space]
+        key = (kind, space)
+        if key not in self._lists:
+            try:
+                found = self._reader.every(row, space)
+            except self.failure as error:
+                self.unread[f"{row.plural} of {space}" if space else row.plural] = str(error)
+                return []
+            self._lists[key] = [_typed(one, kind) for one in found]
+        return self._lists[key]
+
+    def can_list(self, kind: str, namespace: str = "") -> bool:
+        """Whether an empty list means that there is nothing."""
+        self.every(kind, namespace)
+        space = namespace if KINDS[kind].namespaced else ""
+        return (kind, space) in self._lists or (kind, "") in self._lists
+
+    def owned_by(self, owner: Object, kind: str) -> list[Object]:
+        uid = meta.uid(owner)
+        return [
+            one
+            for one in self.every(kind, meta.namespace(owner))
+            if any(reference.get("uid") == uid for reference in one["metadata"].get("ownerReferences") or ())
+        ]
+
+    def pods_matching(self, namespace: str, selector: Object | None) -> list[Object]:
+        """By a metav1.LabelSelector."""
+        try:
+            parsed = from_label_selector(selector)
+        except SelectorError:
+            return []
+        return [pod for pod in self.every("Pod", namespace) if parsed.matches(meta.labels(pod))]
+
+    def events(self, obj: Object, *reasons: str) -> list[Object]:
+        """The newest first, with one of the reasons if any is named."""
+        namespace, name = meta.key(obj)
+        key = (obj["kind"], namespace, name)
+        is_preloaded = self._all_events_of in ("", namespace)
+        if key not in self._events and not is_preloaded:
+            fields = {"involvedObject.kind": obj["kind"], "involvedObject.name": name}
+            if meta.uid(obj) and obj["kind"] != "Node":  # a kubelet may write the node's name for its uid
+                fields["involvedObject.uid"] = meta.uid(obj)
+            try:
+                found = self._reader.events(namespace, fields)
+            except self.failure as error:
+                self.unread[f"events of {namespace or 'the cluster'}"] = str(error)
+                found = []
+            self._events[key] = sorted(found, key=_last_seen, reverse=True)
+        return [one for one in self._events.get(key, ()) if not reasons or one.get("reason") in reasons]
+
+    def log(self, pod: Object, container: str, *, previous: bool = False) -> list[str]:
+        namespace, name = meta.key(pod)
+        try:
+            return self._reader.log(namespace, name, container, previous=previous)
+        except self.failure as error:
+            self.unread[f"log of {namespace}/{name} {container}"] = str(error)
+            return []
+
+    def decision(self, pod: Object) -> Object | None:
+        namespace, name = meta.key(pod)
+        self._decisions_left -= 1
+        if self._decisions_left < 0:
+            return None  # the condition tells enough
+        try:
+            return self._reader.decision(namespace, name)
+        except self.failure:
+            return None  # other clusters have none: nothing is missed
+
+
+def _last_seen(event: Object) -> str:
+    series = event.get("series") or {}
+    times: Iterable[str | None] = (
+        series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"),
+        event["metadata"].get("creationTimestamp"),
+    )  # fmt: skip
+    return next((one for one in times if one), "")
+
+
+def _typed(obj: Object | None, kind: str) -> Object:
+    """Items of lists carry no kind."""
+    if obj is None:
+        return None  # type: ignore[return-value]
+    return obj if obj.get("kind") else {"kind": kind, "apiVersion": KINDS[kind].api_version, **obj}
