@@ -37,7 +37,9 @@ def _decoded(text: Any) -> str:
 def _exists(value: Any, *path: Any) -> bool:
     """Whether the way leads somewhere."""
     for step in path:
-        if (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)):
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
+        ):
             value = value[step]
         else:
             return False
