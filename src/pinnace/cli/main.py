@@ -38,6 +38,7 @@ COMMANDS = {
     "scale": "scale:SCALE",
     "taint": "nodes:TAINT",
     "top": "top:TOP",
+    "trace": "trace:TRACE",
     "uncordon": "nodes:UNCORDON",
     "version": "version:VERSION",
     "wait": "wait:WAIT",
@@ -51,7 +52,7 @@ CLUSTER_COMMANDS = {
 }
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
-PLANNED_CLUSTER = ("dashboard", "snapshot", "trace")
+PLANNED_CLUSTER = ("dashboard", "snapshot")
 PLANNED_KUBECTL = (
     "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
     "options", "plugin", "port-forward", "proxy", "set",
