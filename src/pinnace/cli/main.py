@@ -48,6 +48,7 @@ COMMANDS = {
     "set": "set:SET",
     "taint": "nodes:TAINT",
     "top": "top:TOP",
+    "trace": "trace:TRACE",
     "uncordon": "nodes:UNCORDON",
     "version": "version:VERSION",
     "wait": "wait:WAIT",
@@ -63,7 +64,7 @@ CLUSTER_COMMANDS = {
 }
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
-PLANNED_CLUSTER = ("dashboard", "snapshot", "trace")
+PLANNED_CLUSTER = ("dashboard", "snapshot")
 PLANNED_KUBECTL = (
     "debug", "kuberc", "kustomize",
     "options",
