@@ -276,3 +276,23 @@ async def test_errors_are_kubectls(simulated_cluster: SimulatedCluster, why: Why
     code, text = await why("-o", "yaml")
     assert code == 1
     assert "allowed formats are: json" in text
+
+
+@pytest.mark.usefixtures("why")  # the cluster's kubeconfig and time
+async def test_trace_shows_a_deployment_with_its_pods(
+    simulated_cluster: SimulatedCluster, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    await simulated_cluster.create(workload(replicas=1))
+    await simulated_cluster.until(lambda: simulated_cluster.is_rolled_out("web"))
+
+    async def trace(*words: str) -> tuple[int, str]:
+        code = await asyncio.to_thread(main, ["trace", *words, "--cache-dir", str(tmp_path / "cache")])
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    code, text = await trace("deployment/web")
+    assert code == 0
+    compare("trace", re.sub(r"^\S+ \S+ \S+", "WHEN", re.sub(" +", " ", text), flags=re.MULTILINE))
+    (pod,) = await simulated_cluster.list(r.PODS)
+    assert await trace("pod", pod["metadata"]["name"]) == (0, text)
+    assert await trace("pod", "nope") == (1, 'Error from server (NotFound): pods "nope" not found\n')

@@ -23,8 +23,9 @@ def give_to(root: Path, group: int, policy: str | None = None, *, read_only: boo
     root = root.resolve()
     if not root.is_dir():
         return True
-    # the root last: it tells that all is done
-    for _, directories, files, here in os.fwalk(root, topdown=False):
+    for _, directories, files, here in os.fwalk(
+        root, topdown=False
+    ):  # the root last: it tells that all is done
         for name in (*files, *directories):  # directories again: among them are links to some
             with contextlib.suppress(FileNotFoundError):
                 _change(name, here, group, read_only=read_only)
