@@ -13,6 +13,7 @@ from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.apimachinery.times import format_time
 from pinnace.component.clock import Clock
+from pinnace.kubelet.cri.runtime import CriError
 from pinnace.kubelet.pod_workers import PodWorkers
 from pinnace.kubelet.static_pods.directory import ManifestDirectory
 from pinnace.kubelet.static_pods.manifests import ManifestError, static_pod
@@ -20,6 +21,7 @@ from pinnace.kubelet.static_pods.manifests import ManifestError, static_pod
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
+RETRY_SECONDS = 1.0
 
 
 class Predecessors(Protocol):
@@ -86,25 +88,34 @@ class StaticPods:
     async def _settle(self, key: Key) -> None:
         """Until the pod of that name which runs is the one that is wanted."""
         try:
-            while True:
-                wanted = self._wanted.get(key)
-                running = [
-                    record for record in self._workers.records()
-                    if record.is_static and meta.key(record.pod) == key
-                ]  # fmt: skip
-                others = [one for one in running if wanted is None or one.uid != meta.uid(wanted)]
-                for record in others:
-                    record.grace_override = pods.grace_period_seconds(record.pod)
-                    self._workers.remove(record.pod)
-                    await self._workers.finished(record.uid)
-                if others:
-                    self._workers.sweep()
-                    continue
-                if wanted is None or running:
-                    return
-                await self._predecessors.end_others(key, meta.uid(wanted))
-                if self._wanted.get(key) is wanted:
-                    self._workers.update(wanted, is_static=True)
-                    return
+            while not await self._is_settled(key):
+                pass
         finally:
             del self._settling[key]
+
+    async def _is_settled(self, key: Key) -> bool:
+        """One step towards it."""
+        wanted = self._wanted.get(key)
+        running = [
+            record for record in self._workers.records() if record.is_static and meta.key(record.pod) == key
+        ]
+        others = [one for one in running if wanted is None or one.uid != meta.uid(wanted)]
+        for record in others:
+            record.grace_override = pods.grace_period_seconds(record.pod)
+            self._workers.remove(record.pod)
+            await self._workers.finished(record.uid)
+        if others:
+            self._workers.sweep()
+            return False
+        if wanted is None or running:
+            return True
+        try:
+            await self._predecessors.end_others(key, meta.uid(wanted))
+        except (CriError, TimeoutError) as error:
+            log.warning("static pod %s/%s: what it replaces did not end: %s", *key, error)
+            await self._clock.sleep(RETRY_SECONDS)
+            return False
+        if self._wanted.get(key) is not wanted:
+            return False
+        self._workers.update(wanted, is_static=True)
+        return True
