@@ -11,7 +11,7 @@ from pinnace.cli.builder import Selection, from_files
 from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.session import Session
+from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
@@ -70,15 +70,15 @@ def _send(session: Session, flags: Values, one: Selection, outcome: Outcome) -> 
 
 
 def _report(outcome: Outcome, what: str) -> None:
+    """On standard error, as kubectl does."""
     if outcome.operation:
-        print(f"\treconciliation required {outcome.operation}")
+        warn(f"\treconciliation required {outcome.operation}")
     for title, lines in (
         (f"missing {what} added", outcome.added),
         (f"extra {what} removed", outcome.removed),
     ):
         if lines:
-            print(f"\t{title}:")
-            print("".join(f"\t\t{line}\n" for line in lines), end="")
+            warn("\n\t\t".join([f"\t{title}:", *lines]))
 
 
 # --- roles
