@@ -6,6 +6,7 @@ from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.core.volume_binding import claim_names
 from pinnace.insight.findings import Object
+from pinnace.insight.pod_state import is_well
 from pinnace.insight.world import KINDS, World
 
 MOST_PODS = 10  # of one owner; what keeps ten from working is what keeps the others
@@ -18,12 +19,10 @@ def neighbours(obj: Object, world: World) -> Iterable[Object]:
     return link(obj, world) if link else ()
 
 
-def is_well(pod: Object) -> bool:
-    return pods.is_active(pod) and pods.is_ready(pod)
-
-
-def _unwell(found: Iterable[Object]) -> list[Object]:
-    return [pod for pod in found if not is_well(pod) and pods.phase(pod) != "Succeeded"][:MOST_PODS]
+def _unwell(found: Iterable[Object], world: World) -> list[Object]:
+    return [pod for pod in found if not is_well(pod, world.now) and pods.phase(pod) != "Succeeded"][
+        :MOST_PODS
+    ]
 
 
 def _replica_sets(deployment: Object, world: World) -> Iterable[Object]:
@@ -36,7 +35,7 @@ def _replica_sets(deployment: Object, world: World) -> Iterable[Object]:
 
 
 def _pods(owner: Object, world: World) -> Iterable[Object]:
-    return _unwell(world.owned_by(owner, "Pod"))
+    return _unwell(world.owned_by(owner, "Pod"), world)
 
 
 def _jobs(cron_job: Object, world: World) -> Iterable[Object]:
@@ -46,7 +45,7 @@ def _jobs(cron_job: Object, world: World) -> Iterable[Object]:
 
 
 def _of_pod(pod: Object, world: World) -> Iterable[Object]:
-    if is_well(pod) or pods.is_terminal(pod):
+    if pods.is_ready(pod) or pods.is_terminal(pod):
         return
     namespace = meta.namespace(pod)
     for _, name in claim_names(pod):
@@ -63,7 +62,7 @@ def _of_service(service: Object, world: World) -> Iterable[Object]:
     selector = service["spec"].get("selector")
     if not selector:
         return []
-    return _unwell(world.pods_matching(meta.namespace(service), {"matchLabels": selector}))
+    return _unwell(world.pods_matching(meta.namespace(service), {"matchLabels": selector}), world)
 
 
 def _of_ingress(ingress: Object, world: World) -> Iterable[Object]:
@@ -96,7 +95,7 @@ def _target(autoscaler: Object, world: World) -> Iterable[Object]:
 
 
 def _of_budget(budget: Object, world: World) -> Iterable[Object]:
-    return _unwell(world.pods_matching(meta.namespace(budget), budget["spec"].get("selector")))
+    return _unwell(world.pods_matching(meta.namespace(budget), budget["spec"].get("selector")), world)
 
 
 LINKS: dict[str, Link] = {

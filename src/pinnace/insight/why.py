@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pinnace.insight.diagnosis import diagnose
 from pinnace.insight.findings import NOTE, Object
-from pinnace.insight.links import is_well
+from pinnace.insight.pod_state import is_well
 from pinnace.insight.report import as_json, as_text
 from pinnace.insight.world import Reader, World
 
@@ -43,7 +43,7 @@ def about_everything(
         if namespace and kind in _CLUSTER_WIDE:
             continue
         found = world.every(kind, namespace)
-        starts += [one for one in found if kind != "Pod" or not is_well(one)]
+        starts += [one for one in found if kind != "Pod" or not is_well(one, world.now)]
     return _answer(starts, world, is_json=is_json, is_everything=True)
 
 

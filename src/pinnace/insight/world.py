@@ -1,9 +1,11 @@
 """What rules see of a cluster: asked when it is needed, each thing once; what may not be read is told apart from what is not there."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from pinnace.api import meta
+from pinnace.api.core import nodes, pod_resources, pods
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
 from pinnace.insight.findings import Object
 
@@ -90,6 +92,10 @@ class World:
         self._objects: dict[tuple[str, str, str], Object | None] = {}
         self._lists: dict[tuple[str, str], list[Object]] = {}
         self._events: dict[tuple[str, str, str], list[Object]] = {}
+        self._indices: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
+        self._refused: set[tuple[str, str]] = set()
+        self._allocatable: dict[str, dict[str, Decimal]] = {}
+        self._requested: dict[str, dict[str, Decimal]] | None = None
         self._unknown: set[tuple[str, str, str]] = set()
         self._all_events_of: str | None = None
         self._decisions_left = MOST_DECISIONS
@@ -114,7 +120,7 @@ class World:
         space = namespace if row.namespaced else ""
         for where in (space, ""):
             if (kind, where) in self._lists:
-                return next((one for one in self._lists[kind, where] if meta.key(one) == (space, name)), None)
+                return self._indexed(kind, where).get((space, name))
         key = (kind, space, name)
         if key not in self._objects:
             try:
@@ -124,6 +130,11 @@ class World:
                 self._objects[key] = None
                 self._unknown.add(key)
         return self._objects[key]
+
+    def _indexed(self, kind: str, where: str) -> dict[tuple[str, str], Object]:
+        if (kind, where) not in self._indices:
+            self._indices[kind, where] = {meta.key(one): one for one in self._lists[kind, where]}
+        return self._indices[kind, where]
 
     def is_missing(self, kind: str, namespace: str, name: str) -> bool:
         """The server said that it is not there; False when it may not be asked."""
@@ -136,17 +147,20 @@ class World:
         """Empty also when the server does not tell."""
         row = KINDS[kind]
         space = namespace if row.namespaced else ""
-        if (kind, "") in self._lists:
-            return [one for one in self._lists[kind, ""] if not space or meta.namespace(one) == space]
         key = (kind, space)
-        if key not in self._lists:
+        if key in self._lists or key in self._refused:
+            return self._lists.get(key, [])
+        if (kind, "") in self._lists:
+            found = [one for one in self._lists[kind, ""] if meta.namespace(one) == space]
+        else:
             try:
-                found = self._reader.every(row, space)
+                found = [_typed(one, kind) for one in self._reader.every(row, space)]
             except self.failure as error:
                 self.unread[f"{row.plural} of {space}" if space else row.plural] = str(error)
+                self._refused.add(key)
                 return []
-            self._lists[key] = [_typed(one, kind) for one in found]
-        return self._lists[key]
+        self._lists[key] = found
+        return found
 
     def can_list(self, kind: str, namespace: str = "") -> bool:
         """Whether an empty list means that there is nothing."""
@@ -161,6 +175,24 @@ class World:
             for one in self.every(kind, meta.namespace(owner))
             if any(reference.get("uid") == uid for reference in one["metadata"].get("ownerReferences") or ())
         ]
+
+    def requested_on(self, node: str) -> dict[str, Decimal]:
+        """What the pods of the node ask for together, by resource."""
+        if self._requested is None:
+            self._requested = {}
+            for pod in self.every("Pod"):
+                if pods.node_name(pod) and not pods.is_terminal(pod):
+                    sums = self._requested.setdefault(pods.node_name(pod), {})
+                    for resource, amount in pod_resources.requests(pod).items():
+                        sums[resource] = sums.get(resource, Decimal(0)) + amount
+        return self._requested.get(node, {})
+
+    def allocatable(self, node: Object) -> dict[str, Decimal]:
+        """What pods may use of the node; read from its text once."""
+        name = meta.name(node)
+        if name not in self._allocatable:
+            self._allocatable[name] = nodes.allocatable(node)
+        return self._allocatable[name]
 
     def pods_matching(self, namespace: str, selector: Object | None) -> list[Object]:
         """By a metav1.LabelSelector."""

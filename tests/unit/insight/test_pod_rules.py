@@ -118,6 +118,14 @@ def test_numbers_need_rights_to_see_nodes() -> None:
     ]
 
 
+def test_what_is_free_needs_rights_to_see_all_pods() -> None:
+    asks = {"containers": [{"name": "main", "image": "x", "resources": {"requests": {"cpu": "3"}}}]}
+    web = refused("0/1 nodes are available: 1 Insufficient cpu.", **asks)
+    assert told(web, node(), forbidden=("pods",)) == [
+        "unschedulable: no node has enough free cpu: it asks for 3, nodes have up to 4, what other pods ask for may not be read"
+    ]
+
+
 def test_a_scheduler_that_does_not_run() -> None:
     assert told(pod(schedulerName="mine")) == [
         "no-scheduler: no scheduler has looked at it: it asks for mine, which seems not to run"
@@ -295,3 +303,23 @@ def test_pods_that_are_alike_are_told_once() -> None:
         "image: image x is not on the node, and imagePullPolicy: Never forbids to fetch it (and 2 more alike: web-b, web-c)",
         "short-of-pods: 0 of 3 pods are available",
     ]
+
+
+def test_a_container_that_runs_between_two_crashes() -> None:
+    ended = {"exitCode": 3, "reason": "Error", "finishedAt": "2026-01-01T11:59:50Z"}
+    status = {
+        "name": "main",
+        "ready": True,
+        "restartCount": 4,
+        "state": {"running": {}},
+        "lastState": {"terminated": ended},
+    }
+    conditions = [{"type": "Ready", "status": "True"}]
+    web = pod(phase="Running", node="n1", status={"conditions": conditions, "containerStatuses": [status]})
+    assert told(web) == [
+        "crash: container main ends with exit code 3: its own error; it was restarted 4 times"
+    ]
+    owner = obj("ReplicaSet", "web", spec={"replicas": 1}, status={"replicas": 1, "availableReplicas": 1})
+    assert told(owner, owned(web, owner)) == told(web)
+    ended["finishedAt"] = "2026-01-01T09:00:00Z"
+    assert told(web) == []

@@ -14,6 +14,7 @@ from pinnace.insight.findings import (
     in_namespace,
     ready_to_type,
 )
+from pinnace.insight.pod_state import crashed_lately
 from pinnace.insight.world import World
 
 LOG_LINES = 5
@@ -28,14 +29,14 @@ def crash(pod: Object, world: World) -> Iterator[Finding]:
     if pods.is_terminating(pod):
         return
     for status in pods.container_statuses(pod):
-        ended = _ended(pod, status)
+        ended = _ended(pod, status, world.now)
         if ended is None:
             continue
         is_previous = "terminated" not in (status.get("state") or {})
         yield _explain(pod, status, ended, is_previous, world)
 
 
-def _ended(pod: Object, status: Object) -> Object | None:
+def _ended(pod: Object, status: Object, now: float) -> Object | None:
     """How the container ended, where that is what is wrong; None otherwise."""
     state, last = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
     if (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff":
@@ -46,7 +47,7 @@ def _ended(pod: Object, status: Object) -> Object | None:
         if terminated.get("exitCode") or (bad and keeps and not pods.is_terminal(pod)):
             return dict(terminated)
         return None
-    if last and not status.get("ready") and status.get("restartCount"):
+    if last and (crashed_lately(status, now) or (not status.get("ready") and status.get("restartCount"))):
         return dict(last)
     return None
 

@@ -137,24 +137,16 @@ class _Room(NamedTuple):
 def _resources(pod: Object, message: str, world: World) -> Iterator[Finding]:
     for _, resource in _INSUFFICIENT.findall(message):
         wanted = pod_resources.requests(pod).get(resource)
-        if wanted is None:
-            continue
         rooms = [_room(node, resource, world) for node in world.every("Node") if _could_host(pod, node)]
-        if not rooms:
+        if wanted is None or not rooms:
             continue
         best = max(rooms, key=lambda room: room.free)
-        largest = max(room.allocatable for room in rooms)
-        text = f"no node has enough free {resource}: it asks for {amount(wanted)}, the most that is free is {amount(best.free)} on {meta.name(best.node)}"
-        if wanted > largest:
-            text = f"no node is large enough: it asks for {amount(wanted)} of {resource}, the largest node has {amount(largest)}"
-        enough = max((room.free for room in rooms if _else_fits(pod, room.node, resource, world)), default=0)
-        fits = f"; it fits if it asks for at most {amount(Decimal(enough))}" if enough > 0 else ""
         yield finding(
-            pod, text + fits,
+            pod, _too_little(pod, resource, wanted, rooms, world),
             evidence=[
                 Evidence(f"pod/{meta.name(pod)} resources.requests.{resource} (the sum)", amount(wanted)),
                 field(best.node, f"status.allocatable[{resource}]", amount(best.allocatable)),
-                Evidence(f"node/{meta.name(best.node)} requested by its pods", amount(best.used)),
+                Evidence(f"node/{meta.name(best.node)} requested by its pods", amount(best.used) if world.can_list("Pod") else "(may not be read)"),
             ],
             commands=[f"kubectl describe node {meta.name(best.node)}", _edit_owner(pod, world)],
         )  # fmt: skip
@@ -167,25 +159,35 @@ def _resources(pod: Object, message: str, world: World) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _too_little(pod: Object, resource: str, wanted: Decimal, rooms: list[_Room], world: World) -> str:
+    largest, best = max(room.allocatable for room in rooms), max(rooms, key=lambda room: room.free)
+    asks = f"it asks for {amount(wanted)}"
+    if wanted > largest:
+        text = f"no node is large enough: {asks} of {resource}, the largest node has {amount(largest)}"
+    elif not world.can_list("Pod"):
+        return f"no node has enough free {resource}: {asks}, nodes have up to {amount(largest)}, what other pods ask for may not be read"
+    else:
+        text = f"no node has enough free {resource}: {asks}, the most that is free is {amount(best.free)} on {meta.name(best.node)}"
+    others = {name: amount_of for name, amount_of in pod_resources.requests(pod).items() if name != resource}
+    fitting = [room.free for room in rooms if _fits(others, room.node, world)]
+    enough = max(fitting, default=Decimal(0))
+    if enough > 0 and world.can_list("Pod"):
+        text += f"; it fits if it asks for at most {amount(enough)}"
+    return text
+
+
 def amount(value: Decimal) -> str:
     family = "binary" if value >= 1024**2 and value == value.to_integral_value() else "decimal"
     return format_quantity(value, family)
 
 
 def _room(node: Object, resource: str, world: World) -> _Room:
-    name = meta.name(node)
-    used = sum(
-        (pod_resources.requests(one).get(resource, Decimal(0)) for one in world.every("Pod")
-         if pods.node_name(one) == name and not pods.is_terminal(one)),
-        Decimal(0),
-    )  # fmt: skip
-    return _Room(node, nodes.allocatable(node).get(resource, Decimal(0)), used)
+    used = world.requested_on(meta.name(node)).get(resource, Decimal(0))
+    return _Room(node, world.allocatable(node).get(resource, Decimal(0)), used)
 
 
-def _else_fits(pod: Object, node: Object, without: str, world: World) -> bool:
-    """All that it asks for but this resource is free on the node."""
-    others = {name: wanted for name, wanted in pod_resources.requests(pod).items() if name != without}
-    return all(wanted <= _room(node, name, world).free for name, wanted in others.items())
+def _fits(amounts: dict[str, Decimal], node: Object, world: World) -> bool:
+    return all(wanted <= _room(node, name, world).free for name, wanted in amounts.items())
 
 
 def _could_host(pod: Object, node: Object) -> bool:

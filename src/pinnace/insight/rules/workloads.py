@@ -16,7 +16,6 @@ from pinnace.insight.findings import (
     finding,
     ready_to_type,
 )
-from pinnace.insight.links import is_well
 from pinnace.insight.world import World
 
 
@@ -104,7 +103,7 @@ def ordered(stateful_set: Object, world: World) -> Iterator[Finding]:
         pod = found.get(f"{meta.name(stateful_set)}-{ordinal}")
         if pod is None:
             return
-        if not is_well(pod) and ordinal + 1 < wanted:
+        if not pods.is_ready(pod) and ordinal + 1 < wanted:
             yield finding(
                 stateful_set, f"pods are made one after the other: {meta.name(pod)} is not ready, so {meta.name(stateful_set)}-{ordinal + 1} waits",
                 rank=EFFECT, evidence=[field(pod, "status.phase", pods.phase(pod)), field(stateful_set, "spec.podManagementPolicy", "OrderedReady")],
