@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from e2e_support import KUBECTLS, Space, pod, until
 
 SERVER = "httpd -f -p 8080 -h /www & while true; do echo tick; sleep 0.2; done"
 # 1.27 speaks SPDY; 1.31 brought WebSocket exec and tunnelled port-forward; 1.33 is the newest here
-VERSIONS = [version for version in ("1.27", "1.31", "1.33") if version in KUBECTLS] or [""]
+PROGRAMS = {**KUBECTLS, "pinnace": str(Path(sys.executable).with_name("pinnace"))}  # and our own
+VERSIONS = [version for version in ("1.27", "1.31", "1.33", "pinnace") if version in PROGRAMS]
 
 
 def binary(size: int) -> bytes:
@@ -49,7 +51,7 @@ def web(space: Space) -> Space:
 def raw(
     web: Space, version: str, *arguments: str, stdin: bytes | None = None
 ) -> "subprocess.CompletedProcess[bytes]":
-    program = KUBECTLS.get(version, "kubectl")
+    program = PROGRAMS.get(version, "kubectl")
     environment = {**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig)}
     return subprocess.run(
         [program, "-n", web.name, *arguments], input=stdin, capture_output=True, check=False, env=environment, timeout=60
@@ -59,7 +61,7 @@ def raw(
 def terminal(web: Space, version: str, *arguments: str) -> "pexpect.spawn[str]":
     environment = {**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig), "TERM": "dumb"}
     return pexpect.spawn(
-        KUBECTLS.get(version, "kubectl"), ["-n", web.name, *arguments], timeout=20, encoding="utf-8", env=environment,
+        PROGRAMS.get(version, "kubectl"), ["-n", web.name, *arguments], timeout=20, encoding="utf-8", env=environment,
         dimensions=(33, 101),
     )  # fmt: skip
 

@@ -122,7 +122,7 @@ class RemoteCommand:
         before = termios.tcgetattr(0)
         handler = signal.signal(signal.SIGWINCH, lambda *_: self._resize())
         try:
-            tty.setraw(0)
+            tty.setraw(0, termios.TCSANOW)  # what was typed already counts
             yield
         finally:
             termios.tcsetattr(0, termios.TCSADRAIN, before)

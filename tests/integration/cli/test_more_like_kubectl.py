@@ -231,6 +231,48 @@ async def test_diff(programs: Programs) -> None:
         assert theirs[0] == 2
 
 
+ROLES = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {namespace: NS, name: rr, labels: {a: b}}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {namespace: NS, name: rrb}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: rr}
+subjects: [{kind: User, name: u, apiGroup: rbac.authorization.k8s.io}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {namespace: NS, name: ignored}
+"""
+
+
+async def test_roles_and_bindings_are_reconciled(programs: Programs) -> None:
+    other = ROLES.replace("[get, list]", "[watch]").replace("name: u,", "name: w,")
+    exact = ("--remove-extra-permissions", "--remove-extra-subjects")
+    steps = [
+        (ROLES, ()), (ROLES, ()), (other, ()), (other, (*exact, "--dry-run=client")), (other, exact),
+        (ROLES.replace("kind: Role, name: rr}", "kind: Role, name: r3}"), ()), (ROLES, ("-o", "name")),
+    ]  # fmt: skip
+    for manifest, flags in steps:
+        answers = [
+            await program("-n", namespace, "auth", "reconcile", "-f", "-", *flags, stdin=manifest.replace("NS", namespace))
+            for program, namespace in zip(programs, ("a", "b"), strict=True)
+        ]  # fmt: skip
+        assert answers[0] == answers[1]
+        theirs, mine = await both(
+            programs,
+            "get",
+            "role/rr",
+            "rolebinding/rrb",
+            "-o",
+            "jsonpath={.items[*]['rules','subjects','roleRef']}",
+        )
+        assert theirs == mine
+
+
 async def test_config_leaves_the_same_files(
     api_server: ApiServerInProcess, programs: Programs, tmp_path: Path
 ) -> None:

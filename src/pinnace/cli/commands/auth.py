@@ -4,6 +4,7 @@ from typing import Any
 
 from pinnace.cli import printers
 from pinnace.cli.command import OUTPUT, Command
+from pinnace.cli.commands.auth_reconcile import RECONCILE
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.printers.columns_text import ColumnWriter
@@ -127,6 +128,7 @@ AUTH = Command(
             "VERB [TYPE | TYPE/NAME | NONRESOURCEURL]",
             "Check whether an action is allowed.",
         ),
+        "reconcile": RECONCILE,
         "whoami": Command(whoami, OUTPUT, summary="Show who you are to the server."),
     },
 )
