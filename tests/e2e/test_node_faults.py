@@ -1,6 +1,7 @@
 """Faults of a node with everything in it: each is told as upstream tells it, and heals."""
 
 import asyncio
+import contextlib
 import os
 import re
 import secrets
@@ -275,3 +276,48 @@ def test_kill_9_in_each_phase_of_a_pod_s_life_doubles_nothing(
     assert {name: count for name, count in restarts.items() if count and name != "starting"} == {}
     assert restarts["starting"] <= 1  # the runtime gave up the start when its client was gone
     until(lambda: what_runs(cluster, space) == Counter([*names, *(f"{name}/main" for name in names)]))
+
+
+@pytest.mark.full  # two more starts; each kind of crash alone is in the tests above
+def test_a_crash_of_all_managers_hurts_no_container_and_one_of_containers_too_brings_them_back(
+    space: Space,
+) -> None:
+    cluster = space.cluster
+    space.apply(pod("steady"), with_init("prepared"))
+    space.until_ready("steady")
+    space.until_ready("prepared")
+    before = identity(space, "steady"), identity(space, "prepared")
+    kill_all(cluster.pid(), containerd_pid(cluster))
+    cluster.up()
+    until(lambda: cluster.out("get", "nodes", "--no-headers").split()[1] == "Ready")
+    assert (identity(space, "steady"), identity(space, "prepared")) == before
+    assert space.out("exec", "steady", "--", "echo", "alive").strip() == "alive"
+
+    shims = [shim_of(sandbox_of(space, name)) for name in ("steady", "prepared")]
+    inside = [int(one) for name in ("steady", "prepared") for one in processes_of(uid_of(space, name))]
+    assert len(inside) >= 4  # pause and main of both
+    kill_all(cluster.pid(), containerd_pid(cluster), *shims, *inside)
+    cluster.up()
+    for name in ("steady", "prepared"):
+        until(lambda name=name: main_status(space, name)["restartCount"] == 1)
+        space.until_ready(name)
+        changed = "Pod sandbox changed, it will be killed and re-created."
+        assert has_event(space, name, "Normal", "SandboxChanged", changed)
+    until(
+        lambda: what_runs(cluster, space) == Counter(["steady", "steady/main", "prepared", "prepared/main"])
+    )
+
+
+def with_init(name: str) -> dict[str, Any]:
+    first = {"name": "first", "image": "pinnace.local/demo:1", "command": ["true"]}
+    return pod(name, initContainers=[first])
+
+
+def uid_of(space: Space, name: str) -> str:
+    return space.json("get", "pod", name)["metadata"]["uid"]
+
+
+def kill_all(*pids: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

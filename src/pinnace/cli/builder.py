@@ -21,6 +21,11 @@ FILES_AND_ARGUMENTS = (
     "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
 )
 NAME_AND_SELECTOR = "name cannot be provided when a selector is specified"
+NOTHING_NAMED = (
+    "You must provide one or more resources by argument or filename.\n"
+    "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
+    "   '<resource> <name>'\n   '<resource>'"
+)
 NO_NAMES = "resource(s) were provided, but no name was specified"
 BY_NAME_EVERYWHERE = "a resource cannot be retrieved by name across all namespaces"
 
@@ -179,9 +184,7 @@ def resolve(
     errors: list[ServerError] = []
     chosen = select(session, arguments, flags)
     if not chosen:
-        raise CliError("You must provide one or more resources by argument or filename.\n"
-                       "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
-                       "   '<resource> <name>'\n   '<resource>'")  # fmt: skip
+        raise CliError(NOTHING_NAMED)
     for one in chosen:
         if (
             not one.name

@@ -6,13 +6,14 @@ Leaner than argparse: it takes under a millisecond to import, and the errors are
 import re
 from typing import Any, NamedTuple
 
-from pinnace.cli.errors import CliError, UsageError
+from pinnace.cli.errors import UsageError
 
 
 class Flag(NamedTuple):
     """kind: str, bool, int, list (comma-separated or repeated), repeat (repeated), duration (seconds).
 
     `bare` is the value of a flag that is given without one, where that is allowed (`--dry-run`).
+    `key` is the name of the value where it differs: a command's `--user` hides the global one without replacing its value.
     """
 
     name: str
@@ -21,13 +22,18 @@ class Flag(NamedTuple):
     default: Any = None
     help: str = ""
     bare: str | None = None
+    key: str = ""
+
+    @property
+    def value_name(self) -> str:
+        return self.key or self.name
 
 
 class Values(dict[str, Any]):
     """The value of every flag, default or given; `given` names those that the user wrote."""
 
     def __init__(self, flags: "tuple[Flag, ...] | list[Flag]") -> None:
-        super().__init__({flag.name: _default(flag) for flag in flags})
+        super().__init__({flag.value_name: _default(flag) for flag in flags})
         self.given: set[str] = set()
 
 
@@ -46,7 +52,7 @@ def parse(
     """
     values = Values(flags)
     rest: list[str] = []
-    by_name = {flag.name: flag for flag in flags}
+    by_name = {flag.name: flag for flag in reversed(flags)}  # a command's own come first, and win
     by_short = {flag.short: flag for flag in flags if flag.short}
     values["--"] = -1
     position = 0
@@ -85,7 +91,7 @@ def _long(
             raise UsageError(f"flag needs an argument: --{name}", command)
         else:
             text, position = argv[position], position + 1
-    _set(values, flag, text, f"--{name}")
+    _set(values, flag, text, command)
     return position
 
 
@@ -110,37 +116,42 @@ def _short(
             text, position = argv[position], position + 1
         else:
             raise UsageError(f"flag needs an argument: '{letter}' in {word}", command)
-        _set(values, flag, text, f"-{flag.short}, --{flag.name}")
+        _set(values, flag, text, command)
     return position
 
 
-def _set(values: Values, flag: Flag, text: str, shown: str) -> None:
+def _set(values: Values, flag: Flag, text: str, command: str) -> None:
+    name = flag.value_name
+    shown = f"-{flag.short}, --{flag.name}" if flag.short else f"--{flag.name}"
     if flag.kind == "bool":
         if text.lower() not in ("true", "false", "1", "0", "t", "f"):
-            raise CliError(
-                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseBool: parsing "{text}": invalid syntax'
+            raise UsageError(
+                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseBool: parsing "{text}": invalid syntax',
+                command,
             )
-        values[flag.name] = text.lower() in ("true", "1", "t")
+        values[name] = text.lower() in ("true", "1", "t")
     elif flag.kind == "int":
         try:
-            values[flag.name] = int(text)
+            values[name] = int(text)
         except ValueError:
-            raise CliError(
-                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseInt: parsing "{text}": invalid syntax'
+            raise UsageError(
+                f'invalid argument "{text}" for "{shown}" flag: strconv.ParseInt: parsing "{text}": invalid syntax',
+                command,
             ) from None
     elif flag.kind == "duration":
         try:
-            values[flag.name] = duration(text)
+            values[name] = duration(text)
         except ValueError:
-            raise CliError(
-                f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"'
+            raise UsageError(
+                f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"',
+                command,
             ) from None
     elif flag.kind in ("list", "repeat"):
-        before = values[flag.name] if flag.name in values.given else []
-        values[flag.name] = [*before, *(text.split(",") if flag.kind == "list" else [text])]
+        before = values[name] if name in values.given else []
+        values[name] = [*before, *(text.split(",") if flag.kind == "list" else [text])]
     else:
-        values[flag.name] = text
-    values.given.add(flag.name)
+        values[name] = text
+    values.given.add(name)
 
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}

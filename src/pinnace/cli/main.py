@@ -21,21 +21,27 @@ COMMANDS = {
     "cluster-info": "discovery:CLUSTER_INFO",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
+    "cp": "cp:CP",
     "create": "create:CREATE",
     "delete": "delete:DELETE",
     "describe": "describe:DESCRIBE",
     "drain": "drain:DRAIN",
     "edit": "edit:EDIT",
+    "events": "events:EVENTS",
     "exec": "exec:EXEC",
+    "explain": "explain:EXPLAIN",
     "expose": "expose:EXPOSE",
     "get": "get:GET",
     "label": "label:LABEL",
     "logs": "logs:LOGS",
     "patch": "patch:PATCH",
+    "port-forward": "port_forward:PORT_FORWARD",
+    "proxy": "proxy:PROXY",
     "replace": "replace:REPLACE",
     "rollout": "rollout:ROLLOUT",
     "run": "run:RUN",
     "scale": "scale:SCALE",
+    "set": "set:SET",
     "taint": "nodes:TAINT",
     "top": "top:TOP",
     "trace": "trace:TRACE",
@@ -56,8 +62,8 @@ OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
 PLANNED_KUBECTL = (
-    "certificate", "completion", "cp", "debug", "diff", "events", "explain", "kuberc", "kustomize",
-    "options", "plugin", "port-forward", "proxy", "set",
+    "certificate", "completion", "debug", "diff", "kuberc", "kustomize",
+    "options", "plugin",
 )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class RemoteCommand:
         self._protocol = answer.get("sec-websocket-protocol", "")
         self._stdin, self._terminal = stdin, terminal
         self._lock = threading.Lock()
+        self.has_ended = False  # and said how: not only the connection broke
 
     def run(self) -> None:
         """Until the command ends; raises ExitCode or CliError when it failed."""
@@ -75,10 +76,11 @@ class RemoteCommand:
     def _message(self, channel: int, data: bytes) -> bool:
         """True when the command has ended."""
         if channel == STDOUT:
-            _write(1, data)
+            self.write_out(data)
         elif channel == STDERR:
-            _write(2, data)
+            self.write_error(data)
         elif channel == ERROR and data:
+            self.has_ended = True
             self._send_frame(frames.CLOSE, b"\x03\xe8")
             _raise_for(json_text.loads(data))
             return True
@@ -94,10 +96,22 @@ class RemoteCommand:
             self._socket.sendall(frames.client_frame(opcode, data))
 
     def _feed_stdin(self) -> None:
-        while data := os.read(0, 32768):
+        for data in self.read_in():
             self._send(STDIN, data)
         if self._protocol == V5:
             self._send_frame(frames.BINARY, bytes((END, STDIN)))
+
+    # --- where bytes come from and go to; `cp` has others
+
+    def read_in(self) -> Iterator[bytes]:
+        while data := os.read(0, 32768):
+            yield data
+
+    def write_out(self, data: bytes) -> None:
+        _write(1, data)
+
+    def write_error(self, data: bytes) -> None:
+        _write(2, data)
 
     @contextlib.contextmanager
     def _raw_terminal(self) -> Iterator[None]:

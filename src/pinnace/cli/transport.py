@@ -80,13 +80,30 @@ class Transport:
             connection.putheader(name, value)
         connection.endheaders()
         raw = connection.sock
-        response = HTTPResponse(raw, method=method)
+        response = HTTPResponse(_Unbuffered(raw), method=method)  # type: ignore[arg-type]
         response.begin()
         if response.status != 101:
             payload = response.read()
             connection.close()
             raise _error(response.status, payload)
         return raw, {name.lower(): value for name, value in response.getheaders()}
+
+    def pass_on(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None
+    ) -> tuple[HTTPConnection, HTTPResponse]:
+        """Somebody else's request, with our credentials, on a connection of its own; for `proxy`."""
+        connection = self._connect()
+        connection.connect()
+        ours = {name: value for name, value in self._headers(JSON).items() if name == "Authorization"}
+        connection.putrequest(method, self._path + target, skip_accept_encoding=True)
+        for name, value in [*headers.items(), *ours.items(), *self._impersonate]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        if "Upgrade" not in headers:
+            return connection, connection.getresponse()
+        response = HTTPResponse(_Unbuffered(connection.sock), method=method)  # type: ignore[arg-type]
+        response.begin()
+        return connection, response
 
     def close(self) -> None:
         if self._open is not None:
@@ -200,6 +217,16 @@ class Stream:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class _Unbuffered:
+    """A socket for reading an answer's head only: what comes behind it belongs to the protocol that was switched to."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def makefile(self, mode: str) -> Any:
+        return self._socket.makefile(mode, buffering=0)  # type: ignore[call-overload]
 
 
 class _NamedConnection(HTTPSConnection):

@@ -1,12 +1,12 @@
 """The credentials that a pod's pull secrets give for an image. Pure."""
 
 import base64
-import binascii
 import hashlib
 import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pinnace.api import meta
@@ -34,8 +34,8 @@ def credentials_for(reference: str, secrets: Iterable[Object]) -> list[Credentia
             host, _, prefix = _bare(server).partition("/")
             if host in {"index.docker.io", "registry-1.docker.io"}:
                 host, prefix = "docker.io", ""
-            if host == domain and (not prefix or path.startswith(prefix)):
-                found.append((len(prefix), _credential(secret, _auth_config(entry))))
+            if _is_host(host, domain) and (not prefix or path.startswith(prefix)):
+                found.append((len(prefix), _credential(secret, entry)))
     found.sort(key=lambda pair: -pair[0])
     return [credential for _, credential in found] or [Credential()]
 
@@ -45,29 +45,64 @@ def _bare(server: str) -> str:
     return bare.removesuffix("/v1").removesuffix("/v2")
 
 
-def _docker_auths(secret: Object) -> dict[str, dict[str, Any]]:
+def _is_host(pattern: str, domain: str) -> bool:
+    """Whether the name, of which each part may be a glob (`*.example.com`), means this host; the port is part of it."""
+    if pattern == domain:
+        return True
+    (name, _, port), (host, _, number) = pattern.partition(":"), domain.partition(":")
+    wanted, parts = name.split("."), host.split(".")
+    return (
+        port == number
+        and len(wanted) == len(parts)
+        and all(fnmatchcase(part, glob) for part, glob in zip(parts, wanted, strict=True))
+    )
+
+
+def _docker_auths(secret: Object) -> dict[str, Config]:
+    """By server. The API server looks only at whether it is JSON: what is no login gives none, and hides no other."""
     data = secret.get("data") or {}
+    found: dict[str, Config] = {}
     try:
         if ".dockerconfigjson" in data:
-            return json.loads(base64.b64decode(data[".dockerconfigjson"])).get("auths") or {}
-        if ".dockercfg" in data:
-            return json.loads(base64.b64decode(data[".dockercfg"]))
-    except (binascii.Error, ValueError) as error:
-        log.warning("pull secret %s is not readable: %s", secret["metadata"]["name"], error)
-    return {}
+            listed = json.loads(base64.b64decode(data[".dockerconfigjson"])).get("auths") or {}
+        else:
+            listed = json.loads(base64.b64decode(data.get(".dockercfg", "e30=")))
+        for server, entry in listed.items():
+            try:
+                found[server] = _auth_config(entry)
+            except (ValueError, AttributeError, TypeError) as error:
+                log.warning(
+                    "pull secret %s: the login for %s is not readable: %s", meta.name(secret), server, error
+                )
+    except (ValueError, AttributeError, TypeError) as error:
+        log.warning("pull secret %s is not readable: %s", meta.name(secret), error)
+    return found
 
 
 def _auth_config(entry: dict[str, Any]) -> Config:
     """Without the server's address, as upstream: containerd takes it for a URL, and refuses or ignores what has no scheme."""
     username, password = entry.get("username", ""), entry.get("password", "")
     if not username and entry.get("auth"):
-        username, _, password = base64.b64decode(entry["auth"]).decode(errors="replace").partition(":")
-    return {
+        username, password = _decoded(entry["auth"])
+    login = {
         "username": username,
         "password": password,
         "identity_token": entry.get("identitytoken", ""),
         "registry_token": entry.get("registrytoken", ""),
     }
+    if not all(isinstance(one, str) for one in login.values()):
+        raise TypeError("it must be texts")
+    return login
+
+
+def _decoded(text: str) -> tuple[str, str]:
+    """base64 of `user:password`, with or without padding."""
+    bare = text.strip().rstrip("=")
+    plain = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode()
+    username, colon, password = plain.partition(":")
+    if not colon:
+        raise ValueError("auth must be formatted as base64(username:password)")
+    return username, password
 
 
 def _credential(secret: Object, auth: Config) -> Credential:

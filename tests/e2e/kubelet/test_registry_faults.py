@@ -38,9 +38,9 @@ FAULTS: dict[str, tuple[int | str, str]] = {
 
 @pytest.fixture(scope="module")
 def small_disk() -> Iterator[PrivateContainerd]:
-    """A containerd on a disk of 40 MiB."""
+    """A containerd on a disk of 24 MiB."""
     disk = Path(tempfile.mkdtemp(prefix="pinnace-disk-"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)], check=True)
     try:
         with private_containerd(disk / "c") as server:
             yield server
@@ -182,7 +182,7 @@ async def test_an_image_that_does_not_fit_on_the_disk_is_told(
     await node.service_account()
     await node.start()
     try:
-        registry.sizes["huge"] = 60_000_000
+        registry.sizes["huge"] = 26_000_000
         await node.create("huge", container_of(registry.image("huge")))
         pod = await node.until("huge", lambda pod: waiting(pod) == "ErrImagePull")
         told = container(pod)["state"]["waiting"]["message"]

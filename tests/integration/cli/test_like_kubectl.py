@@ -4,100 +4,15 @@ Each command runs with both programs; ages may tick over between the two, so a d
 """
 
 import asyncio
-import difflib
-import os
-import re
-import shutil
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
+from beside_kubectl import MANIFEST, Program, difference, same, words
 from custom_resources import definition, establish, version
 from pinnace.api import resources as r
 from pinnace.client.interface import Client
 from pinnace.testing.api_server import ApiServerInProcess
 
-Program = Callable[..., Awaitable[tuple[int, str, str]]]
-MANIFEST = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, labels: {app: web}}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      initContainers: [{name: setup, image: busybox, command: [sh, -c, "echo a\\necho b"]}]
-      containers:
-      - name: web
-        image: nginx:1.25
-        ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]
-        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 128Mi}}
-        env: [{name: A, value: "1"}, {name: S, valueFrom: {secretKeyRef: {name: s, key: k, optional: true}}}]
-        envFrom: [{configMapRef: {name: cfg}}]
-        livenessProbe: {httpGet: {path: /, port: 80}}
-        readinessProbe: {exec: {command: [cat, /ready]}, initialDelaySeconds: 3}
-        volumeMounts: [{name: data, mountPath: /data}, {name: cfg, mountPath: /etc/cfg, readOnly: true, subPath: a}]
-      volumes: [{name: data, emptyDir: {}}, {name: cfg, configMap: {name: cfg}}, {name: host, hostPath: {path: /srv}}]
-      nodeSelector: {disk: ssd}
-      tolerations: [{key: a, operator: Exists, effect: NoSchedule}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: one, labels: {app: one}, annotations: {note: "two\\nlines"}}
-spec:
-  containers:
-  - {name: main, image: busybox, command: [sleep, "1000"], env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}
-  - {name: side, image: busybox}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, name: http, targetPort: 80, nodePort: 30080}]}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: cfg}
-data: {a: "1", text: "several\\nlines\\n", odd: "yes"}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: s}
-stringData: {k: v}
----
-apiVersion: batch/v1
-kind: Job
-metadata: {name: work, annotations: {note: x}}
-spec:
-  parallelism: 3
-  completions: 5
-  completionMode: Indexed
-  activeDeadlineSeconds: 100
-  ttlSecondsAfterFinished: 60
-  template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox, command: [echo, a]}]}}
----
-apiVersion: batch/v1
-kind: CronJob
-metadata: {name: cron}
-spec:
-  schedule: "*/5 * * * *"
-  timeZone: Europe/Berlin
-  startingDeadlineSeconds: 30
-  jobTemplate:
-    metadata: {labels: {a: b}, annotations: {c: d}}
-    spec: {template: {spec: {restartPolicy: OnFailure, containers: [{name: c, image: busybox}]}}}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  tls: [{hosts: [web.example.com], secretName: tls}]
-  rules: [{host: web.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-"""  # fmt: skip
 STORAGE = """
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -170,22 +85,6 @@ kind: PersistentVolume
 metadata: {name: host}
 spec: {accessModes: [ReadWriteOnce], capacity: {storage: 1Gi}, hostPath: {path: /srv, type: Directory}}
 """  # fmt: skip
-NODE = {
-    "apiVersion": "v1",
-    "kind": "Node",
-    "metadata": {
-        "name": "n1",
-        "labels": {"kubernetes.io/hostname": "n1", "node-role.kubernetes.io/worker": ""},
-    },
-    "spec": {"taints": [{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]},
-    "status": {
-        "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
-        "allocatable": {"cpu": "3500m", "memory": "7Gi", "pods": "110"},
-        "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
-        "nodeInfo": {"kubeletVersion": "v1.36.0", "osImage": "Debian", "kernelVersion": "6.1"},
-    },
-}
-
 READING = [
     "get pods", "get po", "get pods,svc", "get all", "get pods -o wide", "get pods --show-labels", "get pods -L app",
     "get pods -l app=one", "get pods -l app=none", "get pods -l app in (", "get pods --no-headers", "get pod/one svc/web",
@@ -282,81 +181,6 @@ async def finished_jobs(client: Client) -> None:
     ]
     status = {"status": {"lastScheduleTime": begun, "active": active}}
     await client.patch(r.CRON_JOBS, "cron", status, "default", subresource="status")
-
-
-@pytest_asyncio.fixture
-async def programs(api_server: ApiServerInProcess, tmp_path: Path) -> tuple[Program, Program]:
-    """(kubectl, pinnace)."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("no kubectl on this machine")
-    environment = {
-        **os.environ,
-        "KUBECONFIG": str(api_server.kubeconfig()),
-        "HOME": str(tmp_path),
-        "PYTHONPATH": ":".join(sys.path),
-    }
-    manifest = tmp_path / "manifest.yaml"
-    manifest.write_text(MANIFEST)
-    client = api_server.local_client()
-    for namespace in ("default", "a", "b"):
-        if namespace != "default":
-            await client.create(
-                r.NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-            )
-        account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
-        await client.create(r.SERVICE_ACCOUNTS, account, namespace)
-    await client.create(r.NODES, NODE)
-
-    def program(*command: str) -> Program:
-        async def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-            process = await asyncio.create_subprocess_exec(
-                *command, *arguments, env=environment, stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            out, err = await process.communicate(stdin.encode())
-            return process.returncode or 0, out.decode(), err.decode()
-
-        return run
-
-    ours = program(
-        sys.executable,
-        "-c",
-        "import sys; from pinnace.cli.main import main; sys.exit(main(sys.argv[1:], 'kubectl'))",
-    )
-    return program(kubectl), ours
-
-
-def words(command: str) -> list[str]:
-    """Split at spaces, but not those of a selector or a JSON patch."""
-    head, brace, rest = command.partition(" -p ")
-    if not brace and " in (" in command:
-        return ["get", "pods", "-l", "app in ("]
-    return [*head.split(), "-p", rest] if brace else head.split()
-
-
-def same(theirs: tuple[int, str, str], mine: tuple[int, str, str]) -> bool:
-    """Equal but for ages, which tick over, and one line that kubectl 1.33 words anew."""
-    if theirs == mine:
-        return True
-
-    def steady(text: str) -> str:
-        text = re.sub(
-            r"ConfigMapOptional: +<nil>",
-            "Optional: false",
-            re.sub(r"Optional: +false", "Optional: false", text),
-        )
-        return re.sub(r" +", " ", re.sub(r"\b(\d+[dhms])+\b", "AGE", text))
-
-    return (theirs[0], *map(steady, theirs[1:])) == (mine[0], *map(steady, mine[1:]))
-
-
-def difference(command: str, theirs: tuple[int, str, str], mine: tuple[int, str, str]) -> str:
-    """Where the two outputs differ; kubectl's lines begin with -, ours with +."""
-    lines = [f"exit code {theirs[0]} and {mine[0]}"]
-    for part in (1, 2):
-        lines += difflib.unified_diff(theirs[part].splitlines(), mine[part].splitlines(), lineterm="", n=0)
-    return "\n   ".join([command, *lines])
 
 
 TRIES = {

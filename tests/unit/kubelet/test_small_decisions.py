@@ -98,6 +98,47 @@ def test_pull_secrets_by_registry() -> None:
     assert credentials_for("quay.io/a", [secret(ghcr_io={"auth": encoded})]) == [Credential()]
 
 
+@pytest.mark.parametrize(
+    ("server", "image", "is_meant"),
+    [
+        ("*.example.com", "eu.example.com/a", True),
+        ("*.example.com", "example.com/a", False),
+        ("*.example.com", "a.b.example.com/a", False),
+        ("*.*.example.com", "a.b.example.com/a", True),
+        ("pre*.example.com:5000/team", "prefix.example.com:5000/team/a", True),
+        ("*.example.com:5000", "eu.example.com/a", False),
+        ("*.example.com/team", "eu.example.com/other", False),
+        ("https://127.0.0.1:5000", "127.0.0.1:5000/a", True),
+    ],
+)
+def test_logins_may_name_hosts_by_patterns(server: str, image: str, is_meant: bool) -> None:
+    (found,) = credentials_for(image, [docker_secret({"auths": {server: {"username": "me"}}})])
+    assert (found.auth is not None) is is_meant
+    if found.auth:
+        assert "server_address" not in found.auth  # containerd would take it for a URL
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, 7, "text", [], {}, {"auths": None}, {"auths": "text"}, {"auths": ["quay.io"]}, {"auths": {"quay.io": "text"}},
+     {"auths": {"quay.io": None}}, {"auths": {"quay.io": {"auth": "no base64!"}}}, {"auths": {"quay.io": {"auth": 7}}},
+     {"auths": {"quay.io": {"username": 7}}}],
+)  # fmt: skip
+def test_a_secret_that_is_no_login_gives_none_and_hides_no_other(content: object) -> None:
+    good = docker_secret({"auths": {"quay.io": {"username": "me", "password": "x"}}})
+    assert [
+        one.auth["username"]
+        for one in credentials_for("quay.io/a", [docker_secret(content), good])
+        if one.auth
+    ] == ["me"]
+    assert credentials_for("quay.io/a", [docker_secret(content)]) == [Credential()]
+
+
+def docker_secret(content: object) -> dict[str, Any]:
+    data = base64.b64encode(json.dumps(content).encode()).decode()
+    return {"metadata": {"name": "s", "namespace": "d", "uid": "u"}, "data": {".dockerconfigjson": data}}
+
+
 def test_rotation_keeps_a_few_compressed_parts(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     for hour in range(6):

@@ -160,7 +160,7 @@ class CriClient:
         try:
             await self._call(name, **fields)
         except CriError as error:
-            if not error.is_not_found:
+            if not error.is_done_already:
                 raise
 
     async def sandbox_status(self, sandbox_id: str, *, verbose: bool = False) -> SandboxStatus:

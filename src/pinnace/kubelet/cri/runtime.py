@@ -26,6 +26,11 @@ class CriError(Exception):
         return self.code == "NOT_FOUND"
 
     @property
+    def is_done_already(self) -> bool:
+        """Of a removal: the thing is gone, or an earlier call (of a kubelet before this one) is removing it."""
+        return self.is_not_found or self.message.endswith("is already in removing state")
+
+    @property
     def is_unavailable(self) -> bool:
         """Also containerd's answer, under code UNKNOWN, while its CRI part still reads what runs."""
         return self.code in ("UNAVAILABLE", "CANCELLED") or self.message == "server is not initialized yet"

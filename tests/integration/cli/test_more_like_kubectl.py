@@ -1,0 +1,183 @@
+"""Further commands of `pinnace` beside the real kubectl: kubectl works in namespace a, ours in b, at the same time."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from beside_kubectl import MANIFEST, Program, difference, same
+from pinnace.testing.api_server import ApiServerInProcess
+
+pytestmark = pytest.mark.slow
+Programs = tuple[Program, Program]
+Answer = tuple[int, str, str]
+
+EXPLAIN = [
+    "explain pods", "explain deployments.apps.spec.template", "explain pod.spec --recursive", "explain crd.spec.versions.schema",
+    "explain po.spec.containers.imagePullPolicy", "explain ingress.spec.rules.host", "explain cm.data", "explain sc",
+    "explain hpa --api-version=autoscaling/v1", "explain hpa --api-version=autoscaling/v9", "explain nope", "explain",
+    "explain pods.spec.nope", "explain a b",
+]  # fmt: skip
+SET = [
+    "set image deploy/web web=nginx:2", "set image deploy/web web=nginx:2", "set image deploy web nope=x", "set image deploy web",
+    "set image web=x", "set image deploy/web *=q a=b", "set image deploy/nope a=b", "set image svc/web a=b",
+    "set image deploy web setup=x web=y -o name", "set image deploy web web=z --dry-run=server", "set image deploy web web=z --local",
+    "set image pods,deploy --all *=bb", "set image deploy web web=", "set image cj/cron c=r", "set image deploy/web web=a nope=b",
+    "set env deploy/web X=1", "set env deploy/web X-", "set env deploy web --list", "set env deploy web --list --resolve",
+    "set env deploy/web A=2 --overwrite=false", "set env deploy/web -c nope A=2", "set env deploy/web -c s* B=2",
+    "set env deploy/web --from=cm/cfg --keys=a --prefix=P_", "set env deploy/web --from=secret/s", "set env deploy/web --keys=k",
+    "set env deploy/web --from=deploy/web", "set env A=1", "set env deploy/web X=1 svc", "set env deploy/web A=3 --list",
+    "set env deploy/web A=1 A-", "set env deploy/web 9=1", "set env deploy/web -e M=1 -e N-", "set env pod one --list --resolve",
+    "set resources deploy web -c=web --limits=cpu=200m,memory=512Mi", "set resources deploy web --limits=cpu=0.2 --requests=cpu=100m",
+    "set resources deploy web --limits=cpu=0,memory=0", "set resources deploy web", "set resources deploy web -c nope --limits=cpu=1",
+    "set resources deploy web --limits=cpu", "set resources deploy web --limits=cpu=x", "set resources svc web --limits=cpu=1",
+    "set selector svc web a=b", "set selector deploy web a=b", "set selector svc web", "set selector svc nope a=b",
+    "set selector svc web a=b --resource-version=1", "set selector svc web a=d,e=f", "set selector svc/web a!=b", "set selector svc web a",
+    "set selector", "get svc web -o jsonpath={.spec.selector}", "set serviceaccount deploy web sa1", "set sa deploy/web",
+    "set sa", "set sa svc/web x", "set sa deploy/web x -o name", "set subject rolebinding rb --user=b", "set subject rolebinding rb --user=b",
+    "set subject rolebinding rb --serviceaccount=a:x --group=g", "set subject rolebinding rb --serviceaccount=x",
+    "set subject rolebinding rb", "set subject deploy web --user=x", "set subject rolebinding rb --user=z --dry-run=client",
+    "get rolebinding rb -o jsonpath={.subjects}", "get deploy web -o jsonpath={.spec.template.spec}",
+]  # fmt: skip
+OTHERS = [
+    "events", "events --for pod/one", "events --for pod", "events --for nope/x", "events --types=Warning", "events --types=x",
+    "events --no-headers", "events -A --for pod/none", "port-forward", "port-forward nope 80", "port-forward svc/nope 80",
+    "cp", "cp a b", "cp /nope one:/x", "cp nope:/x /tmp/x", "cp one:/x one:/y", "cp one: /tmp/x", "cp a/b/one:/x /tmp/x"
+]  # fmt: skip
+EVENTS = """
+apiVersion: v1
+kind: Event
+metadata: {name: e1}
+involvedObject: {apiVersion: v1, kind: Pod, name: one, namespace: NS}
+type: Warning
+reason: Bad
+message: "broken "
+firstTimestamp: 2026-01-01T10:00:00Z
+lastTimestamp: 2026-01-01T12:00:00Z
+count: 3
+---
+apiVersion: v1
+kind: Event
+metadata: {name: e2}
+involvedObject: {apiVersion: v1, kind: Service, name: web, namespace: NS}
+type: Normal
+reason: Good
+message: fine
+firstTimestamp: 2026-01-01T11:00:00Z
+lastTimestamp: 2026-01-01T11:00:00Z
+count: 1
+---
+apiVersion: v1
+kind: Event
+metadata: {name: e3}
+involvedObject: {apiVersion: v1, kind: Pod, name: two, namespace: NS}
+type: Normal
+"""
+
+
+def as_in_a(answer: Answer) -> Answer:
+    """What ours says of its namespace, as if it were kubectl's."""
+    code, out, err = answer
+    return code, out, err.replace(" in b namespace", " in a namespace")
+
+
+async def both(programs: Programs, *arguments: str, stdin: str = "") -> tuple[Answer, Answer]:
+    kubectl, ours = programs
+    theirs, mine = await asyncio.gather(
+        kubectl("-n", "a", *arguments, stdin=stdin), ours("-n", "b", *arguments, stdin=stdin)
+    )
+    return theirs, as_in_a(mine)
+
+
+async def differences(programs: Programs, commands: list[str]) -> str:
+    found = []
+    for command in commands:
+        for _ in range(3):  # ages tick over
+            theirs, mine = await both(programs, *command.split())
+            if same(theirs, mine):
+                break
+        else:
+            found.append(difference(command, theirs, mine))
+    return "\n".join(found)
+
+
+async def prepared(programs: Programs) -> None:
+    for arguments in (("apply", "-f", "-"), ("create", "rolebinding", "rb", "--role=r", "--user=u")):
+        for namespace in ("a", "b"):
+            manifest = MANIFEST.replace(", nodePort: 30080", "")
+            code, _, err = await programs[0]("-n", namespace, *arguments, stdin=manifest)
+            assert code == 0, err
+
+
+async def test_explain(programs: Programs) -> None:
+    assert not await differences(programs, EXPLAIN)
+
+
+async def test_set(programs: Programs) -> None:
+    await prepared(programs)
+    assert not await differences(programs, SET)
+
+
+async def test_events_and_the_errors_of_streams(programs: Programs) -> None:
+    await prepared(programs)
+    for namespace in ("a", "b"):
+        code, _, err = await programs[0](
+            "-n", namespace, "create", "-f", "-", stdin=EVENTS.replace("NS", namespace)
+        )
+        assert code == 0, err
+    assert not await differences(programs, OTHERS)
+
+
+async def test_what_is_not_there_is_refused(programs: Programs) -> None:
+    code, out, err = await programs[1]("explain", "pods", "--output=plaintext-openapiv2")
+    assert (code, out) == (1, "")
+    assert "OpenAPI v2" in err
+
+
+async def test_variables_come_from_standard_input(programs: Programs) -> None:
+    await prepared(programs)
+    for arguments in (("set", "env", "pod/one", "-"), ("set", "env", "deploy/web", "-")):
+        theirs, mine = await both(programs, *arguments, "--dry-run=client", "-o", "jsonpath={..env}", stdin="A=b c\n# no\nD=\n")  # fmt: skip
+        assert theirs == mine
+
+
+async def test_a_proxy_serves_the_api_and_files_but_not_to_strangers(
+    api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "page").write_text("hello")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pinnace", "proxy", "--port=0", f"--www={tmp_path}", "--api-prefix=/k8s",
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        port = int(line.removeprefix("Starting to serve on 127.0.0.1:"))
+
+        def ask(method: str, path: str, host: str = "localhost", body: str = "") -> tuple[int, bytes]:
+            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request(method, path, body or None, {"Host": host, "Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = answer.status, answer.read()
+            connection.close()
+            return found
+
+        async def asked(*arguments: str) -> tuple[int, bytes]:
+            return await asyncio.to_thread(ask, *arguments)
+
+        assert json.loads((await asked("GET", "/k8s/api"))[1])["versions"] == ["v1"]
+        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "made"}}
+        assert (await asked("POST", "/k8s/api/v1/namespaces", "localhost", json.dumps(made)))[0] == 201
+        assert (await asked("GET", "/k8s/api/v1/namespaces/nope"))[0] == 404
+        assert await asked("GET", "/k8s/api", "evil.example") == (403, b"Forbidden\n")
+        assert (await asked("GET", "/k8s/api/v1/namespaces/a/pods/one/exec"))[0] == 403
+        assert await asked("GET", "/static/page") == (200, b"hello")
+        assert (await asked("GET", "/api"))[0] == 404
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
