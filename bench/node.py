@@ -1,6 +1,6 @@
 """A real node: 110 idle pods (CPU, memory), exec round trips, logs read and followed.
 
-    python bench/node.py [--only full,exec,logs] [--pods 110] [--seconds 30] [--trials 40] [--megabytes 200]
+    python bench/node.py [--only full,exec,logs] [--pods 110] [--seconds 30] [--trials 40] [--megabytes 200] [--line 100]
 
 `./dev bench podstart` has pod starts, `./dev bench proxy` the service network. Pods are busybox; root, containerd and busybox-static needed.
 """
@@ -17,7 +17,7 @@ import aiohttp
 from podstart import IMAGE, LIMIT, PODS, Stages, pod, wait_for_service_account
 from support.client import Api
 from support.cluster import TemporaryCluster
-from support.processes import cpu_percent, pss_mib
+from support.processes import cpu_percent, cpu_seconds, pss_mib
 from support.report import percentile, report
 
 from pinnace.cluster.demo import root_directory
@@ -55,7 +55,18 @@ def full(cluster, stages, arguments):
     for name in names:
         api.delete(f"{PODS}/{name}", gracePeriodSeconds=0)
     stages.wait("gone", names)
+    rows[f"{len(names)} pods without a node"] = without_node(names, arguments.seconds)
     return rows
+
+
+def without_node(names, seconds):
+    """The control plane alone with the same pods, which wait: what is more with a node is kubelet, proxy, DNS and ingress."""
+    with TemporaryCluster("none", "--nodes=none") as cluster:
+        wait_for_service_account(cluster)
+        api = Api(cluster)
+        for name in names:
+            api.create(PODS, shell_pod(name, QUIET))
+        return idle(cluster, seconds)
 
 
 class Streams:
@@ -117,11 +128,20 @@ def run_exec(cluster, stages, arguments):
     }
 
 
+def with_cpu(cluster, size, call):
+    """What `call` gives, and the CPU milliseconds per megabyte of each process of the cluster meanwhile."""
+    processes = cluster.processes()
+    before = {name: cpu_seconds(pid) for name, pid in processes.items()}
+    answer = call()
+    spent = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
+    return answer, {name: round(1e9 * value / size, 1) for name, value in spent.items() if value > 0.1}
+
+
 def run_logs(cluster, stages, arguments):
-    """A log that is there already, then one that is followed while it is written (as fast as the container can)."""
-    size = arguments.megabytes << 20
-    line = "x" * 99
-    Api(cluster).create(PODS, shell_pod("wrote", f"yes {line} | head -c {size}; {QUIET}"))
+    """A log that is there already; one that nobody reads while it is written, as fast as the container can, and one that is followed."""
+    size = (arguments.megabytes << 20) // arguments.line * arguments.line
+    output = f"yes {'x' * (arguments.line - 1)} | head -c {size}"
+    Api(cluster).create(PODS, shell_pod("wrote", f"{output}; {QUIET}"))
     stages.wait("running", ["wrote"])
 
     async def finished(streams):
@@ -134,22 +154,32 @@ def run_logs(cluster, stages, arguments):
         raise TimeoutError("the log was not written")
 
     asyncio.run(Streams.run(cluster, finished))
-    read = asyncio.run(Streams.run(cluster, finished))
-    script = f"while ! [ -e /tmp/go ]; do sleep 0.1; done; yes {line} | head -c {size}; {QUIET}"
-    Api(cluster).create(PODS, shell_pod("writes", script))
-    stages.wait("running", ["writes"])
+    read, read_cpu = with_cpu(cluster, size, lambda: asyncio.run(Streams.run(cluster, finished)))
+    for name in ("alone", "followed"):
+        script = f"while ! [ -e /tmp/go ]; do sleep 0.1; done; {output}; touch /tmp/done; {QUIET}"
+        Api(cluster).create(PODS, shell_pod(name, script))
+    stages.wait("running", ["alone", "followed"])
+    waiting = "touch /tmp/go; while ! [ -e /tmp/done ]; do usleep 5000; done; echo done"
+
+    async def alone(streams):
+        return size / await streams.exec("alone", "sh", "-c", waiting)
 
     async def followed(streams):
-        following = asyncio.create_task(streams.log("writes", size, follow="true"))
-        await streams.exec("writes", "sh", "-c", "touch /tmp/go; echo gone")
+        following = asyncio.create_task(streams.log("followed", size, follow="true"))
+        await streams.exec("followed", "sh", "-c", "touch /tmp/go; echo gone")
         return await following
 
-    follow = asyncio.run(Streams.run(cluster, followed))
+    written, written_cpu = with_cpu(cluster, size, lambda: asyncio.run(Streams.run(cluster, alone)))
+    follow, follow_cpu = with_cpu(cluster, size, lambda: asyncio.run(Streams.run(cluster, followed)))
     return {
-        "logs": {
+        f"logs, lines of {arguments.line} bytes": {
             "read_mb_s": round(read / 1e6, 1),
+            "written_unread_mb_s": round(written / 1e6, 1),
             "follow_mb_s": round(follow / 1e6, 1),
             "mib": arguments.megabytes,
+            **{f"read_cpu_ms_per_mb_{name}": value for name, value in read_cpu.items()},
+            **{f"written_cpu_ms_per_mb_{name}": value for name, value in written_cpu.items()},
+            **{f"follow_cpu_ms_per_mb_{name}": value for name, value in follow_cpu.items()},
         }
     }
 
@@ -164,6 +194,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--line", type=int, default=100, help="bytes of a log's line")
     arguments = parser.parse_args()
     with TemporaryCluster("node") as cluster, tempfile.TemporaryDirectory() as scratch:
         root_directory(Path(scratch))

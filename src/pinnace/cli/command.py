@@ -57,9 +57,13 @@ SELECTION = (
     Flag("all-namespaces", "A", kind="bool", help="All namespaces."),
 )
 OUTPUT = (
-    Flag("output", "o", help="json, yaml, name, jsonpath=..., custom-columns=..., wide."),
+    Flag(
+        "output",
+        "o",
+        help="json, yaml, kyaml, name, go-template=..., jsonpath=..., custom-columns=..., wide.",
+    ),
     Flag("show-managed-fields", kind="bool", help="Keep managedFields in json and yaml."),
-    Flag("template", help="The template of -o jsonpath."),
+    Flag("template", help="The template of -o go-template (also without -o) and -o jsonpath."),
     Flag(
         "allow-missing-template-keys", kind="bool", default=True, help="Ignore missing fields in templates."
     ),

@@ -18,13 +18,16 @@ COMMANDS = {
     "attach": "exec:ATTACH",
     "auth": "auth:AUTH",
     "autoscale": "autoscale:AUTOSCALE",
+    "certificate": "certificate:CERTIFICATE",
     "cluster-info": "discovery:CLUSTER_INFO",
+    "completion": "completion:COMPLETION",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",
     "cp": "cp:CP",
     "create": "create:CREATE",
     "delete": "delete:DELETE",
     "describe": "describe:DESCRIBE",
+    "diff": "diff:DIFF",
     "drain": "drain:DRAIN",
     "edit": "edit:EDIT",
     "events": "events:EVENTS",
@@ -35,6 +38,7 @@ COMMANDS = {
     "label": "label:LABEL",
     "logs": "logs:LOGS",
     "patch": "patch:PATCH",
+    "plugin": "plugin:PLUGIN",
     "port-forward": "port_forward:PORT_FORWARD",
     "proxy": "proxy:PROXY",
     "replace": "replace:REPLACE",
@@ -51,6 +55,8 @@ COMMANDS = {
     "why": "why:WHY",
 }
 
+HIDDEN_COMMANDS = {"__complete": "complete:COMPLETE"}  # for scripts of ours
+
 # Cluster commands live in the package that joins the parts, which this one may not import: by name only.
 CLUSTER_COMMANDS = {
     name: f"pinnace.cluster.commands:{name}"
@@ -62,8 +68,8 @@ OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
 PLANNED_KUBECTL = (
-    "certificate", "completion", "debug", "diff", "kuberc", "kustomize",
-    "options", "plugin",
+    "debug", "kuberc", "kustomize",
+    "options",
 )  # fmt: skip
 
 
@@ -130,7 +136,7 @@ def _dispatch(argv: list[str], program: str) -> int:
 
 def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list[str]]":
     """The command, its full name for messages, and what is left of the words."""
-    target = COMMANDS.get(name)
+    target = COMMANDS.get(name) or HIDDEN_COMMANDS.get(name)
     if name in PLANNED_KUBECTL:
         raise PlainError(
             f'error: "{program} {name}" is not there yet: kubectl has it, and works with this kubeconfig'

@@ -135,6 +135,7 @@ def _merge(merged: Object, more: Object, folder: Path) -> None:
         for entry in more.get(section) or ():
             if entry["name"] not in known:
                 merged[section].append({**entry, inner: _absolute(entry.get(inner) or {}, folder)})
+    merged["preferences"] = {**(more.get("preferences") or {}), **merged["preferences"]}
     merged["current-context"] = merged["current-context"] or more.get("current-context") or ""
 
 

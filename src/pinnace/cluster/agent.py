@@ -268,7 +268,9 @@ class Agent:
     def _own_node_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None or meta.name(new) != self._name:
             return
-        addresses = frozenset(one["address"] for one in (new.get("status") or {}).get("addresses") or ())
+        addresses = frozenset(
+            filter(None, (one.get("address") for one in (new.get("status") or {}).get("addresses") or ()))
+        )
         if addresses != self._addresses:
             self._addresses = addresses
             self._certificates["kubelet-server"].look_again.set()

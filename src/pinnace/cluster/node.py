@@ -6,6 +6,7 @@ the API, the kubelet's serving certificate, and the pods' subnet where that is k
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -216,7 +217,7 @@ class Node:
         from pinnace.ingress.haproxy_config import Listen
 
         directory = self.config.directory / "ingress"
-        return Listen(directory, self.http_port, self.https_port)
+        return Listen(directory, self.http_port, self.https_port, drops_root=os.geteuid() == 0)
 
     async def _ingress(self) -> None:
         from pinnace.cluster import addons

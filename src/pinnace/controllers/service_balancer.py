@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from pinnace.api import meta
+from pinnace.api import meta, names
 from pinnace.api.core import nodes
 from pinnace.api.meta import Object
 from pinnace.api.resources import ENDPOINT_SLICES, NODES, SERVICES
@@ -40,7 +40,7 @@ def reconcile(service: Object, world: World, config: ServiceBalancerConfig) -> I
         return
     if not is_ours(service) or meta.is_terminating(service):
         return
-    candidates = list(_candidates(service, world))
+    candidates = list(dict.fromkeys(_candidates(service, world)))  # two nodes may say one address
     free, problem = _free(service, candidates, world, config)
     if not held and free:
         yield Emit(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
@@ -99,8 +99,13 @@ def _address(node: Object, family: str) -> str:
     found = (node.get("status") or {}).get("addresses") or ()
     for kind in ("ExternalIP", "InternalIP"):
         for entry in found:
-            if entry["type"] == kind and (":" in entry["address"]) == (family == "IPv6"):
-                return str(entry["address"])
+            address = entry.get("address") or ""  # nodes write what they like
+            if (
+                entry.get("type") == kind
+                and not names.ip_address(address)
+                and (":" in address) == (family == "IPv6")
+            ):
+                return address
     return ""
 
 
@@ -151,7 +156,7 @@ def _age(service: Object) -> tuple[str, str, str]:
 
 
 def _addresses(node: Object) -> set[str]:
-    return {entry["address"] for entry in (node.get("status") or {}).get("addresses") or ()}
+    return {entry.get("address") or "" for entry in (node.get("status") or {}).get("addresses") or ()}
 
 
 def _concerns(old: Object | None, new: Object) -> bool:

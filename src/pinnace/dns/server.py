@@ -159,7 +159,10 @@ class DnsServer:
             return b""
         if refused := _refusal(asked):
             return wire.reply(asked, refused, limit=limit or asked.limit)
-        found = answers.answer(asked, self.zone)
+        try:
+            found = answers.answer(asked, self.zone)
+        except Malformed:  # an ExternalName that the API takes and that no message can carry
+            return wire.reply(asked, wire.SERVFAIL, limit=limit or asked.limit)
         if found is None or found.ask_for:
             return None
         if limit:
@@ -201,7 +204,10 @@ class DnsServer:
             found.code = wire.SERVFAIL
         else:
             found.code = result[1].code
-            found.answers += wire.records(*result)
+            try:
+                found.answers += wire.records(*result)
+            except Malformed:
+                found.code = wire.SERVFAIL
         return answers.packed(asked, found, 0xFFFF)
 
 

@@ -23,6 +23,7 @@ class Listen:
     http_port: int
     https_port: int
     address: str = "0.0.0.0"
+    drops_root: bool = False  # the processes that serve run as nobody
     cookie_key: str = "pinnace"  # makes session cookies unlike those of other clusters
 
 
@@ -69,13 +70,18 @@ class Configuration:
         )
 
 
+IDENTITY = """\
+  uid 65534
+  gid 65534
+"""  # nobody's: the master stays root, who binds ports and reads keys; who serves requests needs neither
+
 HEAD = """\
 global
   log stderr format raw local0 warning
   stats socket {directory}/admin.sock mode 600 expose-fd listeners level admin
   hard-stop-after 15m
   ssl-default-bind-options ssl-min-ver TLSv1.2
-
+{identity}
 defaults
   mode http
   timeout connect 5s
@@ -115,7 +121,11 @@ backend {NOT_FOUND}
 
 def render(routing: Routing, listen: Listen, servers: Mapping[str, tuple[str, ...]]) -> Configuration:
     """`servers` are the addresses of each backend as `slots.assign` ordered them."""
-    front = [HEAD.format(directory=listen.directory), *_frontend(routing, listen), MISSING]
+    front = [
+        HEAD.format(directory=listen.directory, identity=IDENTITY if listen.drops_root else ""),
+        *_frontend(routing, listen),
+        MISSING,
+    ]
     front += [_users(backend) for backend in routing.backends if backend.users]
     sections = {
         backend.name: Section(

@@ -79,11 +79,20 @@ class PluginRegistration:
         directories = [self._directory]
         while directories:
             directory = directories.pop()
-            watcher.watch(directory)
-            for entry in directory.iterdir():
+            try:
+                watcher.watch(directory)
+                entries = list(directory.iterdir())
+            except FileNotFoundError:  # gone meanwhile, of which its parent tells
+                if directory == self._directory:
+                    raise
+                continue
+            for entry in entries:
+                try:
+                    status = entry.lstat()
+                except FileNotFoundError:
+                    continue
                 if entry.name.startswith("."):
                     continue
-                status = entry.lstat()
                 if stat.S_ISDIR(status.st_mode):
                     directories.append(entry)
                 elif stat.S_ISSOCK(status.st_mode):

@@ -1,14 +1,20 @@
 """Further commands of `pinnace` beside the real kubectl: kubectl works in namespace a, ours in b, at the same time."""
 
 import asyncio
+import base64
 import json
 import os
+import re
 import signal
 import sys
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from beside_kubectl import MANIFEST, Program, difference, same
 from pinnace.testing.api_server import ApiServerInProcess
@@ -48,6 +54,28 @@ OTHERS = [
     "events", "events --for pod/one", "events --for pod", "events --for nope/x", "events --types=Warning", "events --types=x",
     "events --no-headers", "events -A --for pod/none", "port-forward", "port-forward nope 80", "port-forward svc/nope 80",
     "cp", "cp a b", "cp /nope one:/x", "cp nope:/x /tmp/x", "cp one:/x one:/y", "cp one: /tmp/x", "cp a/b/one:/x /tmp/x"
+]  # fmt: skip
+CONFIG = [
+    "set-cluster c1 --server=https://x:1", "set-cluster c1 --server=https://x:2 --insecure-skip-tls-verify=true",
+    "set-cluster c3 --tls-server-name=a --proxy-url=http://p", "set-credentials u1 --token=abc",
+    "set-credentials u1 --username=a --password=b", "set-credentials u2 --token=a --username=b",
+    "set-credentials u4 --exec-command=foo --exec-arg=a --exec-arg=b --exec-env=K=v --exec-env=L=w --exec-api-version=client.authentication.k8s.io/v1",
+    "set-credentials u5 --exec-command=foo", "set-context x1 --cluster=c1 --user=u1 --namespace=n",
+    "set-context x1 --namespace=m", "set-context", "set-context --current --namespace=q", "use-context x1", "use-context nope",
+    "use x1", "rename-context x1 x2", "rename-context nope y", "rename-context x2 x2", "rename-context x2 pinnace-test",
+    "get-contexts", "get-contexts nope", "get-contexts x2", "get-contexts -o name", "get-contexts -o yaml", "get-users",
+    "set current-context x2", "set clusters.c1.server https://q", "set users.u1.token zz", "set contexts.x2.namespace ns",
+    "set nope.x y", "set contexts.new.cluster c1", "set clusters.c1.insecure-skip-tls-verify true",
+    "set clusters.c1.insecure-skip-tls-verify maybe", "set clusters.c1.certificate-authority-data abc",
+    "set clusters.c1.certificate-authority-data abc --set-raw-bytes=true", "set preferences.colors true", "view",
+    "unset users.u1.token", "unset users.u2", "unset nope", "unset contexts.none", "unset clusters.zz.server",
+    "delete-context x2", "delete-context x2", "unset current-context", "delete-cluster c1", "delete-cluster nope",
+    "delete-user u1", "delete-user nope", "delete-user", "current-context", "view --raw",
+]  # fmt: skip
+FORMATS = [
+    "get pods -o go-template={{.nope}}", "get pod one -o go-template", "get pod one -o template --template={{.kind}}",
+    "get pod one --template={{.metadata.name}}", "get pod one -o go-template-file=/nope", "get pods -o jsonpath-file=/nope",
+    "certificate approve", "certificate deny nope", "certificate approve x y", "plugin list",
 ]  # fmt: skip
 EVENTS = """
 apiVersion: v1
@@ -131,6 +159,102 @@ async def test_events_and_the_errors_of_streams(programs: Programs) -> None:
         )
         assert code == 0, err
     assert not await differences(programs, OTHERS)
+
+
+async def test_formats_certificates_and_plugins(programs: Programs) -> None:
+    await prepared(programs)
+    assert not await differences(programs, FORMATS)
+    template = '{{range .items}}{{.metadata.name}}: {{exists . "data" "a"}} {{.nope}}{{"\\n"}}{{end}}'
+    theirs, mine = await both(programs, "get", "cm,secret", "-o", f"go-template={template}")
+    assert theirs == mine
+    theirs, mine = await both(programs, "get", "secret", "s", "-o", "go-template={{.data.k | base64decode}}")
+    assert theirs == mine == (0, "v", "")
+
+
+REQUEST = """
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: NAME}
+spec: {request: BODY, signerName: example.com/x, usages: [digital signature]}
+"""
+
+
+async def test_certificate_requests_are_approved_and_denied(programs: Programs) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    body = base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+    for name in ("one", "two"):
+        code, _, err = await programs[0](
+            "create", "-f", "-", stdin=REQUEST.replace("NAME", name).replace("BODY", body)
+        )
+        assert code == 0, err
+    conditions = "{.status.conditions[*]['type','status','reason','message']}"
+    seen = []
+    for program, name in zip(programs, ("one", "two"), strict=True):
+        answers = [
+            await program(*words)
+            for words in (("certificate", "approve", name), ("get", "csr", name, "-o", f"jsonpath={conditions}"),
+                          ("certificate", "approve", name), ("certificate", "deny", name))
+        ]  # fmt: skip
+        seen.append(
+            [(code, out.replace("two", "one"), err.replace("two", "one")) for code, out, err in answers]
+        )
+    assert seen[0] == seen[1]
+    assert seen[0][0][1] == "certificatesigningrequest.certificates.k8s.io/one approved\n"
+
+
+def plain_diff(answer: Answer) -> Answer:
+    """Without names of files, times and identities."""
+    code, out, err = answer
+    lines = [line for line in out.splitlines() if not line.startswith(("diff ", "--- ", "+++ "))]
+    text = re.sub(r'(uid: |Timestamp: |namespace"?: ?"?)\S+', r"\1X", "\n".join(lines))
+    return code, text.replace('"namespace":"a"', "").replace('"namespace":"b"', ""), err
+
+
+async def test_diff(programs: Programs) -> None:
+    await prepared(programs)
+    changed = (
+        MANIFEST.replace(", nodePort: 30080", "")
+        .replace("nginx:1.25", "nginx:9")
+        .replace("k: v", "k: w, n: new")
+    )
+    new = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: new}\ndata: {a: b}\n"
+    for stdin in (changed, new, MANIFEST.replace(", nodePort: 30080", "")):
+        theirs, mine = map(plain_diff, await both(programs, "diff", "-f", "-", stdin=stdin))
+        assert theirs == mine
+    theirs, mine = map(plain_diff, await both(programs, "diff", "--server-side", "-f", "-", stdin=new))
+    assert theirs == mine
+    for words in (("diff",), ("diff", "-f", "/nope")):
+        theirs, mine = await both(programs, *words)
+        assert theirs == mine
+        assert theirs[0] == 2
+
+
+async def test_config_leaves_the_same_files(
+    api_server: ApiServerInProcess, programs: Programs, tmp_path: Path
+) -> None:
+    files = tmp_path / "theirs", tmp_path / "ours"
+    for path in files:
+        path.mkdir()
+        (path / "config").write_text(api_server.kubeconfig().read_text())
+    found = []
+    for command in CONFIG:
+        answers = [
+            await program("--kubeconfig", str(path / "config"), "config", *command.split())
+            for program, path in zip(programs, files, strict=True)
+        ]
+        theirs, mine = (
+            (code, out.replace(str(path), "DIR"), err.replace(str(path), "DIR"))
+            for (code, out, err), path in zip(answers, files, strict=True)
+        )
+        if theirs != mine:
+            found.append(difference(command, theirs, mine))
+        texts = [(path / "config").read_text() for path in files]
+        if texts[0] != texts[1]:
+            found.append(difference(f"the file after {command}", (0, texts[0], ""), (0, texts[1], "")))
+            (files[1] / "config").write_text(texts[0])
+    assert not found, "\n".join(found)
 
 
 async def test_what_is_not_there_is_refused(programs: Programs) -> None:

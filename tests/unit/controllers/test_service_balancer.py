@@ -133,3 +133,14 @@ def test_a_wish_for_an_address_is_met_or_told() -> None:
     assert given(decide(service(loadBalancerIP="192.0.2.2"), *hosts)) == ["192.0.2.2"]
     (event,) = decide(service(loadBalancerIP="192.0.2.9"), *hosts)
     assert event.message.endswith("loadBalancerIP 192.0.2.9 is not an address of a node")
+
+
+def test_an_address_that_two_nodes_say_they_have_is_given_once() -> None:
+    assert given(decide(service(), node("a", "192.0.2.1"), node("b", "192.0.2.1"))) == ["192.0.2.1"]
+
+
+def test_addresses_that_are_none_are_passed_over() -> None:
+    """Nodes write them, and nothing validates them, as upstream has it."""
+    strange = node("a", "fe80::1%x", "a b")
+    strange["status"]["addresses"] += [{}, {"type": "InternalIP"}, {"address": "192.0.2.9"}]
+    assert given(decide(service(), strange, node("b", "192.0.2.1"))) == ["192.0.2.1"]

@@ -276,3 +276,20 @@ def test_a_cache_ages_by_the_second() -> None:
     assert DNSRecord.parse(kept).rr[0].ttl == 17
     assert cache.get(question, 0, 120.0) is None
     assert (len(cache), cache.bytes) == (0, 0)
+
+
+async def test_an_external_name_that_no_message_can_carry_fails_and_breaks_nothing() -> None:
+    """The API takes labels of more than 63 characters, DNS does not."""
+    metadata = {"name": "long", "namespace": "default"}
+    spec = {"type": "ExternalName", "externalName": f"{'a' * 64}.test"}
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    server = DnsServer(FakeClient([made]), RealClock(), DnsConfig("127.0.0.1", 0, upstreams=("127.0.0.1:1",)))
+    running = asyncio.create_task(server.run())
+    try:
+        await server.listening()
+        question = bytes(DNSRecord.question("long.default.svc.cluster.local").pack())
+        for limit in (0, 0xFFFF):
+            assert DNSRecord.parse(await server.respond(question, limit)).header.rcode == RCODE.SERVFAIL
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -1,6 +1,7 @@
 """A controller with a real HAProxy on loopback, and backends that say who they are."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -167,7 +168,9 @@ async def front(
 ) -> AsyncIterator[Front]:
     """`https_port` is served too when the directory has a `default.pem`."""
     client, port = FakeClient([CLASS, *objects]), await free_port()
-    config = IngressConfig(Listen(directory, port, https_port, "127.0.0.1"), "192.0.2.1")
+    config = IngressConfig(
+        Listen(directory, port, https_port, "127.0.0.1", drops_root=os.geteuid() == 0), "192.0.2.1"
+    )
     controller = IngressController(client, RealClock(), config)
     task = asyncio.create_task(controller.run())
     try:

@@ -30,7 +30,7 @@ needs_haproxy = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed
 KEYWORDS = {
     "acl", "backend", "balance", "bind", "cookie", "default_backend", "defaults", "dynamic-cookie-key", "frontend", "global",
     "hard-stop-after", "hash-type", "http-error", "http-request", "http-response", "log", "mode", "option", "redispatch",
-    "retries", "retry-on", "server", "ssl-default-bind-options", "stats", "stick-table", "timeout", "use_backend", "user",
+    "retries", "retry-on", "server", "ssl-default-bind-options", "stats", "stick-table", "uid", "gid", "timeout", "use_backend", "user",
     "userlist", "#",
 }  # fmt: skip
 NASTY = st.sampled_from(

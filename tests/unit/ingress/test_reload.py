@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import shutil
 from pathlib import Path
 
@@ -234,3 +235,31 @@ async def ask_anew(
         next(answered)
         if answer.status != 200:
             failures.append(f"{answer.status} {answer.body}")
+
+
+@needs_haproxy
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root has nothing to drop")
+async def test_who_serves_requests_is_not_root(tmp_path: Path) -> None:
+    """Its master is: it binds ports and reads keys, also at the next reload."""
+    echo = Echo("one")
+    objects = [
+        service("one"),
+        *slices("one", [await echo.start()]),
+        ingress("a", ("a.test", "/", "Prefix", "one")),
+    ]
+    async with front(tmp_path, objects) as running:
+        await until_answers(running, "a.test", "one /")
+        for host in ("b.test", "c.test"):  # each is a reload
+            await running.client.create(INGRESSES, ingress(host, (host, "/", "Prefix", "one")))
+            await until_answers(running, host, "one /")
+        master = running.controller.haproxy_pid
+        workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        assert workers
+        assert {_owner(pid) for pid in workers} == {65534}
+        assert _owner(str(master)) == 0
+    echo.stop()
+
+
+def _owner(pid: str) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("Uid:")[2].split()[1])

@@ -5,6 +5,7 @@ from typing import Any
 
 from pinnace.api import fields, meta
 from pinnace.api.core import pod_resources
+from pinnace.api.core.pod_addresses import validate_addresses
 from pinnace.api.core.pod_defaults import set_pod_defaults, sync_service_account
 from pinnace.api.core.pod_resize import resized, validate_resize
 from pinnace.api.core.pod_update_validation import (
@@ -111,7 +112,8 @@ class PodStrategy(Strategy):
         return found + list(validate_resize(new, old))
 
     def validate_status_update(self, new: Object, old: Object) -> list[Cause]:
-        return super().validate_status_update(new, old) + list(validate_status_transitions(new, old))
+        found = super().validate_status_update(new, old) + list(validate_status_transitions(new, old))
+        return found + list(validate_addresses(new.get("status") or {}, old.get("status") or {}))
 
     def create_warnings(self, obj: Object) -> list[str]:
         return [*super().create_warnings(obj), *name_warnings(obj, HOSTNAME)]

@@ -70,7 +70,9 @@ class Kubelets:
                 f'node "{node_name}" is simulated: it has no kubelet and its pods no containers'
             )
         listed = status.get("addresses") or ()
-        by_type = {entry["type"]: entry["address"] for entry in reversed(listed)}  # the first of each type
+        by_type = {
+            entry.get("type") or "": entry.get("address") or "" for entry in reversed(listed)
+        }  # the first of each type
         host = next((by_type[kind] for kind in _ADDRESS_TYPES if kind in by_type), "")
         if not host:
             raise errors.ServiceUnavailable(

@@ -1,16 +1,15 @@
 """`config`: look at the kubeconfig, and change which context and namespace it uses."""
 
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from pinnace.cli.command import Command
+from pinnace.cli.commands import config_entries, config_files, config_values
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.printers import to_text
 from pinnace.cli.printers.columns_text import ColumnWriter
-from pinnace.cli.session import Session
+from pinnace.cli.session import Session, warn
 from pinnace.client import kubeconfig
 
 Object = dict[str, Any]
@@ -18,8 +17,10 @@ ORDER = (
     "kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context", "name", "server",
     "tls-server-name", "insecure-skip-tls-verify", "certificate-authority", "certificate-authority-data",
     "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile",
+    "username", "password", "auth-provider", "exec",
     "cluster", "user", "context", "namespace",
 )  # fmt: skip
+EXEC_ORDER = ("command", "args", "env", "apiVersion", "installHint", "provideClusterInfo", "interactiveMode")
 SECRET_FIELDS = {"certificate-authority-data": "DATA+OMITTED", "client-certificate-data": "DATA+OMITTED",
                  "client-key-data": "DATA+OMITTED", "token": "REDACTED", "password": "REDACTED"}  # fmt: skip
 
@@ -28,7 +29,7 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
     config = session.config
     if flags["minify"]:
         config = _minified(config, flags["context"])
-    shown = {section: value for section, value in config.items() if section != "preferences"}
+    shown = dict(config)
     for section, inner in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
         entries = [
             {
@@ -38,7 +39,6 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
             for entry in sorted(shown[section], key=lambda e: str(e["name"]))
         ]
         shown[section] = entries or None
-    shown["preferences"] = {}
     ordered = _ordered(shown)
     sys.stdout.write(to_text(ordered, flags["output"] or "yaml", sort_keys=False))
     return 0
@@ -47,7 +47,7 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
 def _ordered(value: Any) -> Any:
     """Fields as kubectl's JSON has them: those of the upstream types, in their order."""
     if isinstance(value, dict):
-        rank = {name: at for at, name in enumerate(ORDER)}
+        rank = {name: at for at, name in enumerate(EXEC_ORDER if "provideClusterInfo" in value else ORDER)}
         return {
             key: _ordered(value[key])
             for key in sorted(value, key=lambda key: (rank.get(key, len(rank)), key))
@@ -83,10 +83,15 @@ def get_contexts(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["output"] == "name":
         print("\n".join(names))
         return 0
+    if flags["output"]:
+        raise CliError(
+            f"--output {flags['output']} is not available in kubectl config get-contexts; resetting to default output format"
+        )
     rows = [] if flags["no-headers"] else [["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"]]
     for name in names:
         body = kubeconfig.entry(config, "contexts", name)
         if body is None:
+            ColumnWriter().write(rows)
             raise CliError(f"context {name} not found")
         mark = "*" if name == config["current-context"] else ""
         rows.append([mark, name, body.get("cluster", ""), body.get("user", ""), body.get("namespace", "")])
@@ -104,90 +109,52 @@ def get_users(session: Session, flags: Values, arguments: list[str]) -> int:
     return 0
 
 
-# --- changes: written to the first file that has the entry
+# --- contexts
 
 
 def use_context(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) != 1:
-        raise CliError("unexpected args: " + str(arguments))
+        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
     (name,) = arguments
     if kubeconfig.entry(session.config, "contexts", name) is None:
         raise CliError(f'no context exists with the name: "{name}"')
-    path = _file(session)
-    config = _read(path)
-    config["current-context"] = name
-    _write(path, config)
+    path = config_files.file_of(session)
+    config_files.write(path, {**config_files.read(path), "current-context": name})
     print(f'Switched to context "{name}".')
     return 0
 
 
 def set_context(session: Session, flags: Values, arguments: list[str]) -> int:
-    name = (
-        session.config["current-context"] if flags["current"] else arguments[0] if len(arguments) == 1 else ""
-    )
+    if len(arguments) > 1:
+        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+    name = session.config["current-context"] if flags["current"] else "".join(arguments)
     if not name:
         raise CliError("you must specify a non-empty context name or --current")
-    path = _file(session, "contexts", name)
-    config = _read(path)
-    entry = next((e for e in config.setdefault("contexts", []) if e["name"] == name), None)
-    done = "modified" if entry is not None else "created"
-    if entry is None:
-        entry = {"name": name, "context": {}}
-        config["contexts"].append(entry)
-    for flag in ("cluster", "user", "namespace"):
-        if flag in flags.given:
-            entry["context"][flag] = flags[flag]
-    _write(path, config)
-    print(f'Context "{name}" {done}.')
+    given: Object = {flag: flags[flag] for flag in ("cluster", "user", "namespace") if flag in flags.given}
+    was_there = config_files.change_entry(session, "contexts", name, lambda body: body.update(given))
+    print(f'Context "{name}" {"modified" if was_there else "created"}.')
     return 0
 
 
 def delete_context(session: Session, flags: Values, arguments: list[str]) -> int:
-    name = arguments[0] if arguments else ""
-    path = _file(session, "contexts", name)
-    config = _read(path)
-    left = [entry for entry in config.get("contexts") or () if entry["name"] != name]
-    if len(left) == len(config.get("contexts") or ()):
-        raise CliError(f"cannot delete context {name}, not in {path}")
-    config["contexts"] = left
-    _write(path, config)
+    name = "".join(arguments[:1])
+    path = config_files.delete_entry(session, "contexts", name)
+    if session.config["current-context"] == name:
+        warn(
+            'warning: this removed your active context, use "kubectl config use-context" to select a different one'
+        )
     print(f"deleted context {name} from {path}")
     return 0
 
 
-def _file(session: Session, section: str = "", name: str = "") -> Path:
-    paths = kubeconfig.default_paths(session.flags["kubeconfig"])
-    for path in paths:
-        if section and path.exists() and kubeconfig.entry(_read(path), section, name) is not None:
-            return path
-    if not section:
-        for path in paths:
-            if path.exists() and _read(path).get("current-context"):
-                return path
-    return paths[0]
-
-
-def _read(path: Path) -> Object:
-    try:
-        return kubeconfig.parse(path.read_text(), str(path))
-    except FileNotFoundError:
-        return {"apiVersion": "v1", "kind": "Config"}
-
-
-def _write(path: Path, config: Object) -> None:
-    """At once or not at all, and readable by the owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.touch(mode=0o600)
-    scratch.write_text(to_text(config, "yaml"))
-    scratch.replace(path)
-
-
+_USE = Command(use_context, (), "CONTEXT_NAME", "Set the current-context in a kubeconfig file.")
 CONFIG = Command(
     None,
     usage="SUBCOMMAND",
     summary="Modify kubeconfig files.",
     subcommands={
+        **config_entries.COMMANDS,
+        **config_values.COMMANDS,
         "current-context": Command(current_context, summary="Display the current-context."),
         "delete-context": Command(delete_context, (), "NAME", "Delete the specified context from the kubeconfig."),
         "get-clusters": Command(get_clusters, summary="Display clusters defined in the kubeconfig."),
@@ -201,7 +168,8 @@ CONFIG = Command(
             "[NAME | --current] [--cluster=cluster] [--user=user] [--namespace=namespace]",
             "Set a context entry in kubeconfig.",
         ),
-        "use-context": Command(use_context, (), "CONTEXT_NAME", "Set the current-context in a kubeconfig file."),
+        "use-context": _USE,
+        "use": _USE,
         "view": Command(
             view,
             (

@@ -30,7 +30,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         from pinnace.cli.commands.get_watch import watch
 
         return watch(session, flags, chosen)
-    if flags["output"] in ("", "wide"):
+    if flags["output"] == "wide" or not (flags["output"] or flags["template"]):
         return _tables(session, flags, chosen)
     return _objects(session, flags, chosen)
 

@@ -1,4 +1,4 @@
-"""Writing objects: json, yaml, names, jsonpath, custom columns; tables as the server gives them.
+"""Writing objects: json, yaml, kyaml, Go templates, names, jsonpath, custom columns; tables as the server gives them.
 
 Only the module of the format that was asked for is imported.
 """
@@ -12,7 +12,7 @@ from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Values
 
 Object = dict[str, Any]
-FORMATS = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,wide,yaml"
+FORMATS = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml"
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -21,13 +21,17 @@ def is_table(output: str) -> bool:
 
 
 def to_text(obj: Any, output: str, indent: int = 4, *, sort_keys: bool = True) -> str:
-    """json or yaml, with the line end."""
+    """json, yaml or kyaml, with the line end."""
     if output == "json":
         text = json.dumps(obj, indent=indent, sort_keys=sort_keys, ensure_ascii=False)
         for char, escape in _ESCAPES.items():
             if char in text:
                 text = text.replace(char, escape)
         return text + "\n"
+    if output == "kyaml":
+        from pinnace.cli.printers.kyaml_text import dump as dump_kyaml
+
+        return dump_kyaml(obj)
     from pinnace.cli.printers.yaml_text import dump
 
     return dump(obj)
@@ -35,12 +39,12 @@ def to_text(obj: Any, output: str, indent: int = 4, *, sort_keys: bool = True) -
 
 def printer(flags: Values, name_of: "Callable[[Object], str]", done: str = "") -> Callable[[Object], None]:
     """What prints one object. `name_of` gives `deployment.apps/web`; `done` (e.g. `created`) is printed behind it by default."""
-    output = flags["output"]
+    output = flags["output"] or ("go-template" if flags.get("template") else "")
     if not output:
         return lambda obj: print(f"{name_of(obj)} {done}".rstrip())
     if output == "name":
         return lambda obj: print(name_of(obj))
-    if output in ("json", "yaml"):
+    if output in ("json", "yaml", "kyaml"):
         first = True
 
         def write(obj: Object) -> None:
@@ -80,6 +84,8 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
                 raise CliError(f"error executing jsonpath {template!r}: {error}") from error
 
         return write
+    if kind in ("go-template", "go-template-file", "template", "templatefile"):
+        return _go_template(flags, kind, template)
     if kind in ("custom-columns", "custom-columns-file"):
         from pinnace.cli.printers.custom_columns import CustomColumns
 
@@ -93,13 +99,25 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
     )
 
 
+def _go_template(flags: Values, kind: str, template: str) -> Callable[[Object], None]:
+    from pinnace.cli.printers.go_template import GoTemplate
+
+    source = template or flags.get("template") or ""
+    if not source:
+        raise CliError("template format specified but no template given")
+    if kind.endswith("file"):
+        source = read_file(source)
+    found = GoTemplate(source, allow_missing=flags.get("allow-missing-template-keys", True))
+    return lambda obj: print(found.render(obj), end="")
+
+
 def read_file(path: str) -> str:
     try:
         with open(path) as file:  # noqa: PTH123 (pathlib costs start-up time)
             return file.read()
     except OSError as error:
         raise CliError(
-            f"error reading template {path}, open {path}: {str(error.strerror).lower()}"
+            f"error reading --template {path}, open {path}: {str(error.strerror).lower()}"
         ) from error
 
 

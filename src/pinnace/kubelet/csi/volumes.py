@@ -227,7 +227,10 @@ class CsiVolumes:
             found = await self._client.get(SECRETS, reference[1], namespace)
         except NotFound as error:
             raise MountError(f"fetching {name} {namespace}/{reference[1]} failed: {error}") from error
-        return {key: base64.b64decode(text).decode() for key, text in (found.get("data") or {}).items()}
+        try:
+            return {key: base64.b64decode(text).decode() for key, text in (found.get("data") or {}).items()}
+        except UnicodeDecodeError as error:  # drivers are told text
+            raise MountError(f"fetching {name} {namespace}/{reference[1]} failed: {error}") from error
 
     async def _tokens(self, context: VolumeContext, kind: Object | None) -> dict[str, str]:
         wanted = (kind or {"spec": {}})["spec"].get("tokenRequests") or ()

@@ -3,6 +3,7 @@
 A line of the file is `<RFC 3339 time> <stdout|stderr> <tags> <text>`; the tag P marks a piece of a longer line.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,15 +63,22 @@ def _number(query: Mapping[str, str], name: str, *, least: int) -> int | None:
     return number
 
 
+def _whole_lines(stream: str) -> re.Pattern[bytes]:
+    """What stands before the text of a whole line, and the newline before that. `[^ ]` may run over the end of a line that has
+    another form: then there are fewer matches than lines."""
+    return re.compile(rb"\n[^ ]+ %b F " % (stream.encode() or b"std(?:out|err)"))
+
+
 class LineFilter:
     """Raw bytes of the file in, bytes for the client out, however the input is cut."""
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options
         self._remaining = options.limit
-        self._rest = b""
+        self._rest = b"\n"  # a line that is not complete, behind the end of the one before
         self._at_line_start = True
         self._is_recent = options.since is None
+        self._plain = None if options.timestamps else _whole_lines(options.stream)
 
     @property
     def is_full(self) -> bool:
@@ -78,12 +86,28 @@ class LineFilter:
         return self._remaining == 0
 
     def feed(self, data: bytes) -> bytes:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        out = b"".join(map(self._line, lines))
+        data = self._rest + data
+        end = data.rfind(b"\n")
+        lines, self._rest = data[:end], data[end:]
+        if not end:
+            return b""
+        out = self._at_once(lines)
+        if out is None:
+            out = b"".join(map(self._line, lines[1:].split(b"\n")))
         if self._remaining is not None:
             out = out[: self._remaining]
             self._remaining -= len(out)
         return out
+
+    def _at_once(self, lines: bytes) -> bytes | None:
+        """None when some of the lines are not whole ones of the right stream: a third of the work of line after line."""
+        if self._plain is None or not self._is_recent:
+            return None
+        out, count = self._plain.subn(b"\n", lines)
+        if count != lines.count(b"\n"):
+            return None
+        self._at_line_start = True
+        return out[1:] + b"\n"
 
     def _line(self, line: bytes) -> bytes:
         parts = line.split(b" ", 3)

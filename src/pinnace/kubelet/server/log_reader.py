@@ -1,7 +1,7 @@
 """Read one container's log file, to its end or on and on while the container runs.
 
-Following polls through the clock: a read and, at the end of the file, a stat ten times a second, only while somebody
-follows. A rotated file is read to its end before the new one is opened.
+Following polls through the clock: ten times a second it reads what there is and, if that is nothing, asks for the file's
+name, only while somebody follows. A rotated file is read to its end before the new one is opened.
 """
 
 import os
@@ -32,7 +32,9 @@ async def read_log(
             if data := file.read(BLOCK):
                 if out := lines.feed(data):
                     yield out
-                await clock.sleep(0)  # a long file must not keep everybody else waiting
+                # A long file must not keep everybody else waiting, and what is just being written comes in many small pieces.
+                is_waiting = options.follow and len(data) < BLOCK and not is_over()
+                await clock.sleep(POLL_SECONDS if is_waiting else 0)
             elif not options.follow:
                 return
             elif _is_rotated(path, file):

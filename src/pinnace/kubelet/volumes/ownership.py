@@ -1,5 +1,10 @@
-"""A volume's files given to the pod's fsGroup, as `fsGroupChangePolicy` says."""
+"""A volume's files given to the pod's fsGroup, as `fsGroupChangePolicy` says.
 
+Another pod may have the volume and swap names for symlinks meanwhile. So directories are walked by descriptor, and what is
+changed is the very file that was looked at, not its name.
+"""
+
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -15,14 +20,16 @@ def give_to(root: Path, group: int, policy: str | None = None, *, read_only: boo
     """
     if policy == "OnRootMismatch" and _is_right(root, group, read_only=read_only):
         return False
-    for parent, directories, files in os.walk(
+    root = root.resolve()
+    if not root.is_dir():
+        return True
+    for _, directories, files, here in os.fwalk(
         root, topdown=False
     ):  # the root last: it tells that all is done
-        for name in (*files, *directories):
-            path = Path(parent, name)
-            if path.is_symlink() or not path.is_dir():
-                _change(path, group, read_only=read_only)
-        _change(Path(parent), group, read_only=read_only)
+        for name in (*files, *directories):  # directories again: among them are links to some
+            with contextlib.suppress(FileNotFoundError):
+                _change(name, here, group, read_only=read_only)
+    _change(str(root), None, group, read_only=read_only)
     return True
 
 
@@ -32,12 +39,18 @@ def _is_right(root: Path, group: int, *, read_only: bool) -> bool:
     return status.st_gid == group and status.st_mode & wanted == wanted
 
 
-def _change(path: Path, group: int, *, read_only: bool) -> None:
-    status = path.lstat()
-    os.chown(path, -1, group, follow_symlinks=False)
-    if stat.S_ISLNK(status.st_mode):
-        return
-    bits = READ_ONLY_BITS if read_only else FILE_BITS
-    if stat.S_ISDIR(status.st_mode):
-        bits |= 0o2110
-    path.chmod(stat.S_IMODE(status.st_mode) | bits)
+def _change(name: str, parent: int | None, group: int, *, read_only: bool) -> None:
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        status = os.fstat(found)
+        if stat.S_ISLNK(status.st_mode):
+            os.chown(name, -1, group, dir_fd=parent, follow_symlinks=False)
+            return
+        itself = f"/proc/self/fd/{found}"
+        os.chown(itself, -1, group)
+        bits = READ_ONLY_BITS if read_only else FILE_BITS
+        if stat.S_ISDIR(status.st_mode):
+            bits |= 0o2110
+        os.chmod(itself, stat.S_IMODE(status.st_mode) | bits)  # noqa: PTH101  # a descriptor, not a path
+    finally:
+        os.close(found)

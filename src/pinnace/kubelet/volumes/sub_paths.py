@@ -45,7 +45,10 @@ def open_inside(volume: Path, part: str) -> int:
     Symlinks inside the volume are resolved, once; ConfigError when they lead out of it or change meanwhile.
     """
     root = volume.resolve()
-    full = (root / part).resolve()
+    try:
+        full = (root / part).resolve()
+    except (RuntimeError, ValueError) as error:  # symlinks in a circle; a name that no file can have
+        raise ConfigError(f"subPath {part!r} cannot be followed: {error}") from error
     if not full.is_relative_to(root):
         raise ConfigError(f"subPath {part!r} leads out of the volume")
     mode = stat.S_IMODE(root.stat().st_mode)

@@ -39,6 +39,20 @@ def test_the_limit_cuts_in_the_middle_of_a_line() -> None:
     assert filtered.is_full
 
 
+LINES = st.sampled_from([
+    b"2026-01-01T11:00:00.1Z stdout F one\n", b"2026-01-01T11:00:00.12+01:00 stderr F two F stdout F x\n", b"T stdout P half\n",
+    b"T stderr F \n", b"T stdout F  a\n", b"\n", b"other\n", b"T stdout\n", b"T stdout F\n", b"T  stdout F z\n", b"T other F q\n", b" stdout F y\n",
+])  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=12), st.sampled_from(["", "stdout", "stderr"]))
+def test_many_lines_at_once_are_what_they_are_one_by_one(lines: list[bytes], stream: str) -> None:
+    one_by_one = LineFilter(LogOptions(stream=stream))
+    one_by_one._plain = None
+    expected = b"".join(map(one_by_one.feed, lines))
+    assert LineFilter(LogOptions(stream=stream)).feed(b"".join(lines)) == expected
+
+
 @given(st.lists(st.integers(1, 30), min_size=1))
 def test_it_does_not_matter_how_the_file_is_cut(cuts: list[int]) -> None:
     filtered, out, position, turn = LineFilter(LogOptions(timestamps=True)), b"", 0, 0

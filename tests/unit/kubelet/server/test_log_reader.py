@@ -13,12 +13,14 @@ class Follower:
 
     def __init__(self, path: Path, **options: object) -> None:
         self.clock, self.over, self.text = FakeClock(), False, b""
+        self.pieces: list[bytes] = []
         self._pieces = read_log(path, LogOptions(follow=True, **options), self.clock, lambda: self.over)  # type: ignore[arg-type]
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         async for piece in self._pieces:
             self.text += piece
+            self.pieces += [piece] if piece else []
 
 
 def line(text: str, tag: str = "F") -> bytes:
@@ -55,6 +57,19 @@ async def test_following_shows_new_lines_until_the_container_is_over(path: Path)
     await follower.clock.advance(1)
     assert follower.text.endswith(b"last\n")
     assert follower.task.done()
+
+
+async def test_what_is_just_being_written_is_sent_in_few_pieces(path: Path) -> None:
+    follower = Follower(path)
+    await follower.clock.advance(0)
+    assert follower.text == b"one\ntwo\n"
+    for text in ("three", "four"):
+        append(path, line(text))
+        await follower.clock.advance(0.04)
+    assert follower.pieces == [b"one\ntwo\n"]
+    await follower.clock.advance(0.04)
+    assert follower.pieces[1:] == [b"three\nfour\n"]
+    follower.task.cancel()
 
 
 async def test_following_survives_rotation_without_losing_a_line(path: Path) -> None:

@@ -1,7 +1,9 @@
 """fsGroup on files: everything, or nothing when the root is right already and the pod asks for that."""
 
 import os
+import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +46,43 @@ def test_a_right_root_is_enough_when_the_pod_says_so(disk: Path) -> None:
 def test_the_root_is_changed_last(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that was cut off must not look as if it were done."""
     order: list[str] = []
-    change = Path.chmod
-    monkeypatch.setattr(Path, "chmod", lambda path, bits: (order.append(path.name), change(path, bits))[1])
+    change = os.chmod
+
+    def told(itself: str, bits: int) -> None:
+        order.append(Path(itself).readlink().name)
+        change(itself, bits)
+
+    monkeypatch.setattr(os, "chmod", told)
     give_to(disk, GROUP, "OnRootMismatch")
     assert order[-1] == "disk"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to a group of which the user is no member")
+@pytest.mark.parametrize("swapped", ["f", "."])
+def test_what_is_swapped_for_a_link_meanwhile_leads_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    """Another pod has the volume: at the first change it replaces the file, or its directory, by a link to the machine's."""
+    machine, volume = tmp_path / "machine", tmp_path / "volume"
+    for one in (machine, volume / "d"):
+        one.mkdir(parents=True)
+        (one / "f").write_text("")
+        (one / "f").chmod(0o600)
+    original, done = os.chown, []
+
+    def chown(path: Any, uid: int, gid: int, **more: Any) -> None:
+        if not done:
+            done.append(path)
+            victim = volume / "d" / swapped
+            victim.resolve().rename(tmp_path / "away")
+            (volume / "d" if swapped == "." else victim).symlink_to(
+                machine / "f" if swapped == "f" else machine
+            )
+        original(path, uid, gid, **more)
+
+    monkeypatch.setattr(os, "chown", chown)
+    give_to(volume, 4242)
+    monkeypatch.undo()
+    assert done
+    status = (machine / "f").stat()
+    assert (status.st_gid, stat.S_IMODE(status.st_mode)) == (GROUP, 0o600)

@@ -99,3 +99,11 @@ def test_what_is_held_stays_when_its_name_changes(tmp_path: Path) -> None:
         unmount_below(pod)
     assert list(target.iterdir()) == []
     assert (volume / "b" / "mine").exists()
+
+
+@pytest.mark.parametrize("part", ["circle", "circle/x", "a\0b"])
+def test_what_cannot_be_followed_is_told(tmp_path: Path, part: str) -> None:
+    """A container can make links in a circle: the next one that names them is told, and no worker of the kubelet breaks."""
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ConfigError, match="cannot be followed"):
+        mounts(tmp_path, subPath=part)

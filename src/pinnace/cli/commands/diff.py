@@ -1,0 +1,124 @@
+"""`diff`: what `apply` would change, shown by the system's `diff` (or $KUBECTL_EXTERNAL_DIFF); exit code 1 says that it would.
+
+Left out: --prune, --concurrency (objects are asked for one after the other).
+"""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from typing import Any
+
+from pinnace.cli import last_applied
+from pinnace.cli.builder import Selection, from_files
+from pinnace.cli.command import FIELD_MANAGER, FILES, Command
+from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
+from pinnace.cli.flags import Flag, Values
+from pinnace.cli.printers import to_text, without_managed_fields
+from pinnace.cli.session import Session
+from pinnace.cli.three_way import patch_for
+
+Object = dict[str, Any]
+HIDDEN, BEFORE, AFTER = "***", "*** (before)", "*** (after)"
+
+
+def run(session: Session, flags: Values, arguments: list[str]) -> int:
+    if not flags["filename"]:
+        raise CliError("must specify one of -f and -k", 2)
+    if arguments:
+        raise CliError(
+            f"Unexpected args: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples", 2
+        )
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="LIVE-") as live,
+            tempfile.TemporaryDirectory(prefix="MERGED-") as merged,
+        ):
+            for one in from_files(session, flags):
+                before, after = _states(session, flags, one)
+                if one.resource.qualified == "secrets" and not flags["show-secrets"]:
+                    before, after = _masked(before, after)
+                name = ".".join(
+                    [*one.resource.api_version.split("/"), one.resource.kind, one.namespace, one.name]
+                )
+                for folder, obj in ((live, before), (merged, after)):
+                    with open(os.path.join(folder, name), "w") as file:  # noqa: PTH118, PTH123 (start-up time)
+                        file.write("" if obj is None else to_text(_shown(obj, flags), "yaml"))
+            return _compare(live, merged)
+    except CliError as error:
+        error.code = 2 if error.code == 1 else error.code  # 1 says that there are differences
+        raise
+
+
+def _states(session: Session, flags: Values, one: Selection) -> tuple[Object | None, Object]:
+    """What is there (or None), and what would be there, as the server says."""
+    query = {"dryRun": "All", "fieldManager": flags["field-manager"] or "kubectl-client-side-apply"}
+    try:
+        live = session.http.get(one.path)
+    except ServerError as error:
+        if not not_found(error):
+            raise
+        live = None
+    if flags["server-side"]:
+        query["fieldManager"] = flags["field-manager"] or "kubectl"
+        query["force"] = "true" if flags["force-conflicts"] else "false"
+        content_type = "application/apply-patch+yaml"
+        return live, session.http.request("PATCH", one.path, query, one.manifest, content_type=content_type)
+    manifest = one.manifest or {}
+    metadata = manifest.get("metadata") or {}
+    manifest = {**manifest, "metadata": {**metadata, "annotations": metadata.get("annotations") or {}}}
+    if live is None:
+        return None, session.http.request("POST", one.resource.path(one.namespace), query, manifest)
+    from pinnace.apimachinery.gvk import GVK
+    from pinnace.apimachinery.schema import schemas
+
+    schema = schemas.for_gvk(GVK(one.resource.group, one.resource.version, one.resource.kind))
+    patch = patch_for(last_applied.of(live) or {}, manifest, live, schema)
+    kind = "merge-patch" if schema is None else "strategic-merge-patch"
+    merged = session.http.request("PATCH", one.path, query, patch, content_type=f"application/{kind}+json")
+    return live, merged
+
+
+def _shown(obj: Object, flags: Values) -> Object:
+    return obj if flags["show-managed-fields"] else without_managed_fields(obj)
+
+
+def _masked(before: Object | None, after: Object) -> tuple[Object | None, Object]:
+    """Values of secrets hidden; those that differ are told apart."""
+    old, new = ((obj or {}).get("data") or {} for obj in (before, after))
+
+    def hidden(data: Object, other: Object, mark: str) -> Object:
+        return {key: mark if key in other and other[key] != value else HIDDEN for key, value in data.items()}
+
+    shown = {**after, "data": hidden(new, old, AFTER)} if new else after
+    if before is None or not old:
+        return before, shown
+    return {**before, "data": hidden(old, new, BEFORE)}, shown
+
+
+def _compare(live: str, merged: str) -> int:
+    program = shlex.split(os.environ.get("KUBECTL_EXTERNAL_DIFF", "")) or ["diff", "-u", "-N"]
+    try:
+        code = subprocess.run([*program, live, merged], check=False).returncode
+    except FileNotFoundError:
+        raise CliError(
+            f'failed to run "{program[0]}": exec: "{program[0]}": executable file not found in $PATH', 2
+        ) from None
+    if code > 1:
+        raise PlainError(f"exit status {code}", code)
+    return code
+
+
+DIFF = Command(
+    run,
+    (
+        *FILES,
+        FIELD_MANAGER,
+        Flag("server-side", kind="bool", help="What apply --server-side would change."),
+        Flag("force-conflicts", kind="bool", help="As if fields of other managers were taken over."),
+        Flag("show-managed-fields", kind="bool", help="Compare managedFields, too."),
+        Flag("show-secrets", kind="bool", help="Do not hide the values of secrets."),
+    ),
+    "-f FILENAME",
+    "Diff the live version against a would-be applied version.",
+)  # fmt: skip
