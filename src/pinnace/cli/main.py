@@ -63,6 +63,8 @@ CLUSTER_COMMANDS = {
     for name in ("up", "down", "status", "server", "agent", "token", "image", "demo")
 }
 
+OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
+
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
 PLANNED_KUBECTL = (
@@ -177,4 +179,4 @@ def _help(command: "Command", path: str) -> int:
 def _overview(program: str) -> str:
     from pinnace.cli.help import overview
 
-    return overview(program, sorted(COMMANDS), sorted(CLUSTER_COMMANDS))
+    return overview(program, sorted(set(COMMANDS) - set(OWN)), sorted([*CLUSTER_COMMANDS, *OWN]))

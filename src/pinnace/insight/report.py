@@ -23,7 +23,12 @@ def as_text(found: Diagnosis, unread: Mapping[str, str], *, is_everything: bool)
     shown = [one for one in found.findings if not is_everything or one.rank > NOTE]
     lines: list[str] = []
     if not any(one.rank > NOTE for one in shown):
-        lines.append(f"Nothing that is looked for is wrong ({_looked_at(found)}).")
+        is_blind = not found.looked_at and bool(unread)
+        lines.append(
+            "Nothing could be looked at."
+            if is_blind
+            else f"Nothing that is looked for is wrong ({_looked_at(found)})."
+        )
     for number, one in enumerate(shown, 1):
         if lines:
             lines.append("")

@@ -21,6 +21,7 @@ _ALSO_LISTED = ("ReplicaSet",)
 class Answer(NamedTuple):
     text: str
     is_found: bool
+    is_blind: bool  # nothing at all could be read
 
 
 def about_objects(
@@ -50,6 +51,7 @@ def about_everything(
 def _answer(starts: list[Object], world: World, *, is_json: bool, is_everything: bool = False) -> Answer:
     found = diagnose(starts, world)
     is_found = any(one.rank > NOTE for one in found.findings)
-    if is_json:
-        return Answer(as_json(found, world.unread), is_found)
-    return Answer(as_text(found, world.unread, is_everything=is_everything), is_found)
+    text = (
+        as_json(found, world.unread) if is_json else as_text(found, world.unread, is_everything=is_everything)
+    )
+    return Answer(text, is_found, is_blind=not found.looked_at and bool(world.unread))

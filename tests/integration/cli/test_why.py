@@ -276,6 +276,10 @@ async def test_errors_are_kubectls(simulated_cluster: SimulatedCluster, why: Why
     code, text = await why("-o", "yaml")
     assert code == 1
     assert "allowed formats are: json" in text
+    code, text = await why("--as", "nobody")
+    assert code == 1
+    assert text.startswith("Nothing could be looked at.\n")
+    assert 'User "nobody" cannot list resource "nodes"' in text
 
 
 @pytest.mark.usefixtures("why")  # the cluster's kubeconfig and time

@@ -36,6 +36,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             raise CliError("the server does not say which version it has")
         answer = insight.about_everything(namespace, reader, clock.now(), ServerError, is_json=is_json)
     sys.stdout.write(answer.text)
+    if answer.is_blind:
+        return 1
     return FOUND if answer.is_found else 0
 
 
