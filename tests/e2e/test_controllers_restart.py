@@ -5,6 +5,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,13 +35,22 @@ def test_a_job_goes_on_after_kill_9_of_the_server(whole: TestCluster) -> None:
     whole.up()
     whole.kubectl("wait", "--for=condition=complete", "job/work", "--timeout=60s")
     status = whole.json("get", "job", "work")["status"]
-    assert (status["succeeded"], status.get("failed", 0), status["uncountedTerminatedPods"]) == (6, 0, {})
     pods = whole.json("get", "pods", "-l", "job-name=work")["items"]
-    assert [one["status"]["phase"] for one in pods] == ["Succeeded"] * 6
+    cut_off = [one for one in pods if was_cut_off(one)]
+    counted = (status["succeeded"], status.get("failed", 0), status["uncountedTerminatedPods"])
+    assert counted == (6, len(cut_off), {})
+    assert [one["status"]["phase"] for one in pods if one not in cut_off] == ["Succeeded"] * 6
     assert all("finalizers" not in one["metadata"] for one in pods)
     assert containers(whole, "app=db") == before
     (node,) = whole.json("get", "nodes")["items"]
     assert node["spec"]["podCIDRs"] == [node["spec"]["podCIDR"]]
+
+
+def was_cut_off(pod: dict[str, Any]) -> bool:
+    """containerd gives up a start whose caller is killed; with restartPolicy Never the pod has failed then, as on upstream."""
+    (container,) = pod["status"]["containerStatuses"]
+    ended = container["state"].get("terminated") or {}
+    return ended.get("reason") == "StartError" and "context canceled" in ended.get("message", "")
 
 
 def containers(cluster: TestCluster, selector: str) -> list[tuple[str, int]]:

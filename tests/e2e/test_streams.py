@@ -91,12 +91,13 @@ def test_streams_of(web: Space, version: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_terminal_has_its_size_and_the_exit_code_comes_back(web: Space, version: str) -> None:
     child = terminal(web, version, "exec", "-it", "web", "-c", "main", "--", "sh")
-    child.sendline("stty size; echo done-$((1+1))")
-    child.expect("33 101")
+    # The size goes its own way (as with kubectl) and may come after what is typed at once.
+    child.sendline("until stty size | grep '33 101'; do :; done; echo done-$((1+1))")
+    child.expect("33 101\r")
     child.expect("done-2")
     child.setwinsize(40, 120)
-    child.sendline("sleep 0.5; stty size")
-    child.expect("40 120")
+    child.sendline("until stty size | grep '40 120'; do :; done")
+    child.expect("40 120\r")
     child.sendline("exit 9")
     child.expect(pexpect.EOF)
     child.close()
