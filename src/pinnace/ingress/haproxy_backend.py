@@ -11,11 +11,12 @@ _SERVER_PROTOCOLS = {
     "HTTPS": "ssl verify none",
     "GRPCS": "ssl verify none alpn h2",
 }
+_COOKIE_KEY = "pinnace"  # a cookie is a hash of this and the endpoint's address
 _RATE_SECONDS = 10  # a client may save up requests for this long
 _WORDS = 40  # of a list on one line, of which HAProxy takes 64 words
 
 
-def head(backend: Backend, https_port: int, cookie_key: str) -> str:
+def head(backend: Backend, https_port: int) -> str:
     """Everything of the section but its servers."""
     options = backend.options
     lines = [
@@ -27,7 +28,7 @@ def head(backend: Backend, https_port: int, cookie_key: str) -> str:
         *_timeouts(options),
         f"balance {options.balance or 'roundrobin'}",
         *(["hash-type consistent"] if options.balance.startswith(("source", "uri", "hdr")) else []),
-        *_stickiness(options, cookie_key),
+        *_stickiness(options),
     ]
     return "\n  ".join([f"backend {backend.name}", *lines]) + "\n"
 
@@ -146,7 +147,7 @@ def _timeouts(options: Options) -> list[str]:
     return [f"timeout {name} {round(seconds * 1000)}ms" for name, seconds in wanted.items() if seconds]
 
 
-def _stickiness(options: Options, key: str) -> list[str]:
+def _stickiness(options: Options) -> list[str]:
     """A cookie made of the endpoint's address, so that it outlives changes of the list of servers."""
     if not options.sticky:
         return []
@@ -160,4 +161,4 @@ def _stickiness(options: Options, key: str) -> list[str]:
     words += [f"domain {cookie.domain}"] if cookie.domain else []
     words += ["secure"] if cookie.secure else []
     words += [f"attr {quoted(f'{name}={value}')}" for name, value in attributes.items() if value]
-    return [f"dynamic-cookie-key {key}", " ".join(words)]
+    return [f"dynamic-cookie-key {_COOKIE_KEY}", " ".join(words)]

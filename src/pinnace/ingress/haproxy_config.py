@@ -24,7 +24,6 @@ class Listen:
     https_port: int
     address: str = "0.0.0.0"
     drops_root: bool = False  # the processes that serve run as nobody
-    cookie_key: str = "pinnace"  # makes session cookies unlike those of other clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def render(routing: Routing, listen: Listen, servers: Mapping[str, tuple[str, ..
     front += [_users(backend) for backend in routing.backends if backend.users]
     sections = {
         backend.name: Section(
-            haproxy_backend.head(backend, listen.https_port, listen.cookie_key),
+            haproxy_backend.head(backend, listen.https_port),
             haproxy_backend.server_options(backend),
         )
         for backend in routing.backends

@@ -95,9 +95,9 @@ def names_are_its_own(wanted: Wanted, node: str, nodes: Iterable[Object]) -> boo
 
 
 class NodeCertificateApprover:
-    name = "node-certificate-approving"
-
     """`reserved`: names and addresses of the API server."""
+
+    name = "node-certificate-approving"
 
     def __init__(
         self, client: Client, clock: Clock, informers: Informers, reserved: Collection[str] = ()
