@@ -15,11 +15,11 @@ from pinnace.api.certificates.requests import Unreadable
 from pinnace.api.core import nodes as node_rules
 from pinnace.api.meta import Object
 from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, NODES, SUBJECT_ACCESS_REVIEWS
-from pinnace.apimachinery.times import format_time
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Lister, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.controllers.certificates.approval import approve, is_open
 from pinnace.controllers.runtime.workers import Workers
 
 _GROUP = "certificates.k8s.io"
@@ -84,8 +84,7 @@ class ApprovingController:
             await self.look_at(csr)
 
     async def look_at(self, csr: Object) -> None:
-        status = csr.get("status") or {}
-        if status.get("conditions") or status.get("certificate"):
+        if not is_open(csr):
             return
         wanted = permissions(csr)
         if wanted and (taken := would_take(csr, self._nodes.lister)):
@@ -94,7 +93,7 @@ class ApprovingController:
             return
         for permission in wanted:
             if await self._may(csr["spec"], permission):
-                await self._approve(csr, _MESSAGES[permission])
+                await approve(self._client, self._clock, csr, _MESSAGES[permission])
                 return
 
     async def _may(self, spec: dict[str, Any], subresource: str) -> bool:
@@ -108,12 +107,3 @@ class ApprovingController:
         review = {"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": asked}
         answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, review)
         return bool((answer.get("status") or {}).get("allowed"))
-
-    async def _approve(self, csr: Object, message: str) -> None:
-        now = format_time(self._clock.now())
-        condition = {
-            "type": requests.APPROVED, "status": "True", "reason": "AutoApproved", "message": message,
-            "lastUpdateTime": now, "lastTransitionTime": now,
-        }  # fmt: skip
-        approved = {**csr, "status": {**(csr.get("status") or {}), "conditions": [condition]}}
-        await self._client.update(CERTIFICATE_SIGNING_REQUESTS, approved, subresource="approval")

@@ -15,11 +15,11 @@ from pinnace.api.certificates import requests
 from pinnace.api.certificates.requests import Unreadable, Wanted
 from pinnace.api.meta import Object
 from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, NODES
-from pinnace.apimachinery.times import format_time
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.controllers.certificates.approval import approve, is_open
 from pinnace.controllers.runtime.workers import Workers
 
 PARTS_GROUP = "pinnace:node-parts"
@@ -120,7 +120,7 @@ class NodeCertificateApprover:
                 tasks.create_task(self._workers.run())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
-        if new is not None and _is_open(new):
+        if new is not None and is_open(new):
             self._queue.add(meta.name(new))
 
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
@@ -128,25 +128,14 @@ class NodeCertificateApprover:
         if new is None or _addresses(old) == _addresses(new):
             return
         for csr in self._requests.lister:
-            if _is_open(csr) and node_of(csr) == meta.name(new):
+            if is_open(csr) and node_of(csr) == meta.name(new):
                 self._queue.add(meta.name(csr))
 
     async def _sync(self, name: str) -> None:
         csr = self._requests.lister.get(name)
-        if csr is None or not _is_open(csr) or not is_approvable(csr, self._nodes.lister, self._reserved):
+        if csr is None or not is_open(csr) or not is_approvable(csr, self._nodes.lister, self._reserved):
             return
-        now = format_time(self._clock.now())
-        condition = {
-            "type": requests.APPROVED, "status": "True", "reason": "AutoApproved", "message": MESSAGES[csr["spec"]["signerName"]],
-            "lastUpdateTime": now, "lastTransitionTime": now,
-        }  # fmt: skip
-        approved = {**csr, "status": {**(csr.get("status") or {}), "conditions": [condition]}}
-        await self._client.update(CERTIFICATE_SIGNING_REQUESTS, approved, subresource="approval")
-
-
-def _is_open(csr: Object) -> bool:
-    status = csr.get("status") or {}
-    return not status.get("conditions") and not status.get("certificate")
+        await approve(self._client, self._clock, csr, MESSAGES[csr["spec"]["signerName"]])
 
 
 def _addresses(node: Object | None) -> object:
