@@ -9,7 +9,8 @@ What may differ, and nothing else:
 - uids, resource versions, address and port of the server, the directory of the test, times of the day of the run, ages in years,
   the name of a pod's volume with its token;
 - `~`: order of lines (kubectl walks a Go map, in an order that is another each time);
-- `as_of_1_33`: what kubectl 1.34 to 1.36 say otherwise than 1.33, which gave the answers here, and we as they do;
+- `as_of_1_33` and `as_of_1_36`: what kubectl 1.34 to 1.36 say otherwise than 1.33, which gave the answers here, and we as they do;
+- the words of help texts;
 - the lines of `differences.tsv`, each with its reason. A line that has become equal must leave it.
 
 `python tests/side_by_side.py [NAME...]` asks kubectl anew and writes the golden files.
@@ -24,6 +25,7 @@ import re
 import shlex
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,7 +98,10 @@ async def cluster(directory: Path) -> Any:
         await fill(api)
         home = directory / "home"
         home.mkdir(exist_ok=True)
-        yield api, {"KUBECONFIG": str(api.kubeconfig()), "HOME": str(home), "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+        yield (
+            api,
+            {"KUBECONFIG": str(api.kubeconfig()), "HOME": str(home), "PATH": "/usr/bin:/bin", "TZ": "UTC"},
+        )
 
 
 async def fill(api: ApiServerInProcess) -> None:
@@ -129,7 +134,11 @@ async def kubectl(program: str, case: Case, environment: Mapping[str, str]) -> A
         program, *case.words, env={**environment, **case.environment}, cwd=HERE,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await process.communicate(case.stdin.encode())
+    try:
+        out, err = await asyncio.wait_for(process.communicate(case.stdin.encode()), 60)
+    except TimeoutError:
+        process.kill()
+        raise RuntimeError(f"kubectl did not end: {case.line}") from None
     return Answer(process.returncode or 0, out.decode(), err.decode())
 
 
@@ -149,6 +158,9 @@ def _ours(case: Case, environment: Mapping[str, str]) -> Answer:
         os.chdir(HERE)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(list(case.words), "kubectl")
+    except Exception:
+        code = 255
+        err.write(traceback.format_exc())
     finally:
         sys.stdin = standard
         os.chdir(directory)
@@ -177,14 +189,27 @@ def steady(text: str, server: str, directory: str) -> str:
     return text
 
 
+def as_of_1_36(answer: Answer) -> Answer:
+    """kubectl's answer as 1.34 and later give it: no `creationTimestamp: null`."""
+    out = re.sub(r"(?m)^( *)metadata:\n +creationTimestamp: null\n(?!\1 )", r"\1metadata: {}\n", answer.out)
+    return answer._replace(out=re.sub(r"(?m)^ +creationTimestamp: null\n", "", out))
+
+
 def as_of_1_33(answer: Answer) -> Answer:
     """Our answer with what came after kubectl 1.33 taken back."""
     out = re.sub(r'(?m)^(\S+ ".*" (?:force )?deleted) from \S+ namespace', r"\1", answer.out)
     return Answer(answer.code, out, answer.err.replace("jsonpath-file,kyaml,name", "jsonpath-file,name"))
 
 
+def without_help(answer: Answer) -> Answer:
+    """Help texts are our own: only that there is one, and where, is compared."""
+    return Answer(
+        answer.code, *("HELP" if re.search(r"(?m)^Usage:\n  kubectl", text) else text for text in answer[1:])
+    )
+
+
 def same(case: Case, theirs: Answer, mine: Answer) -> bool:
-    mine = as_of_1_33(mine)
+    theirs, mine = without_help(as_of_1_36(theirs)), without_help(as_of_1_33(mine))
     if case.any_order:
         theirs, mine = _sorted(theirs), _sorted(mine)
     return theirs == mine
@@ -196,7 +221,7 @@ def _sorted(answer: Answer) -> Answer:
 
 def difference(case: Case, theirs: Answer, mine: Answer) -> str:
     """kubectl's lines begin with -, ours with +."""
-    mine = as_of_1_33(mine)
+    theirs, mine = without_help(as_of_1_36(theirs)), without_help(as_of_1_33(mine))
     lines = [] if theirs.code == mine.code else [f"exit code {theirs.code} and {mine.code}"]
     for before, after in zip(theirs[1:], mine[1:], strict=True):
         lines += list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))[2:]
@@ -254,9 +279,7 @@ async def asked(name: str, directory: Path, program: str | None = None) -> list[
         for case in cases(name):
             answer = await (kubectl(program, case, environment) if program else ours(case, environment))
             code, out, err = answer
-            answers.append(
-                Answer(code, *(steady(text, api.url, str(directory)) for text in (out, err)))
-            )
+            answers.append(Answer(code, *(steady(text, api.url, str(directory)) for text in (out, err))))
     return answers
 
 

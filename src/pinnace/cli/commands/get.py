@@ -26,6 +26,12 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             f'Use "{session.program} explain <resource>" for a detailed description of that resource '
             f"(e.g. {session.program} explain pods).\nSee '{session.program} get -h' for help and examples"
         )
+    if flags["output-watch-events"] and not (flags["watch"] or flags["watch-only"]):
+        raise CliError("--output-watch-events option can only be used with --watch or --watch-only")
+    if flags["show-labels"] and flags["output"] not in ("", "wide"):
+        raise CliError(
+            f"--show-labels option cannot be used with {flags['output'].partition('=')[0]} printer"
+        )
     if flags["watch"] or flags["watch-only"]:
         from pinnace.cli.commands.get_watch import watch
 
@@ -36,6 +42,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 
 def _raw(session: Session, path: str) -> int:
+    if not path.startswith(("/", "http://", "https://")):
+        raise CliError(f'--raw must be a valid URL path: parse "{path}": invalid URI for request')
     path, _, query = path.partition("?")
     pairs = (
         [tuple(part.split("=", 1)) if "=" in part else (part, "") for part in query.split("&")]
@@ -70,18 +78,19 @@ def read(
 
 
 def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
-    several = len({one.resource.qualified for one in chosen}) > 1
     errors: list[ServerError] = []
+    tables: list[tuple[Selection, Object]] = []
     printed = False
     printer, last = None, None
     more = {"includeObject": "Object"} if flags["sort-by"] else {}
     for one in chosen:
         try:
-            table = as_table(read(session, one, flags, accept=ACCEPT, **more))
+            tables.append((one, as_table(read(session, one, flags, accept=ACCEPT, **more))))
         except ServerError as error:
             if not (flags["ignore-not-found"] and not_found(error)):
                 errors.append(error)
-            continue
+    several = len({one.resource.qualified for one, _ in tables}) > 1
+    for one, table in tables:
         rows = table.get("rows") or []
         if not rows:
             continue

@@ -86,10 +86,7 @@ def _listed(sets: list[Object]) -> str:
 def pod_counts(session: Session, obj: Object) -> str:
     """`1 Running / 0 Waiting / 0 Succeeded / 0 Failed` of the pods that the selector finds and the object owns."""
     path = f"/api/v1/namespaces/{obj['metadata']['namespace']}/pods"
-    pods = (
-        session.http.get(path, {"labelSelector": _selector(obj)}).get("items")
-        or ()
-    )
+    pods = session.http.get(path, {"labelSelector": _selector(obj)}).get("items") or ()
     uid = obj["metadata"]["uid"]
     phases = [
         (pod.get("status") or {}).get("phase")

@@ -80,7 +80,9 @@ def _policy_rule(rule: Object, writer: Writer, way: str, end: str) -> None:
 # --- ingress classes, endpoint slices
 
 
-def describe_ingress_class(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:
+def describe_ingress_class(
+    session: Session, obj: Object, writer: Writer, *, show_events: bool = True
+) -> None:
     _head(obj, writer)
     spec = obj.get("spec") or {}
     writer.line(f"Controller:\t{spec.get('controller', '')}")
@@ -136,7 +138,9 @@ def describe_range(session: Session, obj: Object, writer: Writer, *, show_events
         writer.line("----\t------\t------------------\t------\t-------", 1)
     for one in conditions:
         when = rfc1123(one.get("lastTransitionTime"))
-        writer.line(f"{one['type']}\t{one['status']}\t{when}\t{one.get('reason', '')}\t{one.get('message', '')}", 1)
+        writer.line(
+            f"{one['type']}\t{one['status']}\t{when}\t{one.get('reason', '')}\t{one.get('message', '')}", 1
+        )
     if show_events:
         write_events(writer, events_of(session, obj))
 

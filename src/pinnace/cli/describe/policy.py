@@ -85,7 +85,9 @@ def describe_budget(session: Session, obj: Object, writer: Writer, *, show_event
         write_events(writer, events_of(session, obj))
 
 
-def describe_priority_class(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:
+def describe_priority_class(
+    session: Session, obj: Object, writer: Writer, *, show_events: bool = True
+) -> None:
     annotations = obj["metadata"].get("annotations") or {}
     writer.line(f"Name:\t{obj['metadata']['name']}")
     writer.line(f"Value:\t{obj.get('value', 0)}")

@@ -61,7 +61,9 @@ def _rules(rules: list[Object]) -> Iterator[Rule]:
     """Rules taken apart, the verbs for one resource (and name) together again."""
     verbs: dict[tuple[str, str, str], list[str]] = {}
     for rule in rules:
-        yield from (Rule((verb,), url=url) for url in rule.get("nonResourceURLs") or () for verb in rule["verbs"])
+        yield from (
+            Rule((verb,), url=url) for url in rule.get("nonResourceURLs") or () for verb in rule["verbs"]
+        )
         for group in rule.get("apiGroups") or ():
             for resource in rule.get("resources") or ():
                 for name in rule.get("resourceNames") or ("",):

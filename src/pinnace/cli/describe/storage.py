@@ -169,7 +169,9 @@ def _pairs(entries: Object | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((entries or {}).items())) or "<none>"
 
 
-def describe_attributes_class(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:
+def describe_attributes_class(
+    session: Session, obj: Object, writer: Writer, *, show_events: bool = True
+) -> None:
     writer.line(f"Name:\t{obj['metadata']['name']}")
     writer.line(f"Annotations:\t{_pairs(obj['metadata'].get('annotations'))}")
     writer.line(f"DriverName:\t{obj['driverName']}")

@@ -157,7 +157,9 @@ def _csi(source: Object) -> list[str]:
     if not attributes:
         return [*lines, "VolumeAttributes:\t<none>"]
     titles = ["VolumeAttributes:", *["    "] * (len(attributes) - 1)]
-    return lines + [f"{title}\t    {key}={value}" for title, (key, value) in zip(titles, attributes, strict=True)]
+    return lines + [
+        f"{title}\t    {key}={value}" for title, (key, value) in zip(titles, attributes, strict=True)
+    ]
 
 
 def _iscsi(source: Object) -> list[str]:
