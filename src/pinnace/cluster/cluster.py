@@ -248,9 +248,7 @@ class Cluster:
                 settings = SimulatedNodesConfig(pod_network=config.pod_cidr.split(",")[0], is_kwok=True)
                 assert self._server is not None
                 tracer = self._server.services.tracer
-                await SimulatedNodes(
-                    client, clock, config.simulated_nodes, settings, tracer=tracer
-                ).run()
+                await SimulatedNodes(client, clock, config.simulated_nodes, settings, tracer=tracer).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")
 

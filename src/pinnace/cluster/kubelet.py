@@ -54,7 +54,9 @@ class _Serving:
     async def run(self) -> None:
         node = self._node
         tls = await node.serving_tls()
-        await KubeletServer(self._host, self._client, node.clock, self._stats, tls=tls, tracer=node.tracer).run()
+        await KubeletServer(
+            self._host, self._client, node.clock, self._stats, tls=tls, tracer=node.tracer
+        ).run()
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:
