@@ -10,7 +10,7 @@ What may differ, and nothing else:
   the name of a pod's volume with its token;
 - `~`: order of lines (kubectl walks a Go map, in an order that is another each time);
 - `as_of_1_33` and `as_of_1_36`: what kubectl 1.34 to 1.36 say otherwise than 1.33, which gave the answers here, and we as they do;
-- the words of help texts;
+- the words of help texts, and the lines that Go's log adds to an error;
 - the lines of `differences.tsv`, each with its reason. A line that has become equal must leave it.
 
 `python tests/side_by_side.py [NAME...]` asks kubectl anew and writes the golden files.
@@ -30,14 +30,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from pinnace.api import resources
 from pinnace.cli.main import main
 from pinnace.component.clock import RealClock
-from pinnace.testing.api_server import ApiServerInProcess
+
+if TYPE_CHECKING:
+    from pinnace.testing.api_server import ApiServerInProcess
 
 HERE = Path(__file__).resolve().parent / "side_by_side"
 GOLDEN = HERE / "golden"
@@ -94,6 +95,8 @@ def _case(line: str) -> Case:
 @contextlib.asynccontextmanager
 async def cluster(directory: Path) -> Any:
     """(the server, the environment of the commands)."""
+    from pinnace.testing.api_server import ApiServerInProcess
+
     async with ApiServerInProcess(directory / "pki", clock=StillClock()) as api:
         await fill(api)
         home = directory / "home"
@@ -104,7 +107,9 @@ async def cluster(directory: Path) -> Any:
         )
 
 
-async def fill(api: ApiServerInProcess) -> None:
+async def fill(api: "ApiServerInProcess") -> None:
+    from pinnace.api import resources
+
     client = api.local_client()
     rows = {(row.gvr.group, row.gvr.version, row.kind): row for row in resources.TABLE}
     for body in yaml.safe_load_all((HERE / "objects.yaml").read_text()):
@@ -175,6 +180,7 @@ _STEADY = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UID"),
     (re.compile(r'("?resourceVersion"?: )"\d+"'), r'\1"N"'),
     (re.compile(r"\b20(2[6-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
+    (re.compile(r"(?m)^[EWI]\d{4} \d\d:\d\d:\d\d.*\n"), ""),
     (re.compile(r"\bkube-api-access-[a-z0-9]{5}\b"), "kube-api-access-xxxxx"),
     (re.compile(r"\b(2[5-9]|3\d)y(?=\s|$|\()"), "25y"),
 )
@@ -184,6 +190,7 @@ def steady(text: str, server: str, directory: str) -> str:
     address = server.removeprefix("https://")
     text = text.replace(address, "SERVER").replace(directory, "DIR")
     text = re.sub(rf"\b{address.rpartition(':')[2]}\b", "55555", text)
+    text = text.replace(f"kubectl.{VERSION}", "kubectl")
     for pattern, instead in _STEADY:
         text = pattern.sub(instead, text)
     return text
@@ -235,8 +242,11 @@ def reasons() -> dict[tuple[str, str], str]:
     return {(name, line): why for name, line, why in rows}
 
 
-def total() -> int:
-    return sum(len(cases(name)) for name in names())
+def shares() -> list[tuple[str, int, int]]:
+    """(file of cases, command lines, those that are answered alike to the byte): what the test holds to."""
+    known = reasons()
+    found = [(name, [case.line for case in cases(name)]) for name in names()]
+    return [(name, len(lines), sum((name, line) not in known for line in lines)) for name, lines in found]
 
 
 # --- golden files: `$ command`, `| line` of standard output, `! line` of standard error, `= exit code` unless it is 0

@@ -6,6 +6,7 @@ One connection is kept open and used for all requests of a command.
 import base64
 import contextlib
 import os
+import re
 import socket
 import ssl
 import sys
@@ -174,7 +175,10 @@ class Transport:
         for value in response.headers.get_all("Warning") or ():
             _, _, text = value.split(" ", 2)
             self.warned = True
-            print(f"Warning: {text.strip().strip(chr(34))}", file=sys.stderr)
+            text = text.strip()
+            if text.startswith('"'):  # a quoted string of HTTP
+                text = re.sub(r"\\(.)", r"\1", text.removeprefix('"').removesuffix('"'))
+            print(f"Warning: {text}", file=sys.stderr)
 
     def _unreachable(self, error: Exception) -> CliError:
         place = f"{self.host}:{self.port}"
