@@ -49,6 +49,7 @@ GLOBAL_FLAGS = (
 # Families of flags that commands share.
 FILES = (
     Flag("filename", "f", kind="list", help="Files, directories, URLs or - to read resources from."),
+    Flag("kustomize", "k", help="A directory with a kustomization file."),
     Flag("recursive", "R", kind="bool", help="Read directories given with -f recursively."),
 )
 SELECTION = (
