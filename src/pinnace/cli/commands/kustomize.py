@@ -11,9 +11,15 @@ from pinnace.cli.session import Session
 Object = dict[str, Any]
 _RESTRICTORS = ("LoadRestrictionsRootOnly", "LoadRestrictionsNone")
 
+_REFUSED = (  # what belongs to plugins, functions in containers and helm charts
+    "as-current-user", "enable-alpha-plugins", "env", "helm-api-versions", "helm-command", "helm-debug", "helm-kube-version",
+    "mount", "network", "network-name",
+)  # fmt: skip
+
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
     from pinnace.cli.kustomize.build import build
+    from pinnace.cli.kustomize.errors import NotCovered
     from pinnace.cli.printers.yaml_text import dump
 
     if len(arguments) > 1:
@@ -22,6 +28,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(
             f"illegal flag value --load-restrictor {flags['load-restrictor']}; legal values: [{' '.join(_RESTRICTORS)}]"
         )
+    for name in _REFUSED:
+        if name in flags.given:
+            raise NotCovered(f"the flag --{name}")
     path = arguments[0] if arguments and arguments[0] else "."
     found = build(
         path,
@@ -70,17 +79,17 @@ KUSTOMIZE = Command(
     (
         Flag("output", "o", help="Write to this file, or one file per object into this directory."),
         Flag("load-restrictor", default=_RESTRICTORS[0], help="LoadRestrictionsNone lets files lie outside of the directory."),
-        Flag("as-current-user", kind="bool", help="Of functions in containers: a kustomization that has such is refused."),
-        Flag("enable-alpha-plugins", kind="bool", help="Of plugins: a kustomization that has such is refused."),
-        Flag("enable-helm", kind="bool", help="Of helm charts: a kustomization that has such is refused."),
-        Flag("env", "e", kind="repeat", help="Of functions in containers: a kustomization that has such is refused."),
-        Flag("helm-api-versions", kind="repeat", help="Of helm charts: a kustomization that has such is refused."),
-        Flag("helm-command", default="helm", help="Of helm charts: a kustomization that has such is refused."),
-        Flag("helm-debug", kind="bool", help="Of helm charts: a kustomization that has such is refused."),
-        Flag("helm-kube-version", help="Of helm charts: a kustomization that has such is refused."),
-        Flag("mount", kind="repeat", help="Of functions in containers: a kustomization that has such is refused."),
-        Flag("network", kind="bool", help="Of functions in containers: a kustomization that has such is refused."),
-        Flag("network-name", default="bridge", help="Of functions in containers: a kustomization that has such is refused."),
+        Flag("as-current-user", kind="bool", help="Of functions in containers: not supported."),
+        Flag("enable-alpha-plugins", kind="bool", help="Plugins are not supported."),
+        Flag("enable-helm", kind="bool", help="Helm charts are not supported."),
+        Flag("env", "e", kind="repeat", help="Of functions in containers: not supported."),
+        Flag("helm-api-versions", kind="repeat", help="Of helm charts: not supported."),
+        Flag("helm-command", default="helm", help="Of helm charts: not supported."),
+        Flag("helm-debug", kind="bool", help="Of helm charts: not supported."),
+        Flag("helm-kube-version", help="Of helm charts: not supported."),
+        Flag("mount", kind="repeat", help="Of functions in containers: not supported."),
+        Flag("network", kind="bool", help="Of functions in containers: not supported."),
+        Flag("network-name", default="bridge", help="Of functions in containers: not supported."),
     ),
     "DIR",
     "Build a set of resources from a directory with a kustomization file.",

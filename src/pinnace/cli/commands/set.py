@@ -227,7 +227,8 @@ SET = Command(
             "Update resource requests/limits on objects with pod templates.",
         ),
         "selector": Command(
-            selector, (*_WITHOUT_SELECTOR, Flag("resource-version", help="Only when the object has this version.")),
+            selector,
+            (*(flag for flag in _WITHOUT_SELECTOR if flag.name != "kustomize"), Flag("resource-version", help="Only when the object has this version.")),
             f"{_TARGET} EXPRESSIONS [--resource-version=version]", "Set the selector on a resource.",
         ),
         "serviceaccount": _SERVICE_ACCOUNT,
