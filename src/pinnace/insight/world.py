@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pinnace.api import meta
 from pinnace.api.core import nodes, pod_resources, pods
@@ -96,6 +96,8 @@ class World:
         self._refused: set[tuple[str, str]] = set()
         self._allocatable: dict[str, dict[str, Decimal]] = {}
         self._requested: dict[str, dict[str, Decimal]] | None = None
+        self._by_node: dict[str, list[Object]] | None = None
+        self.fits: dict[tuple[str, ...], Any] = {}  # what `whatif` has computed
         self._unknown: set[tuple[str, str, str]] = set()
         self._all_events_of: str | None = None
         self._decisions_left = MOST_DECISIONS
@@ -186,6 +188,15 @@ class World:
                     for resource, amount in pod_resources.requests(pod).items():
                         sums[resource] = sums.get(resource, Decimal(0)) + amount
         return self._requested.get(node, {})
+
+    def pods_on(self, node: str) -> list[Object]:
+        """Those that take room there."""
+        if self._by_node is None:
+            self._by_node = {}
+            for pod in self.every("Pod"):
+                if pods.node_name(pod) and not pods.is_terminal(pod):
+                    self._by_node.setdefault(pods.node_name(pod), []).append(pod)
+        return self._by_node.get(node, [])
 
     def allocatable(self, node: Object) -> dict[str, Decimal]:
         """What pods may use of the node; read from its text once."""
