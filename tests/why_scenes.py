@@ -37,7 +37,9 @@ class Told(NamedTuple):
 
     def seen(self, rule: str, name: str = "") -> str:
         """All evidence that the rule gives about it, as text."""
-        found = [one for one in self.findings if one["rule"] == rule and one["object"]["name"].startswith(name)]
+        found = [
+            one for one in self.findings if one["rule"] == rule and one["object"]["name"].startswith(name)
+        ]
         return "\n".join(f"{seen['where']}: {seen['text']}" for one in found for seen in one["evidence"])
 
 
@@ -54,7 +56,7 @@ class Asked:
     async def plain(self, *words: str) -> Told:
         code = await asyncio.to_thread(main, ["why", *words, "--cache-dir", str(self._cache)])
         out, err = self._capsys.readouterr()
-        return Told(code, out + err)
+        return Told(code, out if "json" in words else out + err)
 
     async def __call__(self, *words: str) -> Told:
         return await self.plain(*words, "-o", "json")
@@ -110,7 +112,9 @@ async def has_event(cluster: SimulatedCluster, text: str, namespace: str | None 
     return any(text in (one.get("message") or "") for one in await cluster.list(r.EVENTS, namespace))
 
 
-async def has_condition(cluster: SimulatedCluster, resource: GVR, name: str, kind: str, status: str = "True") -> bool:
+async def has_condition(
+    cluster: SimulatedCluster, resource: GVR, name: str, kind: str, status: str = "True"
+) -> bool:
     obj = await cluster.get(resource, name)
     return any(
         one["type"] == kind and one["status"] == status

@@ -17,9 +17,12 @@ class Kind(NamedTuple):
 
 
 MOST_DECISIONS = 20  # of the scheduler, asked for in one run
+MOST_LOGS = 30  # of containers
 
 KINDS = {
     "APIService": Kind("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
+    "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
     "ConfigMap": Kind("v1", "configmaps"),
     "CronJob": Kind("batch/v1", "cronjobs"),
     "CustomResourceDefinition": Kind("apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False),
@@ -34,6 +37,7 @@ KINDS = {
     "LimitRange": Kind("v1", "limitranges"),
     "MutatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", namespaced=False),
     "Namespace": Kind("v1", "namespaces", namespaced=False),
+    "NetworkPolicy": Kind("networking.k8s.io/v1", "networkpolicies"),
     "Node": Kind("v1", "nodes", namespaced=False),
     "PersistentVolume": Kind("v1", "persistentvolumes", namespaced=False),
     "PersistentVolumeClaim": Kind("v1", "persistentvolumeclaims"),
@@ -42,6 +46,8 @@ KINDS = {
     "ReplicaSet": Kind("apps/v1", "replicasets"),
     "ReplicationController": Kind("v1", "replicationcontrollers"),
     "ResourceQuota": Kind("v1", "resourcequotas"),
+    "Role": Kind("rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": Kind("rbac.authorization.k8s.io/v1", "rolebindings"),
     "Secret": Kind("v1", "secrets"),
     "Service": Kind("v1", "services"),
     "ServiceAccount": Kind("v1", "serviceaccounts"),
@@ -101,6 +107,9 @@ class World:
         self._unknown: set[tuple[str, str, str]] = set()
         self._all_events_of: str | None = None
         self._decisions_left = MOST_DECISIONS
+        self._logs: dict[tuple[str, str, bool], list[str]] = {}
+        self._logs_left = MOST_LOGS
+        self.asked: set[str] = set()  # uids of the objects that the question named
         self.unread: dict[str, str] = {}
 
     def preload_events(self, namespace: str) -> None:
@@ -232,11 +241,17 @@ class World:
 
     def log(self, pod: Object, container: str, *, previous: bool = False) -> list[str]:
         namespace, name = meta.key(pod)
-        try:
-            return self._reader.log(namespace, name, container, previous=previous)
-        except self.failure as error:
-            self.unread[f"log of {namespace}/{name} {container}"] = str(error)
-            return []
+        key = (f"{namespace}/{name}", container, previous)
+        if key not in self._logs:
+            self._logs_left -= 1
+            if self._logs_left < 0:
+                return []  # many pods fail: the logs of the first are enough to read
+            try:
+                self._logs[key] = self._reader.log(namespace, name, container, previous=previous)
+            except self.failure as error:
+                self.unread[f"log of {namespace}/{name} {container}"] = str(error)
+                self._logs[key] = []
+        return self._logs[key]
 
     def decision(self, pod: Object) -> Object | None:
         namespace, name = meta.key(pod)

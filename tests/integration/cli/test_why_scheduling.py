@@ -54,7 +54,9 @@ async def test_the_smallest_of_several_changes_is_named_and_makes_it_fit(
     )
     assert f"it fits on {nodes['b']} if the node is uncordoned and the node is labelled disk=ssd" in told.seen("unschedulable")  # fmt: skip
     assert f"kubectl label node {nodes['a']} disk=ssd" in first["commands"]
-    await cluster.client.patch(r.NODES, nodes["a"], {"metadata": {"labels": {"disk": "ssd"}}, "spec": {"taints": None}})
+    await cluster.client.patch(
+        r.NODES, nodes["a"], {"metadata": {"labels": {"disk": "ssd"}}, "spec": {"taints": None}}
+    )
     changed = {"spec": {"template": {"spec": {"containers": [container(requests={"cpu": "32"})]}}}}
     await cluster.client.patch(r.DEPLOYMENTS, "web", changed, "default")
     await cluster.until(lambda: _runs_on(cluster, nodes["a"]))
@@ -119,7 +121,10 @@ async def test_a_topology_spread_with_its_numbers(cluster: SimulatedCluster, ask
     await cluster.until(lambda: unscheduled(cluster, "web"))
     told = await asked("deploy/web")
     seen = told.seen("unschedulable")
-    assert f"topology spread over {ZONE}: a has 1 pods with app=web, b has 0; one more makes a skew of 2, maxSkew is 1" in seen
+    assert (
+        f"topology spread over {ZONE}: a has 1 pods with app=web, b has 0; one more makes a skew of 2, maxSkew is 1"
+        in seen
+    )
     assert f"it fits on {nodes['b']} if the taint dedicated=db:NoSchedule is tolerated" in seen
     assert f"it fits on {nodes['a']} if maxSkew over {ZONE} is at least 2" in seen
     changed = {"spec": {
@@ -171,18 +176,24 @@ async def test_an_affinity_term_that_nearly_holds(cluster: SimulatedCluster, ask
         {"matchExpressions": [{"key": "gpu", "operator": "Exists"}, {"key": "cpus", "operator": "Gt", "values": ["64"]}]},
         {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}, {"key": ZONE, "operator": "In", "values": ["c", "d"]}]},
     ]  # fmt: skip
-    required = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    required = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    }
     await cluster.create(workload(affinity=required))
     await cluster.until(lambda: unscheduled(cluster, "web"))
     told = await asked("deploy/web")
-    assert f"it fits on {nodes['b']} if the node has a label with {ZONE} In (c, d)" in told.seen("unschedulable")
+    assert f"it fits on {nodes['b']} if the node has a label with {ZONE} In (c, d)" in told.seen(
+        "unschedulable"
+    )
     assert f"nodeAffinity wants {ZONE} In (c, d) (term 2 of 2, the nearest), and {nodes['b']} has {ZONE}=b" in told.cause("unschedulable")  # fmt: skip
     assert told.finding("unschedulable")["commands"][0] == f"kubectl label node {nodes['b']} {ZONE}=c --overwrite"  # fmt: skip
     await cluster.client.patch(r.NODES, nodes["b"], {"metadata": {"labels": {ZONE: "c"}}})
     assert await cluster.until(lambda: bound_to(cluster, "web")) == [nodes["b"]]
 
 
-async def test_what_would_fit_is_said_of_pods_that_wait_for_room(cluster: SimulatedCluster, asked: Asked) -> None:
+async def test_what_would_fit_is_said_of_pods_that_wait_for_room(
+    cluster: SimulatedCluster, asked: Asked
+) -> None:
     """As many pods as the node takes; then the number that fits is the number that makes it fit."""
     nodes = await node_names(cluster)
     await cluster.client.patch(r.NODES, nodes["b"], {"spec": {"unschedulable": True}})

@@ -85,14 +85,14 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
         *_taints(pod, message, world),
     ]
     specific += [*_selector(pod, world), *_cordoned(pod, message, world)]
-    found = fits(pod, world)
+    nearest = fits(pod, world)
     specific += [
-        _plain(pod, meaning, [one for one in found if any(o.kind == _COMPUTED.get(text) for o in one.obstacles)], _COMPUTED.get(text, ""))
+        _plain(pod, meaning, [one for one in nearest if any(o.kind == _COMPUTED.get(text) for o in one.obstacles)], _COMPUTED.get(text, ""))
         for text, meaning in _PLAIN.items() if text in message
     ]  # fmt: skip
-    evidence += [Evidence("what if", text) for text in sentences(found)]
-    if specific and found and len({one.mend for one in found[0].obstacles}) > 1:
-        specific.insert(0, _several(pod, found[0]))
+    evidence += [Evidence("what if", text) for text in sentences(nearest)]
+    if specific and nearest and len({one.mend for one in nearest[0].obstacles}) > 1:
+        specific.insert(0, _several(pod, nearest[0]))
     for at, one in enumerate(specific):
         yield one._replace(evidence=(*one.evidence, *(evidence if at == 0 else evidence[:1])))
     if not specific:
@@ -230,7 +230,12 @@ def _smaller(pod: Object, resource: str, world: World) -> Iterator[str]:
     """Where one container asks for all of it, and nothing else keeps it off the nearest node."""
     reference, kind = _template_owner(pod, world), f"resource {resource}"
     nearest = next((one for one in fits(pod, world) if [o.kind for o in one.obstacles] == [kind]), None)
-    is_settable = reference is not None and reference["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "ReplicationController")
+    is_settable = reference is not None and reference["kind"] in (
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "ReplicationController",
+    )
     if nearest is None or not is_settable or len(list(pods.all_containers(pod))) != 1 or reference is None:
         return
     most = nearest.obstacles[0].mend.removeprefix(f"its {resource} request is at most ")
@@ -311,10 +316,15 @@ def _selector(pod: Object, world: World) -> Iterator[Finding]:
         if value not in have:
             others = f"; nodes have {key}={shown(have[:5])}" if have else f"; no node has a label {key}"
             text = f"no node has the label {key}={value} that its nodeSelector asks for{others}"
-            commands.insert(0, f"kubectl label node {_nearest_node(pod, world)} {key}={value}{' --overwrite' if have else ''}")
+            commands.insert(
+                0,
+                f"kubectl label node {_nearest_node(pod, world)} {key}={value}{' --overwrite' if have else ''}",
+            )
             break
     else:
-        nearest = next((one for fit in fits(pod, world)[:1] for one in fit.obstacles if one.kind == "labels"), None)
+        nearest = next(
+            (one for fit in fits(pod, world)[:1] for one in fit.obstacles if one.kind == "labels"), None
+        )
         if nearest is not None:
             text += f": {nearest.text}"
             commands = [*nearest.commands, *commands]

@@ -31,11 +31,11 @@ def fits(pod: Object, world: World) -> list[Fit]:
     key = _likeness(pod)
     if key not in world.fits:
         neighbours = Neighbours(pod, world)
-        found = [
+        every = [
             Fit(meta.name(node), (*alone(pod, node, world), *neighbours.obstacles(node), *of_volumes(pod, node, world)))
             for node in world.every("Node")
         ]  # fmt: skip
-        world.fits[key] = sorted(found, key=lambda one: (one.cost, one.node))
+        world.fits[key] = sorted(every, key=lambda one: (one.cost, one.node))
     found: list[Fit] = world.fits[key]
     return found
 
@@ -56,5 +56,9 @@ def sentences(found: list[Fit], most: int = 3) -> list[str]:
     texts = []
     for mends, names in list(alike.items())[:most]:
         where = shown(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        texts.append(f"it fits on {where} if {mends}" if mends else f"nothing that is computed here keeps it off {where}: {'it' if len(names) == 1 else 'they'} may have become free, or the scheduler knows more")
+        texts.append(
+            f"it fits on {where} if {mends}"
+            if mends
+            else f"nothing that is computed here keeps it off {where}: {'it' if len(names) == 1 else 'they'} may have become free, or the scheduler knows more"
+        )
     return texts

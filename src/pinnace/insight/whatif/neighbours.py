@@ -53,24 +53,44 @@ class Neighbours:
         yield from self._no_company(labels)
         for term, domains in zip(self._anti, self._avoided, strict=True):
             if others := domains.get((term.key, labels.get(term.key, ""))):
-                yield _in_the_way("anti-affinity", f"its podAntiAffinity ({term.text}) keeps it away from", others, term.key, labels)
+                yield _in_the_way(
+                    "anti-affinity",
+                    f"its podAntiAffinity ({term.text}) keeps it away from",
+                    others,
+                    term.key,
+                    labels,
+                )
         for domain, others in self._avoiding.items():
             if labels.get(domain[0]) == domain[1]:
-                yield _in_the_way("others-anti-affinity", "the podAntiAffinity of others keeps it away:", others, domain[0], labels)
+                yield _in_the_way(
+                    "others-anti-affinity",
+                    "the podAntiAffinity of others keeps it away:",
+                    others,
+                    domain[0],
+                    labels,
+                )
         for spread in self._spread:
             yield from spread.obstacles(node)
 
     def _no_company(self, labels: dict[str, str]) -> Iterator[Obstacle]:
         for term in self._affinity:
             if term.key not in labels:
-                yield Obstacle("affinity", f"its podAffinity goes by {term.key}, a label that the node has not", f"the node has a label {term.key}")
+                yield Obstacle(
+                    "affinity",
+                    f"its podAffinity goes by {term.key}, a label that the node has not",
+                    f"the node has a label {term.key}",
+                )
             elif self._wanted is not None and labels[term.key] not in self._wanted.get(term.key, {}):
                 where = self._wanted.get(term.key) or {}
                 have = (
                     "; such pods are in " + shown([f"{value} ({meta.name(one)})" for value, one in sorted(where.items())[:3]])
                     if where else "; no such pod runs anywhere"
                 )  # fmt: skip
-                place = "on the node" if term.key == "kubernetes.io/hostname" else f"in {term.key}={labels[term.key]}"
+                place = (
+                    "on the node"
+                    if term.key == "kubernetes.io/hostname"
+                    else f"in {term.key}={labels[term.key]}"
+                )
                 yield Obstacle(
                     "affinity", f"its podAffinity wants a pod with {term.text} {place}{have}",
                     f"a pod with {term.text} runs {place}", _COST,
@@ -121,7 +141,9 @@ def _in_the_way(kind: str, text: str, others: list[Object], key: str, labels: di
 class _Spread:
     """One constraint: how many pods that it counts are in which domain."""
 
-    def __init__(self, pod: Object, constraint: Object, placed: list[tuple[Object, Object]], every: dict[str, Object]) -> None:
+    def __init__(
+        self, pod: Object, constraint: Object, placed: list[tuple[Object, Object]], every: dict[str, Object]
+    ) -> None:
         self._key, self._most = constraint["topologyKey"], constraint.get("maxSkew", 1)
         self._selector, self._text = _counted(pod, constraint)
         self._least_domains = constraint.get("minDomains") or 1
@@ -141,7 +163,11 @@ class _Spread:
     def obstacles(self, node: Object) -> Iterator[Obstacle]:
         labels = meta.labels(node)
         if self._key not in labels:
-            yield Obstacle("spread", f"its topology spread goes by {self._key}, a label that {meta.name(node)} has not", f"the node has a label {self._key}")
+            yield Obstacle(
+                "spread",
+                f"its topology spread goes by {self._key}, a label that {meta.name(node)} has not",
+                f"the node has a label {self._key}",
+            )
             return
         fewest = min(self._counts.values(), default=0) if len(self._counts) >= self._least_domains else 0
         here = self._counts.get(labels[self._key], 0)
@@ -173,7 +199,9 @@ def _takes_part(pod: Object, node: Object, constraint: Object) -> bool:
 
 
 def _counted(pod: Object, constraint: Object) -> tuple[Selector, str]:
-    selector = dict(constraint.get("labelSelector") or {}) if constraint.get("labelSelector") is not None else None
+    selector = (
+        dict(constraint.get("labelSelector") or {}) if constraint.get("labelSelector") is not None else None
+    )
     keys = [key for key in constraint.get("matchLabelKeys") or () if key in meta.labels(pod)]
     if selector is not None and keys:
         expressions = [{"key": key, "operator": "In", "values": [meta.labels(pod)[key]]} for key in keys]
@@ -200,7 +228,9 @@ def _spaces(pod: Object, term: Object, world: World) -> frozenset[str] | None:
     chosen = _parsed(selector)
     if chosen.is_everything:
         return None
-    return frozenset(names) | {meta.name(one) for one in world.every("Namespace") if chosen.matches(meta.labels(one))}
+    return frozenset(names) | {
+        meta.name(one) for one in world.every("Namespace") if chosen.matches(meta.labels(one))
+    }
 
 
 def _parsed(selector: Object | None) -> Selector:

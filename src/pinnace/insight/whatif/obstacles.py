@@ -189,6 +189,6 @@ def _ports(pod: Object, node: Object, world: World) -> Iterator[Obstacle]:
 
 
 def _collide(mine: tuple[str, str, int], theirs: tuple[str, str, int]) -> bool:
-    anywhere = ("0.0.0.0", "::")  # noqa: S104 (a name for every address, nothing listens)
+    anywhere = ("0.0.0.0", "::")
     same = mine[1] == theirs[1] or mine[1] in anywhere or theirs[1] in anywhere
     return mine[0] == theirs[0] and mine[2] == theirs[2] and same
