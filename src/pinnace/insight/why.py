@@ -55,7 +55,9 @@ def about_everything(
         if namespace and kind in _CLUSTER_WIDE:
             continue
         found = world.every(kind, namespace)
-        starts += [one for one in found if kind != "Pod" or not is_well(one, world.now)]
+        if kind == "Pod":
+            found = world.representatives(one for one in found if not is_well(one, world.now))
+        starts += found
     return _answer(starts, world, is_json=is_json, is_everything=True)
 
 

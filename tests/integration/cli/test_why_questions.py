@@ -69,7 +69,7 @@ def made_by(words: list[str]) -> dict[str, Any]:
     (("patch", "deployments.apps/web", "--as", "alice", "--as-group", "devs"), 1),
     (("get", "nodes", "-A", "--as", "alice"), 2),
     (("get", "/internal/x", "--as", "alice"), 2),
-    (("frob", "widgets.example.org/one", "--as", "alice"), 2),
+    (("frob", "customresourcedefinitions.apiextensions.k8s.io/one", "-A", "--as", "alice"), 2),
 ])  # fmt: skip
 async def test_the_commands_that_are_proposed_grant_it(simulated_cluster: SimulatedCluster, asked: Asked, tmp_path: Path, question: tuple[str, ...], commands: int) -> None:  # fmt: skip
     told = await asked("can-i", *question)
@@ -133,6 +133,9 @@ async def test_what_comes_near_is_named(simulated_cluster: SimulatedCluster, ask
     assert bob.cause("rights").endswith("RoleBinding default/bob-lost gives Role gone, which is not there")
     unable = await asked("can-i", "get", "pods", "--as", "alice")
     assert (unable.code, unable.cause("rights")) == (0, "it may get pods in namespace default")
+    assert (
+        await asked.plain("can-i", "get", "nothings")
+    ).text == 'error: the server doesn\'t have a resource type "nothings"\n'
     assert (await asked.plain("can-i", "get")).text.startswith(
         "error: you must specify a verb and a resource"
     )

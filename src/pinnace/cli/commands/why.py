@@ -87,6 +87,7 @@ def _right(session: Session, flags: Values, arguments: list[str], insight: Any) 
         else:
             from pinnace.cli.commands.auth import attributes
 
+            own.mapper.find(what.partition("/")[0])  # a type that is not there is no question of rights
             found = attributes(own, flags, verb, what, arguments[2] if len(arguments) == 3 else "")
             asked = {"resourceAttributes": found}
             sub = f"/{found['subresource']}" if found.get("subresource") else ""

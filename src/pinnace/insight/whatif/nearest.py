@@ -9,6 +9,8 @@ from pinnace.insight.whatif.obstacles import Obstacle, alone
 from pinnace.insight.whatif.volumes import of_volumes
 from pinnace.insight.world import World
 
+MOST = 20  # different pods that are computed in one run
+
 
 class Fit(NamedTuple):
     node: str
@@ -30,6 +32,8 @@ def fits(pod: Object, world: World) -> list[Fit]:
         return []
     key = _likeness(pod)
     if key not in world.fits:
+        if len(world.fits) >= MOST:
+            return []  # in a cluster where so much is pending, one answer is not the next thing to read
         neighbours = Neighbours(pod, world)
         every = [
             Fit(meta.name(node), (*alone(pod, node, world), *neighbours.obstacles(node), *of_volumes(pod, node, world)))
