@@ -17,6 +17,7 @@ from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.server.auth import Auth
 from pinnace.kubelet.server.container_logs import ContainerLogs
 from pinnace.kubelet.server.health import Health
+from pinnace.kubelet.server.local_volumes import LocalVolumes
 from pinnace.kubelet.server.metrics import Metrics
 from pinnace.kubelet.server.pods import Pods
 from pinnace.kubelet.server.routing import Refusal, Router
@@ -59,6 +60,7 @@ class KubeletServer:
             Pods(host),
             Health(host),
             Metrics(host, stats),
+            LocalVolumes(host),
         )
         self._router = Router(route for family in families for route in family.routes())
         self._runner: web.ServerRunner | None = None
