@@ -193,7 +193,14 @@ class Lan:
         ):  # fmt: skip
             _run("ip", "-n", netns, *command)
         machine = Machine(
-            name, address, f"{_six(segment)}{number}", netns, directory, self._hold(netns, name, directory), self.switch, port
+            name,
+            address,
+            f"{_six(segment)}{number}",
+            netns,
+            directory,
+            self._hold(netns, name, directory),
+            self.switch,
+            port,
         )
         self.machines[name] = machine
         return machine

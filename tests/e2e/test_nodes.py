@@ -196,11 +196,9 @@ def test_pods_of_ipv6_are_routed_as_those_of_ipv4(nodes: Nodes) -> None:
 
 def test_pods_reach_one_another_services_and_names_from_every_node(nodes: Nodes, space: Space) -> None:
     everywhere(space, server_on, "web")
-    space.apply(
-        {**service("web"), "spec": {
-            "selector": {"part": "web"}, "ports": [{"port": 80, "targetPort": 8080}], "ipFamilyPolicy": "RequireDualStack",
-        }}  # fmt: skip
-    )
+    ports = [{"port": 80, "targetPort": 8080}]
+    spec = {"selector": {"part": "web"}, "ports": ports, "ipFamilyPolicy": "RequireDualStack"}
+    space.apply({**service("web"), "spec": spec})
     for node in NODES:
         space.kubectl("label", "pod", f"web-{node}", "part=web")
     addresses = {
@@ -299,7 +297,8 @@ def test_policies_mean_pods_of_other_nodes_too(nodes: Nodes, space: Space) -> No
     for name in ("web", "near", "friend", "other"):
         space.until_ready(name)
     ips = {
-        name: [one["ip"] for one in space.json("get", "pod", name)["status"]["podIPs"]] for name in ("web", "near")
+        name: [one["ip"] for one in space.json("get", "pod", name)["status"]["podIPs"]]
+        for name in ("web", "near")
     }
     hosts = [f"{ips[name][0]}:8080" for name in ips] + [f"[{ips[name][1]}]:8080" for name in ips]
     everybody = ["near", "near", "web", "web"]
@@ -318,7 +317,9 @@ def test_policies_mean_pods_of_other_nodes_too(nodes: Nodes, space: Space) -> No
     until(lambda: asks(space, "friend", *hosts) == [])
 
 
-def test_a_node_without_endpoints_lets_nobody_in_where_the_policy_is_local(nodes: Nodes, space: Space) -> None:
+def test_a_node_without_endpoints_lets_nobody_in_where_the_policy_is_local(
+    nodes: Nodes, space: Space
+) -> None:
     ports = [{"port": 8899, "targetPort": 8080}]
     space.apply(server_on("two", "web"), on("two", "near"), on("one", "far"), {
         **service("web"),
@@ -334,12 +335,22 @@ def test_a_node_without_endpoints_lets_nobody_in_where_the_policy_is_local(nodes
 
     def client(address: str, port: int, *more: str) -> str:
         """What somebody who is no node is told."""
-        command = ["ip", "netns", "exec", nodes.lan.switch, "curl", "-s", "-m", "2", f"http://{address}:{port}/"]
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            nodes.lan.switch,
+            "curl",
+            "-s",
+            "-m",
+            "2",
+            f"http://{address}:{port}/",
+        ]
         return subprocess.run([*command, *more], capture_output=True, text=True, check=False).stdout.strip()
 
     until(lambda: client(here.address, port) == "web")
+    only = ("-o", "/dev/null", "-w", "%{http_code}")
     for machine, code in ((here, "200"), (there, "503")):
-        only = ("-o", "/dev/null", "-w", "%{http_code}")
         until(lambda at=machine.address, code=code: client(at, health, *only) == code)
     assert '"localEndpoints": 1' in client(here.address, health)
     assert client(there.address, port) == ""
@@ -351,10 +362,16 @@ def test_a_node_without_endpoints_lets_nobody_in_where_the_policy_is_local(nodes
     until(lambda: balancers() == [here.address])
     until(lambda: client(here.address, 8899) == "web")
     seen = until(lambda: [line for line in space.out("logs", "web").splitlines() if "url:/" in line])
-    assert all(f"{nodes.lan.segments[1]}.254]" in line for line in seen), seen  # nobody has taken the client's place
-    until(lambda: answers(nodes.machine("one"), here.address, 8899) == "web")  # a node without endpoints, itself
+    assert all(f"{nodes.lan.segments[1]}.254]" in line for line in seen), (
+        seen
+    )  # nobody has taken the client's place
+    until(
+        lambda: answers(nodes.machine("one"), here.address, 8899) == "web"
+    )  # a node without endpoints, itself
     until(lambda: asks(space, "near", "inside:8899", "web:8899") == ["web", "web"])
-    until(lambda: asks(space, "far", "web:8899") == ["web"])  # within the cluster the external policy does not count
+    until(
+        lambda: asks(space, "far", "web:8899") == ["web"]
+    )  # within the cluster the external policy does not count
     assert asks(space, "far", "inside:8899") == []
 
 

@@ -10,7 +10,9 @@ from pinnace.component.clock import Clock
 if TYPE_CHECKING:
     from pinnace.client.rest import RestClient
 
-LONGEST_SECONDS = 30.0  # a directory of many files takes its time; what takes longer goes on, and is asked for again
+LONGEST_SECONDS = (
+    30.0  # a directory of many files takes its time; what takes longer goes on, and is asked for again
+)
 
 
 class NodeDirectories:
@@ -18,7 +20,7 @@ class NodeDirectories:
 
     def __init__(self, connect: Callable[[], "RestClient"], clock: Clock) -> None:
         self._connect, self._clock = connect, clock
-        self._client: "RestClient | None" = None
+        self._client: RestClient | None = None
 
     async def make(self, node: str, name: str) -> str:
         """Where it is there. Raises OSError in words for an event."""

@@ -19,8 +19,8 @@ from pinnace.client.interface import Client
 from pinnace.cluster import address_ranges, network, node_dns, routes
 from pinnace.cluster.address_ranges import Network
 from pinnace.cluster.network import NetworkError
-from pinnace.cluster.route_events import RouteEvents
 from pinnace.cluster.overlay import Overlay
+from pinnace.cluster.route_events import RouteEvents
 from pinnace.cluster.routes import Link, Way
 from pinnace.cluster.subnet_claims import SubnetClaims
 

@@ -217,7 +217,9 @@ def test_pods_leave_the_cluster_with_the_node_s_address(web: Space) -> None:
     """Masquerading in both families: another machine, of which the pods' addresses are not known, sees the node."""
     with another_machine() as (node_ips, its_ips):
         for its_ip, node_ip in zip(its_ips, node_ips, strict=True):
-            until(lambda its_ip=its_ip, node_ip=node_ip: told(its_ip, 8090) == node_ip, 60)  # it serves, to the node
+            until(
+                lambda its_ip=its_ip, node_ip=node_ip: told(its_ip, 8090) == node_ip, 60
+            )  # it serves, to the node
             until(lambda its_ip=its_ip, node_ip=node_ip: is_told(web, its_ip, node_ip), 60)
 
 

@@ -83,7 +83,12 @@ def test_pods_of_ipv6_are_reached_by_the_node_s_address_of_ipv6_on_our_link() ->
 
 
 def test_pods_of_ipv6_share_the_overlay_where_their_node_has_no_address_of_ipv6_that_others_reach() -> None:
-    for more in ((), ("fd42:0:0:2::1",), ("fe80::7",), ("::1",)):  # none, its bridge's, one that means nothing elsewhere
+    for more in (
+        (),
+        ("fd42:0:0:2::1",),
+        ("fe80::7",),
+        ("::1",),
+    ):  # none, its bridge's, one that means nothing elsewhere
         six = routes.peer(node("n", "192.168.1.7", "10.42.2.0/24", SIX, more=more), 6)
         assert six is not None
         found = way(six)
@@ -104,7 +109,9 @@ def test_the_overlay_of_a_cluster_without_ipv4_runs_over_ipv6() -> None:
 
 
 def test_without_any_end_there_is_no_way() -> None:
-    found = routes.peer(node("n", "2001:db8:9::7", "10.42.2.0/24", SIX), 6)  # no address of IPv4 for the overlay
+    found = routes.peer(
+        node("n", "2001:db8:9::7", "10.42.2.0/24", SIX), 6
+    )  # no address of IPv4 for the overlay
     assert found is not None
     assert routes.way(found, LINKS, "vx") is None
     assert routes.peer(node("n", "2001:db8:9::7", "10.42.2.0/24", SIX), 4) is None

@@ -89,7 +89,11 @@ def test_a_node_takes_no_packets_of_others_in_the_second_family() -> None:
         created(node("thief", "192.168.1.9", four[1], "fd42:0:0:2::/64"), "2026-01-02"),
         created(node("world", "192.168.1.9", four[2], "::/0"), "2026-01-02"),
     )
-    assert [made._way(name, 6, LINKS) is not None for name in ("old", "thief", "world")] == [True, False, False]
+    assert [made._way(name, 6, LINKS) is not None for name in ("old", "thief", "world")] == [
+        True,
+        False,
+        False,
+    ]
     assert made._way("thief", 4, LINKS) is not None
 
 

@@ -184,7 +184,9 @@ class LocalPathProvisioner:
         if name != self._config.node or not name:
             node = self._nodes.lister.get(name)  # None: its directories went with it
             if self._config.others is not None and node is not None and not rules.is_simulated(node):
-                await self._config.others.remove(name, path.name)  # below its own place, whatever else the path says
+                await self._config.others.remove(
+                    name, path.name
+                )  # below its own place, whatever else the path says
             return
         if path.parent != self._config.directory or not path.name.startswith("pvc-"):
             raise OSError(f"{path} is not a directory of this provisioner")

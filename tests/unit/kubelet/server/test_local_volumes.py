@@ -37,7 +37,9 @@ async def test_a_directory_is_made_for_any_user_and_removed_with_all_in_it(
         assert not directory.exists()
 
 
-@pytest.mark.parametrize("name", ["other", "..", "pvc-", "pvc-..%2F..%2Fetc", "pvc-%00", "pvc-a%20b", f"pvc-{'x' * 252}"])
+@pytest.mark.parametrize(
+    "name", ["other", "..", "pvc-", "pvc-..%2F..%2Fetc", "pvc-%00", "pvc-a%20b", f"pvc-{'x' * 252}"]
+)
 async def test_no_other_directory_is_touched(http: aiohttp.ClientSession, storage: Path, name: str) -> None:
     (storage / "other").mkdir(parents=True)
     for method in ("POST", "DELETE"):
