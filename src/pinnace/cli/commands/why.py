@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from pinnace.cli import clock
-from pinnace.cli.builder import resolve
+from pinnace.cli.builder import has_files, resolve
 from pinnace.cli.cluster_reader import ClusterReader
 from pinnace.cli.command import FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, ServerError
@@ -25,7 +25,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     is_json, reader = flags["output"] == "json", ClusterReader(session.http)
     insight = import_module("pinnace.insight.why")
-    if arguments or flags["filename"]:
+    if arguments or has_files(flags):
         objects = [obj for _, obj in resolve(session, arguments, flags)]
         if not objects:
             raise CliError(f"no resources found in {session.namespace} namespace")
