@@ -141,8 +141,9 @@ class Eviction:
         layers = await self._layers()
         evicted = []
         for pod in limited:
-            if message := eviction_storage.excess(pod, await self._stats.disk(pod, layers, fresh=True)):
-                await self._evict(pod, message)
+            signal, message = eviction_storage.excess(pod, await self._stats.disk(pod, layers, fresh=True))
+            if message:
+                await self._evict(pod, signal, message)
                 evicted.append(meta.uid(pod))
         return evicted
 
@@ -152,7 +153,7 @@ class Eviction:
         for pod in eviction.ranked(active, usage, threshold.resource):
             uid = meta.uid(pod)
             text = eviction.eviction_message(pod, met, usage.get(uid))
-            await self._evict(pod, text, self._grace(pod, threshold))
+            await self._evict(pod, threshold.signal, text, self._grace(pod, threshold))
             return [uid]
         log.warning("%s is short, but there is no pod to evict", threshold.resource)
         return []
@@ -165,7 +166,8 @@ class Eviction:
         own = core_pods.grace_period_seconds(pod)
         return max(own if most < 0 else min(own, most), GRACE_PERIOD_SECONDS)
 
-    async def _evict(self, pod: Object, message: str, grace: int = GRACE_PERIOD_SECONDS) -> None:
+    async def _evict(self, pod: Object, signal: str, message: str, grace: int = GRACE_PERIOD_SECONDS) -> None:
+        self._host.counts.evictions[signal] += 1
         self._events.event(pod, "Warning", "Evicted", message)
         conditions = [eviction.disruption_condition(message)]
         await self._host.evict(meta.uid(pod), message, grace_period_seconds=grace, conditions=conditions)

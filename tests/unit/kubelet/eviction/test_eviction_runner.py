@@ -118,6 +118,7 @@ async def test_an_empty_dir_above_its_limit_evicts_its_pod(world: World, tmp_pat
     assert [(uid, message) for uid, message, _ in world.host.evicted] == [
         ("uid-big", 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ')
     ]
+    assert world.host.counts.evictions == {"emptydirfs.limit": 1}
 
 
 async def _advance(world: World) -> None:
