@@ -60,12 +60,15 @@ class Node:
         assert self._task is not None
         if self._task.done():
             await self._task
+        return await self.has_condition("Ready")
+
+    async def has_condition(self, kind: str) -> bool:
         with contextlib.suppress(NotFound):
             node = await self.client.get(NODES, NODE)
             conditions = {
                 one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or ()
             }
-            return conditions.get("Ready") == "True"
+            return conditions.get(kind) == "True"
         return False
 
     async def stop(self) -> None:

@@ -99,9 +99,14 @@ def test_pull_secrets_by_registry() -> None:
 
 
 def test_pull_secrets_that_cannot_be_read_are_named() -> None:
-    good, bad = docker_secret({"auths": {"quay.io": {"username": "me"}}}), docker_secret({"auths": {"quay.io": 7}})
+    good, bad = (
+        docker_secret({"auths": {"quay.io": {"username": "me"}}}),
+        docker_secret({"auths": {"quay.io": 7}}),
+    )
     bad["metadata"]["name"] = "bad"
-    assert unreadable([good, bad, {"metadata": {"name": "of-another-type"}, "data": {"a": "Yg=="}}]) == ["bad"]
+    assert unreadable([good, bad, {"metadata": {"name": "of-another-type"}, "data": {"a": "Yg=="}}]) == [
+        "bad"
+    ]
 
 
 @pytest.mark.parametrize(
