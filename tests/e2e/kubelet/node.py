@@ -116,7 +116,7 @@ class Node:
     async def pod(self, name: str) -> Object:
         return await self.client.get(PODS, name, NAMESPACE)
 
-    async def until(self, name: str, holds: Callable[[Object], Any], within: float = 15.0) -> Object:
+    async def until(self, name: str, holds: Callable[[Object], Any], within: float = 60.0) -> Object:
         async def probe() -> Object | None:
             try:
                 pod = await self.pod(name)
@@ -132,7 +132,7 @@ class Node:
     async def running(self, name: str) -> Object:
         return await self.until(name, lambda pod: pod["status"].get("phase") == "Running" and is_ready(pod))
 
-    async def gone(self, name: str, within: float = 15.0) -> None:
+    async def gone(self, name: str, within: float = 60.0) -> None:
         async def probe() -> bool:
             try:
                 await self.pod(name)
