@@ -1,10 +1,10 @@
 """The cluster as `pinnace.insight` asks for it: objects, events, logs, the scheduler's decisions."""
 
 from typing import Any
-from urllib.parse import quote
 
 from pinnace.cli.errors import ServerError
 from pinnace.cli.transport import Transport
+from pinnace.cli.urls import quote
 
 Object = dict[str, Any]
 LOG_LINES = 20
@@ -19,7 +19,7 @@ class ClusterReader:
 
     def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         try:
-            found: Object = self._http.get(f"{_path(kind, namespace)}/{quote(name, safe='')}")
+            found: Object = self._http.get(f"{_path(kind, namespace)}/{quote(name)}")
         except ServerError as error:
             if error.http_code == 404:
                 return None
