@@ -72,7 +72,9 @@ class Transport:
         connection = self._connect()
         target = f"{self._path}{path}?{urls.encode(query)}"
         try:
-            response = connection.upgrade(method, target, [*self._headers(JSON), *self._impersonate, *headers.items()])
+            response = connection.upgrade(
+                method, target, [*self._headers(JSON), *self._impersonate, *headers.items()]
+            )
         except OSError as error:
             connection.close()
             raise self._unreachable(error) from error

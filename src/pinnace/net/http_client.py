@@ -48,7 +48,11 @@ class Connection:
         """As `request`, but nothing is read that follows the head: it belongs to the protocol that was switched to."""
         connected = self.sock or self.connect()
         connected.sendall(head(method, target, headers, body))
-        return Response(connected.makefile("rb", buffering=0), method)
+        reader = connected.makefile("rb", buffering=0)
+        response = Response(reader, method)
+        if response.status == 101:
+            reader.close()  # else the socket would stay open with it
+        return response
 
     def close(self) -> None:
         if self._reader is not None:
@@ -103,9 +107,7 @@ class Response:
             raise ProtocolError(f'malformed HTTP response "{line}"')
         self.status, self.reason = int(parts[1]), parts[2] if len(parts) > 2 else ""
         self.headers = self._fields()
-        self.will_close = (
-            parts[0] == "HTTP/1.0" or "close" in (self.header("connection") or "").lower()
-        )
+        self.will_close = parts[0] == "HTTP/1.0" or "close" in (self.header("connection") or "").lower()
 
     def _line(self) -> str:
         line = self._reader.readline(LONGEST_LINE)

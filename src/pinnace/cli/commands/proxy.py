@@ -154,7 +154,7 @@ class _Handler(SimpleHTTPRequestHandler):
         body = self.rfile.read(length) if length else None
         connection, answer = self._http.pass_on(self.command, target, headers, body)
         try:
-            if answer.status == 101:
+            if answer.status == 101 and connection.sock is not None:
                 self._splice(connection.sock, answer)
             else:
                 self._relay(answer)
@@ -166,9 +166,7 @@ class _Handler(SimpleHTTPRequestHandler):
         for name, value in answer.headers:
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
-        chunked = (
-            answer.header("Content-Length") is None and self.command != "HEAD" and answer.status >= 200
-        )
+        chunked = answer.header("Content-Length") is None and self.command != "HEAD" and answer.status >= 200
         if chunked and answer.status not in (204, 304):
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
