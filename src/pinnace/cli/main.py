@@ -58,7 +58,7 @@ COMMANDS = {
     "why": "why:WHY",
 }
 
-HIDDEN_COMMANDS = {"__complete": "complete:COMPLETE"}  # for scripts of ours
+COMPLETE = ("__complete", "__completeNoDesc")  # what the scripts of completion call
 
 # Cluster commands live in the package that joins the parts, which this one may not import: by name only.
 CLUSTER_COMMANDS = {
@@ -134,6 +134,10 @@ def main(argv: list[str], program: str = "pinnace") -> int:
 def _dispatch(argv: list[str], program: str) -> int:
     if argv and argv[0] in CLUSTER_COMMANDS:
         return _cluster_command(argv[0], argv[1:])
+    if argv and argv[0] in COMPLETE:
+        from pinnace.cli.commands.complete import run as complete
+
+        return complete(argv[1:], program, described=argv[0] == COMPLETE[0])
     from pinnace.cli.command import GLOBAL_FLAGS
     from pinnace.cli.flags import parse
 
@@ -165,7 +169,7 @@ def _dispatch(argv: list[str], program: str) -> int:
 
 def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list[str]]":
     """The command, its full name for messages, and what is left of the words."""
-    target = COMMANDS.get(name) or HIDDEN_COMMANDS.get(name)
+    target = COMMANDS.get(name)
     if name in PLANNED_KUBECTL:
         raise PlainError(
             f'error: "{program} {name}" is not there yet: kubectl has it, and works with this kubeconfig'
