@@ -3,7 +3,7 @@
 from typing import Any
 
 from pinnace.cli.command import Command
-from pinnace.cli.commands.create import SAVE, WRITE, create_one, generated
+from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -54,7 +54,7 @@ def manifest(flags: Values, arguments: list[str]) -> Object:
 RUN = Command(
     run,
     (
-        *WRITE,
+        *CHANGE,
         SAVE,
         Flag("image", help="The image for the container to run."),
         Flag("image-pull-policy", help="Always, IfNotPresent or Never."),
