@@ -93,11 +93,11 @@ def _line(words: list[str], current: str, path: str, command: Command, program: 
     flags = (*command.flags, *GLOBAL_FLAGS)
     waiting = None if "--" in words else _waiting(words, flags)
     values, arguments = parse(words[:-1] if waiting else words, flags, program)
-    if waiting is None and current.startswith("--") and "=" in current and "--" not in words:
-        name, _, current = current[2:].partition("=")
-        waiting = next((flag for flag in flags if flag.name == name), None)
+    if waiting is None and current.startswith("-") and "=" in current and "--" not in words:
+        name, _, current = current.partition("=")
+        waiting = next((flag for flag in flags if name in (f"--{flag.name}", f"-{flag.short}")), None)
         if waiting is None:
-            raise CliError(f"unknown flag: --{name}")
+            raise CliError(f"unknown flag: {name}")
     return Line(path, command, values, arguments, current, "--" in words, waiting)
 
 
@@ -107,7 +107,9 @@ def _waiting(words: list[str], flags: tuple[Flag, ...]) -> Flag | None:
     if not last.startswith("-") or "=" in last or last in ("-", "--"):
         return None
     for flag in flags:
-        wanted = last == f"--{flag.name}" or (not last.startswith("--") and flag.short and last[-1] == flag.short)
+        wanted = last == f"--{flag.name}" or (
+            not last.startswith("--") and flag.short and last[-1] == flag.short
+        )
         if wanted and flag.kind != "bool" and flag.bare is None:
             return flag
     return None
@@ -209,7 +211,16 @@ OF_ANY_TYPE = frozenset(["get", "describe", "delete", "edit", "label", "annotate
                          "set selector", "apply view-last-applied", "apply edit-last-applied", "trace", "why"])  # fmt: skip
 ROLLED_OUT = ("deployment", "daemonset", "statefulset")
 SCALED = ("deployment", "replicaset", "replicationcontroller", "statefulset")
-WITH_PODS = ("daemonsets", "deployments", "pods", "jobs", "replicasets", "replicationcontrollers", "services", "statefulsets")
+WITH_PODS = (
+    "daemonsets",
+    "deployments",
+    "pods",
+    "jobs",
+    "replicasets",
+    "replicationcontrollers",
+    "services",
+    "statefulsets",
+)
 WITH_TEMPLATES = ("daemonsets", "deployments", "pods", "cronjobs", "replicasets", "replicationcontrollers", "statefulsets")  # fmt: skip
 OF_TYPES = {
     **{f"rollout {name}": ROLLED_OUT for name in ("status", "history", "restart", "undo")},
@@ -237,15 +248,27 @@ SHELLS = ["powershell", "bash", "zsh", "fish"]
 def _arguments(line: Line, program: str) -> Answer:
     required, current = _required(line), line.current
     if line.command.subcommands and not line.arguments:
-        commands = [f"{name}\t{line.command.subcommands[name].summary}" for name in sorted(line.command.subcommands)]
-        return _starting(commands, current)
+        return _starting(_subcommands(line.command), current)
     if line.path == "completion" and not line.arguments:
         return _starting(SHELLS, current)
     with Session(line.values, program) as session:
-        found = _of_the_cluster(session, line)
+        try:
+            found = _of_the_cluster(session, line)
+        except (CliError, ValueError):
+            found = NOTHING  # an unknown type, or no answer
     if found is None:
         return Answer(required, FILES)
     return found._replace(words=[*required, *found.words])
+
+
+def _subcommands(command: Command) -> list[str]:
+    """Without other names for the same: of these the one that is upstream's is the longest that is no plural."""
+    found: dict[int, str] = {}
+    for name, subcommand in command.subcommands.items():
+        known = found.get(id(subcommand), "")
+        if not known or (len(name) > len(known) and name != f"{known}s"):
+            found[id(subcommand)] = name
+    return sorted(f"{name}\t{command.subcommands[name].summary}" for name in found.values())
 
 
 def _of_the_cluster(session: Session, line: Line) -> Answer | None:
@@ -316,7 +339,9 @@ def _of_cp(session: Session, arguments: list[str], current: str) -> Answer:
     namespace, slash, rest = current.partition("/")
     if slash:
         session.flags["namespace"] = namespace
-        return _starting([f"{namespace}/{name}:" for name in _names(session, "pods", rest)], current, NO_SPACE)
+        return _starting(
+            [f"{namespace}/{name}:" for name in _names(session, "pods", rest)], current, NO_SPACE
+        )
     found = [f"{name}/" for name in _names(session, "namespaces", current)]
     found += [f"{name}:" for name in _names(session, "pods", current)]
     return _starting([*found, *([] if current else ["./", "/"])], current, NO_SPACE)
