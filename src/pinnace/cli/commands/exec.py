@@ -56,9 +56,10 @@ def _connect(session: Session, flags: Values, pod: Object, verb: str, query: lis
     from pinnace.cli.remote_command import RemoteCommand
 
     container = flags["container"] or default_container(pod, quiet=flags["quiet"])
-    terminal = flags["tty"]
-    if terminal and flags["stdin"] and not sys.stdin.isatty():
-        warn("Unable to use a TTY - input is not a terminal or the right kind of file")
+    terminal = flags["tty"] and flags["stdin"]  # as kubectl: no terminal for who types nothing
+    if terminal and not sys.stdin.isatty():
+        if not flags["quiet"]:
+            warn("Unable to use a TTY - input is not a terminal or the right kind of file")
         terminal = False
     query = [
         ("container", container), *query, ("stdout", "true"),
@@ -66,7 +67,10 @@ def _connect(session: Session, flags: Values, pod: Object, verb: str, query: lis
     ]  # fmt: skip
     metadata = pod["metadata"]
     path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/{verb}"
-    RemoteCommand(session.http, path, query, stdin=flags["stdin"], terminal=terminal).run()
+    remote = RemoteCommand(
+        session.http, path, query, stdin=flags["stdin"], terminal=terminal, redraw=verb == "attach"
+    )
+    remote.run()
     return 0
 
 
