@@ -58,7 +58,7 @@ class ClusterReader:
 
     def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
         resource, namespace, name = about
-        path = f"/api/v1/nodes/{quote(node, safe='')}/proxy" if node else ""
+        path = f"/api/v1/nodes/{quote(node)}/proxy" if node else ""
         query = {"resource": resource, "namespace": namespace, "name": name, "uid": ",".join(uids)}
         try:
             found = self._http.get(f"{path}/debug/pinnace/trace", query)
