@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 import termios
 import threading
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import json_text
+from pinnace.cli.detach_keys import Detacher
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.transport import Query, Transport
 from pinnace.net import websocket_frames as frames
@@ -31,7 +33,10 @@ class ExitCode(PlainError):
 
 
 class RemoteCommand:
-    def __init__(self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool) -> None:
+    """`detach_keys` end the session, and nothing else, when they are typed."""
+
+    def __init__(self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool,
+                 detach_keys: bytes = b"") -> None:  # fmt: skip
         key = frames.new_key()
         headers = {
             "Upgrade": "websocket",
@@ -46,6 +51,7 @@ class RemoteCommand:
         self._socket.settimeout(None)
         self._protocol = answer.get("sec-websocket-protocol", "")
         self._stdin, self._terminal = stdin, terminal
+        self._detacher = Detacher(detach_keys) if detach_keys else None
         self._lock = threading.Lock()
         self.has_ended = False  # and said how: not only the connection broke
 
@@ -97,9 +103,20 @@ class RemoteCommand:
 
     def _feed_stdin(self) -> None:
         for data in self.read_in():
-            self._send(STDIN, data)
+            typed, has_left = self._detacher.feed(data) if self._detacher else (data, False)
+            if typed:
+                self._send(STDIN, typed)
+            if has_left:
+                self._leave()
+                return
         if self._protocol == V5:
             self._send_frame(frames.BINARY, bytes((END, STDIN)))
+
+    def _leave(self) -> None:
+        """The other side goes on; `_drain` ends."""
+        self._send_frame(frames.CLOSE, b"\x03\xe8")
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     # --- where bytes come from and go to; `cp` has others
 
