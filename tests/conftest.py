@@ -2,7 +2,9 @@
 
 import gc
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client, simulated_cluster
@@ -27,3 +29,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The failed tests' names, a line each, in the file that `FAILED_TESTS` names: `./dev test` runs them once more by themselves."""
+    if not (path := os.environ.get("FAILED_TESTS")):
+        return
+    failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.getreports(kind)]
+    Path(path).write_text("".join(f"{name}\n" for name in dict.fromkeys(failed)))

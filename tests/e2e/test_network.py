@@ -5,9 +5,7 @@ import subprocess
 
 import pytest
 
-from e2e_support import IMAGE, KUBECTLS, Space, TestCluster, deployment, pod, service, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import IMAGE, Space, TestCluster, deployment, pod, service, until
 
 
 @pytest.fixture

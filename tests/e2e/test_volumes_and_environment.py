@@ -3,11 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from e2e_support import KUBECTLS, Space, pod, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import Space, pod, until
 
 
 def test_environment_from_everywhere(space: Space) -> None:

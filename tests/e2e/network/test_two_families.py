@@ -16,13 +16,10 @@ import pytest
 from e2e.conformance.test_services import quick, service
 from e2e.conftest import load_demo_image
 from e2e.network.test_service_proxy import Flow, told
-from e2e_support import KUBECTLS, Space, TestCluster, until
+from e2e_support import Space, TestCluster, until
 
 NO_IPV6 = not Path("/proc/sys/net/ipv6").is_dir()
-pytestmark = [
-    pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed"),
-    pytest.mark.skipif(NO_IPV6, reason="this kernel has no IPv6"),
-]
+pytestmark = pytest.mark.skipif(NO_IPV6, reason="this kernel has no IPv6")
 Fields = dict[str, Any]
 FLAGS = ("--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0", "--disable-ingress")
 # Tells its name over TCP (8080) and UDP (8081) on both families, and over TCP who asks (8082).

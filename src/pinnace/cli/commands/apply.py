@@ -187,7 +187,7 @@ APPLY = Command(
     "Apply a configuration to a resource by file name or stdin.",
     {
         "view-last-applied": Command(
-            _view_last_applied, (*FILES, *OUTPUT), "(TYPE [NAME] | TYPE/NAME | -f FILENAME)",
+            _view_last_applied, (*FILES, Flag("output", "o", help="yaml or json.")), "(TYPE [NAME] | TYPE/NAME | -f FILENAME)",
             "View the latest last-applied-configuration annotations of a resource.",
         )
     },

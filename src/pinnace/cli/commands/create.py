@@ -17,7 +17,8 @@ MANAGER = "kubectl-create"
 VALIDATE = Flag(
     "validate", default="strict", bare="strict", help='"strict" (or true), "warn", or "ignore" (or false).'
 )
-WRITE = (DRY_RUN, FIELD_MANAGER, VALIDATE, *OUTPUT)
+CHANGE = (DRY_RUN, FIELD_MANAGER, *OUTPUT)
+WRITE = (*CHANGE, VALIDATE)
 SAVE = Flag("save-config", kind="bool", help="Keep the configuration in the annotation that apply uses.")
 VALIDATION = {"true": "Strict", "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
 

@@ -360,7 +360,7 @@ def _schema() -> Any:
 DEBUG = Command(
     run,
     (
-        *FILES,
+        FILES[0],
         Flag("arguments-only", kind="bool", help="What stands after -- are the arguments, not the command."),
         Flag("attach", kind="bool", help="Wait for the container and attach to it; so with -i."),
         Flag("container", "c", help="Name of the debug container."),

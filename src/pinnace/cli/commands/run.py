@@ -6,7 +6,7 @@ from typing import Any
 from pinnace.cli import dry_run
 from pinnace.cli.attaching import Wish, attach_or_logs, print_logs, wait_for
 from pinnace.cli.command import Command
-from pinnace.cli.commands.create import SAVE, WRITE, create_one, generated
+from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.image_names import INVALID, is_image_name
@@ -204,7 +204,7 @@ def _overridden(flags: Values, pod: Object) -> Object:
 RUN = Command(
     run,
     (
-        *WRITE,
+        *CHANGE,
         SAVE,
         Flag("image", help="The image for the container to run."),
         Flag("image-pull-policy", help="Always, IfNotPresent or Never."),

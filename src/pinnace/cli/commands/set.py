@@ -198,8 +198,12 @@ def _subjects(session: Session, flags: Values) -> list[Object]:
 
 
 _TARGET = "(-f FILENAME | TYPE NAME)"
+_WITHOUT_SELECTOR = tuple(flag for flag in changing.FLAGS if flag.name != "selector")
 _SERVICE_ACCOUNT = Command(
-    service_account, changing.FLAGS, f"{_TARGET} SERVICE_ACCOUNT", "Update the service account of a resource."
+    service_account,
+    _WITHOUT_SELECTOR,
+    f"{_TARGET} SERVICE_ACCOUNT",
+    "Update the service account of a resource.",
 )
 SET = Command(
     None,
@@ -223,7 +227,7 @@ SET = Command(
             "Update resource requests/limits on objects with pod templates.",
         ),
         "selector": Command(
-            selector, (*changing.FLAGS, Flag("resource-version", help="Only when the object has this version.")),
+            selector, (*_WITHOUT_SELECTOR, Flag("resource-version", help="Only when the object has this version.")),
             f"{_TARGET} EXPRESSIONS [--resource-version=version]", "Set the selector on a resource.",
         ),
         "serviceaccount": _SERVICE_ACCOUNT,
