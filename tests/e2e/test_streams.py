@@ -59,9 +59,12 @@ def raw(
 
 
 def terminal(web: Space, version: str, *arguments: str) -> "pexpect.spawn[str]":
-    environment = {**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig), "TERM": "dumb"}
+    # COLUMNS and LINES are those of whoever started the tests: the terminal's own size counts.
+    environment = {
+        **os.environ, "KUBECONFIG": str(web.cluster.kubeconfig), "TERM": "dumb", "COLUMNS": "80", "LINES": "24",
+    }  # fmt: skip
     return pexpect.spawn(
-        PROGRAMS.get(version, "kubectl"), ["-n", web.name, *arguments], timeout=20, encoding="utf-8", env=environment,
+        PROGRAMS.get(version, "kubectl"), ["-n", web.name, *arguments], timeout=60, encoding="utf-8", env=environment,
         dimensions=(33, 101),
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Builds the parts of one server from its configuration: the only module that knows them all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
@@ -25,10 +25,11 @@ from pinnace.apiserver.flowcontrol.source import StoredConfiguration
 from pinnace.apiserver.health import STEPS, Health
 from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.registry.catalog import Registries
-from pinnace.apiserver.services import Services
+from pinnace.apiserver.services import DebugSource, Services
 from pinnace.apiserver.storage.encryption import Encryption
 from pinnace.apiserver.storage.storages import Storages
 from pinnace.apiserver.subresources.kubelets import Kubelets
+from pinnace.apiserver.tracing import RequestTracer
 from pinnace.component.clock import Clock
 from pinnace.component.metrics import Family
 from pinnace.store.backend import Backend, StoreError
@@ -73,10 +74,22 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
         aggregator=_aggregator(config, registries, clock),
         custom_resources=CustomResources(registries, clock),
         fairness=_fairness(config, registries, clock),
+        tracer=RequestTracer(clock, config.trace_buffer_bytes) if config.trace_buffer_bytes else None,
     )
+    if services.tracer is not None:
+        services.debug["pinnace"] = _trace_page(services.tracer)
     registries.on_change.append(services.republish)
     _tell_metrics(services)
     return services
+
+
+def _trace_page(tracer: RequestTracer) -> DebugSource:
+    def shown(path: Sequence[str], query: Mapping[str, str]) -> Any:
+        from pinnace.component.trace_page import show
+
+        return show(tracer, path, query)
+
+    return shown
 
 
 def _tell_metrics(services: Services) -> None:

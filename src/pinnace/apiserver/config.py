@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinnace.apiserver.config_security import AuditConfig, AuthenticationConfig, AuthorizationConfig
+from pinnace.component.tracing import MOST_BYTES
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class ApiServerConfig:
     event_ttl_seconds: int = 3600
     shutdown_grace_seconds: float = 5.0  # how long running requests may take to end
     min_request_timeout_seconds: int = 1800  # a watch without timeoutSeconds lasts this long to twice this
+    trace_buffer_bytes: int = MOST_BYTES  # what recorded spans may take; 0: none are recorded
     feature_gates: dict[str, bool] = field(default_factory=dict)
 
     @property

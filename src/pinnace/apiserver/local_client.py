@@ -3,10 +3,10 @@
 Same semantics and errors as over HTTPS. What `get`, `list` and `watch` return is shared and must never be changed.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -33,8 +33,10 @@ from pinnace.apiserver.request import Request, Response, StreamingResponse
 from pinnace.apiserver.request_info import name_in_selector
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
+from pinnace.apiserver.tracing import is_recorded, recorded
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
 
+T = TypeVar("T")
 _RAW_FILTERS = (resolve_request_info, answer_errors, authorize)
 
 
@@ -50,6 +52,16 @@ class LocalClient:
         other = copy(self)
         other._user = User(user, groups if AUTHENTICATED in groups else (*groups, AUTHENTICATED))
         return other
+
+    def _recorded(
+        self, verb: str, gvr: GVR, namespace: str | None, name: str, subresource: str, work: Awaitable[T]
+    ) -> Awaitable[T]:
+        """The same work as a span, where requests are recorded."""
+        tracer = self._services.tracer
+        if tracer is None or not is_recorded(gvr):
+            return work
+        span = tracer.request(verb, gvr, namespace or "", name, subresource, self._agent)
+        return recorded(span, self._user.name, work)
 
     async def _registry(
         self,
@@ -144,17 +156,19 @@ class LocalClient:
     ) -> Object:  # fmt: skip
         namespace = namespace or body.get("metadata", {}).get("namespace")
         if subresource == "binding" and gvr == PODS:
-            return await self._bind(
-                name, namespace or "", body, self._context(field_manager, dry_run=dry_run)
-            )
+            ctx = self._context(field_manager, dry_run=dry_run)
+            binding = self._bind(name, namespace or "", body, ctx)
+            return await self._recorded("create", gvr, namespace, name, subresource, binding)
         if subresource or not self._is_plain(gvr):
             query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
-            return await self._send("POST", gvr.path(namespace, name, subresource), query, body)
+            sent = self._send("POST", gvr.path(namespace, name, subresource), query, body)
+            return await self._recorded("create", gvr, namespace, name, subresource, sent)
         registry = await self._registry("create", gvr, namespace)
         body = private_copy(body)
         body.setdefault("metadata", {})
-        item = await registry.create(body, namespace or "", self._context(field_manager, dry_run=dry_run))
-        return item.obj
+        work = registry.create(body, namespace or "", self._context(field_manager, dry_run=dry_run))
+        name = body["metadata"].get("name", "")
+        return (await self._recorded("create", gvr, namespace, name, "", work)).obj
 
     async def _bind(self, name: str, namespace: str, body: Object, ctx: WriteContext) -> Object:
         """A scheduler does this for every pod: the short way."""
@@ -170,11 +184,12 @@ class LocalClient:
         name, namespace = metadata["name"], metadata.get("namespace", "")
         if not self._is_plain(gvr, subresource):
             query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
-            return await self._send("PUT", gvr.path(namespace, name, subresource), query, body)
+            sent = self._send("PUT", gvr.path(namespace, name, subresource), query, body)
+            return await self._recorded("update", gvr, namespace, name, subresource, sent)
         registry = await self._registry("update", gvr, namespace, name, subresource)
         ctx = self._context(field_manager, dry_run=dry_run)
-        item = await registry.update(name, namespace, private_copy(body), ctx, subresource=subresource)
-        return item.obj
+        work = registry.update(name, namespace, private_copy(body), ctx, subresource=subresource)
+        return (await self._recorded("update", gvr, namespace, name, subresource, work)).obj
 
     async def patch(
         self, gvr: GVR, name: str, body: Any, namespace: str | None = None, *, content_type: str = MERGE_PATCH,
@@ -184,12 +199,13 @@ class LocalClient:
             query = _query(fieldManager=field_manager, force="true" if force and content_type == APPLY_PATCH else "",
                            dryRun="All" if dry_run else "")  # fmt: skip
             path = gvr.path(namespace, name, subresource)
-            return await self._send("PATCH", path, query, body, content_type)
+            sent = self._send("PATCH", path, query, body, content_type)
+            return await self._recorded("patch", gvr, namespace, name, subresource, sent)
         registry = await self._registry("patch", gvr, namespace, name, subresource)
         ctx = self._context(field_manager, dry_run=dry_run)
         body = orjson.loads(body) if isinstance(body, bytes) else orjson.loads(orjson.dumps(body))
-        item = await registry.patch(name, namespace or "", content_type, body, ctx, subresource=subresource)
-        return item.obj
+        work = registry.patch(name, namespace or "", content_type, body, ctx, subresource=subresource)
+        return (await self._recorded("patch", gvr, namespace, name, subresource, work)).obj
 
     async def delete(
         self, gvr: GVR, name: str, namespace: str | None = None, *, grace_period_seconds: int | None = None,
@@ -201,7 +217,8 @@ class LocalClient:
             return await self._send("DELETE", gvr.path(namespace, name), body=body)
         registry = await self._registry("delete", gvr, namespace, name)
         options = DeleteOptions(grace_period_seconds, propagation_policy, None, uid, resource_version)
-        item, _ = await registry.delete(name, namespace or "", options, self._context(""))
+        work = registry.delete(name, namespace or "", options, self._context(""))
+        item, _ = await self._recorded("delete", gvr, namespace, name, "", work)
         return item.obj
 
     async def delete_collection(

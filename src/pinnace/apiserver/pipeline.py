@@ -35,8 +35,8 @@ FILTERS: tuple[Filter, ...] = (
 )
 
 
-def filters_for(*, audited: bool, logged: bool = False) -> tuple[Filter, ...]:
-    """The stations of auditing and of the request log are there only where it is on."""
+def filters_for(*, audited: bool, logged: bool = False, traced: bool = False) -> tuple[Filter, ...]:
+    """The stations of auditing, of the request log and of tracing are there only where it is on."""
     filters = FILTERS
     if audited:
         from pinnace.apiserver.filters.audit import audit, audit_unauthenticated
@@ -47,6 +47,10 @@ def filters_for(*, audited: bool, logged: bool = False) -> tuple[Filter, ...]:
         from pinnace.apiserver.filters.httplog import log_request
 
         filters = (filters[0], log_request, *filters[1:])
+    if traced:
+        from pinnace.apiserver.filters.tracing import trace_request
+
+        filters = (filters[0], trace_request, *filters[1:])
     return filters
 
 

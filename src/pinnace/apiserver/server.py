@@ -31,7 +31,12 @@ class ApiServer:
         self._config, self._backend, self._clock = config, backend, clock
         self.services = build_services(config, backend, clock)
         handler = compose(
-            Dispatcher(), filters_for(audited=self.services.audit is not None, logged=logs_requests())
+            Dispatcher(),
+            filters_for(
+                audited=self.services.audit is not None,
+                logged=logs_requests(),
+                traced=self.services.tracer is not None,
+            ),
         )
         self._listener = Listener(handler, self.services)
         self._background: asyncio.Task[None] | None = None

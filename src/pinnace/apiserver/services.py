@@ -16,6 +16,7 @@ from pinnace.apiserver.flowcontrol.dispatcher import Dispatcher
 from pinnace.apiserver.health import Health
 from pinnace.apiserver.metrics import Metrics
 from pinnace.apiserver.subresources.kubelets import Kubelets
+from pinnace.apiserver.tracing import RequestTracer
 from pinnace.component.clock import Clock
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Services:
     fairness: Dispatcher | None = None  # None: `in_flight` limits instead
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
     debug: dict[str, DebugSource] = field(default_factory=dict)  # what other parts show below /debug/NAME
+    tracer: RequestTracer | None = None  # None: nothing is recorded
     port: int = 0  # known once the server listens
 
     def republish(self) -> None:

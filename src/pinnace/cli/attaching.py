@@ -46,7 +46,7 @@ def attach(session: Session, pod: Object, name: str, wish: Wish) -> None:
         warn("If you don't see a command prompt, try pressing enter.")
     remote = RemoteCommand(
         session.http, path_of(pod, "attach"), query_of(name, stdin=wish.stdin, raw=raw),
-        stdin=wish.stdin, terminal=raw, detach_keys=keys,
+        stdin=wish.stdin, terminal=raw, redraw=True, detach_keys=keys,
     )  # fmt: skip
     remote.run()
     if raw and not wish.quiet:

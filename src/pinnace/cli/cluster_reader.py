@@ -56,6 +56,21 @@ class ClusterReader:
         found = self._http.get(path)
         return found if isinstance(found, dict) else None
 
+    def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
+        resource, namespace, name = about
+        path = f"/api/v1/nodes/{quote(node, safe='')}/proxy" if node else ""
+        query = {"resource": resource, "namespace": namespace, "name": name, "uid": ",".join(uids)}
+        try:
+            found = self._http.get(f"{path}/debug/pinnace/trace", query)
+        except ServerError as error:
+            if error.http_code == 404 or (error.http_code == 403 and not self._is_pinnace()):
+                return None  # another cluster, or recording is off
+            raise
+        return found if isinstance(found, dict) else None
+
+    def _is_pinnace(self) -> bool:
+        return "pinnace" in self._http.get("/version").get("gitVersion", "")
+
     def _pages(self, path: str, query: dict[str, str]) -> list[Object]:
         found: list[Object] = []
         more = {"limit": str(PAGE)}

@@ -12,6 +12,7 @@ import orjson
 from pinnace.apimachinery.errors import StatusError, from_status
 from pinnace.apimachinery.gvk import GVR
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
+from pinnace.component.tracing import CURRENT, traceparent
 
 DEAD_MILLISECONDS = 30_000  # that what was sent may stay without an acknowledgement
 MAX_LINE = 16 * 1024 * 1024  # bytes of one watch event
@@ -75,6 +76,8 @@ class RestClient:
     ) -> bytes:
         data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         headers = {"Content-Type": content_type} if data is not None else {}
+        if (span := CURRENT.get()) is not None:
+            headers["traceparent"] = traceparent(span)
         session = self._session()
         self._under_way[session] += 1
         try:

@@ -30,6 +30,7 @@ from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.certificates.node_certificates import PARTS_GROUP, parts_user
 
 log = logging.getLogger(__name__)
@@ -256,6 +257,7 @@ class Agent:
         return Node(
             config, self._clock, config.node_ip, self._client_for, self._serving_tls, ca=self._ca,
             subnets=known_subnets(config.directory), is_given_its_subnet=True, notes=self._notes,
+            tracer=Tracer(self._clock),
         )  # fmt: skip
 
     async def _follow_own_node(self) -> None:

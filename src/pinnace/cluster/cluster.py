@@ -66,6 +66,8 @@ class Cluster:
         self._server = ApiServer(
             api_server_config(config, self._pki, advertise), open_store(config, self._clock), self._clock
         )
+        if self._node is not None:
+            self._node.tracer = self._server.services.tracer
         try:
             await self._server.start()
             self._write_access()
@@ -153,6 +155,7 @@ class Cluster:
         config, clock = self._config, self._clock
         assert self._server is not None
         metrics, debug = self._server.services.metrics.parts, self._server.services.debug
+        tracer = self._server.services.tracer
 
         async def controllers(client: Client) -> None:
             from pinnace.cluster import addons
@@ -179,6 +182,7 @@ class Cluster:
                 csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
                 service_balancer=service_balancing.settings(config),
                 autoscaling=autoscaling.settings(config),
+                tracer=tracer,
             )
             made = Controllers(client, clock, settings)
 
@@ -198,7 +202,7 @@ class Cluster:
             from pinnace.scheduler.loop import Scheduler, SchedulerConfig
 
             settings = scheduler_settings(config)
-            made = Scheduler(client, clock, SchedulerConfig(settings=settings))
+            made = Scheduler(client, clock, SchedulerConfig(settings=settings, tracer=tracer))
             debug["scheduler"] = made.debug
             try:
                 await shown("scheduler", made.metrics.families, made.run())
@@ -242,7 +246,9 @@ class Cluster:
 
                 client = self._client("system:node-simulator", (MASTERS,))
                 settings = SimulatedNodesConfig(pod_network=config.pod_cidr.split(",")[0], is_kwok=True)
-                await SimulatedNodes(client, clock, config.simulated_nodes, settings).run()
+                assert self._server is not None
+                tracer = self._server.services.tracer
+                await SimulatedNodes(client, clock, config.simulated_nodes, settings, tracer=tracer).run()
 
             tasks.create_task(keep_running("simulated nodes", simulated, clock), name="simulated nodes")
 

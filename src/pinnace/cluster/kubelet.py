@@ -54,7 +54,9 @@ class _Serving:
     async def run(self) -> None:
         node = self._node
         tls = await node.serving_tls()
-        await KubeletServer(self._host, self._client, node.clock, self._stats, tls=tls).run()
+        await KubeletServer(
+            self._host, self._client, node.clock, self._stats, tls=tls, tracer=node.tracer
+        ).run()
 
 
 async def run_kubelet(node: "Node", client: Client) -> None:
@@ -62,7 +64,7 @@ async def run_kubelet(node: "Node", client: Client) -> None:
     runtime = PacedCriClient(node.runtime_endpoint, node.clock)
     config = kubelet_config(node)
     _share(config.root_dir)
-    kubelet = Kubelet(client, node.clock, config, runtime)
+    kubelet = Kubelet(client, node.clock, config, runtime, tracer=node.tracer)
     _handle_shutdown(kubelet, node)
     probes = Probes(kubelet.host, node.clock, kubelet.recorder)
     stats = StatsProvider(kubelet.host, node.clock)

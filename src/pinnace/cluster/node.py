@@ -23,6 +23,7 @@ from pinnace.cluster.containerd import ClusterContainerd, containerd_config
 from pinnace.cluster.decide import Names, names_of
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
+from pinnace.component.tracing import Tracer
 from pinnace.kubelet.cri.private_containerd import BridgeNetwork
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Node:
     is_given_its_subnet: bool = False  # by the control plane; else the node brings it
     ingress_certificate: bytes = b""  # for hosts without a secret of their own, with its key
     notes: list[str] = field(default_factory=list)
+    tracer: Tracer | None = None  # None: nothing is recorded
     http_port: int = 0
     https_port: int = 0
 
@@ -178,7 +180,7 @@ class Node:
         config = ProxyConfig(
             self.config.node_name, tuple(self.config.pod_cidr.split(",")), self.names.nft_table
         )
-        await ServiceProxy(self.clients("system:kube-proxy", ()), self.clock, config).run()
+        await ServiceProxy(self.clients("system:kube-proxy", ()), self.clock, config, self.tracer).run()
 
     async def _dns(self) -> None:
         from pinnace.dns.server import DnsConfig, DnsServer

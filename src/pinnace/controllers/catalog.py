@@ -10,6 +10,7 @@ from typing import Protocol
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.controllers import (
     bootstrap_tokens,
     clusterrole_aggregation,
@@ -77,6 +78,7 @@ class ControllersConfig:
     service_balancer: ServiceBalancerConfig | None = None  # None: no such controller runs
     local_path: LocalPathConfig | None = None  # None: no provisioner runs
     csi_controllers: tuple[str, ...] = ()  # sockets of CSI drivers whose controllers run here
+    tracer: Tracer | None = field(default=None, compare=False)  # None: passes are not recorded
     use_service_account_credentials: bool = True  # every controller with the rights of its own account
 
 
@@ -119,11 +121,13 @@ def _together(*rows: Controller) -> Build:
 
 
 def _pure_loop(row: Controller, parts: Parts) -> ControllerLoop:
-    return ControllerLoop(row, parts.client, parts.clock, parts.informers)
+    return ControllerLoop(row, parts.client, parts.clock, parts.informers, parts.config.tracer)
 
 
 def _from_config(make: Callable[[ControllersConfig], Controller]) -> Build:
-    return lambda parts: ControllerLoop(make(parts.config), parts.client, parts.clock, parts.informers)
+    return lambda parts: ControllerLoop(
+        make(parts.config), parts.client, parts.clock, parts.informers, parts.config.tracer
+    )
 
 
 def _node_ipam(config: ControllersConfig) -> Controller:
@@ -193,8 +197,10 @@ CATALOG: dict[str, Build] = {
     "node-lifecycle": _from_config(lambda config: lifecycle.controller(config.nodes)),
     "node-ipam": _from_config(_node_ipam),
     "resourceclaim": lambda parts: LoopPair(
-        ControllerLoop(resourceclaim.CLAIMS, parts.client, parts.clock, parts.informers),
-        ControllerLoop(resourceclaim.TEMPLATES, parts.client, parts.clock, parts.informers),
+        ControllerLoop(resourceclaim.CLAIMS, parts.client, parts.clock, parts.informers, parts.config.tracer),
+        ControllerLoop(
+            resourceclaim.TEMPLATES, parts.client, parts.clock, parts.informers, parts.config.tracer
+        ),
     ),
     "ttl": lambda parts: TtlController(parts.client, parts.clock, parts.informers),
     "bootstrap-signer": _pure(bootstrap_tokens.SIGNER),

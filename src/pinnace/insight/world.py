@@ -83,6 +83,10 @@ class Reader(Protocol):
     def decision(self, namespace: str, pod: str) -> Object | None:
         """What a scheduler of Pinnace decided last about a pod; None elsewhere."""
 
+    def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
+        """What a server of Pinnace (or the agent of a node) recorded about an object (resource, namespace, name) and those with the
+        uids; None elsewhere."""
+
 
 class World:
     """`now` is in seconds since the epoch. `unread` names what the server did not tell (it raised `failure`): conclusions stop there."""
@@ -236,6 +240,14 @@ class World:
             return self._reader.decision(namespace, name)
         except self.failure:
             return None  # other clusters have none: nothing is missed
+
+    def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
+        try:
+            return self._reader.spans(about, uids, node)
+        except self.failure as error:
+            if not node:
+                self.unread["recorded spans"] = str(error)
+            return None
 
 
 def _last_seen(event: Object) -> str:

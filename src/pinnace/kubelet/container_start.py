@@ -8,6 +8,7 @@ from typing import Any
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
+from pinnace.component.tracing import step
 from pinnace.kubelet import environment, security
 from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Image
 from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config, pod_log_dir
@@ -80,9 +81,11 @@ class ContainerStarter:
                 context = replace(context, volumes={**context.volumes, **mounted})
             image = await self._images.ensure(pod, container, secrets)
             config = await self._configure(context, container, image)
-            container_id = await self._create(context, config)
+            with step("create container", container=container["name"]):
+                container_id = await self._create(context, config)
             self._recorder.event(pod, "Normal", "Created", "Container created", field_path=where)
-            await self._run(container_id)
+            with step("start container", container=container["name"]):
+                await self._run(container_id)
             self._recorder.event(pod, "Normal", "Started", "Container started", field_path=where)
         except StartError as error:
             if error.is_news:
@@ -175,7 +178,8 @@ class ContainerStarter:
         if not handler:
             return
         try:
-            await self._hooks.run(context.pod, container, container_id, handler, context.pod_ip)
+            with step("postStart", container=container["name"]):
+                await self._hooks.run(context.pod, container, container_id, handler, context.pod_ip)
         except HookError as error:
             where = field_path(context.pod, container["name"])
             self._recorder.event(

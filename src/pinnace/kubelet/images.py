@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Span, happened, step
 from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError, Image
 from pinnace.kubelet.image_credentials import Credential, credentials_for
@@ -85,6 +86,7 @@ class Images:
 
     def _use_present(self, pod: Object, wanted: str, where: str, present: Image) -> Image:
         message = f'Container image "{wanted}" already present on machine and can be accessed by the pod'
+        happened("image present", image=wanted)
         self._recorder.event(pod, "Normal", "Pulled", message, field_path=where)
         return present
 
@@ -101,9 +103,12 @@ class Images:
         if remaining := self._backoff.remaining(key, self._backoff.updated(key), now):
             self._raise_back_off(pod, wanted, where, remaining)
         self._recorder.event(pod, "Normal", "Pulling", f'Pulling image "{wanted}"', field_path=where)
-        async with self._slots:
-            begun = self._clock.monotonic()
-            error = await self._try_pull(wanted, reference, credentials)
+        with step("pull image", image=wanted) as span:
+            async with self._slots:
+                begun = self._clock.monotonic()
+                error = await self._try_pull(wanted, reference, credentials)
+            if error is not None and isinstance(span, Span):
+                span.facts = {"image": wanted, "error": str(error)}
         ended = self._clock.monotonic()
         if error is not None:
             self._backoff.next(key, ended)

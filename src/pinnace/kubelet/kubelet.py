@@ -17,6 +17,7 @@ from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
+from pinnace.component.tracing import Tracer
 from pinnace.kubelet.admission import Refusal
 from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
@@ -60,9 +61,10 @@ class Kubelet:
         runtime: ContainerRuntime,
         *,
         hierarchy: Hierarchy | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.config, self.runtime = config, runtime
-        self._client, self._clock = client, clock
+        self._client, self._clock, self._tracer = client, clock, tracer
         self.recorder = EventRecorder(client, clock, "kubelet", config.node_name)
         self.facts = NodeFacts(config)
         self.paths = PodPaths(config.root_dir)
@@ -173,6 +175,7 @@ class Kubelet:
             others=self._admission.others,
             wake=self._woken,
             devices=self.devices,
+            tracer=self._tracer,
         )
         self._parts = build(shared)
         self.housekeeping = self._parts.housekeeping

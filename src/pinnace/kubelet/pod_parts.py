@@ -7,6 +7,7 @@ from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.kubelet.admission import Refusal
 from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.cgroups.pods import PodCgroups
@@ -65,6 +66,7 @@ class Shared:
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
     devices: DeviceManager
+    tracer: Tracer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def build(on: Shared) -> PodParts:
         reporter=reporter, images=images, backoff=backoff, objects=on.objects, cgroups=on.cgroups,
         paths=on.paths, probes=on.probes, recorder=on.recorder, image_volumes=image_volumes, csi=on.csi,
     )  # fmt: skip
-    workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds)
+    workers = PodWorkers(syncer, ender, on.clock, on.config.sync_frequency_seconds, on.tracer)
     housekeeping = Housekeeping(
         config=on.config, clock=on.clock, runtime=on.runtime, pleg=on.pleg, workers=workers, ender=ender,
         terminator=terminator, cgroups=on.cgroups, paths=on.paths, csi=on.csi,

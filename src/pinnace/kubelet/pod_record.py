@@ -7,6 +7,7 @@ from typing import Any
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
+from pinnace.component.tracing import Span
 from pinnace.kubelet.allocation import Allocation
 from pinnace.kubelet.container_states import Waiting
 
@@ -36,6 +37,8 @@ class PodRecord:
     adopted: dict[str, float] | None = (
         None  # container id -> until when its old readiness counts; None: not looked yet
     )
+    has_volumes: bool = False
+    span: Span | None = None  # where what becomes of it is recorded
 
     def __post_init__(self) -> None:
         self.desired = self.pod

@@ -11,6 +11,7 @@ from pinnace.api.meta import Object
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Span, step
 from pinnace.kubelet import pod_actions
 from pinnace.kubelet.admission import Refusal
 from pinnace.kubelet.container_start import ContainerStarter, StartContext
@@ -147,7 +148,15 @@ class PodSyncer:
             node_memory=self._facts.memory_bytes,
             csi=self._csi,
         )
-        paths, failures = await set_up_all(self._paths.volumes(record.uid), context)
+        if record.has_volumes:
+            paths, failures = await set_up_all(self._paths.volumes(record.uid), context)
+        else:
+            names = ", ".join(one["name"] for one in pod["spec"].get("volumes") or ())
+            with step("volumes", volumes=names) as span:
+                paths, failures = await set_up_all(self._paths.volumes(record.uid), context)
+                if failures and isinstance(span, Span):
+                    span.facts = {"volumes": names, "error": failures[0].event}
+            record.has_volumes = not failures
         news = [failure for failure in failures if failure.is_news]
         for failure in news:
             self._recorder.event(pod, "Warning", failure.reason, failure.event)

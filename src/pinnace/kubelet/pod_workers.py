@@ -14,9 +14,11 @@ from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.apimachinery.errors import StatusError
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import CURRENT, Tracer
 from pinnace.kubelet.cri.runtime import CriError
 from pinnace.kubelet.pod_conditions import OWN_CONDITIONS
 from pinnace.kubelet.pod_record import PodRecord
+from pinnace.kubelet.tracing import seen, told_ready
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +78,12 @@ class PodWorker:
             self._end.set()
 
     async def _run(self) -> None:
+        CURRENT.set(self.record.span)  # of this task and those that it starts
         try:
             await self._sync_until_end()
             await self._repeat("ending", self._end_pod)
             self.record.has_ended = True
+            told_ready(self.record.span)
             self._ended.set()
             self._syncing.room_appeared()
             await self._repeat("cleaning up", lambda: self._ending.clean_up(self.record))
@@ -186,7 +190,15 @@ def _foreign_conditions(pod: Object) -> list[tuple[str, str]]:
 class PodWorkers:
     """The workers by pod uid."""
 
-    def __init__(self, syncing: PodSync, ending: PodEnding, clock: Clock, resync_seconds: float) -> None:
+    def __init__(
+        self,
+        syncing: PodSync,
+        ending: PodEnding,
+        clock: Clock,
+        resync_seconds: float,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._tracer = tracer
         self._syncing, self._ending, self._clock, self._resync = syncing, ending, clock, resync_seconds
         self._workers: dict[str, PodWorker] = {}
 
@@ -202,8 +214,11 @@ class PodWorkers:
         uid = meta.uid(pod)
         worker = self._workers.get(uid)
         if worker is None:
+            record = PodRecord(pod, is_static=is_static)
+            if self._tracer is not None:
+                record.span = seen(self._tracer, pod)
             worker = self._workers[uid] = PodWorker(
-                PodRecord(pod, is_static=is_static), self._syncing, self._ending, self._clock, self._resync
+                record, self._syncing, self._ending, self._clock, self._resync
             )
             worker.start()
         else:

@@ -3,6 +3,7 @@
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
+from pinnace.component.tracing import step
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import NetworkAdmission
@@ -43,7 +44,8 @@ class Sandboxes:
             if missing := unsupported(record.pod):
                 raise CriError("UNIMPLEMENTED", missing)
             handler = await self._runtime_classes.handler(record.pod)
-            await self._runtime.run_sandbox(self.config(record.pod, attempt), handler)
+            with step("sandbox", attempt=attempt):  # with the pod's network
+                await self._runtime.run_sandbox(self.config(record.pod, attempt), handler)
         except (CriError, NoHandler) as error:
             text = f"Failed to create pod sandbox: {error}"
             self._recorder.event(record.pod, "Warning", "FailedCreatePodSandBox", text)
@@ -56,7 +58,8 @@ class Sandboxes:
         if self._network_admits is None or pods.uses_host_network(record.pod) or not runtime.sandboxes:
             return True
         try:
-            await self._network_admits(record.pod, runtime.sandboxes[0].ips)
+            with step("network policies"):
+                await self._network_admits(record.pod, runtime.sandboxes[0].ips)
         except TimeoutError:
             text = "network is not ready: network policies are not in force yet"
             self._recorder.event(record.pod, "Warning", "NetworkNotReady", text)

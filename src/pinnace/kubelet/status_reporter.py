@@ -18,6 +18,7 @@ from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.pod_status import StatusInputs, pod_status
 from pinnace.kubelet.status_writer import StatusWriter
 from pinnace.kubelet.termination import termination_message
+from pinnace.kubelet.tracing import told_ready
 
 
 class StatusReporter:
@@ -62,6 +63,8 @@ class StatusReporter:
             resize_conditions=record.allocation.conditions() if record.allocation else None,
         )
         record.status = pod_status(_with_newest_status(record), runtime, given)
+        if record.span is not None and pods.is_ready({"status": record.status}):
+            told_ready(record.span)
         if (shown := self._mirror_of(record.pod) if record.is_static else record.pod) is not None:
             self._writer.set(shown, record.status)
 

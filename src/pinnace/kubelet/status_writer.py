@@ -14,6 +14,7 @@ from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.client.interface import STRATEGIC_MERGE_PATCH, Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import CURRENT, Span
 from pinnace.kubelet.pod_status import same_but_for_times
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class StatusWriter:
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client, self._clock = client, clock
         self._queue: WorkQueue[str] = WorkQueue(clock, base_delay=0.05, max_delay=30.0)
-        self._wanted: dict[str, tuple[Object, dict[str, Any]]] = {}
+        self._wanted: dict[str, tuple[Object, dict[str, Any], Span | None]] = {}
         self._written: dict[str, dict[str, Any]] = {}
         self._idle: dict[str, asyncio.Event] = {}
 
@@ -38,7 +39,7 @@ class StatusWriter:
             known = self._written.get(uid) or pod.get("status")
             if same_but_for_times(known, status):
                 return
-        self._wanted[uid] = (pod, status)
+        self._wanted[uid] = (pod, status, CURRENT.get())
         self._idle.setdefault(uid, asyncio.Event()).clear()
         self._queue.add(uid)
 
@@ -75,7 +76,8 @@ class StatusWriter:
         wanted = self._wanted.get(uid)
         if wanted is None:
             return
-        pod, status = wanted
+        pod, status, span = wanted
+        CURRENT.set(span)  # until the next one of this task
         base = self._written.get(uid) or pod.get("status") or {}
         body = {"metadata": {"uid": uid}, "status": patch_of(base, status)}
         try:

@@ -16,11 +16,13 @@ from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
 from pinnace.component.nft_events import TableEvents
 from pinnace.component.nftables import Nft, NftError
+from pinnace.component.tracing import Tracer
 from pinnace.proxy import conntrack, model, rules
 from pinnace.proxy.affinity import kept_clients
 from pinnace.proxy.families import family_of
 from pinnace.proxy.health_checks import HealthCheck, HealthCheckServers
 from pinnace.proxy.table import Key, Ports, Table
+from pinnace.proxy.tracing import RulesTrace
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,10 @@ class ProxyConfig:
 
 
 class ServiceProxy:
-    def __init__(self, client: Client, clock: Clock, config: ProxyConfig) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, config: ProxyConfig, tracer: Tracer | None = None
+    ) -> None:
+        self._trace = RulesTrace(tracer) if tracer is not None else None
         self._clock, self._config = clock, config
         self._nft = Nft(clock)
         self._tables = [Table(config.table, family_of(cidr), cidr) for cidr in config.pod_cidrs]
@@ -61,7 +66,7 @@ class ServiceProxy:
             clock, "0.0.0.0" if names[0][:3] == "ip " and len(names) == 1 else None
         )
         self.synced = asyncio.Event()  # set when the kernel first had all Services
-        self._services.add_handler(lambda old, new: self._mark(("service", *meta.key(new or old or {}))))
+        self._services.add_handler(self._on_service)
         self._pods.add_handler(self._on_pod)
         self._slices.add_handler(self._on_slice)
         self._node.add_handler(self._on_node)
@@ -78,10 +83,18 @@ class ServiceProxy:
             for service in self._services.lister:
                 self._mark(("service", *meta.key(service)))
 
+    def _on_service(self, old: Object | None, new: Object | None) -> None:
+        key = ("service", *meta.key(new or old or {}))
+        if self._trace is not None:
+            self._trace.saw(key, SERVICES, new or old)
+        self._mark(key)
+
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
         for piece in (old, new):
             if piece is not None:
                 self._mark(("service", *_service_of(piece)))
+        if self._trace is not None:
+            self._trace.saw(("service", *_service_of(new or old or {})), ENDPOINT_SLICES, new or old)
 
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
         if any(self._host_ports(old, table) != self._host_ports(new, table) for table in self._tables):
@@ -141,8 +154,9 @@ class ServiceProxy:
         dirty, self._dirty = self._dirty, set()
         made = [self._made(table, dirty) for table in self._tables]
         self._is_applying, self._changed_meanwhile = True, False
+        begun = self._clock.monotonic()
         try:
-            await self._bring([new for _, new in made])
+            changed = await self._bring([new for _, new in made])
         except (NftError, OSError, TimeoutError) as error:
             log.error("service rules could not be applied, the tables are built anew: %s", error)
             for table in self._tables:
@@ -153,6 +167,8 @@ class ServiceProxy:
             return
         finally:
             self._is_applying = False
+        if self._trace is not None:
+            self._trace.applied(dirty, begun, changed)
         flows: set[conntrack.Flows] = set()
         for table, (ports, new) in zip(self._tables, made, strict=True):
             flows |= _stale(table, ports)
@@ -178,8 +194,8 @@ class ServiceProxy:
                 new[key] = rules.of_host_ports(hosted, table.family)
         return ports, new
 
-    async def _bring(self, new: list[dict[Key, rules.Rules]]) -> None:
-        """One transaction for all tables."""
+    async def _bring(self, new: list[dict[Key, rules.Rules]]) -> int:
+        """One transaction for all tables; how many lines it had."""
         text = ""
         for table, wanted in zip(self._tables, new, strict=True):
             clients = await self._clients(table, wanted)
@@ -187,6 +203,7 @@ class ServiceProxy:
         if text:
             with self._kernel.own_transaction():
                 await self._nft.apply(text)
+        return text.count("\n")
 
     async def _clients(self, table: Table, wanted: dict[Key, rules.Rules]) -> list[str]:
         """Which clients stay with their endpoints although the table is built anew; none when the kernel does not say."""

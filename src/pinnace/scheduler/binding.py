@@ -11,6 +11,7 @@ from pinnace.api.resources import PODS
 from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import CURRENT
 from pinnace.scheduler.pod_info import PodInfo
 from pinnace.scheduler.queued_pod import QueuedPod
 
@@ -47,6 +48,8 @@ class Binder:
 
     async def _bind(self, entry: QueuedPod, node: str) -> None:
         pod = entry.pod
+        if entry.span is not None:
+            CURRENT.set(entry.span)  # of this task
         body = {
             "apiVersion": "v1",
             "kind": "Binding",

@@ -71,9 +71,13 @@ def _short(record: Record) -> dict[str, Any]:
 
 
 def _whole(record: Record) -> dict[str, Any]:
+    return {**_short(record), **why(record)}
+
+
+def why(record: Record) -> dict[str, Any]:
+    """Who refused which nodes, who is best, and who would have to go."""
     decision, preemption = record.decision, record.decision.preemption
     return {
-        **_short(record),
         "schedulerName": record.profile,
         "milliseconds": round(record.seconds * 1000, 3),
         "nodes": decision.nodes,

@@ -105,7 +105,8 @@ class DecisionRing:
     def __len__(self) -> int:
         return len(self._records)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record) -> Record:
+        """Returns what is remembered: the record without holding on to pods."""
         decision = record.decision
         if decision.preemption is not None and decision.preemption.victims:
             record = record._replace(decision=replace(decision, preemption=decision.preemption.remembered()))
@@ -114,6 +115,7 @@ class DecisionRing:
         self._records.move_to_end(key)
         if len(self._records) > self._size:
             self._records.popitem(last=False)
+        return record
 
     def get(self, namespace: str, name: str) -> Record | None:
         return self._records.get((namespace, name))

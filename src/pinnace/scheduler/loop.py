@@ -17,6 +17,7 @@ from pinnace.apimachinery.times import parse_time
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.scheduler.binding import Binder
 from pinnace.scheduler.budgets import Budgets
 from pinnace.scheduler.cache import SchedulerCache
@@ -39,6 +40,7 @@ from pinnace.scheduler.reporting import SCHEDULER_ERROR, UNSCHEDULABLE
 from pinnace.scheduler.runners import Shared, build_runner
 from pinnace.scheduler.settings import DEFAULT_SETTINGS, SchedulerSettings
 from pinnace.scheduler.storage import Storage
+from pinnace.scheduler.tracing import AttemptSpan
 from pinnace.scheduler.volume_binder import VolumeBinder, VolumesNotBound
 from pinnace.scheduler.workloads import WorkloadSelectors
 
@@ -56,6 +58,7 @@ class SchedulerConfig:
     settings: SchedulerSettings = DEFAULT_SETTINGS
     seed: int | None = None
     remembered_decisions: int = 4096
+    tracer: Tracer | None = field(default=None, compare=False)  # None: attempts are not recorded
     informers: Informers | None = field(
         default=None, compare=False
     )  # shared ones; whoever shares them runs them
@@ -179,9 +182,10 @@ class Scheduler:
             return
         took = self._clock.monotonic() - begun
         self.metrics.algorithm.observe(took)
-        self.decisions.add(
-            Record(decision, entry.pod.scheduler_name, begun + self._since, took, entry.attempts)
-        )
+        record = Record(decision, entry.pod.scheduler_name, begun + self._since, took, entry.attempts)
+        record = self.decisions.add(record)
+        if self._config.tracer is not None:
+            entry.span = AttemptSpan.of(self._config.tracer, record, entry, begun)
         if not decision.node:
             self._unfit(entry, decision)
             return

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from pinnace.component.tracing import Span
 from pinnace.scheduler.happenings import Happening
 from pinnace.scheduler.pod_info import Demand, PodInfo
 
@@ -20,6 +21,7 @@ class QueuedPod:
     refused_by: frozenset[str] = field(default_factory=frozenset)
     is_held: bool = False  # not to be tried while its victims are being evicted
     is_called: bool = False  # something happened while it was held
+    span: Span | None = None  # of the last attempt, where attempts are recorded
     missed: list[Happening] = field(default_factory=list)  # what happened while it was decided about
 
     @property

@@ -14,6 +14,7 @@ Nothing sleeps: the clock jumps to the next timer whenever no task can run. Cont
 import asyncio
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,13 @@ class SimulatedCluster:
     ) -> None:  # fmt: skip
         self.clock = VirtualClock(start)
         self.api = ApiServerInProcess(directory, clock=self.clock, **api)
+        self.tracer = self.api.server.services.tracer
         self.client: LocalClient = self.api.local_client()
         settings = nodes_config or SimulatedNodesConfig(
             zones=zones, heartbeat_seconds=HEARTBEAT_SECONDS, is_kwok=stages
         )
         node_client = self.api.local_client("system:node-simulator", MASTERS)
-        self.nodes = SimulatedNodes(node_client, self.clock, nodes, settings, rules=())
+        self.nodes = SimulatedNodes(node_client, self.clock, nodes, settings, rules=(), tracer=self.tracer)
         self.pods = SimulatedPods(self.nodes)
         self.controllers = Controllers(
             self.api.local_client("system:kube-controller-manager", MASTERS), self.clock,
@@ -66,8 +68,9 @@ class SimulatedCluster:
         )  # fmt: skip
         self.scheduler = None
         if has_scheduler:
+            settings_of = replace(scheduler or SchedulerConfig(seed=1), tracer=self.tracer)
             scheduler_client = self.api.local_client("system:kube-scheduler")
-            self.scheduler = Scheduler(scheduler_client, self.clock, scheduler or SchedulerConfig(seed=1))
+            self.scheduler = Scheduler(scheduler_client, self.clock, settings_of)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _controllers_config(self, chosen: tuple[str, ...]) -> ControllersConfig:
@@ -75,6 +78,7 @@ class SimulatedCluster:
             controllers=chosen,
             root_ca=self.api.authority.ca.read_text(),
             issue_account_token=self.api.server.services.tokens.issue_legacy,
+            tracer=self.tracer,
         )
 
     async def __aenter__(self) -> "SimulatedCluster":

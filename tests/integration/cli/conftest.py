@@ -28,7 +28,17 @@ def newest_kubectl() -> str | None:
 @pytest_asyncio.fixture
 async def programs(api_server: ApiServerInProcess, tmp_path: Path) -> tuple[Program, Program]:
     """(kubectl, pinnace)."""
-    kubectl = newest_kubectl()
+    return await side_by_side(api_server, tmp_path, shutil.which("kubectl"))
+
+
+@pytest_asyncio.fixture
+async def newest_programs(api_server: ApiServerInProcess, tmp_path: Path) -> tuple[Program, Program]:
+    return await side_by_side(api_server, tmp_path, newest_kubectl())
+
+
+async def side_by_side(
+    api_server: ApiServerInProcess, tmp_path: Path, kubectl: str | None
+) -> tuple[Program, Program]:
     if kubectl is None:
         pytest.skip("no kubectl on this machine")
     environment = {

@@ -110,9 +110,12 @@ async def emptied(api_server: ApiServerInProcess, namespace: str) -> None:
     "commands", [COMMANDS, pytest.param(MORE, marks=pytest.mark.full)], ids=["some", "all"]
 )
 async def test_debug_and_run_are_the_same(
-    programs: tuple[Program, Program], api_server: ApiServerInProcess, tmp_path: Path, commands: list[str]
+    newest_programs: tuple[Program, Program],
+    api_server: ApiServerInProcess,
+    tmp_path: Path,
+    commands: list[str],
 ) -> None:
-    kubectl, ours = programs
+    kubectl, ours = newest_programs
     custom, named = tmp_path / "custom.json", tmp_path / "named.yaml"
     custom.write_text(json.dumps(CUSTOM))
     named.write_text("name: other\n")

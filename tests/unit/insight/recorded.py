@@ -50,6 +50,9 @@ class Recorded:
     def decision(self, namespace: str, pod: str) -> Object | None:
         return None
 
+    def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
+        return None
+
 
 def obj(kind: str, name: str, *, labels: dict[str, str] | None = None, **fields: Any) -> Object:
     """An object of a known kind, in namespace `shop` where it has one; `metadata` adds to what is made."""

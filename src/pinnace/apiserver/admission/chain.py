@@ -9,6 +9,7 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.admission.attributes import Admission, Object, Operation
 from pinnace.apiserver.admission.timings import Timing
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import CURRENT, Span
 
 
 class Plugin(Protocol):
@@ -90,9 +91,21 @@ class Phase:
             self.timing.refused.observe(then - begun)
             raise
         self.timing.passed.append(since - begun)
+        if (span := CURRENT.get()) is not None:
+            span.took("admission", since - begun)
         self._unsettled += 1
         if self._unsettled >= _UNSETTLED:
             self._settle()
+
+    def examined(self, admission: Admission, span: Span) -> "Phase":
+        """The same plugins, each followed by a look at what it changed."""
+        from pinnace.apiserver.admission.examination import examined
+
+        return Phase(
+            tuple(Step(examined(each, admission, span), each.timing) for each in self.steps),
+            self.timing,
+            self._now,
+        )
 
     def _settle(self) -> None:
         self._unsettled = 0
@@ -123,6 +136,9 @@ class Chain:
     async def admit(self, admission: Admission) -> None:
         """Once through all that change; once more when one of them asked for it, having changed what others had seen."""
         phase = self._phase("admit", admission)
+        span = CURRENT.get()
+        if span is not None and phase.steps and admission.object is not None and span.examines():
+            phase = phase.examined(admission, span)
         await phase.run(admission)
         again = admission.reinvocation
         if again is not None and again.requested:

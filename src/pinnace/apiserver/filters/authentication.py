@@ -6,6 +6,7 @@ from pinnace.apimachinery import errors
 from pinnace.apiserver.authn.authenticator import bearer_token, has_expired_certificate
 from pinnace.apiserver.authn.user import ANONYMOUS, AUTHENTICATED, with_group
 from pinnace.apiserver.request import Answer, Handler, Request
+from pinnace.component.tracing import CURRENT
 
 
 async def authenticate(inner: Handler, request: Request) -> Answer:
@@ -23,7 +24,10 @@ async def authenticate(inner: Handler, request: Request) -> Answer:
             request.user = with_group(user, AUTHENTICATED)
         result = "success"
     finally:
-        services.metrics.authentication[result].observe(services.clock.monotonic() - begun)
+        seconds = services.clock.monotonic() - begun
+        services.metrics.authentication[result].observe(seconds)
+        if (span := CURRENT.get()) is not None:
+            span.took("authentication", seconds)
     services.metrics.authenticated(user.name)
     certificate = request.certificate
     if certificate is not None and certificate.common_name == user.name and certificate.not_after < math.inf:

@@ -3,6 +3,7 @@
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.authz.refusal import refusal
 from pinnace.apiserver.request import Answer, Handler, Request
+from pinnace.component.tracing import CURRENT
 
 
 async def authorize(inner: Handler, request: Request) -> Answer:
@@ -13,7 +14,10 @@ async def authorize(inner: Handler, request: Request) -> Answer:
         decision = await request.services.authorizer.authorize(attributes)
         result = "allowed" if decision.allowed else "denied" if decision.denied else "no-opinion"
     finally:
-        results[result].observe(clock.monotonic() - begun)
+        seconds = clock.monotonic() - begun
+        results[result].observe(seconds)
+        if (span := CURRENT.get()) is not None:
+            span.took("authorization", seconds)
     if request.audit is not None:
         annotations = request.audit_annotations
         annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"

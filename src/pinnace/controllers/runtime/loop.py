@@ -17,12 +17,14 @@ from pinnace.client.informer import Handler, Informer, Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.actions import Action, Create, Delete
 from pinnace.controllers.runtime.controller import Controller, KeysOf
 from pinnace.controllers.runtime.executor import Executor, Outcome, unanswered
 from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.tracing import PassTrace
 from pinnace.controllers.runtime.workers import RETRIES_PER_SECOND, Failures, Pool
 from pinnace.controllers.runtime.world import Memory, World, steady_time
 
@@ -41,8 +43,16 @@ LOOK_ROUND, LONGEST_LOOK_ROUND = 1.0, 60.0  # seconds until keys are looked at w
 
 
 class ControllerLoop:
-    def __init__(self, controller: Controller, client: Client, clock: Clock, informers: Informers) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        client: Client,
+        clock: Clock,
+        informers: Informers,
+        tracer: Tracer | None = None,
+    ) -> None:
         self.controller, self._clock = controller, clock
+        self._trace = PassTrace(tracer, controller) if tracer is not None else None
         self._informers: dict[GVR, Informer] = {gvr: informers.of(gvr) for gvr in controller.resources}
         for gvr, informer in self._informers.items():
             indexes.add_to(informer.lister, gvr)
@@ -90,6 +100,8 @@ class ControllerLoop:
                     return
             except Exception as error:  # better one pass too many than a change that nobody looks at
                 self._handler_failed(new, error)
+        if self._trace is not None:
+            self._trace.saw(meta.key(changed), changed)
         if self.controller.ignores_own_status and new is not None:
             self._queue.add(meta.key(changed))  # perhaps only for our own status: the pass will see
         else:
@@ -102,6 +114,8 @@ class ControllerLoop:
             nonlocal in_a_row
             try:
                 for key in keys_of(old, new, self.world()):
+                    if self._trace is not None:
+                        self._trace.saw(key, new or old)
                     self._add(key, coalesce=True)
                 in_a_row = 0
             except Exception as error:
@@ -165,7 +179,8 @@ class ControllerLoop:
             actions = self.controller.reconcile(obj, self.world(key))
         if self.controller.coalesce_seconds:
             actions = self._timed(key, actions)
-        outcome = await self._measured(key, obj, actions)
+        work = self._measured(key, obj, actions)
+        outcome = await (work if self._trace is None else self._trace.of_pass(key, obj, work))
         if outcome.status_revision:
             self._own_status[key] = outcome.status_revision
         self._conclude(key, outcome)
@@ -245,6 +260,8 @@ class ControllerLoop:
         self._last_pass.pop(key, None)
         self._thinking.pop(key, None)
         self._own_status.pop(key, None)
+        if self._trace is not None:
+            self._trace.forget(key)
         self._woken.discard(key)
         self._expectations.forget(key)
         self._queue.forget(key)

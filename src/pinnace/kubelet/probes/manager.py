@@ -13,6 +13,7 @@ from pinnace.api import meta
 from pinnace.client.events import EventRecorder
 from pinnace.client.interface import Object
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import happened
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.probes import command, grpc_health, tcp
 from pinnace.kubelet.probes.http import HttpHooks, HttpProber, target_of
@@ -190,6 +191,9 @@ class Probes:
             for other in (ProbeKind.LIVENESS, ProbeKind.READINESS):
                 if nudge := self._nudges.get((uid, worker.container["name"], other)):
                     nudge.set()
+        if not worker.is_fresh:
+            facts = {"container": worker.container["name"], "result": str(worker.result)}
+            happened(f"{kind.lower()} probe", **facts)
         if kind is not ProbeKind.LIVENESS and not worker.is_fresh:
             self._host.probe_changed(uid)
 

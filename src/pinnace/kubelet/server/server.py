@@ -13,9 +13,11 @@ from aiohttp import web
 
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.server.auth import Auth
 from pinnace.kubelet.server.container_logs import ContainerLogs
+from pinnace.kubelet.server.debugging import Debugging
 from pinnace.kubelet.server.health import Health
 from pinnace.kubelet.server.metrics import Metrics
 from pinnace.kubelet.server.pods import Pods
@@ -47,6 +49,7 @@ class KubeletServer:
         *,
         tls: ssl.SSLContext | None,
         bind_address: str = "",
+        tracer: Tracer | None = None,
     ) -> None:
         """`bind_address` empty: every address of the families that the node has."""
         self._host, self._tls = host, tls
@@ -59,6 +62,7 @@ class KubeletServer:
             Pods(host),
             Health(host),
             Metrics(host, stats),
+            Debugging(tracer),
         )
         self._router = Router(route for family in families for route in family.routes())
         self._runner: web.ServerRunner | None = None

@@ -17,6 +17,7 @@ from pinnace.client.informer import Informers, Key
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import About, Tracer, Within
 from pinnace.kubelet.simulated import fast
 from pinnace.kubelet.simulated.behaviour import RUNS_ON, Behaviour, Rule, of_jobs
 from pinnace.kubelet.simulated.fleet import Fleet, asks_for_adoption
@@ -37,8 +38,9 @@ class SimulatedNodes:
 
     def __init__(
         self, client: Client, clock: Clock, count: int, config: SimulatedNodesConfig | None = None,
-        rules: Iterable[Rule] = (of_jobs,),
+        rules: Iterable[Rule] = (of_jobs,), tracer: Tracer | None = None,
     ) -> None:  # fmt: skip
+        self._tracer = tracer
         self._client, self._clock = client, clock
         self._config = config or SimulatedNodesConfig()
         self.fleet = Fleet(client, clock, self._config, count)
@@ -198,6 +200,20 @@ class SimulatedNodes:
         pod = self.informers.of(PODS).lister.get(name, namespace)
         if pod is None or not self._drives(pod):
             return
+        if self._tracer is None:
+            await self._drive_pod(pod)
+            return
+        cause = meta.resource_version(pod)
+        span = self._tracer.begin("kubelet", "simulated", About(PODS.resource, namespace, name), cause=cause)
+        span.uid = meta.uid(pod)
+        with Within(span):
+            await self._drive_pod(pod)
+        if span.has_children:
+            span.facts = {"node": pods.node_name(pod)}
+            self._tracer.record(span)
+
+    async def _drive_pod(self, pod: Object) -> None:
+        key = meta.key(pod)
         if self._stages is not None and self._stages.drives("Pod"):
             await self._play("Pod", pod)
             return

@@ -1,0 +1,40 @@
+"""Records requests that change something; in the chain only where tracing is on. Continues the trace that a client has begun."""
+
+import orjson
+
+from pinnace.apiserver.request import Answer, Handler, Request, Response
+from pinnace.apiserver.tracing import WRITING, is_recorded
+from pinnace.component.tracing import CURRENT, parse_traceparent
+
+
+async def trace_request(inner: Handler, request: Request) -> Answer:
+    info, tracer = request.info, request.services.tracer
+    if info.verb not in WRITING or not info.is_resource or tracer is None or not is_recorded(info.gvr):
+        return await inner(request)
+    header = request.headers.get("traceparent")
+    span = tracer.request(
+        info.verb, info.gvr, info.namespace, info.name, info.subresource, request.user_agent,
+        source=request.remote, parent=parse_traceparent(header) if header else None,
+    )  # fmt: skip
+    token = CURRENT.set(span)
+    try:
+        answer = await inner(request)
+        if isinstance(answer, Response):
+            if answer.status >= 400:
+                span.failed(answer.status, _reason(answer))
+            span.code = answer.status
+        return answer
+    finally:
+        CURRENT.reset(token)
+        span.user = request.user.name
+        if request.queued_seconds:
+            span.took("queued", request.queued_seconds)
+        span.end()
+
+
+def _reason(answer: Response) -> str:
+    """What the Status says, where it is JSON."""
+    try:
+        return str(orjson.loads(answer.body).get("message", ""))
+    except (orjson.JSONDecodeError, AttributeError):
+        return ""
