@@ -36,6 +36,7 @@ COMMANDS = {
     "explain": "explain:EXPLAIN",
     "expose": "expose:EXPOSE",
     "get": "get:GET",
+    "kustomize": "kustomize:KUSTOMIZE",
     "label": "label:LABEL",
     "logs": "logs:LOGS",
     "patch": "patch:PATCH",
@@ -68,7 +69,7 @@ OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
-PLANNED_KUBECTL = ("kuberc", "kustomize", "options")
+PLANNED_KUBECTL = ("kuberc", "options")
 
 
 def entry() -> None:
