@@ -5,7 +5,7 @@ from typing import Any
 
 from pinnace.cli import clock, printers
 from pinnace.cli.ages import utc_now
-from pinnace.cli.builder import Selection, resolve
+from pinnace.cli.builder import Selection, has_files, resolve
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
 from pinnace.cli.commands import rollout_revisions as revisions
 from pinnace.cli.errors import CliError
@@ -20,7 +20,7 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 def _chosen(session: Session, flags: Values, arguments: list[str]) -> Iterator[tuple[Selection, Object]]:
-    if not arguments and not flags["filename"]:
+    if not arguments and not has_files(flags):
         raise CliError("required resource not specified")
     found = False
     for pair in resolve(session, arguments, flags, need_names=False):
