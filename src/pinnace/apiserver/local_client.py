@@ -33,7 +33,7 @@ from pinnace.apiserver.request import Request, Response, StreamingResponse
 from pinnace.apiserver.request_info import name_in_selector
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
-from pinnace.apiserver.tracing import is_recorded, recorded
+from pinnace.apiserver.tracing import UNRECORDED, recorded
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class LocalClient:
     ) -> Awaitable[T]:
         """The same work as a span, where requests are recorded."""
         tracer = self._services.tracer
-        if tracer is None or not is_recorded(gvr):
+        if tracer is None or gvr.resource in UNRECORDED:
             return work
         span = tracer.request(verb, gvr, namespace or "", name, subresource, self._agent)
         return recorded(span, self._user.name, work)

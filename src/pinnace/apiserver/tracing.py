@@ -12,63 +12,55 @@ from pinnace.component.tracing import CURRENT, SPAN_BYTES, About, Remote, Span, 
 
 T = TypeVar("T")
 PART = "apiserver"
+STATIONS = ("authentication", "authorization", "queued", "admission", "store")
+REQUEST_BYTES = SPAN_BYTES + 100
 WRITING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
-_UNRECORDED = frozenset(("events", "leases"))
-EXAMINED_PER_SECOND = 50.0  # writes of which it is found out which plugin changed what
+UNRECORDED = frozenset(("events", "leases"))
+EXAMINED_PER_SECOND = 10.0  # writes of which it is found out which plugin changed what
 Changes = list[tuple[str, list[str]]]
 
 
-def is_recorded(gvr: GVR) -> bool:
-    return gvr.resource not in _UNRECORDED
-
-
 class RequestSpan(Span):
-    """`seconds` are times of the stations; `changes` is what each admission plugin changed, None where nobody looked."""
+    """`changes` is what each admission plugin changed, None where nobody looked."""
 
-    __slots__ = ("agent", "changes", "code", "is_recorded", "more", "reason", "revision", "seconds", "source", "subresource", "user")  # fmt: skip
-
-    def __init__(
-        self, tracer: Tracer, verb: str, about: About, subresource: str, parent: Span | Remote | None, agent: str, source: str = ""
-    ) -> None:  # fmt: skip
-        super().__init__(tracer, PART, verb, about, parent)
-        self.subresource, self.agent, self.source, self.user = subresource, agent, source, ""
-        self.seconds: dict[str, float] = {}
-        self.changes: Changes | None = None
-        self.code = self.revision = 0
-        self.reason, self.is_recorded = "", False
-        self.more: list[About] | None = None
-
-    def took(self, station: str, seconds: float) -> None:
-        self.seconds[station] = self.seconds.get(station, 0.0) + seconds
+    tracer: "RequestTracer"
+    subresource = source = user = agent = reason = ""
+    changes: Changes | None = None
+    code = revision = 0
+    queued = 0.0
+    is_recorded = False
+    more: tuple[str, ...] = ()
 
     def examines(self) -> bool:
-        tracer = self._tracer
-        return isinstance(tracer, RequestTracer) and tracer.examines()
+        return not self.subresource and self.tracer.examines()
 
     def changed(self, by: str, fields: list[str]) -> None:
         self.changes = [*(self.changes or ()), (by, fields)]
 
-    def wrote(self, about: About, uid: str, revision: int, begun: float) -> None:
-        now = self._tracer.now()
-        self.took("store", now - begun)
-        asked = self.about
+    def wrote(self, resource: str, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
+        tracer, asked = self.tracer, self.about
+        self.store += tracer.now() - begun
         if self.is_recorded:
-            self._tracer.also_wrote(self, revision)
-        elif asked.resource == about.resource and asked.name in ("", about.name):
-            self.about, self.uid, self.revision, self.is_recorded = about, uid, revision, True
-            self._tracer.record(self, revision)
+            tracer.also_wrote(self, revision)
+        elif asked[0] == resource and asked[2] in ("", name):
+            if not asked[2]:
+                self.about = About(resource, namespace, name)
+            self.uid, self.revision, self.is_recorded = uid, revision, True
+            tracer.record(self, revision)
         else:  # a quota, an address: what has to be there before the object is
-            self.more = [*(self.more or ()), about]
+            self.more = (*self.more, "/".join(filter(None, (resource, namespace, name))))
 
     def failed(self, code: int, reason: str) -> None:
         self.code, self.reason = code, reason
         if not self.is_recorded:
             self.is_recorded = True
-            self._tracer.record(self)
+            self.tracer.record(self)
 
     def size(self) -> int:
-        changed = sum(200 + len(name) + sum(map(len, paths)) for name, paths in self.changes or ())
-        return SPAN_BYTES + 500 + changed + len(self.agent) + len(self.reason)
+        if self.changes is None:
+            return REQUEST_BYTES + len(self.reason)
+        changed = sum(200 + sum(60 + len(path) for path in paths) for _, paths in self.changes)
+        return REQUEST_BYTES + len(self.reason) + changed
 
     def told(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"verb": self.name, "user": self.user, "userAgent": self.agent}
@@ -82,11 +74,12 @@ class RequestSpan(Span):
             facts["code"] = self.code
         if self.reason:
             facts["error"] = self.reason
-        facts["milliseconds"] = {name: round(seconds * 1000, 3) for name, seconds in self.seconds.items()}
+        stations = {name: round(getattr(self, name) * 1000, 3) for name in STATIONS}
+        facts["milliseconds"] = {name: took for name, took in stations.items() if took}
         if self.changes is not None:
             facts["admissionChanges"] = [{"by": name, "fields": paths} for name, paths in self.changes]
         if self.more:
-            facts["alsoWrote"] = ["/".join(filter(None, about)) for about in self.more]
+            facts["alsoWrote"] = list(self.more)
         return facts
 
 
@@ -110,9 +103,13 @@ class RequestTracer(Tracer):
         source: str = "", parent: Remote | None = None,
     ) -> RequestSpan:  # fmt: skip
         above: Span | Remote | None = parent if parent is not None else CURRENT.get()
-        return RequestSpan(
-            self, verb, About(gvr.qualified, namespace, name), subresource, above, agent, source
-        )
+        span = RequestSpan(self, PART, verb, About(gvr.qualified, namespace, name), above)
+        span.agent = agent
+        if subresource:
+            span.subresource = subresource
+        if source:
+            span.source = source
+        return span
 
 
 async def recorded(span: RequestSpan, user: str, work: Awaitable[T]) -> T:
@@ -127,6 +124,6 @@ async def recorded(span: RequestSpan, user: str, work: Awaitable[T]) -> T:
         raise
     finally:
         CURRENT.reset(token)
-        span.end()
+        span.ended = span.tracer.now()
         if span.is_recorded and (above := CURRENT.get()) is not None:
             above.has_children = True

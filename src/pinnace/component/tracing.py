@@ -38,29 +38,29 @@ class Remote(NamedTuple):
 
 
 class Span:
-    """`cause` is the revision because of which it began; `facts` is shown as it is."""
+    """`cause` is the revision because of which it began; `facts` is shown as it is.
 
-    __slots__ = ("_tracer", "about", "begun", "cause", "ended", "facts", "has_children", "id", "name", "parent", "part", "trace", "uid")  # fmt: skip
+    What most spans do not have stands in the class: making a span is to cost a microsecond.
+    """
+
+    ended = OPEN
+    uid = cause = ""
+    has_children = False
+    facts: dict[str, Any] | None = None
+    authentication = authorization = admission = store = 0.0  # seconds at these stations: what requests want to know
 
     def __init__(
-        self, tracer: "Tracer", part: str, name: str, about: About, parent: "Span | Remote | None", cause: str = ""
-    ) -> None:  # fmt: skip
-        self._tracer, self.part, self.name, self.about = tracer, part, name, about
-        self.begun, self.ended = tracer.now(), OPEN
-        self.cause, self.uid, self.has_children = cause, "", False
-        self.facts: dict[str, Any] | None = None
-        self.id = tracer.next_id()
+        self, tracer: "Tracer", part: str, name: str, about: About, parent: "Span | Remote | None"
+    ) -> None:
+        self.tracer, self.part, self.name, self.about = tracer, part, name, about
+        self.begun, self.id = tracer.now(), tracer.next_id()
         if parent is None:
             self.parent, self.trace = 0, tracer.trace_base | self.id
         else:
             self.parent, self.trace = parent.id, parent.trace
 
-    @property
-    def tracer(self) -> "Tracer":
-        return self._tracer
-
     def end(self) -> None:
-        self.ended = self._tracer.now()
+        self.ended = self.tracer.now()
 
     def told(self) -> Mapping[str, Any]:
         """The facts, made when somebody reads them."""
@@ -69,12 +69,7 @@ class Span:
     def size(self) -> int:
         """About how many bytes it keeps."""
         facts = self.facts
-        return (
-            SPAN_BYTES if facts is None else SPAN_BYTES + sum(120 + len(str(fact)) for fact in facts.values())
-        )
-
-    def took(self, station: str, seconds: float) -> None:
-        """How long a station on the way took: what requests want to know."""
+        return SPAN_BYTES if facts is None else SPAN_BYTES + sum(120 + len(str(fact)) for fact in facts.values())
 
     def examines(self) -> bool:
         """Whether to find out what each admission plugin changes."""
@@ -83,8 +78,8 @@ class Span:
     def changed(self, by: str, fields: list[str]) -> None:
         """An admission plugin changed these fields."""
 
-    def wrote(self, about: About, uid: str, revision: int, begun: float) -> None:
-        """Something was stored meanwhile: what requests want to know."""
+    def wrote(self, resource: str, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
+        """Something was stored meanwhile, which took since `begun`."""
 
 
 CURRENT: ContextVar[Span | None] = ContextVar("pinnace span", default=None)
@@ -148,7 +143,10 @@ class Tracer:
             parent = CURRENT.get()
         if isinstance(parent, Span):
             parent.has_children = True
-        return Span(self, part, name, about, parent, cause)
+        span = Span(self, part, name, about, parent)
+        if cause:
+            span.cause = cause
+        return span
 
     def record(self, span: Span, revision: int = 0) -> None:
         """Keep it; it may still be going on. The oldest go where there are too many."""

@@ -92,7 +92,7 @@ class Phase:
             raise
         self.timing.passed.append(since - begun)
         if (span := CURRENT.get()) is not None:
-            span.took("admission", since - begun)
+            span.admission += since - begun
         self._unsettled += 1
         if self._unsettled >= _UNSETTLED:
             self._settle()

@@ -22,7 +22,7 @@ from pinnace.apiserver.storage.translation import api_errors
 from pinnace.apiserver.storage.watch_cache import WatchCache
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.component.clock import Clock
-from pinnace.component.tracing import CURRENT, About
+from pinnace.component.tracing import CURRENT
 from pinnace.store.backend import Backend, RevisionMismatch, prefix_end
 
 Change = Callable[[Item], Awaitable[Object | Outcome]]
@@ -106,8 +106,8 @@ class ObjectStorage:
                 begun = self._clock.monotonic()
                 revision = await self._backend.create(key, sealed)
         if (span := CURRENT.get()) is not None:
-            about = About(self._qualified, metadata.get("namespace", ""), name)
-            span.wrote(about, metadata.get("uid", ""), revision, begun)
+            uid, namespace = metadata.get("uid", ""), metadata.get("namespace", "")
+            span.wrote(self._qualified, namespace, name, uid, revision, begun)
         return self._written(key, stored, revision, obj)
 
     async def update(
@@ -146,7 +146,7 @@ class ObjectStorage:
             )
         if (span := CURRENT.get()) is not None:
             uid = wanted["metadata"].get("uid", "")
-            span.wrote(About(self._qualified, item.namespace, item.name), uid, revision, begun)
+            span.wrote(self._qualified, item.namespace, item.name, uid, revision, begun)
         return self._written(item.key, stored, revision, wanted)
 
     def _sealed(self, key: str, stored: bytes) -> bytes:
@@ -182,7 +182,7 @@ class ObjectStorage:
         begun = self._clock.monotonic()
         revision = await self._guarded(item, partial(self._backend.delete, item.key, item.revision))
         if (span := CURRENT.get()) is not None:
-            span.wrote(About(self._qualified, item.namespace, item.name), self._uid(item), revision, begun)
+            span.wrote(self._qualified, item.namespace, item.name, self._uid(item), revision, begun)
         return item.restamped(revision, known)
 
     async def _guarded(self, item: Item, write: Callable[[], Awaitable[int]]) -> int:
