@@ -46,8 +46,11 @@ class Span:
     ended = OPEN
     uid = cause = ""
     has_children = False
+    is_request = is_examined = False  # the latter: whether to find out what each admission plugin changes
     facts: dict[str, Any] | None = None
-    authentication = authorization = admission = store = 0.0  # seconds at these stations: what requests want to know
+    authentication = authorization = admission = store = (
+        0.0  # seconds at these stations: what requests want to know
+    )
 
     def __init__(
         self, tracer: "Tracer", part: str, name: str, about: About, parent: "Span | Remote | None"
@@ -69,16 +72,14 @@ class Span:
     def size(self) -> int:
         """About how many bytes it keeps."""
         facts = self.facts
-        return SPAN_BYTES if facts is None else SPAN_BYTES + sum(120 + len(str(fact)) for fact in facts.values())
-
-    def examines(self) -> bool:
-        """Whether to find out what each admission plugin changes."""
-        return False
+        return (
+            SPAN_BYTES if facts is None else SPAN_BYTES + sum(120 + len(str(fact)) for fact in facts.values())
+        )
 
     def changed(self, by: str, fields: list[str]) -> None:
         """An admission plugin changed these fields."""
 
-    def wrote(self, resource: str, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
+    def wrote(self, gvr: Any, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
         """Something was stored meanwhile, which took since `begun`."""
 
 
@@ -116,7 +117,7 @@ class Tracer:
         self._clock, self._most = clock, most_bytes
         self.now = clock.monotonic
         self._ring: deque[tuple[Span, int, int]] = deque()  # with its size and the revision that it wrote
-        self._writers: dict[int, Span] = {}
+        self.writers: dict[int, Span] = {}
         self.bytes = self.dropped = 0
         self.dropped_until = 0.0
         self.since = clock.now()
@@ -148,16 +149,16 @@ class Tracer:
             span.cause = cause
         return span
 
-    def record(self, span: Span, revision: int = 0) -> None:
+    def record(self, span: Span, revision: int = 0, size: int = 0) -> None:
         """Keep it; it may still be going on. The oldest go where there are too many."""
-        size = span.size()
+        size = size or span.size()
         self._ring.append((span, size, revision))
         if revision:
-            self._writers[revision] = span
+            self.writers[revision] = span
         self.bytes += size
         while self.bytes > self._most and self._ring:
             old, size, revision = self._ring.popleft()
-            self._writers.pop(revision, None)
+            self.writers.pop(revision, None)
             self.bytes -= size
             self.dropped += size > 0
             self.dropped_until = old.begun
@@ -165,11 +166,11 @@ class Tracer:
     def also_wrote(self, span: Span, revision: int) -> None:
         """A recorded span that stored something more: leaves the ring's account with an entry of its own."""
         self._ring.append((span, 0, revision))
-        self._writers[revision] = span
+        self.writers[revision] = span
 
     def writer_of(self, revision: str) -> Span | None:
         """The span that stored this resourceVersion, while it is remembered."""
-        return self._writers.get(int(revision)) if revision.isdigit() else None
+        return self.writers.get(int(revision)) if revision.isdigit() else None
 
     def offset(self) -> float:
         """What makes of a moment of the monotonic clock seconds since 1970."""

@@ -3,7 +3,7 @@
 import orjson
 
 from pinnace.apiserver.request import Answer, Handler, Request, Response
-from pinnace.apiserver.tracing import UNRECORDED, WRITING
+from pinnace.apiserver.tracing import UNRECORDED, WRITING, RequestSpan
 from pinnace.component.tracing import CURRENT, parse_traceparent
 
 
@@ -12,10 +12,11 @@ async def trace_request(inner: Handler, request: Request) -> Answer:
     if info.verb not in WRITING or not info.is_resource or tracer is None or info.resource in UNRECORDED:
         return await inner(request)
     header = request.headers.get("traceparent")
-    span = tracer.request(
-        info.verb, info.gvr, info.namespace, info.name, info.subresource, request.user_agent,
-        source=request.remote, parent=parse_traceparent(header) if header else None,
+    above, begun = parse_traceparent(header) if header else None, tracer.now()
+    span = RequestSpan(
+        tracer, info.verb, info.gvr, info.namespace, info.name, info.subresource, "", request.user_agent, above, begun,
     )  # fmt: skip
+    span.source, span.is_examined = request.remote, not info.subresource and tracer.examines(begun)
     token = CURRENT.set(span)
     try:
         answer = await inner(request)
