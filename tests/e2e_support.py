@@ -37,6 +37,14 @@ def kubectls() -> dict[str, str]:
 
 
 KUBECTLS = kubectls()
+OURS = "pinnace"  # as a version: our own command line
+VERSIONS = [*sorted(KUBECTLS), OURS]
+
+
+def command_line(version: str = "") -> list[str]:
+    """The kubectl of that version ("1.29"), by default the one on PATH; our own where that is asked for or there is none."""
+    program = KUBECTLS[version] if version not in ("", OURS) else shutil.which("kubectl")
+    return [sys.executable, "-m", "pinnace", "kubectl"] if version == OURS or not program else [program]
 
 
 def until(probe: Callable[[], T], within: float = 30.0, every: float = 0.1) -> T:
@@ -159,10 +167,7 @@ class TestCluster:
         env: dict[str, str] | None = None,
         timeout: float = 90,
     ) -> "subprocess.CompletedProcess[str]":
-        """`version` like "1.29"; the default is the kubectl on PATH, or our own where there is none."""
-        program = [KUBECTLS[version]] if version else [shutil.which("kubectl") or ""]
-        if not program[0]:
-            program = [sys.executable, "-m", "pinnace", "kubectl"]
+        """With the program that `command_line` tells."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
@@ -171,7 +176,7 @@ class TestCluster:
             **(env or {}),
         }
         done = subprocess.run(
-            [*program, *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=timeout,
+            [*command_line(version), *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=timeout,
             stdin=None if stdin is not None else subprocess.DEVNULL,
         )  # fmt: skip
         if check and done.returncode != 0:

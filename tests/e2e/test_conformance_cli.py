@@ -1,6 +1,7 @@
 """Upstream's conformance behaviours of kubectl, with real containers; the busybox image stands in for agnhost."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -10,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from e2e_support import IMAGE, KUBECTLS, Space, deployment, pod, service, until
+from e2e_support import IMAGE, VERSIONS, Space, command_line, deployment, pod, service, until
 
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
 OTHER_IMAGE = "pinnace.local/other:1"
 SERVE = "httpd -f -p 6379 -h /www & wait"
 
@@ -288,13 +288,13 @@ def test_patch_annotates_every_pod(space: Space) -> None:
 @pytest.mark.conformance(
     "[sig-cli] Kubectl client Proxy server should support --unix-socket=/path [Conformance]"
 )
-@pytest.mark.parametrize("version", sorted(KUBECTLS))
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_proxy_on_a_port_and_on_a_socket(space: Space, version: str, tmp_path: Path) -> None:
     where = tmp_path / "proxy.sock"
     for flag in ("--port=0", f"--unix-socket={where}"):
         proxy = subprocess.Popen(
-            [KUBECTLS[version], "proxy", flag, "--disable-filter"],
-            env={"KUBECONFIG": str(space.cluster.kubeconfig), "HOME": str(tmp_path)},
+            [*command_line(version), "proxy", flag, "--disable-filter"],
+            env={**os.environ, "KUBECONFIG": str(space.cluster.kubeconfig), "HOME": str(tmp_path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

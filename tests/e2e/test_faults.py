@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_support import KUBECTLS, SOURCE, TestCluster, deployment, leftovers, pinnace, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import SOURCE, TestCluster, deployment, leftovers, pinnace, until
 
 
 @pytest.fixture

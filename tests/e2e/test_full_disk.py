@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 
 from e2e.conftest import load_demo_image
-from e2e_support import KUBECTLS, TestCluster, pod, until
+from e2e_support import TestCluster, pod, until
 
-pytestmark = [
-    pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed"),
-    pytest.mark.full,  # the kubelet looks at disks each ten seconds
-]
+pytestmark = pytest.mark.full  # the kubelet looks at disks each ten seconds
 
 MIB = 1 << 20
 

@@ -19,9 +19,8 @@ from typing import Any
 
 import pytest
 
-from e2e_support import KUBECTLS, SOURCE, Space, TestCluster, pinnace, pod, until
+from e2e_support import SOURCE, Space, TestCluster, pinnace, pod, until
 
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
 BCRYPT_OF_SESAME = "$2y$05$abcdefghijklmnopqrstuuKcS.CYWVYVaLiiCKrrc0A5s3mGesJ9O"
 
 

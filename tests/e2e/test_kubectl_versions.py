@@ -1,16 +1,13 @@
-"""Every kubectl on the machine, 1.27 to 1.33 here, does the same things against the same cluster."""
+"""Our own command line and every kubectl on the machine, 1.27 to 1.33 here, do the same things against the same cluster."""
 
 import json
 
 import pytest
 
-from e2e_support import IMAGE, KUBECTLS, Space, until
+from e2e_support import IMAGE, OURS, VERSIONS, Space, until
 
 
-@pytest.mark.parametrize(
-    "version",
-    sorted(KUBECTLS) or [pytest.param("", marks=pytest.mark.skip(reason="kubectl is not installed"))],
-)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_day_with(space: Space, version: str) -> None:
     def run(*arguments: str, **options: object) -> str:
         return space.out(*arguments, version=version, **options)
@@ -50,4 +47,8 @@ def test_a_day_with(space: Space, version: str) -> None:
 
 def _where(space: Space, version: str) -> str:
     """From 1.33 on kubectl names the namespace of what it deleted."""
-    return f" from {space.name} namespace" if tuple(map(int, version.split("."))) >= (1, 34) else ""
+    return (
+        f" from {space.name} namespace"
+        if version == OURS or tuple(map(int, version.split("."))) >= (1, 34)
+        else ""
+    )

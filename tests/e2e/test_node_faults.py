@@ -16,13 +16,11 @@ import pytest
 from e2e.conftest import load_demo_image
 from e2e.held_runtime import CLASS, HeldRuntime, held, held_runtime
 from e2e.kubelet.faulty_registry import FaultyRegistry
-from e2e_support import KUBECTLS, Space, TestCluster, pod, until
+from e2e_support import Space, TestCluster, pod, until
 from pinnace.component.clock import RealClock
 from pinnace.kubelet import labels
 from pinnace.kubelet.cri.containerd import CriClient
 from pinnace.kubelet.cri.runtime import ContainerState
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
 
 
 @pytest.fixture(scope="module")

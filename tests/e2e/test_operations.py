@@ -10,10 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from e2e_support import IMAGE, KUBECTLS, Space, deployment, pod, service, until
-
-needs_kubectl = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
-pytestmark = needs_kubectl
+from e2e_support import IMAGE, Space, deployment, pod, service, until
 
 
 def ingress(name: str, host: str) -> dict:

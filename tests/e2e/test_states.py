@@ -7,9 +7,7 @@ import time
 
 import pytest
 
-from e2e_support import IMAGE, KUBECTLS, Space, TestCluster, pod, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import IMAGE, Space, TestCluster, pod, until
 
 
 def described(space: Space, name: str, *words: str, within: float = 30.0) -> None:

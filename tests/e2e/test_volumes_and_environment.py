@@ -3,11 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from e2e_support import KUBECTLS, Space, pod, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import Space, pod, until
 
 
 def test_environment_from_everywhere(space: Space) -> None:
@@ -144,6 +140,19 @@ def test_resources_become_cgroup_limits(space: Space) -> None:
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true",
     )
     assert str(32 * 1024 * 1024) in text.split()
+
+
+def test_an_ephemeral_claim_comes_and_goes_with_its_pod(space: Space) -> None:
+    template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}}
+    volumes = [{"name": "v", "ephemeral": {"volumeClaimTemplate": template}}]
+    mounts = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    space.apply(pod("own", container=mounts, volumes=volumes, terminationGracePeriodSeconds=0))
+    space.until_ready("own")
+    space.kubectl("exec", "own", "--", "sh", "-c", "echo kept > /v/file")
+    claim = space.json("get", "pvc", "own-v")
+    assert (claim["status"]["phase"], claim["metadata"]["ownerReferences"][0]["name"]) == ("Bound", "own")
+    space.kubectl("delete", "pod", "own")
+    until(lambda: not space.json("get", "pvc")["items"])
 
 
 def test_a_claim_keeps_data_while_pods_come_and_go(space: Space) -> None:

@@ -51,7 +51,7 @@ class Selection(NamedTuple):
 
 def select(session: Session, arguments: list[str], flags: Values) -> list[Selection]:
     """What the arguments and -f name; empty when they name nothing."""
-    if flags.get("filename"):
+    if has_files(flags):
         if arguments:
             raise CliError(FILES_AND_ARGUMENTS)
         return from_files(session, flags)
@@ -91,6 +91,14 @@ def _one(session: Session, argument: str, namespace: str) -> Selection:
     return Selection(resource, name, namespace if resource.namespaced else "")
 
 
+def resolve_names(session: Session, arguments: list[str], kind: str = "pods") -> list[Selection]:
+    """`web`, which is a pod, and `node/n1`, mixed at will."""
+    return [
+        _one(session, argument if "/" in argument else f"{kind}/{argument}", session.namespace)
+        for argument in arguments
+    ]
+
+
 def types(session: Session, text: str) -> list[Resource]:
     """`pods,svc` or a category such as `all`."""
     found: list[Resource] = []
@@ -102,14 +110,31 @@ def types(session: Session, text: str) -> list[Resource]:
     return list({row.qualified: row for row in found}.values())
 
 
+def has_files(flags: Values) -> bool:
+    """-f or -k; raises CliError for what does not go together."""
+    filename, kustomize = bool(flags.get("filename")), bool(flags.get("kustomize"))
+    if filename and kustomize:
+        raise CliError("only one of -f or -k can be specified")
+    if kustomize and flags.get("recursive"):
+        raise CliError("the -k flag can't be used with -f or -R")
+    return filename or kustomize
+
+
 def from_files(session: Session, flags: Values) -> list[Selection]:
-    """The objects of -f, each with where it goes; the manifests get their namespace filled in."""
+    """The objects of -f or -k, each with where it goes; the manifests get their namespace filled in."""
+    return [of_manifest(session, obj, source) for source, obj in _read(flags)]
+
+
+def _read(flags: Values) -> Iterator[tuple[str, Object]]:
+    folder = flags.get("kustomize")
+    if folder:
+        from pinnace.cli.kustomize.build import build
+
+        yield from ((folder, obj) for obj in build(folder))
+        return
     from pinnace.cli.manifests import read_all
 
-    found = []
-    for source, obj in read_all(flags["filename"], recursive=flags.get("recursive", False)):
-        found.append(of_manifest(session, obj, source))
-    return found
+    yield from read_all(flags["filename"], recursive=flags.get("recursive", False))
 
 
 def of_manifest(session: Session, obj: Object, source: str) -> Selection:

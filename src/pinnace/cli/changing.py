@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pinnace.apimachinery.gvk import GVK
 from pinnace.apimachinery.schema import schemas
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, from_files, resolve
+from pinnace.cli.builder import Selection, from_files, has_files, resolve
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTION
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
@@ -39,7 +39,7 @@ def chosen(session: Session, flags: Values, arguments: list[str]) -> Iterator[tu
     if not flags["local"]:
         yield from resolve(session, arguments, flags)
         return
-    if arguments or not flags["filename"]:
+    if arguments or not has_files(flags):
         raise CliError(
             "you must specify resources by --filename when --local is set.\n"
             "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'"

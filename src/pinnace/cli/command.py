@@ -47,14 +47,17 @@ GLOBAL_FLAGS = (
 )
 
 # Families of flags that commands share.
-FILES = (
+PLAIN_FILES = (
     Flag("filename", "f", kind="list", help="Files, directories, URLs or - to read resources from."),
     Flag("recursive", "R", kind="bool", help="Read directories given with -f recursively."),
 )
+FILES = (*PLAIN_FILES, Flag("kustomize", "k", help="A directory with a kustomization file."))
+SELECTOR = Flag("selector", "l", help="Label selector, e.g. -l app=web,tier!=db.")
+ALL_NAMESPACES = Flag("all-namespaces", "A", kind="bool", help="All namespaces.")
 SELECTION = (
-    Flag("selector", "l", help="Label selector, e.g. -l app=web,tier!=db."),
+    SELECTOR,
     Flag("field-selector", help="Field selector, e.g. --field-selector status.phase=Running."),
-    Flag("all-namespaces", "A", kind="bool", help="All namespaces."),
+    ALL_NAMESPACES,
 )
 OUTPUT = (
     Flag(

@@ -5,17 +5,15 @@ Channels: 0 stdin, 1 stdout, 2 stderr, 3 the final Status, 4 terminal size; v5 a
 
 import contextlib
 import os
-import shutil
-import signal
-import sys
-import termios
+import socket
 import threading
-import tty
 from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import json_text
+from pinnace.cli.detach_keys import Detacher
 from pinnace.cli.errors import CliError, PlainError
+from pinnace.cli.terminal import Terminal
 from pinnace.cli.transport import Query, Transport
 from pinnace.net import websocket_frames as frames
 
@@ -31,7 +29,10 @@ class ExitCode(PlainError):
 
 
 class RemoteCommand:
-    def __init__(self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool) -> None:
+    """`detach_keys` end the session, and nothing else, when they are typed. `redraw` makes the other side draw its screen anew."""
+
+    def __init__(self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool, redraw: bool = False,
+                 detach_keys: bytes = b"") -> None:  # fmt: skip
         key = frames.new_key()
         headers = {
             "Upgrade": "websocket",
@@ -45,13 +46,16 @@ class RemoteCommand:
             raise CliError("unable to upgrade connection: the server did not accept the WebSocket handshake")
         self._socket.settimeout(None)
         self._protocol = answer.get("sec-websocket-protocol", "")
-        self._stdin, self._terminal = stdin, terminal
+        self._stdin = stdin
+        self._terminal = Terminal(self._tell_size, redraw=redraw) if terminal else None
+        self._detacher = Detacher(detach_keys) if detach_keys else None
+        self._has_answered = False
         self._lock = threading.Lock()
         self.has_ended = False  # and said how: not only the connection broke
 
     def run(self) -> None:
         """Until the command ends; raises ExitCode or CliError when it failed."""
-        with self._raw_terminal() if self._terminal else contextlib.nullcontext():
+        with self._terminal.raw() if self._terminal else contextlib.nullcontext():
             if self._stdin:
                 threading.Thread(target=self._feed_stdin, name="stdin", daemon=True).start()
             self._drain()
@@ -76,6 +80,9 @@ class RemoteCommand:
     def _message(self, channel: int, data: bytes) -> bool:
         """True when the command has ended."""
         if channel == STDOUT:
+            if self._terminal and data and not self._has_answered:
+                self._has_answered = True
+                self._terminal.tell_again()
             self.write_out(data)
         elif channel == STDERR:
             self.write_error(data)
@@ -95,11 +102,25 @@ class RemoteCommand:
         with self._lock, contextlib.suppress(OSError):
             self._socket.sendall(frames.client_frame(opcode, data))
 
+    def _tell_size(self, columns: int, lines: int) -> None:
+        self._send(RESIZE, json_text.dumps({"Width": columns, "Height": lines}))
+
     def _feed_stdin(self) -> None:
         for data in self.read_in():
-            self._send(STDIN, data)
+            typed, has_left = self._detacher.feed(data) if self._detacher else (data, False)
+            if typed:
+                self._send(STDIN, typed)
+            if has_left:
+                self._leave()
+                return
         if self._protocol == V5:
             self._send_frame(frames.BINARY, bytes((END, STDIN)))
+
+    def _leave(self) -> None:
+        """The other side goes on; `_drain` ends."""
+        self._send_frame(frames.CLOSE, b"\x03\xe8")
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     # --- where bytes come from and go to; `cp` has others
 
@@ -112,26 +133,6 @@ class RemoteCommand:
 
     def write_error(self, data: bytes) -> None:
         _write(2, data)
-
-    @contextlib.contextmanager
-    def _raw_terminal(self) -> Iterator[None]:
-        self._resize()
-        if not sys.stdin.isatty():
-            yield
-            return
-        before = termios.tcgetattr(0)
-        handler = signal.signal(signal.SIGWINCH, lambda *_: self._resize())
-        try:
-            tty.setraw(0, termios.TCSANOW)  # what was typed already counts
-            yield
-        finally:
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
-            signal.signal(signal.SIGWINCH, handler)
-
-    def _resize(self) -> None:
-        if sys.stdout.isatty():
-            size = shutil.get_terminal_size()
-            self._send(RESIZE, json_text.dumps({"Width": size.columns, "Height": size.lines}))
 
 
 def _write(descriptor: int, data: bytes) -> None:

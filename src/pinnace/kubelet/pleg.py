@@ -51,9 +51,8 @@ class Pleg:
         self._sandboxes: dict[str, SandboxStatus] = {}
         self._looked_at: dict[str, float] = {}
         self._poke = asyncio.Event()
-        self._ended: set[str] = (
-            set()
-        )  # containers and sandboxes that the runtime says ended, and are not seen so yet
+        # Containers and sandboxes that the runtime says ended and that are not seen so yet: when to look, and after how many looks.
+        self._ended: dict[str, tuple[float, int]] = {}
         self._is_told_of_ends = False  # the event stream is there
         self._list_now = False
         self._lists_soon = 0  # how many of the next lists follow after the short pause whatever is told
@@ -87,7 +86,7 @@ class Pleg:
             async for ended in self._runtime.changes():
                 self._is_told_of_ends = True
                 if ended:
-                    self._ended.add(ended)
+                    self._ended[ended] = (self._clock.monotonic() + AFTER_EVENT[0], 0)
                 else:
                     self._list_now, self._lists_soon = True, 1
                 self._poke.set()
@@ -100,7 +99,7 @@ class Pleg:
     async def _look_for_ever(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await self._clock.wait_for(self._poke.wait(), self._until_list())
+                await self._clock.wait_for(self._poke.wait(), self._until_look())
             self._poke.clear()
             try:
                 await self._look_at_ended()
@@ -118,21 +117,34 @@ class Pleg:
         pause = WITH_EVENTS_SECONDS if is_safe else self._period
         return max(0.0, self._listed_at + pause - self._clock.monotonic())
 
+    def _until_look(self) -> float:
+        """Seconds until there is something to do."""
+        due = min((at for at, _ in self._ended.values()), default=float("inf"))
+        return min(self._until_list(), max(0.0, due - self._clock.monotonic()))
+
     async def _look_at_ended(self) -> None:
-        """Look at the pods of what ended until it is seen; what is not after a while is left to the next list."""
-        for pause in AFTER_EVENT:
-            self._ended = {one for one in self._ended if not self._is_seen_ended(one)}
-            if not self._ended:
-                return
-            await self._clock.sleep(pause)
-            pods = {self._pod_of(one) for one in self._ended}
-            if "" in pods or len(pods) > FEW:
-                await self.relist()
-                self._ended = {one for one in self._ended if self._pod_of(one)}
+        """Look at the pods of what ended; what is not seen so after the last look is left to a list that follows soon.
+
+        Who is not known may have been started just now, and another task is about to learn of it: it is forgotten no earlier.
+        """
+        now = self._clock.monotonic()
+        due = {one: looks for one, (at, looks) in self._ended.items() if at <= now}
+        for one, looks in due.items():
+            if looks + 1 < len(AFTER_EVENT):
+                self._ended[one] = (now + AFTER_EVENT[looks + 1], looks + 1)
             else:
-                for uid in pods:
-                    await self._look_at(uid, report=True)
-        self._lists_soon = 1
+                del self._ended[one]
+        due = {one: looks for one, looks in due.items() if not self._is_seen_ended(one)}
+        pods = {self._pod_of(one) for one in due} - {""}
+        if len(pods) > FEW or any(looks == 0 and not self._pod_of(one) for one, looks in due.items()):
+            await self.relist()
+        else:
+            for uid in pods:
+                await self._look_at(uid, report=True)
+        if any(one not in self._ended and not self._is_seen_ended(one) for one in due):
+            self._lists_soon = 1
+        for one in [one for one in self._ended if self._is_seen_ended(one)]:
+            del self._ended[one]
 
     def _is_seen_ended(self, one: str) -> bool:
         if (container := self._containers.get(one)) is not None:

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from e2e.conformance.runs import Result, Run, judge
-from e2e_support import KUBECTLS, Space, TestCluster
+from e2e_support import Space, TestCluster
 from pinnace.cluster import demo, images
 from pinnace.cluster.image_archive import ImageSettings
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
 
 S = "[sig-node] "
 C = " [Conformance]"

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from e2e.conformance.runs import Result, Run, judge
-from e2e_support import KUBECTLS, Space
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import Space
 
 S = "[sig-storage] "
 N = " [NodeConformance] [Conformance]"

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from e2e_support import IMAGE, KUBECTLS, Space, pod, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import IMAGE, Space, pod, until
 
 S = "[sig-storage] "
 N = " [NodeConformance] [Conformance]"

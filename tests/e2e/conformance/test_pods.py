@@ -13,9 +13,7 @@ import websocket
 from kubernetes import client, config, watch
 from kubernetes.stream import stream
 
-from e2e_support import IMAGE, KUBECTLS, Space, pod, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import IMAGE, Space, pod, until
 
 S = "[sig-node] "
 C = " [Conformance]"

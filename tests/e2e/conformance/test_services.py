@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e_support import KUBECTLS, Space, pod, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import Space, pod, until
 
 S = "[sig-network] "
 C = " [Conformance]"

@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 from e2e.conformance.test_services import quick, server, service
-from e2e_support import KUBECTLS, Space, TestCluster, until
-
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not installed")
+from e2e_support import Space, TestCluster, until
 
 Fields = dict[str, Any]
 NAMES = ("server-0", "server-1")

@@ -59,6 +59,33 @@ def test_several_lines_are_literal_blocks(text: str, written: str) -> None:
     assert dump({"k": text}) == f"k: {written}\n"
 
 
+A, B, C = "a" * 40, "b" * 45, "c" * 10
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (f"{A} {B} {C}", f"{A} {B}\n  {C}"),
+        (f"{A}  {B}  {C} {C}", f"{A}  {B}  {C}\n  {C}"),  # plain: never at several spaces
+        (f": {A} {B} {C}", f"': {A} {B}\n  {C}'"),
+        (f"\t{A} {B}   {C} d", f'"\\t{A} {B}\n  \\  {C} d"'),
+        (f"{A}{B}{C}", f"{A}{B}{C}"),
+        (f"{A} {B} ", f"'{A} {B} '"),
+    ],
+)
+def test_long_lines_are_folded_as_kubectl_folds_them(text: str, written: str) -> None:
+    assert dump({"k": text}) == f"k: {written}\n"
+
+
+def test_folded_lines_are_indented_below_what_they_belong_to() -> None:
+    assert dump({"k": {"l": [f"{A} {B} {C}"]}}) == f"k:\n  l:\n  - {A} {B}\n    {C}\n"
+
+
+@given(st.text("ab :'\t", min_size=70, max_size=200))
+def test_what_is_folded_reads_back_the_same(text: str) -> None:
+    assert yaml.safe_load(dump({"k": [text]})) == {"k": [text]}
+
+
 texts = st.text("ab1 :#-'\"\n\t{}[],&*!|>%@`?é.0x~", max_size=12)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | texts,

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -10,7 +11,7 @@ import pytest_asyncio
 from pinnace.kubelet import labels
 from pinnace.kubelet.cri import containerd_events
 from pinnace.kubelet.cri.containerd_events import ended_container
-from pinnace.kubelet.cri.runtime import ContainerState, CriError
+from pinnace.kubelet.cri.runtime import ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.pleg import WITH_EVENTS_SECONDS, Pleg
 from pinnace.testing.fake_clock import FakeClock
 from pinnace.testing.fake_runtime import FakeRuntime
@@ -22,9 +23,25 @@ class CountingRuntime(FakeRuntime):
     lists = 0
     tells = True
 
+    def __init__(self, clock: FakeClock, images: Sequence[str]) -> None:
+        super().__init__(clock, images)
+        self.list_gate, self.status_gate = asyncio.Event(), asyncio.Event()
+        self.list_gate.set()
+        self.status_gate.set()
+
     async def list_containers(self, *, labels=None, sandbox_id=""):  # type: ignore[no-untyped-def]
         self.lists += not labels
+        if not labels:
+            await self.list_gate.wait()
         return await super().list_containers(labels=labels, sandbox_id=sandbox_id)
+
+    async def container_status(self, container_id: str) -> ContainerStatus:
+        await self.status_gate.wait()
+        return await super().container_status(container_id)
+
+    def book_end(self, container_id: str) -> None:
+        """It has ended, and nobody is told."""
+        self._containers[container_id] = replace(self._containers[container_id], state=ContainerState.EXITED)
 
     async def changes(self) -> AsyncGenerator[str, None]:
         if not self.tells:
@@ -52,13 +69,17 @@ class World:
                 await self._task
 
     async def run_pod(self, uid: str) -> str:
+        container = await self.start_pod(uid)
+        await self.pleg.refresh(uid)
+        return container
+
+    async def start_pod(self, uid: str) -> str:
         metadata = {"name": uid, "namespace": "default", "uid": uid}
         own = {labels.POD_UID: uid}
         box = await self.runtime.run_sandbox({"metadata": metadata, "labels": own})
         config = {"metadata": {"name": "c"}, "image": {"image": "app:1"}, "labels": own}
         container = await self.runtime.create_container(box, config, {})
         await self.runtime.start_container(container)
-        await self.pleg.refresh(uid)
         return container
 
 
@@ -119,6 +140,37 @@ async def test_the_end_of_a_container_that_is_not_known_leads_to_a_list(world: W
     await world.clock.advance(0.1)
     assert world.changed == ["b"]
     assert world.pleg.get("a").containers[0].id == container
+
+
+async def test_a_container_that_ends_while_it_is_looked_at_for_the_first_time_is_seen(world: World) -> None:
+    """Nobody knows it when its end is told: a list begins, and leaves its pod to the task that has just started it and sees it run."""
+    await world.start()
+    container = await world.start_pod("a")
+    lists, statuses = world.runtime.list_gate, world.runtime.status_gate
+    lists.clear()
+    statuses.clear()
+    world.runtime._tell_end(container)
+    await world.clock.advance(0.006)
+    looking = asyncio.create_task(world.pleg.refresh("a"))
+    await world.clock.advance(0.001)
+    lists.set()
+    await world.clock.advance(0.001)
+    statuses.set()
+    assert (await looking).containers[0].state == ContainerState.RUNNING
+    world.runtime.book_end(container)
+    await world.clock.advance(0.2)
+    assert world.changed == ["a"]
+    assert world.pleg.get("a").containers[0].state == ContainerState.EXITED
+
+
+async def test_one_end_that_is_waited_for_does_not_delay_the_others(world: World) -> None:
+    await world.start()
+    slow, quick = await world.run_pod("slow"), await world.run_pod("quick")
+    world.runtime._tell_end(slow)  # told, and not booked
+    await world.clock.advance(0.2)
+    world.runtime.exit_container(quick)
+    await world.clock.advance(0.02)
+    assert world.changed == ["quick"]
 
 
 async def test_many_ends_at_once_are_one_list(world: World) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pinnace.cli import dry_run, last_applied, printers
-from pinnace.cli.builder import Selection, Several, from_files
+from pinnace.cli.builder import Selection, Several, from_files, has_files
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command
 from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
@@ -31,7 +31,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(
             f"Unexpected args: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
         )
-    if not flags["filename"]:
+    if not has_files(flags):
         raise CliError("must specify one of -f and -k")
     if flags["server-side"] and dry_run.mode(flags) == "client":
         raise CliError(
@@ -187,7 +187,7 @@ APPLY = Command(
     "Apply a configuration to a resource by file name or stdin.",
     {
         "view-last-applied": Command(
-            _view_last_applied, (*FILES, *OUTPUT), "(TYPE [NAME] | TYPE/NAME | -f FILENAME)",
+            _view_last_applied, (*FILES, Flag("output", "o", help="yaml or json.")), "(TYPE [NAME] | TYPE/NAME | -f FILENAME)",
             "View the latest last-applied-configuration annotations of a resource.",
         )
     },

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, from_files
+from pinnace.cli.builder import Selection, from_files, has_files
 from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    if not flags["filename"]:
+    if not has_files(flags):
         raise CliError("must specify one of -f and -k")
     for one in from_files(session, flags):
         if one.resource.group != GROUP or one.manifest is None:

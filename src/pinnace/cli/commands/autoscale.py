@@ -5,7 +5,7 @@ from typing import Any
 
 from pinnace.cli.builder import Selection, resolve
 from pinnace.cli.command import FILES, Command
-from pinnace.cli.commands.create import SAVE, WRITE, create_one, generated
+from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -92,7 +92,7 @@ AUTOSCALE = Command(
     run,
     (
         *FILES,
-        *WRITE,
+        *CHANGE,
         SAVE,
         Flag("min", kind="int", default=-1, help="The lower limit for the number of pods."),
         Flag("max", kind="int", default=-1, help="The upper limit for the number of pods. Required."),

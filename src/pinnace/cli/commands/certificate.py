@@ -4,7 +4,7 @@ from typing import Any
 
 from pinnace.cli import printers
 from pinnace.cli.ages import utc_now
-from pinnace.cli.builder import Selection, raise_all
+from pinnace.cli.builder import Selection, has_files, raise_all
 from pinnace.cli.command import FILES, OUTPUT, Command, Run
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.flags import Flag, Values
@@ -18,7 +18,7 @@ def _deciding(kind: str, other: str, done: str, message: str) -> Run:
     """Sets the condition `kind`, unless `other` is there already."""
 
     def run(session: Session, flags: Values, arguments: list[str]) -> int:
-        if not arguments and not flags["filename"]:
+        if not arguments and not has_files(flags):
             raise CliError("one or more CSRs must be specified as <name> or -f <filename>")
         errors = []
         for one in _named(session, flags, arguments):
@@ -62,7 +62,7 @@ def _named(session: Session, flags: Values, arguments: list[str]) -> list[Select
     from pinnace.cli.builder import from_files
 
     row = session.mapper.find("certificatesigningrequests")
-    if flags["filename"]:
+    if has_files(flags):
         found = from_files(session, flags)
         if any(one.resource.qualified != row.qualified for one in found):
             raise CliError("can only handle certificates.k8s.io/v1 certificate signing requests")

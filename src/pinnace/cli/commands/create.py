@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, Several, from_files, of_manifest
+from pinnace.cli.builder import Selection, Several, from_files, has_files, of_manifest
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command, Run
 from pinnace.cli.commands import create_generators as generators
 from pinnace.cli.commands import create_jobs, create_policies
@@ -17,13 +17,14 @@ MANAGER = "kubectl-create"
 VALIDATE = Flag(
     "validate", default="strict", bare="strict", help='"strict" (or true), "warn", or "ignore" (or false).'
 )
-WRITE = (DRY_RUN, FIELD_MANAGER, VALIDATE, *OUTPUT)
+CHANGE = (DRY_RUN, FIELD_MANAGER, *OUTPUT)
+WRITE = (*CHANGE, VALIDATE)
 SAVE = Flag("save-config", kind="bool", help="Keep the configuration in the annotation that apply uses.")
 VALIDATION = {"true": "Strict", "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    if not flags["filename"]:
+    if not has_files(flags):
         if arguments:
             raise PlainError(
                 f"error: Unexpected args: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"

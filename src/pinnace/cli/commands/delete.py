@@ -4,7 +4,7 @@ from typing import Any
 
 from pinnace.cli import clock, dry_run
 from pinnace.cli.builder import NO_NAMES, Selection, fetch, raise_all, select
-from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTION, Command
+from pinnace.cli.command import DRY_RUN, FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session, warn
@@ -138,7 +138,7 @@ DELETE = Command(
     (
         *FILES,
         *SELECTION,
-        *OUTPUT,
+        Flag("output", "o", help='"name" for shorter output.'),
         DRY_RUN,
         Flag("all", kind="bool", help="Delete all resources of the type in the namespace."),
         Flag("cascade", default="background", bare="background", help="background, orphan or foreground."),

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from pinnace.cli.builder import Selection, fetch, raise_all, select
-from pinnace.cli.command import FILES, SELECTION, Command
+from pinnace.cli.command import ALL_NAMESPACES, FILES, SELECTOR, Command
 from pinnace.cli.describe.writer import Writer
 from pinnace.cli.errors import PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -103,7 +103,8 @@ DESCRIBE = Command(
     run,
     (
         *FILES,
-        *SELECTION,
+        SELECTOR,
+        ALL_NAMESPACES,
         Flag("show-events", kind="bool", default=True, help="Show the events of the objects."),
     ),
     "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",

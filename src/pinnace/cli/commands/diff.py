@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from pinnace.cli import last_applied
-from pinnace.cli.builder import Selection, from_files
+from pinnace.cli.builder import Selection, from_files, has_files
 from pinnace.cli.command import FIELD_MANAGER, FILES, Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -23,7 +23,7 @@ HIDDEN, BEFORE, AFTER = "***", "*** (before)", "*** (after)"
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    if not flags["filename"]:
+    if not has_files(flags):
         raise CliError("must specify one of -f and -k", 2)
     if arguments:
         raise CliError(

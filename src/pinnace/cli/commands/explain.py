@@ -85,7 +85,7 @@ EXPLAIN = Command(
     (
         Flag("recursive", kind="bool", help="Print the names of all fields below, without their descriptions."),
         Flag("api-version", help="Use this version of the resource's group, e.g. apps/v1."),
-        Flag("output", "o", default="plaintext", help="plaintext."),
+        Flag("output", default="plaintext", help="plaintext."),
     ),
     "TYPE [--recursive=FALSE|TRUE] [--api-version=api-version-group] [-o|--output=plaintext]",
     "Describe fields and structure of various resources.",

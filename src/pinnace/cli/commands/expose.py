@@ -4,7 +4,7 @@ from typing import Any
 
 from pinnace.cli.builder import resolve
 from pinnace.cli.command import FILES, Command
-from pinnace.cli.commands.create import SAVE, WRITE, create_one, generated
+from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -107,7 +107,7 @@ EXPOSE = Command(
     run,
     (
         *FILES,
-        *(flag for flag in WRITE if flag.name != "selector"),
+        *CHANGE,
         SAVE,
         Flag("port", help="The port that the service serves on."),
         Flag("target-port", help="Name or number of the port of the container."),

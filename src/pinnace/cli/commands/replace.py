@@ -1,7 +1,7 @@
 """`replace`: put what a manifest says in the place of what is there."""
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import from_files, raise_all
+from pinnace.cli.builder import from_files, has_files, raise_all
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command
 from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, ServerError, not_found
@@ -10,8 +10,8 @@ from pinnace.cli.session import Session
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    if not flags["filename"]:
-        raise CliError("must specify --filename to replace")
+    if not has_files(flags):
+        raise CliError("must specify one of -f and -k")
     errors: list[ServerError] = []
     for one in from_files(session, flags):
         assert one.manifest is not None

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pinnace.cli import clock
+from pinnace.cli import clock, printers
 from pinnace.cli.ages import utc_now
-from pinnace.cli.builder import Selection, resolve
-from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTION, Command
+from pinnace.cli.builder import Selection, has_files, resolve
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
 from pinnace.cli.commands import rollout_revisions as revisions
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
@@ -20,7 +20,7 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 def _chosen(session: Session, flags: Values, arguments: list[str]) -> Iterator[tuple[Selection, Object]]:
-    if not arguments and not flags["filename"]:
+    if not arguments and not has_files(flags):
         raise CliError("required resource not specified")
     found = False
     for pair in resolve(session, arguments, flags, need_names=False):
@@ -30,8 +30,8 @@ def _chosen(session: Session, flags: Values, arguments: list[str]) -> Iterator[t
         warn(f"No resources found in {session.namespace} namespace.")
 
 
-def _say(flags: Values, one: Selection, done: str) -> None:
-    print(one.shown if flags["output"] == "name" else f"{one.shown} {done}")
+def _say(flags: Values, one: Selection, done: str, obj: Object) -> None:
+    printers.printer(flags, lambda _: one.shown, done)(obj)
 
 
 # --- status
@@ -103,15 +103,15 @@ def undo(session: Session, flags: Values, arguments: list[str]) -> int:
         target = revisions.target(one, known, flags["to-revision"])
         patch = revisions.undo_patch(one.resource, obj, known[target])
         if patch is None:
-            _say(flags, one, f"skipped rollback (current template already matches revision {target})")
+            _say(flags, one, f"skipped rollback (current template already matches revision {target})", obj)
             continue
         if flags["dry-run"] == "client":
             print(f"{one.shown} {revisions.template_text(known[target])}")
             continue
         content_type, body = patch
         query = {"dryRun": "All"} if flags["dry-run"] == "server" else {}
-        session.http.request("PATCH", one.path, query, body, content_type=content_type)
-        _say(flags, one, "rolled back" + (" (server dry run)" if query else ""))
+        changed = session.http.request("PATCH", one.path, query, body, content_type=content_type)
+        _say(flags, one, "rolled back" + (" (server dry run)" if query else ""), changed)
     return 0
 
 
@@ -128,8 +128,8 @@ def _changing(make: Callable[[Selection, Object], Object], done: str, manager: s
                 failed.append(str(error))
                 continue
             query = {"fieldManager": flags["field-manager"] or manager}
-            session.http.request("PATCH", one.path, query, patch, content_type=STRATEGIC)
-            _say(flags, one, done)
+            changed = session.http.request("PATCH", one.path, query, patch, content_type=STRATEGIC)
+            _say(flags, one, done, changed)
         if failed:
             raise CliError("\n".join(failed))
         return 0
@@ -164,7 +164,7 @@ def _resumed(one: Selection, obj: Object) -> Object:
     return {"spec": {"paused": None}}
 
 
-_COMMON = (*FILES, *SELECTION, *OUTPUT)
+_COMMON = (*FILES, SELECTOR, *OUTPUT)
 _USAGE = "(TYPE NAME | TYPE/NAME)"
 ROLLOUT = Command(
     None,
@@ -190,7 +190,8 @@ ROLLOUT = Command(
         "status": Command(
             status,
             (
-                *_COMMON,
+                *FILES,
+                SELECTOR,
                 Flag("watch", "w", kind="bool", default=True, help="Watch until it is done."),
                 Flag("revision", kind="int", help="Pin to a revision."),
                 Flag("timeout", kind="duration", help="How long to wait; 0 means for ever."),

@@ -5,7 +5,7 @@ from typing import Any
 
 from pinnace.cli import clock, dry_run, printers
 from pinnace.cli.builder import Selection, resolve
-from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTION, Command
+from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTOR, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -76,7 +76,7 @@ SCALE = Command(
     run,
     (
         *FILES,
-        *SELECTION,
+        SELECTOR,
         *OUTPUT,
         DRY_RUN,
         Flag("replicas", kind="int", help="The new desired number of replicas. Required."),

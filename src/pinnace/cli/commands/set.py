@@ -4,7 +4,7 @@ from typing import Any
 
 from pinnace.apimachinery import quantity
 from pinnace.cli import changing
-from pinnace.cli.builder import NOTHING_NAMED, Selection
+from pinnace.cli.builder import NOTHING_NAMED, Selection, has_files
 from pinnace.cli.changing import Change, pod_spec, selected_containers
 from pinnace.cli.command import Command
 from pinnace.cli.commands.set_env import ENV
@@ -23,7 +23,7 @@ BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 def image(session: Session, flags: Values, arguments: list[str]) -> int:
     names, images = _split_images(arguments)
     problems: list[str] = []
-    if not arguments and not flags["filename"]:
+    if not arguments and not has_files(flags):
         raise CliError(NOTHING_NAMED)
     if flags["all"] and flags["selector"]:
         problems.append("cannot set --all and --selector at the same time")
@@ -165,7 +165,7 @@ def _labels(text: str) -> Object:
 
 
 def subject(session: Session, flags: Values, arguments: list[str]) -> int:
-    wanted = _subjects(session, flags) if arguments or flags["filename"] else []
+    wanted = _subjects(session, flags) if arguments or has_files(flags) else []
     if flags["all"] and flags["selector"]:
         raise CliError("cannot set --all and --selector at the same time")
 
@@ -198,8 +198,12 @@ def _subjects(session: Session, flags: Values) -> list[Object]:
 
 
 _TARGET = "(-f FILENAME | TYPE NAME)"
+_WITHOUT_SELECTOR = tuple(flag for flag in changing.FLAGS if flag.name != "selector")
 _SERVICE_ACCOUNT = Command(
-    service_account, changing.FLAGS, f"{_TARGET} SERVICE_ACCOUNT", "Update the service account of a resource."
+    service_account,
+    _WITHOUT_SELECTOR,
+    f"{_TARGET} SERVICE_ACCOUNT",
+    "Update the service account of a resource.",
 )
 SET = Command(
     None,
@@ -223,7 +227,8 @@ SET = Command(
             "Update resource requests/limits on objects with pod templates.",
         ),
         "selector": Command(
-            selector, (*changing.FLAGS, Flag("resource-version", help="Only when the object has this version.")),
+            selector,
+            (*(flag for flag in _WITHOUT_SELECTOR if flag.name != "kustomize"), Flag("resource-version", help="Only when the object has this version.")),
             f"{_TARGET} EXPRESSIONS [--resource-version=version]", "Set the selector on a resource.",
         ),
         "serviceaccount": _SERVICE_ACCOUNT,

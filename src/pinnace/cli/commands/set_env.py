@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from pinnace.cli import changing, dry_run
-from pinnace.cli.builder import Selection, fetch, select
+from pinnace.cli.builder import Selection, fetch, has_files, select
 from pinnace.cli.changing import Change, pod_spec, selected_containers
 from pinnace.cli.command import Command
 from pinnace.cli.env_values import EnvValues, reference_text
@@ -61,7 +61,7 @@ def _check(flags: Values, resources: list[str]) -> None:
     if flags["all"] and flags["selector"]:
         raise CliError("cannot set --all and --selector at the same time")
     changing.check(flags)
-    if not resources and not flags["filename"]:
+    if not resources and not has_files(flags):
         raise CliError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
     if flags["list"] and flags["output"]:
         raise CliError("--list and --output may not be specified together")
@@ -111,7 +111,7 @@ def _variable(name: str, value: str) -> Object:
 def _imported(session: Session, flags: Values) -> list[Object]:
     """A variable for each key of a config map or secret, which refers to it."""
     found: list[Object] = []
-    for one in select(session, [flags["from"]], flags if not flags["filename"] else Values(ENV.flags)):
+    for one in select(session, [flags["from"]], flags if not has_files(flags) else Values(ENV.flags)):
         reference = {"ConfigMap": "configMapKeyRef", "Secret": "secretKeyRef"}.get(one.resource.kind)
         for obj in fetch(session, one, flags):
             if reference is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pinnace.cli import clock
 from pinnace.cli.builder import Selection, resolve, select
-from pinnace.cli.command import FILES, OUTPUT, SELECTION, Command
+from pinnace.cli.command import OUTPUT, PLAIN_FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -141,7 +141,7 @@ def _until_created(session: Session, flags: Values, arguments: list[str], end: f
 WAIT = Command(
     run,
     (
-        *FILES,
+        *PLAIN_FILES,
         *SELECTION,
         *OUTPUT,
         Flag("for", help="create, delete, condition=NAME[=VALUE], jsonpath='{JSONPath}'[=VALUE]."),

@@ -57,6 +57,7 @@ _BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ]\d{1,2}:\d{1,2}:\d{1,2}(\.\d*)?\s*(Z|[-+]\d\d:?\d\d)?)?")
 _FIRST_FORBIDDEN = frozenset("#,[]{}&*!|>'\"%@`")
 _UNPRINTABLE = re.compile("[^\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+WIDTH = 80  # a line that is longer is broken at its next space
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\x07": "\\a", "\x08": "\\b",
             "\x0b": "\\v", "\x0c": "\\f", "\x1b": "\\e", "\x85": "\\N", "\xa0": "\\_", "\u2028": "\\L", "\u2029": "\\P"}  # fmt: skip
 
@@ -82,7 +83,7 @@ def _block(value: Any, indent: int, lines: list[str]) -> None:
 
 def _entry(head: str, value: Any, indent: int, lines: list[str], *, is_list: bool) -> None:
     if not (isinstance(value, (dict, list)) and value):
-        lines.append(f"{head} {_flow(value, indent + 2)}")
+        lines.append(f"{head} {_flow(value, indent + 2, len(head) + 1)}")
     elif is_list:  # the first line of what is nested stands behind the dash
         start = len(lines)
         _block(value, indent + 2, lines)
@@ -103,7 +104,8 @@ def _natural(key: str) -> list[Any]:
     return parts
 
 
-def _flow(value: Any, indent: int) -> str:
+def _flow(value: Any, indent: int, column: int = 0) -> str:
+    """`column` is where it begins; lines that it is folded into begin at `indent`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -113,7 +115,8 @@ def _flow(value: Any, indent: int) -> str:
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, str):
-        return _string(value, indent)
+        text = _string(value, indent)
+        return text if len(text) + column <= WIDTH or text[0] == "|" else _folded(text, indent, column)
     return "{}" if isinstance(value, dict) else "[]"
 
 
@@ -155,6 +158,26 @@ def _plain_allowed(text: str) -> bool:
     if text[0] in "-?" and (len(text) == 1 or text[1] == " "):
         return False
     return ": " not in text and not text.endswith(":") and " #" not in text and text[0] != ":"
+
+
+def _folded(text: str, indent: int, column: int) -> str:
+    """Broken at single spaces (in double quotes at the first of several) once a line is longer than it should be."""
+    quote = text[0] if text[0] in "'\"" else ""
+    last = len(text) - 1 - len(quote)
+    out: list[str] = []
+    after_space = False
+    for at, char in enumerate(text):
+        is_inside = not quote or 1 < at < last
+        if char == " " and not after_space and column > WIDTH and is_inside:
+            more = text[at + 1] == " "
+            if quote == '"' or not more:
+                out.append(f"\n{' ' * indent}{chr(92) if more else ''}")
+                column, after_space = indent + more, True
+                continue
+        out.append(char)
+        column += 1
+        after_space = char == " "
+    return "".join(out)
 
 
 def _literal_allowed(text: str) -> bool:
