@@ -7,6 +7,7 @@ from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
     LIKELY,
+    NOTE,
     Finding,
     Object,
     condition,
@@ -27,12 +28,14 @@ _FAILED = {
 }
 
 
-def job_failed(job: Object, _: World) -> Iterator[Finding]:
+def job_failed(job: Object, world: World) -> Iterator[Finding]:
     found = meta.find_condition(job, "Failed") or meta.find_condition(job, "FailureTarget")
     if not found or found.get("status") != "True":
         return
     reason = found.get("reason", "")
     rank = CAUSE if reason == "DeadlineExceeded" else EFFECT
+    if _is_history(job, world):
+        rank = NOTE
     yield finding(
         job, f"it failed: {_FAILED.get(reason, found.get('message') or reason)}", rank=rank,
         evidence=[condition(job, found), field(job, "status.failed", (job.get("status") or {}).get("failed", 0))],
@@ -40,11 +43,37 @@ def job_failed(job: Object, _: World) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def suspended(job: Object, _: World) -> Iterator[Finding]:
+def _is_history(job: Object, world: World) -> bool:
+    """A later job of the same cron job is there."""
+    owner = meta.controller_of(job)
+    if owner is None or owner["kind"] != "CronJob" or world.is_asked(job):
+        return False
+    others = [
+        one
+        for one in world.every("Job", meta.namespace(job))
+        if (meta.controller_of(one) or {}).get("uid") == owner.get("uid")
+    ]
+    return any(_began(one) > _began(job) for one in others)
+
+
+def _began(job: Object) -> str:
+    return str(job["metadata"].get("creationTimestamp", ""))
+
+
+def is_over(pod: Object, world: World) -> bool:
+    """A pod whose job succeeded all the same, or was followed by a later one: what it died of is of no interest any more."""
+    reference = meta.controller_of(pod)
+    if reference is None or reference["kind"] != "Job" or world.is_asked(pod):
+        return False
+    job = world.get("Job", meta.namespace(pod), reference["name"])
+    return job is not None and (meta.condition_is_true(job, "Complete") or _is_history(job, world))
+
+
+def suspended(job: Object, world: World) -> Iterator[Finding]:
     """A Job, or a CronJob."""
     if job["spec"].get("suspend") and not (job.get("status") or {}).get("completionTime"):
         yield finding(
-            job, "it is suspended", evidence=[field(job, "spec.suspend", True)],
+            job, "it is suspended", rank=CAUSE if world.is_asked(job) else NOTE, evidence=[field(job, "spec.suspend", True)],
             commands=[ready_to_type("patch", job, "-p '{\"spec\":{\"suspend\":false}}'")],
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
     LIKELY,
+    NOTE,
     Evidence,
     Finding,
     Object,
@@ -35,7 +36,7 @@ def endpoints(service: Object, world: World) -> Iterator[Finding]:
     ready = [pod for pod in matching if pods.is_ready(pod) and not pods.is_terminating(pod)]
     if not ready and not services.publishes_not_ready(service):
         yield finding(
-            service, f"its selector finds {len(matching)} pod{'s' if len(matching) > 1 else ''}, none of them ready", rank=EFFECT,
+            service, f"its selector finds {len(matching)} pod{'s' if len(matching) > 1 else ''}, none of them ready", rank=EFFECT, is_progress=all(world.age(pod) < 60 for pod in matching),
             evidence=[field(service, "spec.selector", selector),
                       *[field(pod, "status.phase", f"{pods.phase(pod)}, not ready") for pod in matching[:3]]],
             commands=[ready_to_type("describe", matching[0])],
@@ -60,7 +61,7 @@ def _nothing_matches(service: Object, selector: dict[str, str], world: World) ->
             what = f"{one['kind']} {meta.name(one)} would make such pods"
             if wanted == 0:
                 return finding(
-                    service, f"{cause}: {what}, and is scaled to 0", evidence=[*evidence, Evidence(where, _text(labels)), field(one, "spec.replicas", 0)],
+                    service, f"{cause}: {what}, and is scaled to 0", rank=CAUSE if world.is_asked(service) else NOTE, evidence=[*evidence, Evidence(where, _text(labels)), field(one, "spec.replicas", 0)],
                     commands=[ready_to_type("scale", one, "--replicas=1")],
                 )  # fmt: skip
             return finding(
