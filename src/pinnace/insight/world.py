@@ -23,6 +23,8 @@ MOST_LOGS = 30  # of containers
 
 KINDS = {
     "APIService": Kind("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    "CSIDriver": Kind("storage.k8s.io/v1", "csidrivers", namespaced=False),
+    "CertificateSigningRequest": Kind("certificates.k8s.io/v1", "certificatesigningrequests", namespaced=False),
     "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
     "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
     "ConfigMap": Kind("v1", "configmaps"),
@@ -55,6 +57,8 @@ KINDS = {
     "ServiceAccount": Kind("v1", "serviceaccounts"),
     "StatefulSet": Kind("apps/v1", "statefulsets"),
     "StorageClass": Kind("storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "ValidatingAdmissionPolicy": Kind("admissionregistration.k8s.io/v1", "validatingadmissionpolicies", namespaced=False),
+    "ValidatingAdmissionPolicyBinding": Kind("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", namespaced=False),
     "ValidatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", namespaced=False),
 }  # fmt: skip
 

@@ -1,8 +1,11 @@
 """Jobs that failed or wait, and cron jobs that start none."""
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from pinnace.api import meta
+from pinnace.api.batch.schedules import ScheduleError, is_known_zone, parse
+from pinnace.apimachinery.times import parse_time
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -108,6 +111,7 @@ def schedule(cron_job: Object, world: World) -> Iterator[Finding]:
                 evidence=[event(one), field(cron_job, "spec.schedule", cron_job["spec"].get("schedule"))],
                 commands=[ready_to_type("edit", cron_job)],
             )  # fmt: skip
+    yield from _overdue(cron_job, world)
     active = (cron_job.get("status") or {}).get("active") or []
     if (
         active
@@ -118,4 +122,27 @@ def schedule(cron_job: Object, world: World) -> Iterator[Finding]:
             cron_job, f"it starts no further job while {active[0].get('name')} runs (concurrencyPolicy: Forbid)",
             evidence=[*map(event, world.events(cron_job, "JobAlreadyActive")[:1])],
             commands=[f"kubectl describe job {active[0].get('name')}{in_namespace(cron_job)}"],
+        )  # fmt: skip
+
+
+OVERDUE_SECONDS = 120
+
+
+def _overdue(cron_job: Object, world: World) -> Iterator[Finding]:
+    """A time to start went by, and nothing says that anybody noticed."""
+    spec, status = cron_job["spec"], cron_job.get("status") or {}
+    since = status.get("lastScheduleTime") or cron_job["metadata"].get("creationTimestamp")
+    zone = spec.get("timeZone") or "UTC"
+    if spec.get("suspend") or status.get("active") or not since or not is_known_zone(zone):
+        return
+    try:
+        due = parse(spec["schedule"]).next(parse_time(since), ZoneInfo(zone))
+    except ScheduleError:
+        return
+    late = world.now - due.timestamp() if due else 0
+    if due and late > OVERDUE_SECONDS:
+        yield finding(
+            cron_job, f"it should have started a job {late:.0f} s ago, and has not: does the CronJob controller run?", rank=LIKELY,
+            evidence=[field(cron_job, "status.lastScheduleTime", status.get("lastScheduleTime")), field(cron_job, "spec.schedule", spec["schedule"])],
+            commands=["kubectl get leases -n kube-system", ready_to_type("describe", cron_job)],
         )  # fmt: skip

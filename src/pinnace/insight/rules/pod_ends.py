@@ -32,6 +32,27 @@ _REASONS = {
 }
 
 
+_DISRUPTIONS = {
+    "PreemptionByScheduler": "a pod with a higher priority takes its place",
+    "DeletionByTaintManager": "a taint of its node (NoExecute) throws it off",
+    "EvictionByEvictionAPI": "somebody evicted it (a drain does)",
+    "DeletionByPodGC": "its node is gone",
+    "TerminationByKubelet": "its node ends it: short of something, shutting down, or for a critical pod",
+}
+
+
+def disrupted(pod: Object, _: World) -> Iterator[Finding]:
+    """Why it goes or went, as far as a condition tells."""
+    found = pods.get_condition(pod, "DisruptionTarget")
+    if found and found.get("status") == "True":
+        reason = found.get("reason", "")
+        yield finding(
+            pod, f"{_DISRUPTIONS.get(reason, reason)}: {found.get('message') or reason}", rank=NOTE,
+            evidence=[Evidence(f"pod/{meta.name(pod)} status.conditions[DisruptionTarget]", reason)],
+            commands=[ready_to_type("describe", pod)],
+        )  # fmt: skip
+
+
 GONE_SECONDS = 15  # what a controller may take to remove its finalizer
 
 
@@ -105,7 +126,13 @@ def finalizers(obj: Object, world: World) -> Iterator[Finding]:
     if age < 0:
         return
     if names in (["foregroundDeletion"], ["orphan"]):
-        cause = "it is deleted once the objects that it owns are"
+        owned = [
+            f"{kind} {meta.name(one)}"
+            for kind in ("ReplicaSet", "Job", "Pod")
+            for one in world.owned_by(obj, kind)
+        ]
+        names_text = f" ({', '.join(owned[:3])}{', ...' if len(owned) > 3 else ''})" if owned else ""
+        cause = f"it is deleted once the objects that it owns are{names_text}"
     elif names == ["kubernetes.io/pvc-protection"]:
         users = [
             meta.name(pod)

@@ -148,6 +148,24 @@ def _by_hand(service: Object, world: World) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def external_name(service: Object, world: World) -> Iterator[Finding]:
+    if services.service_type(service) != "ExternalName":
+        return
+    name = service["spec"].get("externalName") or ""
+    where = field(service, "spec.externalName", name)
+    if name.replace(".", "").isdecimal() or ":" in name:
+        yield finding(
+            service, f"{name} is an address, and an ExternalName can only be a name: take a service without selector, and an EndpointSlice",
+            evidence=[where], commands=[ready_to_type("edit", service)],
+        )  # fmt: skip
+    parts = name.split(".")
+    if len(parts) >= 3 and parts[2] == "svc" and world.is_missing("Service", parts[1], parts[0]):
+        yield finding(
+            service, f"it stands for service {parts[1]}/{parts[0]}, which is not there", evidence=[where],
+            commands=[f"kubectl get services -n {parts[1]}"],
+        )  # fmt: skip
+
+
 def address(service: Object, world: World) -> Iterator[Finding]:
     """A load balancer that gives no address."""
     if services.service_type(service) != "LoadBalancer" or service["spec"].get("loadBalancerClass"):

@@ -131,6 +131,17 @@ def ordered(stateful_set: Object, world: World) -> Iterator[Finding]:
             return
 
 
+def governing_service(stateful_set: Object, world: World) -> Iterator[Finding]:
+    """Its pods run without it, and nobody finds them by name."""
+    name = stateful_set["spec"].get("serviceName")
+    if name and world.is_missing("Service", meta.namespace(stateful_set), name):
+        yield finding(
+            stateful_set, f"service {name} is not there, so its pods have no names of their own (POD.{name})",
+            rank=LIKELY if world.is_asked(stateful_set) else NOTE, evidence=[field(stateful_set, "spec.serviceName", name)],
+            commands=[f"kubectl create service clusterip {name} --clusterip=None -n {meta.namespace(stateful_set)}"],
+        )  # fmt: skip
+
+
 def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
     status = daemon_set.get("status") or {}
     if status.get("observedGeneration") and not status.get("desiredNumberScheduled") and world.every("Node"):
