@@ -18,7 +18,11 @@ _REFUSAL = re.compile(
 
 def forbidden(pod: Object, world: World) -> Iterator[Finding]:
     """Of pods that do not work, or that the question names: logs are not read for others."""
-    if pods.phase(pod) != "Running" or (is_well(pod, world.now) and not world.is_asked(pod)):
+    if (
+        pods.phase(pod) != "Running"
+        or pods.is_terminating(pod)
+        or (is_well(pod, world.now) and not world.is_asked(pod))
+    ):
         return
     told = set[tuple[str, ...]]()
     for status in pods.container_statuses(pod):

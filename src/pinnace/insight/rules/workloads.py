@@ -137,7 +137,7 @@ def governing_service(stateful_set: Object, world: World) -> Iterator[Finding]:
     if name and world.is_missing("Service", meta.namespace(stateful_set), name):
         yield finding(
             stateful_set, f"service {name} is not there, so its pods have no names of their own (POD.{name})",
-            rank=LIKELY if world.is_asked(stateful_set) else NOTE, evidence=[field(stateful_set, "spec.serviceName", name)],
+            rank=NOTE, evidence=[field(stateful_set, "spec.serviceName", name)],
             commands=[f"kubectl create service clusterip {name} --clusterip=None -n {meta.namespace(stateful_set)}"],
         )  # fmt: skip
 
