@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.flags import Values, duration
-from pinnace.client import kubeconfig
-from pinnace.client.kubeconfig import Connection, KubeconfigError
 
 if TYPE_CHECKING:
     from pinnace.cli.mapper import Mapper
     from pinnace.cli.transport import Transport
+    from pinnace.client.kubeconfig import Connection
 
 NO_SERVER = "localhost:8080"
 
@@ -38,19 +37,23 @@ class Session:
 
     @cached_property
     def config(self) -> dict[str, Any]:
+        from pinnace.client import kubeconfig
+
         try:
             return kubeconfig.load(self.flags["kubeconfig"])
-        except KubeconfigError as error:
+        except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
 
     @cached_property
-    def connection(self) -> Connection:
+    def connection(self) -> "Connection":
+        from pinnace.client import kubeconfig
+
         flags = self.flags
         try:
             found = kubeconfig.connection(
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
-        except KubeconfigError as error:
+        except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
         changes: dict[str, Any] = {}
         if flags["server"]:

@@ -39,7 +39,7 @@ def diagnose(starts: Iterable[Object], world: World) -> Diagnosis:
         found += [Ranked(one, distance) for one in _rules_about(obj, world)]
         if is_known(obj):
             queue += [(other, distance + 1) for other in neighbours(obj, world)]
-    return Diagnosis(_ranked(found), looked_at)
+    return Diagnosis(_ranked(found, world), looked_at)
 
 
 def _rules_about(obj: Object, world: World) -> Iterable[Finding]:
@@ -49,7 +49,7 @@ def _rules_about(obj: Object, world: World) -> Iterable[Finding]:
                 yield one._replace(rule=name)
 
 
-def _ranked(found: list[Ranked]) -> list[Finding]:
+def _ranked(found: list[Ranked], world: World) -> list[Finding]:
     """Causes first, of equals the ones further down the chain; what several objects have alike is told once."""
     found = _without_needless_effects(found)
     found.sort(key=lambda one: (-one.finding.rank, -one.distance, one.finding.about))
@@ -57,7 +57,7 @@ def _ranked(found: list[Ranked]) -> list[Finding]:
     for one in found:
         same = (one.finding.rule, one.finding.kind, _without_name(one.finding))
         merged.setdefault(same, []).append(one.finding)
-    return [_together(group) for group in merged.values()]
+    return [_together(group, world) for group in merged.values()]
 
 
 def _without_needless_effects(found: list[Ranked]) -> list[Ranked]:
@@ -70,9 +70,12 @@ def _without_name(one: Finding) -> str:
     return re.sub(rf"(?<![\w.-]){re.escape(one.name)}(?![\w-])", "*", one.cause)
 
 
-def _together(group: list[Finding]) -> Finding:
-    first = group[0]
-    if len(group) == 1:
+def _together(group: list[Finding], world: World) -> Finding:
+    first, names = group[0], [one.name for one in group[1:]]
+    if first.kind == "Pod":
+        for one in group:
+            names += world.alike.get((one.namespace, one.name), ())
+    if not names:
         return first
-    others = ", ".join(one.name for one in group[1:4]) + (", ..." if len(group) > 4 else "")
-    return first._replace(cause=f"{first.cause} (and {len(group) - 1} more alike: {others})")
+    others = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return first._replace(cause=f"{first.cause} (and {len(names)} more alike: {others})", alike=len(names))

@@ -28,6 +28,7 @@ class Finding(NamedTuple):
     cause: str
     evidence: tuple[Evidence, ...]
     commands: tuple[str, ...]  # each begins with `kubectl`
+    alike: int = 0  # further objects of which the same is true
 
     @property
     def about(self) -> str:

@@ -20,9 +20,8 @@ def neighbours(obj: Object, world: World) -> Iterable[Object]:
 
 
 def _unwell(found: Iterable[Object], world: World) -> list[Object]:
-    return [pod for pod in found if not is_well(pod, world.now) and pods.phase(pod) != "Succeeded"][
-        :MOST_PODS
-    ]
+    bad = [pod for pod in found if not is_well(pod, world.now) and pods.phase(pod) != "Succeeded"]
+    return world.representatives(bad)[:MOST_PODS]
 
 
 def _replica_sets(deployment: Object, world: World) -> Iterable[Object]:

@@ -79,6 +79,7 @@ def _entry(one: Finding) -> dict[str, Any]:
         "object": {key: value for key, value in about.items() if value},
         "certainty": certainty(one.rank),
         "cause": one.cause,
+        "alike": one.alike,
         "evidence": [{"where": seen.where, "text": seen.text} for seen in one.evidence],
         "commands": list(one.commands),
     }

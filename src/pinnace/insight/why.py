@@ -2,10 +2,13 @@
 
 from typing import NamedTuple
 
-from pinnace.insight.diagnosis import diagnose
+from pinnace.api import meta
+from pinnace.insight.diagnosis import Diagnosis, diagnose
 from pinnace.insight.findings import NOTE, Object
 from pinnace.insight.pod_state import is_well
+from pinnace.insight.reachability import connection
 from pinnace.insight.report import as_json, as_text
+from pinnace.insight.rights import Question, Subject, explain
 from pinnace.insight.world import Reader, World
 
 # What is looked at when no object is named; what else there is (replica sets, claims of pods) is reached from these.
@@ -25,10 +28,18 @@ class Answer(NamedTuple):
 
 
 def about_objects(
-    objects: list[Object], reader: Reader, now: float, failure: type[Exception], *, is_json: bool = False
-) -> Answer:
+    objects: list[Object], reader: Reader, now: float, failure: type[Exception], *, is_json: bool = False,
+    source: Object | None = None, port: str = "",
+) -> Answer:  # fmt: skip
+    """With `source`, a pod: also whether it may connect to the one object, on its port."""
     world = World(reader, now, failure)
-    return _answer(objects, world, is_json=is_json)
+    world.asked = {meta.uid(one) for one in objects}
+    if source is None:
+        return _answer(objects, world, is_json=is_json)
+    found = diagnose(objects, world)
+    ways = [one._replace(rule="connection") for one in connection(objects[0], source, world, port)]
+    both = sorted([*ways, *found.findings], key=lambda one: -one.rank)
+    return _told(found._replace(findings=both), world, is_json=is_json)
 
 
 def about_everything(
@@ -44,14 +55,29 @@ def about_everything(
         if namespace and kind in _CLUSTER_WIDE:
             continue
         found = world.every(kind, namespace)
-        starts += [one for one in found if kind != "Pod" or not is_well(one, world.now)]
+        if kind == "Pod":
+            found = world.representatives(one for one in found if not is_well(one, world.now))
+        starts += found
     return _answer(starts, world, is_json=is_json, is_everything=True)
 
 
 def _answer(starts: list[Object], world: World, *, is_json: bool, is_everything: bool = False) -> Answer:
-    found = diagnose(starts, world)
+    return _told(diagnose(starts, world), world, is_json=is_json, is_everything=is_everything)
+
+
+def _told(found: Diagnosis, world: World, *, is_json: bool, is_everything: bool = False) -> Answer:
     is_found = any(one.rank > NOTE for one in found.findings)
     text = (
         as_json(found, world.unread) if is_json else as_text(found, world.unread, is_everything=is_everything)
     )
     return Answer(text, is_found, is_blind=not found.looked_at and bool(world.unread))
+
+
+def about_right(
+    question: Question, subject: Subject, verdict: tuple[bool, str], reader: Reader, now: float, failure: type[Exception], *,
+    is_json: bool = False,
+) -> Answer:  # fmt: skip
+    """May `subject` do this? `verdict` is what the server says: whether, and its reason."""
+    world = World(reader, now, failure)
+    found = explain(question, subject, is_allowed=verdict[0], reason=verdict[1], world=world)
+    return _told(Diagnosis([found], [f"the rights of {subject.user}"]), world, is_json=is_json)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pinnace.api import meta
 from pinnace.api.core import nodes, pod_resources, pods
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
 from pinnace.insight.findings import Object
+from pinnace.insight.pod_state import likeness
 
 
 class Kind(NamedTuple):
@@ -17,9 +18,12 @@ class Kind(NamedTuple):
 
 
 MOST_DECISIONS = 20  # of the scheduler, asked for in one run
+MOST_LOGS = 30  # of containers
 
 KINDS = {
     "APIService": Kind("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
+    "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
     "ConfigMap": Kind("v1", "configmaps"),
     "CronJob": Kind("batch/v1", "cronjobs"),
     "CustomResourceDefinition": Kind("apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False),
@@ -34,6 +38,7 @@ KINDS = {
     "LimitRange": Kind("v1", "limitranges"),
     "MutatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", namespaced=False),
     "Namespace": Kind("v1", "namespaces", namespaced=False),
+    "NetworkPolicy": Kind("networking.k8s.io/v1", "networkpolicies"),
     "Node": Kind("v1", "nodes", namespaced=False),
     "PersistentVolume": Kind("v1", "persistentvolumes", namespaced=False),
     "PersistentVolumeClaim": Kind("v1", "persistentvolumeclaims"),
@@ -42,6 +47,8 @@ KINDS = {
     "ReplicaSet": Kind("apps/v1", "replicasets"),
     "ReplicationController": Kind("v1", "replicationcontrollers"),
     "ResourceQuota": Kind("v1", "resourcequotas"),
+    "Role": Kind("rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": Kind("rbac.authorization.k8s.io/v1", "rolebindings"),
     "Secret": Kind("v1", "secrets"),
     "Service": Kind("v1", "services"),
     "ServiceAccount": Kind("v1", "serviceaccounts"),
@@ -99,10 +106,19 @@ class World:
         self._indices: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._refused: set[tuple[str, str]] = set()
         self._allocatable: dict[str, dict[str, Decimal]] = {}
-        self._requested: dict[str, dict[str, Decimal]] | None = None
+        self._requested: dict[str, dict[str, Decimal]] = {}
+        self._by_namespace: dict[str, dict[str, list[Object]]] = {}
+        self._by_owner: dict[tuple[str, str], dict[str, list[Object]]] = {}
+        self._by_label: dict[str, dict[tuple[str, str], list[Object]]] = {}
+        self.alike: dict[tuple[str, str], list[str]] = {}  # see `representatives`
+        self._by_node: dict[str, list[Object]] | None = None
+        self.fits: dict[tuple[str, ...], Any] = {}  # what `whatif` has computed
         self._unknown: set[tuple[str, str, str]] = set()
         self._all_events_of: str | None = None
         self._decisions_left = MOST_DECISIONS
+        self._logs: dict[tuple[str, str, bool], list[str]] = {}
+        self._logs_left = MOST_LOGS
+        self.asked: set[str] = set()  # uids of the objects that the question named
         self.unread: dict[str, str] = {}
 
     def preload_events(self, namespace: str) -> None:
@@ -155,7 +171,7 @@ class World:
         if key in self._lists or key in self._refused:
             return self._lists.get(key, [])
         if (kind, "") in self._lists:
-            found = [one for one in self._lists[kind, ""] if meta.namespace(one) == space]
+            found = self._of_namespace(kind, space)
         else:
             try:
                 found = [_typed(one, kind) for one in self._reader.every(row, space)]
@@ -166,6 +182,13 @@ class World:
         self._lists[key] = found
         return found
 
+    def _of_namespace(self, kind: str, namespace: str) -> list[Object]:
+        if kind not in self._by_namespace:
+            found = self._by_namespace.setdefault(kind, {})
+            for one in self._lists[kind, ""]:
+                found.setdefault(meta.namespace(one), []).append(one)
+        return self._by_namespace[kind].get(namespace, [])
+
     def can_list(self, kind: str, namespace: str = "") -> bool:
         """Whether an empty list means that there is nothing."""
         self.every(kind, namespace)
@@ -173,23 +196,32 @@ class World:
         return (kind, space) in self._lists or (kind, "") in self._lists
 
     def owned_by(self, owner: Object, kind: str) -> list[Object]:
-        uid = meta.uid(owner)
-        return [
-            one
-            for one in self.every(kind, meta.namespace(owner))
-            if any(reference.get("uid") == uid for reference in one["metadata"].get("ownerReferences") or ())
-        ]
+        namespace = meta.namespace(owner)
+        key = (kind, namespace)
+        if key not in self._by_owner:
+            found = self._by_owner.setdefault(key, {})
+            for one in self.every(kind, namespace):
+                for reference in one["metadata"].get("ownerReferences") or ():
+                    found.setdefault(reference.get("uid", ""), []).append(one)
+        return self._by_owner[key].get(meta.uid(owner), [])
 
     def requested_on(self, node: str) -> dict[str, Decimal]:
         """What the pods of the node ask for together, by resource."""
-        if self._requested is None:
-            self._requested = {}
+        if node not in self._requested:
+            sums = self._requested.setdefault(node, {})
+            for pod in self.pods_on(node):
+                for resource, amount in pod_resources.requests(pod).items():
+                    sums[resource] = sums.get(resource, Decimal(0)) + amount
+        return self._requested[node]
+
+    def pods_on(self, node: str) -> list[Object]:
+        """Those that take room there."""
+        if self._by_node is None:
+            self._by_node = {}
             for pod in self.every("Pod"):
                 if pods.node_name(pod) and not pods.is_terminal(pod):
-                    sums = self._requested.setdefault(pods.node_name(pod), {})
-                    for resource, amount in pod_resources.requests(pod).items():
-                        sums[resource] = sums.get(resource, Decimal(0)) + amount
-        return self._requested.get(node, {})
+                    self._by_node.setdefault(pods.node_name(pod), []).append(pod)
+        return self._by_node.get(node, [])
 
     def allocatable(self, node: Object) -> dict[str, Decimal]:
         """What pods may use of the node; read from its text once."""
@@ -204,7 +236,30 @@ class World:
             parsed = from_label_selector(selector)
         except SelectorError:
             return []
-        return [pod for pod in self.every("Pod", namespace) if parsed.matches(meta.labels(pod))]
+        exact = next(iter(((selector or {}).get("matchLabels") or {}).items()), None)
+        some = self.every("Pod", namespace) if exact is None else self._labelled(namespace).get(exact, [])
+        return [pod for pod in some if parsed.matches(meta.labels(pod))]
+
+    def _labelled(self, namespace: str) -> dict[tuple[str, str], list[Object]]:
+        """The pods of a namespace by each of their labels."""
+        if namespace not in self._by_label:
+            found = self._by_label.setdefault(namespace, {})
+            for pod in self.every("Pod", namespace):
+                for label in meta.labels(pod).items():
+                    found.setdefault(label, []).append(pod)
+        return self._by_label[namespace]
+
+    def representatives(self, found: Iterable[Object]) -> list[Object]:
+        """Of pods that one controller made and that are in one state, the first; `alike` names those for whom it stands."""
+        groups: dict[tuple[str, ...], list[Object]] = {}
+        for pod in found:
+            groups.setdefault(likeness(pod), []).append(pod)
+        chosen: list[Object] = []
+        for group in groups.values():
+            chosen.append(group[0])
+            if len(group) > 1:
+                self.alike[meta.key(group[0])] = [meta.name(one) for one in group[1:]]
+        return chosen
 
     def events(self, obj: Object, *reasons: str) -> list[Object]:
         """The newest first, with one of the reasons if any is named."""
@@ -225,11 +280,17 @@ class World:
 
     def log(self, pod: Object, container: str, *, previous: bool = False) -> list[str]:
         namespace, name = meta.key(pod)
-        try:
-            return self._reader.log(namespace, name, container, previous=previous)
-        except self.failure as error:
-            self.unread[f"log of {namespace}/{name} {container}"] = str(error)
-            return []
+        key = (f"{namespace}/{name}", container, previous)
+        if key not in self._logs:
+            self._logs_left -= 1
+            if self._logs_left < 0:
+                return []  # many pods fail: the logs of the first are enough to read
+            try:
+                self._logs[key] = self._reader.log(namespace, name, container, previous=previous)
+            except self.failure as error:
+                self.unread[f"log of {namespace}/{name} {container}"] = str(error)
+                self._logs[key] = []
+        return self._logs[key]
 
     def decision(self, pod: Object) -> Object | None:
         namespace, name = meta.key(pod)

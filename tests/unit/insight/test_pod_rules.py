@@ -58,7 +58,7 @@ def test_numbers_of_resources_count_what_other_pods_ask_for() -> None:
     ]  # fmt: skip
 
 
-def test_what_would_fit_is_not_said_when_another_resource_lacks_too() -> None:
+def test_two_resources_that_lack_are_told_together() -> None:
     asks = {
         "containers": [
             {"name": "main", "image": "x", "resources": {"requests": {"cpu": "5", "memory": "9Gi"}}}
@@ -67,6 +67,7 @@ def test_what_would_fit_is_not_said_when_another_resource_lacks_too() -> None:
     assert told(
         refused("0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory.", **asks), node()
     ) == [
+        "unschedulable: several things keep it off every node; the least that would do: it fits on n1 if its cpu request is at most 4 and its memory request is at most 8Gi",
         "unschedulable: no node is large enough: it asks for 5 of cpu, the largest node has 4",
         "unschedulable: no node is large enough: it asks for 9Gi of memory, the largest node has 8Gi",
     ]
@@ -77,6 +78,7 @@ def test_a_taint_and_a_selector_are_both_told() -> None:
     message = "0/2 nodes are available: 2 node(s) had untolerated taint(s)."
     nodes = [node("n1", taints=[taint], labels={"disk": "hdd"}), node("n2", taints=[taint])]
     assert told(refused(message, nodeSelector={"disk": "ssd"}), *nodes) == [
+        "unschedulable: several things keep it off every node; the least that would do: it fits on n1 if the taint gpu:NoSchedule is tolerated and the node is labelled disk=ssd",
         "unschedulable: 2 nodes (n1, n2) are tainted gpu:NoSchedule, which it does not tolerate",
         "unschedulable: no node has the label disk=ssd that its nodeSelector asks for; nodes have disk=hdd",
     ]

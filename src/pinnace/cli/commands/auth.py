@@ -27,7 +27,7 @@ def can_i(session: Session, flags: Values, arguments: list[str]) -> int:
         spec: Object = {"nonResourceAttributes": {"verb": verb, "path": what}}
     else:
         spec = {
-            "resourceAttributes": _attributes(
+            "resourceAttributes": attributes(
                 session, flags, verb, what, arguments[2] if len(arguments) == 3 else ""
             )
         }
@@ -42,7 +42,8 @@ def can_i(session: Session, flags: Values, arguments: list[str]) -> int:
     raise PlainError("")
 
 
-def _attributes(session: Session, flags: Values, verb: str, what: str, name: str) -> Object:
+def attributes(session: Session, flags: Values, verb: str, what: str, name: str) -> Object:
+    """Of an access review, from the words of a command line."""
     resource, _, inline = what.partition("/")
     found: Object = {"verb": verb, "name": name or inline, "subresource": flags["subresource"]}
     if resource == "*":

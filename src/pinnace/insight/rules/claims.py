@@ -22,7 +22,7 @@ from pinnace.insight.findings import (
     in_namespace,
     ready_to_type,
 )
-from pinnace.insight.rules.pod_scheduling import amount
+from pinnace.insight.whatif.obstacles import amount
 from pinnace.insight.world import World
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from pinnace.api import meta
 from pinnace.api.core import node_affinity, nodes, pod_resources, pods
 from pinnace.api.core.tolerations import is_tolerated
-from pinnace.apimachinery.quantity import format_quantity
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -24,11 +23,21 @@ from pinnace.insight.findings import (
     ready_to_type,
     shown,
 )
+from pinnace.insight.whatif.nearest import Fit, fits, sentences
+from pinnace.insight.whatif.obstacles import HARD, amount, taint_text
 from pinnace.insight.world import World
 
 _INSUFFICIENT = re.compile(r"(\d+) Insufficient ([^\s,.]+(?:\.[^\s,.]+)*)")
-_HARD = ("NoSchedule", "NoExecute")
 # what the scheduler says of nodes -> what it means; those with numbers of their own have functions below
+_COMPUTED = {
+    "didn't have free ports": "port",
+    "didn't match pod affinity rules": "affinity",
+    "didn't match pod anti-affinity rules": "anti-affinity",
+    "didn't satisfy existing pods anti-affinity": "others-anti-affinity",
+    "didn't match pod topology spread constraints": "spread",
+    "didn't match PersistentVolume's node affinity": "volume",
+    "had no available volume zone": "volume",
+}
 _PLAIN = {
     "didn't have free ports": "a host port that the pod wants is taken on every node that it could go to",
     "didn't match pod affinity rules": "spec.affinity.podAffinity asks for nodes near pods that run nowhere it could go",
@@ -76,11 +85,16 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
         *_taints(pod, message, world),
     ]
     specific += [*_selector(pod, world), *_cordoned(pod, message, world)]
+    nearest = fits(pod, world)
     specific += [
-        finding(pod, f"it cannot be scheduled: {meaning}") for text, meaning in _PLAIN.items() if text in message
+        _plain(pod, meaning, [one for one in nearest if any(o.kind == _COMPUTED.get(text) for o in one.obstacles)], _COMPUTED.get(text, ""))
+        for text, meaning in _PLAIN.items() if text in message
     ]  # fmt: skip
-    for one in specific:
-        yield one._replace(evidence=(*one.evidence, *evidence))
+    evidence += [Evidence("what if", text) for text in sentences(nearest)]
+    if specific and nearest and len({one.mend for one in nearest[0].obstacles}) > 1:
+        specific.insert(0, _several(pod, nearest[0]))
+    for at, one in enumerate(specific):
+        yield one._replace(evidence=(*one.evidence, *(evidence if at == 0 else evidence[:1])))
     if not specific:
         # what claims lack is told about the claims
         rank = EFFECT if "PersistentVolumeClaim" in message or "persistent volumes" in message else LIKELY
@@ -88,6 +102,27 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
             pod, f"it cannot be scheduled: {message}", rank=rank, evidence=evidence,
             commands=[ready_to_type("describe", pod)],
         )  # fmt: skip
+
+
+def _plain(pod: Object, meaning: str, found: list[Fit], kind: str) -> Finding:
+    """What the scheduler's words mean, and what is in the way where it would take least."""
+    if not found:
+        return finding(pod, f"it cannot be scheduled: {meaning}", commands=[ready_to_type("describe", pod)])
+    nearest = [one for one in found[0].obstacles if one.kind == kind]
+    texts = dict.fromkeys(o.text for one in found for o in one.obstacles if o.kind == kind)
+    return finding(
+        pod, f"it cannot be scheduled: {meaning}: {nearest[0].text}",
+        evidence=[Evidence("computed from pods and nodes", text) for text in list(texts)[:4]],
+        commands=[*nearest[0].commands, ready_to_type("describe", pod)],
+    )  # fmt: skip
+
+
+def _several(pod: Object, nearest: Fit) -> Finding:
+    commands = [command for one in nearest.obstacles for command in one.commands]
+    return finding(
+        pod, f"several things keep it off every node; the least that would do: it fits on {nearest.node} if {nearest.mends}",
+        commands=[*commands, ready_to_type("describe", pod)],
+    )  # fmt: skip
 
 
 def unseen_by_scheduler(pod: Object, world: World) -> Iterator[Finding]:
@@ -148,7 +183,7 @@ def _resources(pod: Object, message: str, world: World) -> Iterator[Finding]:
                 field(best.node, f"status.allocatable[{resource}]", amount(best.allocatable)),
                 Evidence(f"node/{meta.name(best.node)} requested by its pods", amount(best.used) if world.can_list("Pod") else "(may not be read)"),
             ],
-            commands=[f"kubectl describe node {meta.name(best.node)}", _edit_owner(pod, world)],
+            commands=[*_smaller(pod, resource, world), f"kubectl describe node {meta.name(best.node)}", _edit_owner(pod, world)],
         )  # fmt: skip
     if "Too many pods" in message:
         yield finding(
@@ -176,11 +211,6 @@ def _too_little(pod: Object, resource: str, wanted: Decimal, rooms: list[_Room],
     return text
 
 
-def amount(value: Decimal) -> str:
-    family = "binary" if value >= 1024**2 and value == value.to_integral_value() else "decimal"
-    return format_quantity(value, family)
-
-
 def _room(node: Object, resource: str, world: World) -> _Room:
     used = world.requested_on(meta.name(node)).get(resource, Decimal(0))
     return _Room(node, world.allocatable(node).get(resource, Decimal(0)), used)
@@ -192,19 +222,41 @@ def _fits(amounts: dict[str, Decimal], node: Object, world: World) -> bool:
 
 def _could_host(pod: Object, node: Object) -> bool:
     tolerations = pod["spec"].get("tolerations")
-    hard = [taint for taint in nodes.taints(node) if taint.get("effect") in _HARD]
+    hard = [taint for taint in nodes.taints(node) if taint.get("effect") in HARD]
     return node_affinity.matches(pod, node) and all(is_tolerated(taint, tolerations) for taint in hard)
+
+
+def _smaller(pod: Object, resource: str, world: World) -> Iterator[str]:
+    """Where one container asks for all of it, and nothing else keeps it off the nearest node."""
+    reference, kind = _template_owner(pod, world), f"resource {resource}"
+    nearest = next((one for one in fits(pod, world) if [o.kind for o in one.obstacles] == [kind]), None)
+    is_settable = reference is not None and reference["kind"] in (
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "ReplicationController",
+    )
+    if nearest is None or not is_settable or len(list(pods.all_containers(pod))) != 1 or reference is None:
+        return
+    most = nearest.obstacles[0].mend.removeprefix(f"its {resource} request is at most ")
+    if most != nearest.obstacles[0].mend:
+        yield f"kubectl set resources {reference['kind'].lower()} {reference['name']}{in_namespace(pod)} --requests={resource}={most}"
 
 
 def _edit_owner(pod: Object, world: World) -> str:
     """The template that made the pod, since most of a pod cannot be changed."""
-    reference, namespace = meta.controller_of(pod), in_namespace(pod)
+    reference = _template_owner(pod, world)
     if reference is None:
         return ready_to_type("edit", pod)
-    if reference["kind"] == "ReplicaSet":
+    return f"kubectl edit {reference['kind'].lower()} {reference['name']}{in_namespace(pod)}"
+
+
+def _template_owner(pod: Object, world: World) -> Object | None:
+    reference = meta.controller_of(pod)
+    if reference is not None and reference["kind"] == "ReplicaSet":
         owner = world.get("ReplicaSet", meta.namespace(pod), reference["name"])
         reference = (owner and meta.controller_of(owner)) or reference
-    return f"kubectl edit {reference['kind'].lower()} {reference['name']}{namespace}"
+    return reference
 
 
 def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
@@ -214,7 +266,7 @@ def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
     wanted = [node for node in world.every("Node") if node_affinity.matches(pod, node)]
     for node in wanted or world.every("Node"):
         for taint in nodes.taints(node):
-            if taint.get("effect") in _HARD and not is_tolerated(taint, tolerations):
+            if taint.get("effect") in HARD and not is_tolerated(taint, tolerations):
                 by_taint.setdefault(taint_text(taint), []).append(meta.name(node))
     for text, names in sorted(by_taint.items()):
         if text.startswith(("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")):
@@ -235,11 +287,6 @@ def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
                                   field(pod, "spec.tolerations", [taint_text(one) for one in tolerations or ()])],
             commands=commands,
         )  # fmt: skip
-
-
-def taint_text(taint: Object) -> str:
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint.get('key', '*')}{value}:{taint.get('effect', '*')}"
 
 
 def _nodes(names: list[str]) -> str:
@@ -269,9 +316,23 @@ def _selector(pod: Object, world: World) -> Iterator[Finding]:
         if value not in have:
             others = f"; nodes have {key}={shown(have[:5])}" if have else f"; no node has a label {key}"
             text = f"no node has the label {key}={value} that its nodeSelector asks for{others}"
-            commands.insert(0, f"kubectl label node NODE {key}={value}{' --overwrite' if have else ''}")
+            commands.insert(
+                0,
+                f"kubectl label node {_nearest_node(pod, world)} {key}={value}{' --overwrite' if have else ''}",
+            )
             break
+    else:
+        nearest = next(
+            (one for fit in fits(pod, world)[:1] for one in fit.obstacles if one.kind == "labels"), None
+        )
+        if nearest is not None:
+            text += f": {nearest.text}"
+            commands = [*nearest.commands, *commands]
     yield finding(pod, text, evidence=evidence, commands=commands)
+
+
+def _nearest_node(pod: Object, world: World) -> str:
+    return next((one.node for one in fits(pod, world)), "NODE")
 
 
 def _cordoned(pod: Object, message: str, world: World) -> Iterator[Finding]:
