@@ -1,0 +1,172 @@
+"""At a real terminal: Ctrl-C ends as kubectl ends and leaves the terminal as it was, `edit`, and what only a terminal sees."""
+
+import asyncio
+import os
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from pinnace.api import resources as r
+from pinnace.testing.api_server import ApiServerInProcess
+
+pytestmark = pytest.mark.slow
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"a": "1"}}
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "c", "image": "x"}]},
+        },
+    },
+}
+
+
+class Terminal:
+    """One command at a terminal of its own."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.process = pexpect.spawn(
+            sys.executable, ["-m", "pinnace", *arguments], env=environment, timeout=60, encoding="utf-8",
+            dimensions=(30, 120),
+        )  # fmt: skip
+        self._before = termios.tcgetattr(self.process.child_fd)
+
+    async def until(self, text: str) -> str:
+        """What was shown before `text`."""
+        await asyncio.to_thread(self.process.expect_exact, text)
+        return str(self.process.before)
+
+    def press(self, key: str) -> None:
+        self.process.sendcontrol(key)
+
+    async def end(self) -> tuple[str, int]:
+        """(the rest of what it shows, its exit code, less than 0 for a signal); the terminal must be as it was."""
+        rest = await asyncio.to_thread(self.process.read)
+        after = termios.tcgetattr(self.process.child_fd)
+        await asyncio.to_thread(self.process.close)
+        assert after == self._before
+        signalled = self.process.signalstatus
+        return rest, -signalled if signalled else self.process.exitstatus or 0
+
+
+Typed = Callable[..., Terminal]
+
+
+@pytest.fixture
+def typed(api_server: ApiServerInProcess, tmp_path: Path) -> Typed:
+    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "HOME": str(tmp_path), "TERM": "xterm",
+                   "PYTHONPATH": ":".join(sys.path)}  # fmt: skip
+    environment.pop("NO_COLOR", None)
+
+    def start(*arguments: str, **more: str) -> Terminal:
+        return Terminal({**environment, **more}, *arguments)
+
+    return start
+
+
+async def create(api_server: ApiServerInProcess, *objects: dict[str, Any]) -> None:
+    rows = {"ConfigMap": r.CONFIG_MAPS, "Deployment": r.DEPLOYMENTS}
+    for obj in objects:
+        await api_server.local_client().create(rows[obj["kind"]], obj, "default")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "code"),
+    [
+        (["get", "cm", "-w"], "one", -2),
+        (["rollout", "status", "deploy/web"], "Waiting for deployment", 1),
+        (["proxy", "--port=0"], "Starting to serve", -2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+async def test_ctrl_c_ends_as_kubectl_ends(
+    typed: Typed, api_server: ApiServerInProcess, arguments: list[str], shown: str, code: int
+) -> None:
+    await create(api_server, CONFIG_MAP, DEPLOYMENT)
+    terminal = typed(*arguments)
+    await terminal.until(shown)
+    await terminal.until("\n")
+    terminal.press("c")
+    rest, ended = await terminal.end()
+    assert (ended, "Traceback" in rest) == (code, False)
+
+
+async def test_ctrl_c_while_an_object_goes_leaves_it_going(
+    typed: Typed, api_server: ApiServerInProcess
+) -> None:
+    held = {**CONFIG_MAP, "metadata": {"name": "held", "finalizers": ["example.org/held"]}}
+    await create(api_server, held)
+    terminal = typed("delete", "cm", "held")
+    await terminal.until('configmap "held" deleted')
+    terminal.press("c")
+    assert (await terminal.end())[1] == 1
+    found = await api_server.local_client().get(r.CONFIG_MAPS, "held", "default")
+    assert "deletionTimestamp" in found["metadata"]
+
+
+def editor(folder: Path, *scripts: str) -> str:
+    """The command of an editor that runs the first script on the file the first time, the second the second time, and keeps what it was given."""
+    for number, script in enumerate(scripts):
+        (folder / f"script-{number}").write_text(script)
+    program = folder / "editor"
+    program.write_text(
+        f"""#!/bin/sh
+n=$(cat {folder}/count 2>/dev/null || echo 0)
+echo $((n + 1)) > {folder}/count
+cp "$1" {folder}/seen-$n
+. {folder}/script-$n
+"""
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+CHANGE = 'sed -i "s/a: .1./a: \\"2\\"/" "$1"'
+BREAK = 'sed -i "s/a: .1./a: [/" "$1"'
+MEND = 'sed -i "s/a: \\[/a: \\"3\\"/" "$1"'
+
+
+async def value(api_server: ApiServerInProcess) -> str:
+    found = await api_server.local_client().get(r.CONFIG_MAPS, "one", "default")
+    return str(found["data"]["a"])
+
+
+async def test_edit_sends_what_was_changed(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, CHANGE))
+    rest, code = await terminal.end()
+    assert (rest, code) == ("configmap/one edited\r\n", 0)
+    assert await value(api_server) == "2"
+
+
+async def test_edit_without_a_change_says_so(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, "true"))
+    assert await terminal.end() == ("Edit cancelled, no changes made.\r\n", 0)
+
+
+async def test_edit_opens_what_is_no_yaml_again_and_says_why(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, BREAK, MEND))
+    rest, code = await terminal.end()
+    assert (rest, code) == ("configmap/one edited\r\n", 0)
+    assert await value(api_server) == "3"
+    again = (tmp_path / "seen-1").read_text()
+    assert "a: [" in again
+    assert again.startswith("# Please edit the object below.")
+    assert "yaml" in next(line for line in again.splitlines() if "error" in line.lower())
