@@ -112,7 +112,10 @@ def _words(paths: Iterable[Path]) -> set[str]:
         declared = {
             id(call.args[0])
             for call in ast.walk(tree)
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Flag" and call.args
+            if isinstance(call, ast.Call)
+            and ast.unparse(call.func) == "Flag"
+            and call.args
+            and not any(word.arg == "key" for word in call.keywords)  # read by another name
         }
         strings = (n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
         found |= {str(node.value) for node in strings if id(node) not in declared}

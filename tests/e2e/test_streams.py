@@ -17,7 +17,7 @@ import pytest
 from kubernetes import client, config
 from kubernetes.stream import portforward, stream
 
-from e2e_support import KUBECTLS, Space, pod, until
+from e2e_support import IMAGE, KUBECTLS, Space, pod, until
 
 SERVER = "httpd -f -p 8080 -h /www & while true; do echo tick; sleep 0.2; done"
 # 1.27 speaks SPDY; 1.31 brought WebSocket exec and tunnelled port-forward; 1.33 is the newest here
@@ -111,6 +111,17 @@ def test_a_terminal_has_its_size_and_the_exit_code_comes_back(web: Space, versio
     attached.close(force=True)
 
 
+def test_whoever_attaches_first_is_the_only_one_with_stdin_once(space: Space) -> None:
+    """The container's input ends when he leaves."""
+    once = {"stdin": True, "stdinOnce": True, "command": ["sh", "-c", "cat; echo end"]}
+    space.apply(pod("once", container=once, restartPolicy="Never"))
+    space.until_ready("once")
+    attached = raw(space, "", "attach", "-q", "-i", "once", stdin=b"last words\n")
+    assert attached.returncode == 0
+    space.until_status("once", "Completed")
+    assert space.out("logs", "once") == "last words\nend\n"
+
+
 @contextmanager
 def forwarded(web: Space, version: str) -> Iterator[int]:
     child = terminal(web, version, "port-forward", "pod/web", ":8080")
@@ -185,3 +196,44 @@ def test_logs_of_a_pod_that_goes_end_with_its_last_words(web: Space) -> None:
         assert follower.stdout.readline() == b"tick\n"
         web.kubectl("delete", "pod", "web", "--wait=false")
         assert follower.wait(timeout=20) == 0
+
+
+def test_a_debug_container_sees_the_processes_of_its_target_and_a_terminal_is_left_with_keys(
+    web: Space,
+) -> None:
+    script = "until read -t 1 line; do echo waiting; done; echo got-$line; grep -h httpd /proc/[0-9]*/comm"
+    child = terminal(
+        web, "pinnace", "debug", "-it", "web", f"--image={IMAGE}", "--target=main", "--profile=general", "-c", "helper",
+        "--", "sh", "-c", script,
+    )  # fmt: skip
+    child.expect("try pressing enter.", timeout=60)
+    child.expect("waiting", timeout=60)
+    child.sendline("hello")
+    child.expect("got-hello", timeout=60)
+    child.expect("httpd", timeout=60)
+    child.expect("Session ended, the ephemeral container will not be restarted", timeout=60)
+    child.expect(pexpect.EOF, timeout=60)
+    attached = terminal(web, "pinnace", "attach", "-it", "web", "-c", "terminal")
+    attached.expect("try pressing enter.", timeout=60)
+    attached.sendline("echo here-$((1+2))")
+    attached.expect("here-3", timeout=60)
+    attached.send("\x10\x11")
+    attached.expect("Session ended, resume using 'pinnace attach web -c terminal", timeout=60)
+    attached.expect(pexpect.EOF, timeout=60)
+    attached.close()
+    assert attached.exitstatus == 0
+    states = web.json("get", "pod", "web")["status"]
+    assert next(s for s in states["containerStatuses"] if s["name"] == "terminal")["state"].get("running")
+
+
+@pytest.mark.parametrize("version", [version for version in ("1.33", "pinnace") if version in PROGRAMS])
+def test_run_gives_the_exit_code_of_the_container_and_removes_the_pod(space: Space, version: str) -> None:
+    done = raw(
+        space, version, "run", "once", f"--image={IMAGE}", "-i", "--rm", "--restart=Never", "--",
+        "sh", "-c", "read a; echo got $a; exit 3", stdin=b"it\n",
+    )  # fmt: skip
+    assert b"got it\n" in done.stdout
+    assert b'pod "once" deleted' in done.stdout
+    assert f"pod {space.name}/once terminated (Error)\n".encode() in done.stderr
+    assert done.returncode == 3
+    until(lambda: "once" not in space.out("get", "pods"), within=60)

@@ -91,6 +91,14 @@ def _one(session: Session, argument: str, namespace: str) -> Selection:
     return Selection(resource, name, namespace if resource.namespaced else "")
 
 
+def resolve_names(session: Session, arguments: list[str], kind: str = "pods") -> list[Selection]:
+    """`web`, which is a pod, and `node/n1`, mixed at will."""
+    return [
+        _one(session, argument if "/" in argument else f"{kind}/{argument}", session.namespace)
+        for argument in arguments
+    ]
+
+
 def types(session: Session, text: str) -> list[Resource]:
     """`pods,svc` or a category such as `all`."""
     found: list[Resource] = []

@@ -9,7 +9,7 @@ from pinnace.cli.errors import UsageError
 
 
 class Flag(NamedTuple):
-    """kind: str, bool, int, list (comma-separated or repeated), repeat (repeated), duration (seconds).
+    """kind: str, bool, int, list (comma-separated or repeated), repeat (repeated), duration (seconds), map (a=b,c=d or repeated).
 
     `bare` is the value of a flag that is given without one, where that is allowed (`--dry-run`).
     `key` is the name of the value where it differs: a command's `--user` hides the global one without replacing its value.
@@ -39,7 +39,9 @@ class Values(dict[str, Any]):
 def _default(flag: Flag) -> Any:
     if flag.default is not None:
         return flag.default
-    return {"bool": False, "int": 0, "list": [], "repeat": [], "str": "", "duration": 0.0}[flag.kind]
+    return {"bool": False, "int": 0, "list": [], "repeat": [], "str": "", "duration": 0.0, "map": {}}[
+        flag.kind
+    ]
 
 
 def parse(
@@ -145,12 +147,30 @@ def _set(values: Values, flag: Flag, text: str, command: str) -> None:
                 f'invalid argument "{text}" for "{shown}" flag: time: invalid duration "{text}"',
                 command,
             ) from None
+    elif flag.kind == "map":
+        try:
+            found = _pairs(text)
+        except ValueError as error:
+            raise UsageError(f'invalid argument "{text}" for "{shown}" flag: {error}', command) from None
+        values[name] = {**(values[name] if name in values.given else {}), **found}
     elif flag.kind in ("list", "repeat"):
         before = values[name] if name in values.given else []
         values[name] = [*before, *(text.split(",") if flag.kind == "list" else [text])]
     else:
         values[name] = text
     values.given.add(name)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """`a=b,c=d`; a comma in a single pair belongs to its value."""
+    parts = [text] if text.count("=") == 1 else text.split(",")
+    found = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"{part} must be formatted as key=value")
+        found[key] = value
+    return found
 
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}

@@ -29,6 +29,7 @@ COMMANDS = {
     "cordon": "nodes:CORDON",
     "cp": "cp:CP",
     "create": "create:CREATE",
+    "debug": "debug:DEBUG",
     "delete": "delete:DELETE",
     "describe": "describe:DESCRIBE",
     "diff": "diff:DIFF",
@@ -72,10 +73,7 @@ OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
-PLANNED_KUBECTL = (
-    "debug", "kuberc",
-    "options",
-)  # fmt: skip
+PLANNED_KUBECTL = ("kuberc", "options")
 
 
 # Where kubectl catches Ctrl-C, in order to clean up; others end by the signal.

@@ -1,15 +1,22 @@
 """The pods and containers that a command about a workload means: `deploy/web` stands for one of its pods."""
 
+import contextlib
 import sys
 from typing import Any
 
 from pinnace.cli.builder import Selection, fetch, select
 from pinnace.cli.errors import CliError
-from pinnace.cli.flags import Values
+from pinnace.cli.flags import Flag, Values
 from pinnace.cli.selectors_text import of_label_selector, of_map
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
+RUNNING_TIMEOUT = Flag(
+    "pod-running-timeout",
+    kind="duration",
+    default=60.0,
+    help="How long to wait for a first pod of a workload (like 5s, 2m, or 3h, higher than zero).",
+)
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -30,9 +37,23 @@ def of_selection(session: Session, flags: Values, one: Selection) -> list[Object
     is_map = one.resource.qualified in ("services", "replicationcontrollers")
     text = of_map(selector) if is_map else of_label_selector(selector)
     path = f"/api/v1/namespaces/{one.namespace}/pods"
-    found: list[Object] = session.http.get(path, {"labelSelector": text}).get("items") or []
+    listed = session.http.get(path, {"labelSelector": text})
+    found: list[Object] = listed.get("items") or []
+    if not found and "pod-running-timeout" in flags:
+        return _first_to_come(session, path, text, listed["metadata"]["resourceVersion"], flags)
     found.sort(key=_preference)
     return [{"apiVersion": "v1", "kind": "Pod", **pod} for pod in found]
+
+
+def _first_to_come(session: Session, path: str, selector: str, version: str, flags: Values) -> list[Object]:
+    from pinnace.cli import watching
+
+    query, timeout = {"labelSelector": selector}, flags["pod-running-timeout"]
+    with contextlib.suppress(TimeoutError):
+        for kind, pod in watching.events(session.http, path, query, version, timeout=timeout):
+            if kind in ("ADDED", "MODIFIED"):
+                return [pod]
+    return []
 
 
 def _preference(pod: Object) -> tuple[Any, ...]:

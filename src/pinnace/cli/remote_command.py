@@ -5,11 +5,13 @@ Channels: 0 stdin, 1 stdout, 2 stderr, 3 the final Status, 4 terminal size; v5 a
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import json_text
+from pinnace.cli.detach_keys import Detacher
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.terminal import Terminal
 from pinnace.cli.transport import Query, Transport
@@ -27,9 +29,10 @@ class ExitCode(PlainError):
 
 
 class RemoteCommand:
-    def __init__(
-        self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool, redraw: bool = False
-    ) -> None:
+    """`detach_keys` end the session, and nothing else, when they are typed. `redraw` makes the other side draw its screen anew."""
+
+    def __init__(self, http: Transport, path: str, query: Query, *, stdin: bool, terminal: bool, redraw: bool = False,
+                 detach_keys: bytes = b"") -> None:  # fmt: skip
         key = frames.new_key()
         headers = {
             "Upgrade": "websocket",
@@ -45,6 +48,7 @@ class RemoteCommand:
         self._protocol = answer.get("sec-websocket-protocol", "")
         self._stdin = stdin
         self._terminal = Terminal(self._tell_size, redraw=redraw) if terminal else None
+        self._detacher = Detacher(detach_keys) if detach_keys else None
         self._has_answered = False
         self._lock = threading.Lock()
         self.has_ended = False  # and said how: not only the connection broke
@@ -103,9 +107,20 @@ class RemoteCommand:
 
     def _feed_stdin(self) -> None:
         for data in self.read_in():
-            self._send(STDIN, data)
+            typed, has_left = self._detacher.feed(data) if self._detacher else (data, False)
+            if typed:
+                self._send(STDIN, typed)
+            if has_left:
+                self._leave()
+                return
         if self._protocol == V5:
             self._send_frame(frames.BINARY, bytes((END, STDIN)))
+
+    def _leave(self) -> None:
+        """The other side goes on; `_drain` ends."""
+        self._send_frame(frames.CLOSE, b"\x03\xe8")
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     # --- where bytes come from and go to; `cp` has others
 

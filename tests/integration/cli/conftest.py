@@ -14,10 +14,31 @@ from pinnace.api import resources as r
 from pinnace.testing.api_server import ApiServerInProcess
 
 
+def newest_kubectl() -> str | None:
+    """The newest that lies beside the one on the PATH, which may be a script that chooses by the server's version."""
+    found = shutil.which("kubectl")
+    if found is None:
+        return None
+    versions = [
+        path for path in Path(found).resolve().parent.glob("kubectl.1.*") if path.suffix[1:].isdigit()
+    ]
+    return str(max(versions, key=lambda path: int(path.suffix[1:]), default=found))
+
+
 @pytest_asyncio.fixture
 async def programs(api_server: ApiServerInProcess, tmp_path: Path) -> tuple[Program, Program]:
     """(kubectl, pinnace)."""
-    kubectl = shutil.which("kubectl")
+    return await side_by_side(api_server, tmp_path, shutil.which("kubectl"))
+
+
+@pytest_asyncio.fixture
+async def newest_programs(api_server: ApiServerInProcess, tmp_path: Path) -> tuple[Program, Program]:
+    return await side_by_side(api_server, tmp_path, newest_kubectl())
+
+
+async def side_by_side(
+    api_server: ApiServerInProcess, tmp_path: Path, kubectl: str | None
+) -> tuple[Program, Program]:
     if kubectl is None:
         pytest.skip("no kubectl on this machine")
     environment = {

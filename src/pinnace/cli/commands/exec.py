@@ -1,13 +1,12 @@
 """`exec` and `attach`."""
 
-import sys
 from typing import Any
 
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.pods_of import default_container, one_pod
-from pinnace.cli.session import Session, warn
+from pinnace.cli.pods_of import RUNNING_TIMEOUT, default_container, one_pod
+from pinnace.cli.session import Session
 
 Object = dict[str, Any]
 
@@ -37,41 +36,40 @@ def run_exec(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(
             f"cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}"
         )
-    return _connect(session, flags, pod, "exec", [("command", word) for word in command])
+    _connect(session, flags, pod, command)
+    return 0
 
 
 def run_attach(session: Session, flags: Values, arguments: list[str]) -> int:
-    if len(arguments) != 1:
+    if not arguments:
         raise CliError("at least 1 argument is required for attach")
-    pod = one_pod(session, flags, arguments[0])
+    if len(arguments) > 2:
+        raise CliError(
+            f"expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {len(arguments)}: [{' '.join(arguments)}]"
+        )
+    if flags["pod-running-timeout"] <= 0:
+        raise CliError(
+            f"--pod-running-timeout must be higher than zero\nSee '{session.path} -h' for help and examples"
+        )
+    pod = one_pod(session, flags, "/".join(arguments))
     phase = (pod.get("status") or {}).get("phase")
     if phase in ("Succeeded", "Failed"):
         raise CliError(f"cannot attach a container in a completed pod; current phase is {phase}")
-    if flags["tty"] and not flags["quiet"]:
-        warn("If you don't see a command prompt, try pressing enter.")
-    return _connect(session, flags, pod, "attach", [])
+    from pinnace.cli.attaching import Wish, attach
+
+    name = flags["container"] or default_container(pod, quiet=flags["quiet"])
+    attach(session, pod, name, Wish(flags["stdin"], flags["tty"], flags["quiet"], flags["detach-keys"]))
+    return 0
 
 
-def _connect(session: Session, flags: Values, pod: Object, verb: str, query: list[tuple[str, str]]) -> int:
+def _connect(session: Session, flags: Values, pod: Object, words: list[str]) -> None:
+    from pinnace.cli.attaching import Wish, path_of, query_of, raw_terminal
     from pinnace.cli.remote_command import RemoteCommand
 
-    container = flags["container"] or default_container(pod, quiet=flags["quiet"])
-    terminal = flags["tty"] and flags["stdin"]  # as kubectl: no terminal for who types nothing
-    if terminal and not sys.stdin.isatty():
-        if not flags["quiet"]:
-            warn("Unable to use a TTY - input is not a terminal or the right kind of file")
-        terminal = False
-    query = [
-        ("container", container), *query, ("stdout", "true"),
-        *([("stdin", "true")] if flags["stdin"] else []), *([("tty", "true")] if terminal else [("stderr", "true")]),
-    ]  # fmt: skip
-    metadata = pod["metadata"]
-    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/{verb}"
-    remote = RemoteCommand(
-        session.http, path, query, stdin=flags["stdin"], terminal=terminal, redraw=verb == "attach"
-    )
-    remote.run()
-    return 0
+    name = flags["container"] or default_container(pod, quiet=flags["quiet"])
+    raw = raw_terminal(Wish(flags["stdin"], flags["tty"], flags["quiet"]))
+    query = [*(("command", word) for word in words), *query_of(name, stdin=flags["stdin"], raw=raw)]
+    RemoteCommand(session.http, path_of(pod, "exec"), query, stdin=flags["stdin"], terminal=raw).run()
 
 
 _FLAGS = (
@@ -79,6 +77,7 @@ _FLAGS = (
     Flag("stdin", "i", kind="bool", help="Pass standard input to the container."),
     Flag("tty", "t", kind="bool", help="Standard input is a terminal."),
     Flag("quiet", "q", kind="bool", help="Only print output from the remote session."),
+    RUNNING_TIMEOUT,
 )
 EXEC = Command(
     run_exec,
@@ -88,7 +87,10 @@ EXEC = Command(
 )
 ATTACH = Command(
     run_attach,
-    _FLAGS,
+    (
+        *_FLAGS,
+        Flag("detach-keys", help="Keys that leave the container's terminal; default ctrl-p,ctrl-q."),
+    ),
     "(POD | TYPE/NAME) [-c CONTAINER] [flags]",
     "Attach to a process that is running in a container.",
 )

@@ -11,7 +11,7 @@ from pinnace.cli.builder import list_query
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.pods_of import containers, default_container, pods_of
+from pinnace.cli.pods_of import RUNNING_TIMEOUT, containers, default_container, pods_of
 from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
@@ -206,6 +206,7 @@ LOGS = Command(
         Flag("prefix", kind="bool", help="Put pod and container before each line."),
         Flag("max-log-requests", kind="int", default=5, help="Most logs to follow at a time."),
         Flag("ignore-errors", kind="bool", help="Go on when one log cannot be read."),
+        RUNNING_TIMEOUT._replace(default=20.0),
     ),
     "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]",
     "Print the logs of a container in a pod or specified resource.",

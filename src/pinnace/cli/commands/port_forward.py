@@ -11,7 +11,7 @@ from pinnace.cli.builder import fetch, select
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.pods_of import of_selection
+from pinnace.cli.pods_of import RUNNING_TIMEOUT, of_selection
 from pinnace.cli.session import Session, warn
 from pinnace.cli.tunnel import connect
 from pinnace.net.spdy import Session as Streams
@@ -269,6 +269,7 @@ PORT_FORWARD = Command(
     run,
     (
         Flag("address", kind="list", default=["localhost"], help="Addresses to listen on: IP addresses, or localhost for both of its."),
+        RUNNING_TIMEOUT,
     ),
     "TYPE/NAME [options] [LOCAL_PORT:]REMOTE_PORT [...[LOCAL_PORT_N:]REMOTE_PORT_N]",
     "Forward one or more local ports to a pod.",
