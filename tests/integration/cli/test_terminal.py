@@ -164,9 +164,76 @@ async def test_edit_opens_what_is_no_yaml_again_and_says_why(
     await create(api_server, CONFIG_MAP)
     terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, BREAK, MEND))
     rest, code = await terminal.end()
-    assert (rest, code) == ("configmap/one edited\r\n", 0)
+    assert (rest, code) == ('error: configmaps "one" is invalid\r\nconfigmap/one edited\r\n', 0)
     assert await value(api_server) == "3"
     again = (tmp_path / "seen-1").read_text()
     assert "a: [" in again
-    assert again.startswith("# Please edit the object below.")
-    assert "yaml" in next(line for line in again.splitlines() if "error" in line.lower())
+    head = [line for line in again.splitlines() if line.startswith("#")]
+    assert head[0].startswith("# Please edit the object below.")
+    assert head[4:6] == [
+        '# configmaps "one" was not valid:',
+        head[5],
+    ]
+    assert head[5].startswith('# * <nil>: Invalid value: "The edited file failed validation": yaml: line ')
+
+
+async def test_edit_opens_what_the_server_refuses_again_and_keeps_the_text(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    """Saved twice without a change in between, it is given up, and the text is not lost."""
+    await create(api_server, CONFIG_MAP)
+    terminal = typed(
+        "edit",
+        "cm",
+        "one",
+        EDITOR=editor(tmp_path, 'sed -i "s/^  a:/  b c:/" "$1"', "true"),
+        TMPDIR=str(tmp_path),
+    )
+    rest, code = await terminal.end()
+    first, second, third = rest.splitlines()
+    assert (first, code) == ('error: configmaps "one" is invalid', 1)
+    assert third == "error: Edit cancelled, no valid changes were saved."
+    kept = second.removeprefix('A copy of your changes has been stored to "').removesuffix('"')
+    assert "b c:" in Path(kept).read_text()
+    assert "\n# * data[b c]: Invalid value:" in (tmp_path / "seen-1").read_text()
+
+
+async def test_edit_refuses_another_name(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    renamed = editor(tmp_path, 'sed -i "s/name: one/name: two/" "$1"')
+    rest, code = await typed("edit", "cm", "one", EDITOR=renamed, TMPDIR=str(tmp_path)).end()
+    assert rest.splitlines()[1:] == ["error: At least one of apiVersion, kind and name was changed"]
+    assert code == 1
+
+
+async def test_edit_keeps_what_others_changed_meanwhile(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    """The difference is sent, not the object; with another resource version in it, the server says that it conflicts."""
+    await create(api_server, CONFIG_MAP)
+    waiting = editor(
+        tmp_path, f"touch {tmp_path}/open; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; {CHANGE}"
+    )
+    terminal = typed("edit", "cm", "one", EDITOR=waiting)
+    while not (tmp_path / "open").exists():
+        await asyncio.sleep(0.01)
+    body = {"data": {"other": "x"}}
+    await api_server.local_client().patch(r.CONFIG_MAPS, "one", body, "default")
+    (tmp_path / "go").touch()
+    assert await terminal.end() == ("configmap/one edited\r\n", 0)
+    found = await api_server.local_client().get(r.CONFIG_MAPS, "one", "default")
+    assert found["data"] == {"a": "2", "other": "x"}
+    (tmp_path / "count").unlink()
+    stale = editor(
+        tmp_path,
+        """sed -i 's/resourceVersion: .*/resourceVersion: "1"/' "$1"; """ + MEND.replace("\\[", ".2."),
+    )
+    rest, code = await typed("edit", "cm", "one", EDITOR=stale, TMPDIR=str(tmp_path)).end()
+    assert (
+        'error: configmaps "one" could not be patched: Operation cannot be fulfilled on configmaps "one"'
+        in rest
+    )
+    assert "replace -f" in rest
+    assert code == 1
