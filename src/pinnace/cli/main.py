@@ -191,9 +191,10 @@ def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list
     if name in PLANNED_CLUSTER:
         raise PlainError(f'error: "{program} {name}" is not there yet: docs/conformance.md says what is')
     if target is None:
-        raise PlainError(
-            f'error: unknown command "{name}" for "{program}"\nRun \'{program} --help\' for usage.'
-        )
+        from pinnace.cli.suggestions import unknown_command
+
+        ours = () if program == "kubectl" else CLUSTER_COMMANDS
+        raise PlainError(unknown_command(name, program, [*COMMANDS, *ours]))
     module, attribute = target.split(":")
     command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
     path = f"{program} {name}"

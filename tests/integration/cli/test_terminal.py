@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import termios
 from collections.abc import Callable
@@ -237,3 +238,45 @@ async def test_edit_keeps_what_others_changed_meanwhile(
     )
     assert "replace -f" in rest
     assert code == 1
+
+
+def _ageless(table: str) -> list[str]:
+    return [word for word in table.split() if not re.fullmatch(r"\d+s", word)]
+
+
+async def test_states_have_colours_at_a_terminal_only(typed: Typed, api_server: ApiServerInProcess) -> None:
+    node: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    await api_server.local_client().create(r.NODES, node)
+    coloured, _ = await typed("get", "nodes").end()
+    assert "\x1b[1mSTATUS\x1b[0m" in coloured
+    assert "\x1b[32mReady\x1b[0m" in coloured
+    plain, _ = await typed("get", "nodes", NO_COLOR="1").end()
+    assert "\x1b" not in plain
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pinnace", "get", "nodes", stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "PYTHONPATH": ":".join(sys.path), "TERM": "xterm"},
+    )  # fmt: skip
+    piped, _ = await process.communicate()
+    assert _ageless(piped.decode()) == _ageless(plain)
+    assert b"\x1b" not in piped
+
+
+async def test_a_type_of_nearly_that_name_is_offered_at_a_terminal_only(
+    typed: Typed, api_server: ApiServerInProcess
+) -> None:
+    rest, code = await typed("get", "deploymets").end()
+    assert (rest, code) == (
+        'error: the server doesn\'t have a resource type "deploymets"\r\n\r\nDid you mean this?\r\n\tdeployments\r\n',
+        1,
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pinnace", "get", "deploymets", stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    _, err = await process.communicate()
+    assert err == b'error: the server doesn\'t have a resource type "deploymets"\n'
