@@ -22,6 +22,7 @@ class Told(NamedTuple):
 
     @property
     def findings(self) -> list[Object]:
+        assert self.text.startswith("{"), self.text
         found: list[Object] = json.loads(self.text)["findings"]
         return found
 
@@ -56,7 +57,7 @@ class Asked:
     async def plain(self, *words: str) -> Told:
         code = await asyncio.to_thread(main, ["why", *words, "--cache-dir", str(self._cache)])
         out, err = self._capsys.readouterr()
-        return Told(code, out if "json" in words else out + err)
+        return Told(code, out if "json" in words and out else out + err)
 
     async def __call__(self, *words: str) -> Told:
         return await self.plain(*words, "-o", "json")

@@ -14,6 +14,8 @@ FAULTS = {
     "hungry": ("crash", "container main used more memory than it may have (its limit is 16Mi)", "OOMKilled"),
     "probed": ("not-ready", "its readiness probe (run cat /tmp/ready) does not succeed", "No such file"),
     "killed": ("crash", "container main is killed because its liveness probe fails", "Liveness probe failed"),
+    "rooted": ("container-config", "container main must not run as root", "runAsNonRoot"),
+    "nodir": ("mounts", "a volume cannot be mounted: ", "/does/not/exist"),
     "huge": ("unschedulable", "no node is large enough: it asks for 1k of cpu", "scheduler decision: Insufficient cpu: "),
 }  # fmt: skip
 
@@ -31,6 +33,9 @@ def faulty() -> list[dict[str, Any]]:
         pod("hungry", "a=x; while true; do a=$a$a; done", container={"resources": {"limits": {"memory": "16Mi"}}}),
         pod("probed", container=probe("readinessProbe", ["cat", "/tmp/ready"])),
         pod("killed", container=probe("livenessProbe", ["false"]), terminationGracePeriodSeconds=0),
+        pod("rooted", container={"securityContext": {"runAsNonRoot": True}}),
+        pod("nodir", volumes=[{"name": "v", "hostPath": {"path": "/does/not/exist", "type": "Directory"}}],
+            container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]}),
         pod("huge", container={"resources": {"requests": {"cpu": "1k"}}}),
     ]  # fmt: skip
 

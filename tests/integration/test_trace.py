@@ -48,6 +48,7 @@ async def test_the_life_of_a_deployment_from_request_to_ready_pods(
     simulated_cluster: SimulatedCluster,
 ) -> None:
     cluster = simulated_cluster
+    await cluster.advance(10)  # the start of the cluster was examined, and now there is time for more
     await cluster.create(deployment())
     await cluster.until(lambda: cluster.is_rolled_out("web"))
     [root] = await told(cluster, "deployments.apps", "web")

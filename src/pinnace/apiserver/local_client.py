@@ -32,8 +32,9 @@ from pinnace.apiserver.registry.generic import Registry
 from pinnace.apiserver.request import Request, Response, StreamingResponse
 from pinnace.apiserver.request_info import name_in_selector
 from pinnace.apiserver.services import Services
+from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
-from pinnace.apiserver.tracing import is_recorded, recorded
+from pinnace.apiserver.tracing import UNRECORDED, LocalRequest
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
 
 T = TypeVar("T")
@@ -53,15 +54,33 @@ class LocalClient:
         other._user = User(user, groups if AUTHENTICATED in groups else (*groups, AUTHENTICATED))
         return other
 
-    def _recorded(
+    def _traced(
+        self, verb: str, gvr: GVR, namespace: str | None, name: str, subresource: str
+    ) -> LocalRequest | None:
+        """None where requests are not recorded."""
+        tracer = self._services.tracer
+        if tracer is None or gvr.resource in UNRECORDED:
+            return None
+        return LocalRequest(
+            tracer, verb, gvr, namespace or "", name, subresource, self._user.name, self._agent
+        )
+
+    def _sent(
         self, verb: str, gvr: GVR, namespace: str | None, name: str, subresource: str, work: Awaitable[T]
     ) -> Awaitable[T]:
-        """The same work as a span, where requests are recorded."""
-        tracer = self._services.tracer
-        if tracer is None or not is_recorded(gvr):
+        request = self._traced(verb, gvr, namespace, name, subresource)
+        return work if request is None else request.recorded(work)
+
+    def _written(
+        self, registry: Registry, verb: str, namespace: str | None, name: str, subresource: str, work: Awaitable[Item]
+    ) -> Awaitable[Item]:  # fmt: skip
+        """The same work, recorded: with all details now and then, and else the short way."""
+        request = self._traced(verb, registry.row.gvr, namespace, name, subresource)
+        if request is None:
             return work
-        span = tracer.request(verb, gvr, namespace or "", name, subresource, self._agent)
-        return recorded(span, self._user.name, work)
+        if not subresource and request.tracer.examines(request.tracer.now()):
+            return request.recorded(work)
+        return request.noted(work, registry.storage.cache.revision)
 
     async def _registry(
         self,
@@ -157,24 +176,24 @@ class LocalClient:
         namespace = namespace or body.get("metadata", {}).get("namespace")
         if subresource == "binding" and gvr == PODS:
             ctx = self._context(field_manager, dry_run=dry_run)
-            binding = self._bind(name, namespace or "", body, ctx)
-            return await self._recorded("create", gvr, namespace, name, subresource, binding)
+            return await self._bind(name, namespace or "", body, ctx)
         if subresource or not self._is_plain(gvr):
             query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
             sent = self._send("POST", gvr.path(namespace, name, subresource), query, body)
-            return await self._recorded("create", gvr, namespace, name, subresource, sent)
+            return await self._sent("create", gvr, namespace, name, subresource, sent)
         registry = await self._registry("create", gvr, namespace)
         body = private_copy(body)
         body.setdefault("metadata", {})
         work = registry.create(body, namespace or "", self._context(field_manager, dry_run=dry_run))
         name = body["metadata"].get("name", "")
-        return (await self._recorded("create", gvr, namespace, name, "", work)).obj
+        return (await self._written(registry, "create", namespace, name, "", work)).obj
 
     async def _bind(self, name: str, namespace: str, body: Object, ctx: WriteContext) -> Object:
         """A scheduler does this for every pod: the short way."""
         registry = await self._registry("create", PODS, namespace, name, "binding")
         binding = {**body, "metadata": {**(body.get("metadata") or {})}}
-        await bind_in_process(self._services.registries, registry.row, name, namespace, binding, ctx)
+        work = bind_in_process(self._services.registries, registry.row, name, namespace, binding, ctx)
+        await self._written(registry, "create", namespace, name, "binding", work)
         return dict(BOUND)
 
     async def update(
@@ -185,11 +204,11 @@ class LocalClient:
         if not self._is_plain(gvr, subresource):
             query = _query(fieldManager=field_manager, dryRun="All" if dry_run else "")
             sent = self._send("PUT", gvr.path(namespace, name, subresource), query, body)
-            return await self._recorded("update", gvr, namespace, name, subresource, sent)
+            return await self._sent("update", gvr, namespace, name, subresource, sent)
         registry = await self._registry("update", gvr, namespace, name, subresource)
         ctx = self._context(field_manager, dry_run=dry_run)
         work = registry.update(name, namespace, private_copy(body), ctx, subresource=subresource)
-        return (await self._recorded("update", gvr, namespace, name, subresource, work)).obj
+        return (await self._written(registry, "update", namespace, name, subresource, work)).obj
 
     async def patch(
         self, gvr: GVR, name: str, body: Any, namespace: str | None = None, *, content_type: str = MERGE_PATCH,
@@ -200,12 +219,12 @@ class LocalClient:
                            dryRun="All" if dry_run else "")  # fmt: skip
             path = gvr.path(namespace, name, subresource)
             sent = self._send("PATCH", path, query, body, content_type)
-            return await self._recorded("patch", gvr, namespace, name, subresource, sent)
+            return await self._sent("patch", gvr, namespace, name, subresource, sent)
         registry = await self._registry("patch", gvr, namespace, name, subresource)
         ctx = self._context(field_manager, dry_run=dry_run)
         body = orjson.loads(body) if isinstance(body, bytes) else orjson.loads(orjson.dumps(body))
         work = registry.patch(name, namespace or "", content_type, body, ctx, subresource=subresource)
-        return (await self._recorded("patch", gvr, namespace, name, subresource, work)).obj
+        return (await self._written(registry, "patch", namespace, name, subresource, work)).obj
 
     async def delete(
         self, gvr: GVR, name: str, namespace: str | None = None, *, grace_period_seconds: int | None = None,
@@ -217,9 +236,12 @@ class LocalClient:
             return await self._send("DELETE", gvr.path(namespace, name), body=body)
         registry = await self._registry("delete", gvr, namespace, name)
         options = DeleteOptions(grace_period_seconds, propagation_policy, None, uid, resource_version)
-        work = registry.delete(name, namespace or "", options, self._context(""))
-        item, _ = await self._recorded("delete", gvr, namespace, name, "", work)
-        return item.obj
+        work = self._deleted(registry, name, namespace or "", options)
+        return (await self._written(registry, "delete", namespace, name, "", work)).obj
+
+    async def _deleted(self, registry: Registry, name: str, namespace: str, options: DeleteOptions) -> Item:
+        item, _ = await registry.delete(name, namespace, options, self._context(""))
+        return item
 
     async def delete_collection(
         self, gvr: GVR, namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""

@@ -4,71 +4,84 @@ Only what changes objects is recorded; events and leases are not, since they wou
 """
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pinnace.apimachinery.errors import StatusError
 from pinnace.apimachinery.gvk import GVR
+from pinnace.apiserver.storage.item import Item
 from pinnace.component.tracing import CURRENT, SPAN_BYTES, About, Remote, Span, Tracer
 
 T = TypeVar("T")
 PART = "apiserver"
+STATIONS = ("authentication", "authorization", "queued", "admission", "store")
+REQUEST_BYTES = SPAN_BYTES + 100
 WRITING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
-_UNRECORDED = frozenset(("events", "leases"))
-EXAMINED_PER_SECOND = 50.0  # writes of which it is found out which plugin changed what
+UNRECORDED = frozenset(("events", "leases"))
+# Of one write in so many seconds, or of so many after a pause, it is found out which admission plugin changed what.
+LOOK_SECONDS, LOOKS_AT_ONCE = 0.2, 20
 Changes = list[tuple[str, list[str]]]
 
 
-def is_recorded(gvr: GVR) -> bool:
-    return gvr.resource not in _UNRECORDED
-
-
 class RequestSpan(Span):
-    """`seconds` are times of the stations; `changes` is what each admission plugin changed, None where nobody looked."""
+    """`changes` is what each admission plugin changed, None where nobody looked. One is made for every write, so it is made in one step."""
 
-    __slots__ = ("agent", "changes", "code", "is_recorded", "more", "reason", "revision", "seconds", "source", "subresource", "user")  # fmt: skip
+    tracer: "RequestTracer"
+    part = PART
+    is_request, is_examined = True, False
+    source = reason = ""
+    changes: Changes | None = None
+    code = revision = 0
+    queued = 0.0
+    is_recorded = False
+    more: tuple[str, ...] = ()
 
     def __init__(
-        self, tracer: Tracer, verb: str, about: About, subresource: str, parent: Span | Remote | None, agent: str, source: str = ""
+        self, tracer: "RequestTracer", verb: str, gvr: GVR, namespace: str, name: str, subresource: str, user: str, agent: str,
+        above: Span | Remote | None, begun: float,
     ) -> None:  # fmt: skip
-        super().__init__(tracer, PART, verb, about, parent)
-        self.subresource, self.agent, self.source, self.user = subresource, agent, source, ""
-        self.seconds: dict[str, float] = {}
-        self.changes: Changes | None = None
-        self.code = self.revision = 0
-        self.reason, self.is_recorded = "", False
-        self.more: list[About] | None = None
+        self.tracer, self.name, self.subresource, self.user, self.agent = (
+            tracer,
+            verb,
+            subresource,
+            user,
+            agent,
+        )
+        self.gvr, self.namespace, self.object = gvr, namespace, name
+        self.begun, self.id = begun, tracer.next_id()
+        if above is None:
+            self.parent, self.trace = 0, tracer.trace_base | self.id
+        else:
+            self.parent, self.trace = above.id, above.trace
 
-    def took(self, station: str, seconds: float) -> None:
-        self.seconds[station] = self.seconds.get(station, 0.0) + seconds
-
-    def examines(self) -> bool:
-        tracer = self._tracer
-        return isinstance(tracer, RequestTracer) and tracer.examines()
+    @property
+    def about(self) -> About:  # type: ignore[override]
+        return About(self.gvr.qualified, self.namespace, self.object)
 
     def changed(self, by: str, fields: list[str]) -> None:
         self.changes = [*(self.changes or ()), (by, fields)]
 
-    def wrote(self, about: About, uid: str, revision: int, begun: float) -> None:
-        now = self._tracer.now()
-        self.took("store", now - begun)
-        asked = self.about
+    def wrote(self, gvr: GVR, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
+        tracer = self.tracer
+        self.store += tracer.now() - begun
         if self.is_recorded:
-            self._tracer.also_wrote(self, revision)
-        elif asked.resource == about.resource and asked.name in ("", about.name):
-            self.about, self.uid, self.revision, self.is_recorded = about, uid, revision, True
-            self._tracer.record(self, revision)
+            tracer.also_wrote(self, revision)
+        elif gvr.resource == self.gvr.resource and self.object in ("", name):
+            self.object, self.uid, self.revision, self.is_recorded = name, uid, revision, True
+            tracer.record(self, revision, REQUEST_BYTES if self.changes is None else self.size())
         else:  # a quota, an address: what has to be there before the object is
-            self.more = [*(self.more or ()), about]
+            self.more = (*self.more, "/".join(filter(None, (gvr.qualified, namespace, name))))
 
     def failed(self, code: int, reason: str) -> None:
         self.code, self.reason = code, reason
         if not self.is_recorded:
             self.is_recorded = True
-            self._tracer.record(self)
+            self.tracer.record(self)
 
     def size(self) -> int:
-        changed = sum(200 + len(name) + sum(map(len, paths)) for name, paths in self.changes or ())
-        return SPAN_BYTES + 500 + changed + len(self.agent) + len(self.reason)
+        if self.changes is None:
+            return REQUEST_BYTES + len(self.reason)
+        changed = sum(200 + sum(60 + len(path) for path in paths) for _, paths in self.changes)
+        return REQUEST_BYTES + len(self.reason) + changed
 
     def told(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"verb": self.name, "user": self.user, "userAgent": self.agent}
@@ -82,51 +95,85 @@ class RequestSpan(Span):
             facts["code"] = self.code
         if self.reason:
             facts["error"] = self.reason
-        facts["milliseconds"] = {name: round(seconds * 1000, 3) for name, seconds in self.seconds.items()}
+        stations = {name: round(getattr(self, name) * 1000, 3) for name in STATIONS}
+        facts["milliseconds"] = {name: took for name, took in stations.items() if took}
         if self.changes is not None:
             facts["admissionChanges"] = [{"by": name, "fields": paths} for name, paths in self.changes]
         if self.more:
-            facts["alsoWrote"] = ["/".join(filter(None, about)) for about in self.more]
+            facts["alsoWrote"] = list(self.more)
         return facts
 
 
 class RequestTracer(Tracer):
     """The API server's; parts in its process record with it too."""
 
-    _looks, _looks_at = EXAMINED_PER_SECOND, 0.0
+    next_look = 0.0  # when the next request may be examined
 
-    def examines(self) -> bool:
-        """Whether to find out what each plugin changes: costs as much as some writes take, so only of so many in a second."""
-        now = self.now()
-        self._looks = min(EXAMINED_PER_SECOND, self._looks + (now - self._looks_at) * EXAMINED_PER_SECOND)
-        self._looks_at = now
-        if self._looks < 1:
+    def examines(self, now: float) -> bool:
+        """Whether to find out what each plugin changes: that costs as much as some writes take."""
+        due = max(self.next_look, now - LOOKS_AT_ONCE * LOOK_SECONDS)
+        if due > now:
             return False
-        self._looks -= 1
+        self.next_look = due + LOOK_SECONDS
         return True
 
-    def request(
-        self, verb: str, gvr: GVR, namespace: str, name: str, subresource: str, agent: str, *,
-        source: str = "", parent: Remote | None = None,
-    ) -> RequestSpan:  # fmt: skip
-        above: Span | Remote | None = parent if parent is not None else CURRENT.get()
-        return RequestSpan(
-            self, verb, About(gvr.qualified, namespace, name), subresource, above, agent, source
-        )
 
+class LocalRequest(NamedTuple):
+    """A write by a part in this process."""
 
-async def recorded(span: RequestSpan, user: str, work: Awaitable[T]) -> T:
-    """A request without a connection."""
-    span.user = user
-    token = CURRENT.set(span)
-    try:
-        return await work
-    except StatusError as error:
-        if error.code != 409:  # the next look at the object comes of itself
-            span.failed(error.code, str(error))
-        raise
-    finally:
-        CURRENT.reset(token)
-        span.end()
-        if span.is_recorded and (above := CURRENT.get()) is not None:
-            above.has_children = True
+    tracer: RequestTracer
+    verb: str
+    gvr: GVR
+    namespace: str
+    name: str
+    subresource: str
+    user: str
+    agent: str
+
+    def span(self, begun: float) -> RequestSpan:
+        return RequestSpan(*self, CURRENT.get(), begun)
+
+    async def recorded(self, work: Awaitable[T]) -> T:
+        """With the times of all stations, and everything that is stored."""
+        span = self.span(self.tracer.now())
+        span.is_examined = not self.subresource
+        token = CURRENT.set(span)
+        try:
+            return await work
+        except StatusError as error:
+            if error.code != 409:  # the next look at the object comes of itself
+                span.failed(error.code, str(error))
+            raise
+        finally:
+            CURRENT.reset(token)
+            span.end()
+            if span.is_recorded and (above := CURRENT.get()) is not None:
+                above.has_children = True
+
+    async def noted(self, work: Awaitable[Item], newest: int) -> Item:
+        """The short way, for what happens thousands of times: the revision, and how long all took. Nothing was written where the
+        revision is not newer than `newest`, that of the cache before."""
+        tracer = self.tracer
+        begun = tracer.now()
+        try:
+            item = await work
+        except StatusError as error:
+            if error.code != 409:
+                span = self.span(begun)
+                span.failed(error.code, str(error))
+                span.end()
+            raise
+        if item.revision > newest and item.revision not in tracer.writers:
+            span = self.span(begun)
+            span.ended, span.object, span.revision, span.is_recorded = (
+                tracer.now(),
+                item.name,
+                item.revision,
+                True,
+            )
+            if (held := item.held) is not None:
+                span.uid = held["metadata"].get("uid", "")
+            tracer.record(span, item.revision, REQUEST_BYTES)
+            if (above := CURRENT.get()) is not None:
+                above.has_children = True
+        return item

@@ -125,7 +125,27 @@ def from_files(session: Session, flags: Values) -> list[Selection]:
     return [of_manifest(session, obj, source) for source, obj in _read(flags)]
 
 
-def _read(flags: Values) -> Iterator[tuple[str, Object]]:
+def from_files_with_errors(session: Session, flags: Values, errors: list[CliError]) -> Iterator[Selection]:
+    """As `from_files`, one after the other; what is wrong with one document or file does not keep the others back."""
+    for source, obj in _read(flags, errors):
+        try:
+            one = of_manifest(session, obj, source)
+        except ServerError:
+            raise
+        except CliError as error:
+            errors.append(error)
+            continue
+        if not flags.get("selector") or _has_labels(obj, flags["selector"]):
+            yield one
+
+
+def _has_labels(obj: Object, selector: str) -> bool:
+    from pinnace.api.selector_text import parse
+
+    return parse(selector).matches((obj.get("metadata") or {}).get("labels") or {})
+
+
+def _read(flags: Values, errors: list[CliError] | None = None) -> Iterator[tuple[str, Object]]:
     folder = flags.get("kustomize")
     if folder:
         from pinnace.cli.kustomize.build import build
@@ -134,7 +154,7 @@ def _read(flags: Values) -> Iterator[tuple[str, Object]]:
         return
     from pinnace.cli.manifests import read_all
 
-    yield from read_all(flags["filename"], recursive=flags.get("recursive", False))
+    yield from read_all(flags["filename"], recursive=flags.get("recursive", False), errors=errors)
 
 
 def of_manifest(session: Session, obj: Object, source: str) -> Selection:
@@ -226,7 +246,7 @@ def resolve(
     raise_all(errors)
 
 
-def raise_all(errors: list[ServerError]) -> None:
+def raise_all(errors: "list[ServerError] | list[CliError]") -> None:
     """One error as it is; several one below the other."""
     if len(errors) == 1:
         raise errors[0]
@@ -240,4 +260,4 @@ class Several(CliError):
         self._errors = errors
 
     def text(self) -> str:
-        return "\n".join(error.text() for error in self._errors)
+        return "\n".join(error.among_others() for error in self._errors)

@@ -13,6 +13,10 @@ class CliError(Exception):
     def text(self) -> str:
         return f"error: {self}"
 
+    def among_others(self) -> str:
+        """The text when several errors are shown one below the other."""
+        return str(self)
+
 
 class UsageError(CliError):
     """A wrong flag or argument, with a pointer to the help of `command`."""
@@ -67,9 +71,26 @@ class ServerError(CliError):
             else f"{subject}: \n" + "\n".join(f"* {f}" for f in found)
         )
 
+    def among_others(self) -> str:
+        return f"Error from server ({self.reason}): {self}" if self.reason else self.text()
+
     def prefixed(self, prefix: str) -> str:
         """The text with the name of what it is about put in, as kubectl does for files."""
         return f"Error from server ({self.reason}): {prefix}: {self}" if self.reason else f"{prefix}: {self}"
+
+
+class FileError(CliError):
+    """What the server said about an object of a file; `doing` is e.g. `error when creating "a.yaml"`."""
+
+    def __init__(self, error: ServerError, doing: str) -> None:
+        super().__init__(f"{doing}: {error}")
+        self._error, self._doing = error, doing
+
+    def text(self) -> str:
+        return self._error.text() if self._error.reason == "Invalid" else self.among_others()
+
+    def among_others(self) -> str:
+        return self._error.prefixed(self._doing)
 
 
 def not_found(error: CliError) -> bool:

@@ -11,11 +11,20 @@ def with_annotation(obj: Object) -> Object:
     """A copy that carries itself (without the annotation) in the annotation."""
     metadata = dict(obj.get("metadata") or {})
     annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != ANNOTATION}
-    bare = {**obj, "metadata": {**metadata, "annotations": annotations}}
-    text = json.dumps(bare, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    text = as_text({**obj, "metadata": {**metadata, "annotations": annotations}})
+    return {**obj, "metadata": {**metadata, "annotations": {**annotations, ANNOTATION: text}}}
+
+
+def as_text(obj: Object) -> str:
+    """What stands in the annotation of this object."""
+    metadata = obj.get("metadata") or {}
+    if ANNOTATION in (metadata.get("annotations") or {}):
+        annotations = {k: v for k, v in metadata["annotations"].items() if k != ANNOTATION}
+        obj = {**obj, "metadata": {**metadata, "annotations": annotations}}
+    text = json.dumps(obj, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     for char, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         text = text.replace(char, escape)
-    return {**obj, "metadata": {**metadata, "annotations": {**annotations, ANNOTATION: text + "\n"}}}
+    return f"{text}\n"
 
 
 def of(obj: Object) -> Object | None:

@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -75,11 +76,18 @@ PLANNED_CLUSTER = ("dashboard", "snapshot")
 PLANNED_KUBECTL = ("kuberc", "options")
 
 
+# Where kubectl catches Ctrl-C, in order to clean up; others end by the signal.
+INTERRUPTED_WITH_1 = ("delete", "edit", "events", "rollout status", "wait")
+
+
 def entry() -> None:
     """The console script."""
     argv, program = sys.argv[1:], program_name(sys.argv[0])
     if argv and argv[0] in CLUSTER_COMMANDS:
-        sys.exit(main(argv, program))
+        code = main(argv, program)
+        if code >= 0:
+            sys.exit(code)
+        _leave(code)
     # A client that lives for a moment makes no garbage worth looking for: a fifth of the time of a long list.
     gc.set_threshold(100_000, 50, 1000)
     _leave(main(argv, program))
@@ -91,13 +99,16 @@ def _leave(code: int) -> None:
         try:
             stream.flush()
         except BrokenPipeError:
-            code = code or 141
+            code = code or -signal.SIGPIPE
         except OSError as error:
             code = code or 1
             if stream is sys.stdout:
                 print(f"error: write /dev/stdout: {str(error.strerror).lower()}", file=sys.stderr)
         except ValueError:
             continue  # closed
+    if code < 0:  # so that a shell's loop ends with it
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
     os._exit(code)
 
 
@@ -108,7 +119,7 @@ def program_name(path: str) -> str:
 
 
 def main(argv: list[str], program: str = "pinnace") -> int:
-    """Run one command line; the exit code."""
+    """Run one command line; the exit code, or less than 0: the signal that ends the program, as it would have without us."""
     if argv[:1] == ["kubectl"]:
         argv = argv[1:]
     try:
@@ -119,15 +130,14 @@ def main(argv: list[str], program: str = "pinnace") -> int:
             print(error.text(), file=sys.stderr)
         return error.code
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        return -signal.SIGPIPE
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename:
             raise
         print("error: write /dev/stdout: no space left on device", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return -signal.SIGINT
 
 
 def _dispatch(argv: list[str], program: str) -> int:
@@ -167,7 +177,12 @@ def _dispatch(argv: list[str], program: str) -> int:
     from pinnace.cli.session import Session
 
     with Session(values, path) as session:
-        return command.run(session, values, arguments)
+        try:
+            return command.run(session, values, arguments)
+        except KeyboardInterrupt:
+            if path.partition(" ")[2] in INTERRUPTED_WITH_1:
+                return 1
+            raise
 
 
 def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list[str]]":
@@ -180,9 +195,10 @@ def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list
     if name in PLANNED_CLUSTER:
         raise PlainError(f'error: "{program} {name}" is not there yet: docs/conformance.md says what is')
     if target is None:
-        raise PlainError(
-            f'error: unknown command "{name}" for "{program}"\nRun \'{program} --help\' for usage.'
-        )
+        from pinnace.cli.suggestions import unknown_command
+
+        ours = () if program == "kubectl" else CLUSTER_COMMANDS
+        raise PlainError(unknown_command(name, program, [*COMMANDS, *ours]))
     module, attribute = target.split(":")
     command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
     path = f"{program} {name}"

@@ -31,12 +31,19 @@ _Loader.add_constructor(
 )
 
 
-def read_all(names: list[str], *, recursive: bool = False) -> Iterator[tuple[str, Object]]:
-    """(where from, object), lists taken apart."""
+def read_all(
+    names: list[str], *, recursive: bool = False, errors: list[CliError] | None = None
+) -> Iterator[tuple[str, Object]]:
+    """(where from, object), lists taken apart. With `errors` a bad file or document is put there, and the next one read."""
     for name in names:
         for source, text in _texts(name, recursive):
-            for document in documents(text, source):
-                yield from _apart(source, document)
+            try:
+                for document in documents(text, source):
+                    yield from _apart(source, document)
+            except CliError as error:
+                if errors is None:
+                    raise
+                errors.append(error)
 
 
 def _texts(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
@@ -84,7 +91,7 @@ def documents(text: str, source: str) -> Iterator[Object]:
                 yield document
     except yaml.YAMLError as error:
         raise CliError(
-            f"error parsing {source}: error converting YAML to JSON: yaml: {_where(error)}"
+            f"error parsing {source}: error converting YAML to JSON: yaml: {where_in_yaml(error)}"
         ) from error
 
 
@@ -97,10 +104,13 @@ def _json_documents(text: str) -> Iterator[Object]:
             at += 1
 
 
-def _where(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return f"line {mark.line + 1}: {problem}" if mark is not None else problem
+def where_in_yaml(error: yaml.YAMLError) -> str:
+    """`line 2: did not find ...`, with the line that go-yaml names: the scanner's are counted from one, the parser's are not."""
+    problem = str(getattr(error, "problem", None) or error)
+    for mark in (getattr(error, "context_mark", None), getattr(error, "problem_mark", None)):
+        if mark is not None and mark.line:
+            return f"line {mark.line + isinstance(error, yaml.scanner.ScannerError)}: {problem}"
+    return problem
 
 
 def _apart(source: str, document: Any) -> Iterator[tuple[str, Object]]:

@@ -5,6 +5,7 @@ a type that is not in the file is looked up again before it is refused.
 """
 
 import os
+import sys
 from typing import Any, NamedTuple
 
 from pinnace.cli import clock, json_text
@@ -80,7 +81,15 @@ class Mapper:
             found = self._lookup(text.lower(), fresh=fresh)
             if found is not None:
                 return found
-        raise CliError(f'the server doesn\'t have a resource type "{text}"')
+        raise CliError(f'the server doesn\'t have a resource type "{text}"{self._meant(text)}')
+
+    def _meant(self, text: str) -> str:
+        """Types of nearly this name; to somebody at a terminal only, so that scripts read what kubectl says."""
+        if not sys.stderr.isatty():
+            return ""
+        from pinnace.cli.suggestions import close_to, listed
+
+        return listed(close_to(text, (row.name for row in self.all())))
 
     def category(self, text: str) -> list[Resource]:
         """The resources of a category such as `all`; empty when there is none of this name."""

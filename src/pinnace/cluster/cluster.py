@@ -178,7 +178,7 @@ class Cluster:
                 issue_account_token=self._issue_account_token,
                 node_ipam=None
                 if config.simulated_nodes
-                else NodeIpamConfig(tuple(config.pod_cidr.split(","))),
+                else NodeIpamConfig(tuple(config.pod_cidr.split(",")), brought=self._own_subnets()),
                 nodes=NodeLifecycleConfig(node_monitor_grace_period=config.node_monitor_grace_period),
                 local_path=self._local_path(),
                 csi_controllers=tuple(filter(None, config.csi_controller.split(","))),
@@ -224,6 +224,15 @@ class Cluster:
         if not config.disable_scheduler:
             own = self._client("system:kube-scheduler", ())
             tasks.create_task(led(own, "kube-scheduler", scheduler, metrics), name="scheduler")
+
+    def _own_subnets(self) -> tuple[str, tuple[address_ranges.Network, ...]]:
+        """What the node of this process uses as long as it runs, whatever becomes of its Node object."""
+        config = self._config
+        return (
+            (config.node_name, address_ranges.node_subnets(config.pod_cidr))
+            if config.has_real_node
+            else ("", ())
+        )
 
     def _local_path(self) -> "LocalPathConfig | None":
         """Where the default storage class keeps its directories; None for a cluster without nodes."""

@@ -38,29 +38,32 @@ class Remote(NamedTuple):
 
 
 class Span:
-    """`cause` is the revision because of which it began; `facts` is shown as it is."""
+    """`cause` is the revision because of which it began; `facts` is shown as it is.
 
-    __slots__ = ("_tracer", "about", "begun", "cause", "ended", "facts", "has_children", "id", "name", "parent", "part", "trace", "uid")  # fmt: skip
+    What most spans do not have stands in the class: making a span is to cost a microsecond.
+    """
+
+    ended = OPEN
+    uid = cause = ""
+    has_children = False
+    is_request = is_examined = False  # the latter: whether to find out what each admission plugin changes
+    facts: dict[str, Any] | None = None
+    authentication = authorization = admission = store = (
+        0.0  # seconds at these stations: what requests want to know
+    )
 
     def __init__(
-        self, tracer: "Tracer", part: str, name: str, about: About, parent: "Span | Remote | None", cause: str = ""
-    ) -> None:  # fmt: skip
-        self._tracer, self.part, self.name, self.about = tracer, part, name, about
-        self.begun, self.ended = tracer.now(), OPEN
-        self.cause, self.uid, self.has_children = cause, "", False
-        self.facts: dict[str, Any] | None = None
-        self.id = tracer.next_id()
+        self, tracer: "Tracer", part: str, name: str, about: About, parent: "Span | Remote | None"
+    ) -> None:
+        self.tracer, self.part, self.name, self.about = tracer, part, name, about
+        self.begun, self.id = tracer.now(), tracer.next_id()
         if parent is None:
             self.parent, self.trace = 0, tracer.trace_base | self.id
         else:
             self.parent, self.trace = parent.id, parent.trace
 
-    @property
-    def tracer(self) -> "Tracer":
-        return self._tracer
-
     def end(self) -> None:
-        self.ended = self._tracer.now()
+        self.ended = self.tracer.now()
 
     def told(self) -> Mapping[str, Any]:
         """The facts, made when somebody reads them."""
@@ -73,18 +76,11 @@ class Span:
             SPAN_BYTES if facts is None else SPAN_BYTES + sum(120 + len(str(fact)) for fact in facts.values())
         )
 
-    def took(self, station: str, seconds: float) -> None:
-        """How long a station on the way took: what requests want to know."""
-
-    def examines(self) -> bool:
-        """Whether to find out what each admission plugin changes."""
-        return False
-
     def changed(self, by: str, fields: list[str]) -> None:
         """An admission plugin changed these fields."""
 
-    def wrote(self, about: About, uid: str, revision: int, begun: float) -> None:
-        """Something was stored meanwhile: what requests want to know."""
+    def wrote(self, gvr: Any, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
+        """Something was stored meanwhile, which took since `begun`."""
 
 
 CURRENT: ContextVar[Span | None] = ContextVar("pinnace span", default=None)
@@ -121,7 +117,7 @@ class Tracer:
         self._clock, self._most = clock, most_bytes
         self.now = clock.monotonic
         self._ring: deque[tuple[Span, int, int]] = deque()  # with its size and the revision that it wrote
-        self._writers: dict[int, Span] = {}
+        self.writers: dict[int, Span] = {}
         self.bytes = self.dropped = 0
         self.dropped_until = 0.0
         self.since = clock.now()
@@ -148,18 +144,21 @@ class Tracer:
             parent = CURRENT.get()
         if isinstance(parent, Span):
             parent.has_children = True
-        return Span(self, part, name, about, parent, cause)
+        span = Span(self, part, name, about, parent)
+        if cause:
+            span.cause = cause
+        return span
 
-    def record(self, span: Span, revision: int = 0) -> None:
+    def record(self, span: Span, revision: int = 0, size: int = 0) -> None:
         """Keep it; it may still be going on. The oldest go where there are too many."""
-        size = span.size()
+        size = size or span.size()
         self._ring.append((span, size, revision))
         if revision:
-            self._writers[revision] = span
+            self.writers[revision] = span
         self.bytes += size
         while self.bytes > self._most and self._ring:
             old, size, revision = self._ring.popleft()
-            self._writers.pop(revision, None)
+            self.writers.pop(revision, None)
             self.bytes -= size
             self.dropped += size > 0
             self.dropped_until = old.begun
@@ -167,11 +166,11 @@ class Tracer:
     def also_wrote(self, span: Span, revision: int) -> None:
         """A recorded span that stored something more: leaves the ring's account with an entry of its own."""
         self._ring.append((span, 0, revision))
-        self._writers[revision] = span
+        self.writers[revision] = span
 
     def writer_of(self, revision: str) -> Span | None:
         """The span that stored this resourceVersion, while it is remembered."""
-        return self._writers.get(int(revision)) if revision.isdigit() else None
+        return self.writers.get(int(revision)) if revision.isdigit() else None
 
     def offset(self) -> float:
         """What makes of a moment of the monotonic clock seconds since 1970."""

@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 from pinnace.api import meta
 from pinnace.insight.catalog import ANY, RULES
-from pinnace.insight.findings import EFFECT, Finding, Object
+from pinnace.insight.findings import EFFECT, LIKELY, NOTE, Finding, Object
 from pinnace.insight.links import neighbours
 from pinnace.insight.world import World, is_known
 
 MOST_OBJECTS = 200  # looked at from one start: enough for any chain, and an end for odd ones
+
+
+Key = tuple[str, str, str]  # kind, namespace, name
 
 
 class Diagnosis(NamedTuple):
@@ -25,12 +28,14 @@ class Ranked(NamedTuple):
 
 def diagnose(starts: Iterable[Object], world: World) -> Diagnosis:
     queue = [(obj, 0) for obj in starts]
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[Key] = set()
+    parents: dict[Key, set[Key]] = {}
     found: list[Ranked] = []
     looked_at: list[str] = []
-    limit = MOST_OBJECTS + len(queue)
-    while queue and len(looked_at) < limit:
-        obj, distance = queue.pop(0)
+    limit, at = MOST_OBJECTS + len(queue), 0
+    while at < len(queue) and len(looked_at) < limit:
+        obj, distance = queue[at]
+        at += 1
         key = (obj["kind"], *meta.key(obj))
         if key in seen:
             continue
@@ -38,20 +43,27 @@ def diagnose(starts: Iterable[Object], world: World) -> Diagnosis:
         looked_at.append(f"{obj['kind'].lower()} {meta.key_text(obj)}")
         found += [Ranked(one, distance) for one in _rules_about(obj, world)]
         if is_known(obj):
-            queue += [(other, distance + 1) for other in neighbours(obj, world)]
-    return Diagnosis(_ranked(found, world), looked_at)
+            for other in neighbours(obj, world):
+                parents.setdefault((other["kind"], *meta.key(other)), set()).add(key)
+                queue.append((other, distance + 1))
+    return Diagnosis(_ranked(found, parents, world), looked_at)
 
 
 def _rules_about(obj: Object, world: World) -> Iterable[Finding]:
     for name, row in RULES.items():
         if row.kinds == ANY or (obj["kind"] in row.kinds and is_known(obj)):
             for one in row.check(obj, world):
-                yield one._replace(rule=name)
+                is_early = EFFECT <= one.rank <= LIKELY and world.age(obj) < row.patience
+                yield _in_progress(one._replace(rule=name)) if is_early else one._replace(rule=name)
 
 
-def _ranked(found: list[Ranked], world: World) -> list[Finding]:
+def _in_progress(one: Finding) -> Finding:
+    return one._replace(rank=NOTE, cause=f"in progress: {one.cause}", is_progress=True)
+
+
+def _ranked(found: list[Ranked], parents: dict[Key, set[Key]], world: World) -> list[Finding]:
     """Causes first, of equals the ones further down the chain; what several objects have alike is told once."""
-    found = _without_needless_effects(found)
+    found = _judged(found, parents, is_question=bool(world.asked))
     found.sort(key=lambda one: (-one.finding.rank, -one.distance, one.finding.about))
     merged: dict[tuple[str, str, str], list[Finding]] = {}
     for one in found:
@@ -60,10 +72,33 @@ def _ranked(found: list[Ranked], world: World) -> list[Finding]:
     return [_together(group, world) for group in merged.values()]
 
 
-def _without_needless_effects(found: list[Ranked]) -> list[Ranked]:
-    """The effect stays when its object is where the question began, or when no cause was found at all."""
-    has_cause = any(one.finding.rank > EFFECT for one in found)
-    return [one for one in found if not has_cause or one.distance == 0 or one.finding.rank != EFFECT]
+def _judged(found: list[Ranked], parents: dict[Key, set[Key]], *, is_question: bool) -> list[Ranked]:
+    """An effect stays where the question began, or when nothing below it is the cause; one that passes by itself is then a note."""
+    explained = _above({_key(one.finding) for one in found if one.finding.rank > EFFECT}, parents)
+    judged = []
+    for one in found:
+        is_effect, is_explained = one.finding.rank == EFFECT, _key(one.finding) in explained
+        if is_effect and is_explained and not (is_question and one.distance == 0):
+            continue
+        if is_effect and not is_explained and one.finding.is_progress:
+            one = Ranked(_in_progress(one.finding), one.distance)
+        judged.append(one)
+    return judged
+
+
+def _key(one: Finding) -> Key:
+    return one.kind, one.namespace, one.name
+
+
+def _above(keys: set[Key], parents: dict[Key, set[Key]]) -> set[Key]:
+    """These, and all that led to them."""
+    found, todo = set(keys), list(keys)
+    while todo:
+        for parent in parents.get(todo.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                todo.append(parent)
+    return found
 
 
 def _without_name(one: Finding) -> str:

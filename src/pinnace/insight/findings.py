@@ -29,6 +29,7 @@ class Finding(NamedTuple):
     evidence: tuple[Evidence, ...]
     commands: tuple[str, ...]  # each begins with `kubectl`
     alike: int = 0  # further objects of which the same is true
+    is_progress: bool = False  # an effect that passes by itself, unless something below has a cause
 
     @property
     def about(self) -> str:
@@ -38,11 +39,13 @@ class Finding(NamedTuple):
 
 def finding(
     obj: Object, cause: str, *, rank: int = CAUSE, evidence: Iterable[Evidence] = (), commands: Iterable[str] = (),
+    is_progress: bool = False,
 ) -> Finding:  # fmt: skip
     """A finding about `obj`; which rule it was is filled in by who called the rule."""
     metadata = obj["metadata"]
     return Finding(
-        "", obj["kind"], metadata.get("namespace", ""), metadata["name"], rank, cause, tuple(evidence), tuple(commands)
+        "", obj["kind"], metadata.get("namespace", ""), metadata["name"], rank, cause, tuple(evidence), tuple(commands),
+        is_progress=is_progress,
     )  # fmt: skip
 
 

@@ -268,4 +268,5 @@ def _breadth(role: Object) -> int:
 
 
 def _is_internal(role: Object) -> bool:
-    return meta.name(role).startswith("system:")
+    """`system:node`, and what components brought along for themselves: not meant for others."""
+    return ":" in meta.name(role)

@@ -14,10 +14,11 @@ from pinnace.insight.world import Reader, World
 # What is looked at when no object is named; what else there is (replica sets, claims of pods) is reached from these.
 STARTS = (
     "Node", "Namespace", "CustomResourceDefinition", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration",
+    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CertificateSigningRequest",
     "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", "Service", "Ingress", "PersistentVolumeClaim",
     "HorizontalPodAutoscaler", "PodDisruptionBudget",
 )  # fmt: skip
-_CLUSTER_WIDE = STARTS[:6]
+_CLUSTER_WIDE = STARTS[:9]
 _ALSO_LISTED = ("ReplicaSet",)
 
 
@@ -50,7 +51,7 @@ def about_everything(
     world.preload_events(namespace)
     for kind in _ALSO_LISTED:
         world.every(kind, namespace)
-    starts: list[Object] = []
+    starts: list[Object] = [] if namespace else list(world.every("Lease", "kube-system"))
     for kind in STARTS:
         if namespace and kind in _CLUSTER_WIDE:
             continue

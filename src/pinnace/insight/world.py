@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from pinnace.api import meta
 from pinnace.api.core import nodes, pod_resources, pods
 from pinnace.apimachinery.selectors import SelectorError, from_label_selector
+from pinnace.apimachinery.times import parse_time
 from pinnace.insight.findings import Object
 from pinnace.insight.pod_state import likeness
 
@@ -22,6 +23,8 @@ MOST_LOGS = 30  # of containers
 
 KINDS = {
     "APIService": Kind("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
+    "CSIDriver": Kind("storage.k8s.io/v1", "csidrivers", namespaced=False),
+    "CertificateSigningRequest": Kind("certificates.k8s.io/v1", "certificatesigningrequests", namespaced=False),
     "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
     "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
     "ConfigMap": Kind("v1", "configmaps"),
@@ -54,6 +57,8 @@ KINDS = {
     "ServiceAccount": Kind("v1", "serviceaccounts"),
     "StatefulSet": Kind("apps/v1", "statefulsets"),
     "StorageClass": Kind("storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "ValidatingAdmissionPolicy": Kind("admissionregistration.k8s.io/v1", "validatingadmissionpolicies", namespaced=False),
+    "ValidatingAdmissionPolicyBinding": Kind("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", namespaced=False),
     "ValidatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", namespaced=False),
 }  # fmt: skip
 
@@ -188,6 +193,16 @@ class World:
             for one in self._lists[kind, ""]:
                 found.setdefault(meta.namespace(one), []).append(one)
         return self._by_namespace[kind].get(namespace, [])
+
+    def age(self, obj: Object) -> float:
+        """Seconds since it was created, or since it was deleted; very old where that is not said."""
+        metadata = obj["metadata"]
+        since = metadata.get("deletionTimestamp") or metadata.get("creationTimestamp")
+        return self.now - parse_time(since).timestamp() if since else 1e9
+
+    def is_asked(self, obj: Object) -> bool:
+        """The question named it; what somebody set on purpose is then an answer."""
+        return bool(meta.uid(obj)) and meta.uid(obj) in self.asked
 
     def can_list(self, kind: str, namespace: str = "") -> bool:
         """Whether an empty list means that there is nothing."""

@@ -10,8 +10,6 @@ DECISION_BYTES = 1500  # of a decision with its best nodes
 
 
 class AttemptSpan(Span):
-    __slots__ = ("record", "waited")
-
     record: Record
     waited: float  # seconds since the queue first saw the pod
 
@@ -22,8 +20,8 @@ class AttemptSpan(Span):
         above = tracer.writer_of(cause)
         if above is not None:
             above.has_children = True
-        span = cls(tracer, record.profile, "schedule", About("pods", pod.namespace, pod.name), above, cause)
-        span.uid, span.record, span.waited = pod.uid, record, begun - entry.queued_at
+        span = cls(tracer, record.profile, "schedule", About("pods", pod.namespace, pod.name), above)
+        span.uid, span.record, span.waited, span.cause = pod.uid, record, begun - entry.queued_at, cause
         span.begun, span.ended = begun, begun + record.seconds
         tracer.record(span)
         return span

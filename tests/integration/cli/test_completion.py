@@ -119,7 +119,7 @@ def _without_hidden(line: str) -> str:
 
 # zsh completes in its line editor only: here a line is completed as if Tab had been pressed, and `compadd` says what it was given.
 ZSH = """
-autoload -Uz compinit && compinit -u -d /dev/null
+autoload -Uz compinit && compinit -u -D
 source <(pinnace completion zsh)
 compadd() {
     local -a given

@@ -349,4 +349,4 @@ async def test_a_proxy_serves_the_api_and_files_but_not_to_strangers(
         assert (await asked("GET", "/api"))[0] == 404
     finally:
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGINT  # as kubectl

@@ -122,6 +122,7 @@ def findings(
     start: Object, *others: Object, logs: dict[str, list[str]] | None = None, forbidden: tuple[str, ...] = ()
 ) -> list[Finding]:
     world = World(Recorded((start, *others), logs, forbidden), NOW)
+    world.asked = {start["metadata"]["uid"]}
     return diagnose([start], world).findings
 
 

@@ -21,6 +21,7 @@ from pinnace.kubelet.shutdown.manager import ShutdownSignals
 from pinnace.testing.fake_client import FakeClient
 from pinnace.testing.fake_clock import FakeClock
 from pinnace.testing.fake_runtime import FakeRuntime
+from pinnace.testing.wait import eventually
 
 
 class World:
@@ -153,7 +154,7 @@ async def test_a_deleted_pod_leaves_nothing(world: World) -> None:
     assert await world.runtime.list_sandboxes() == []
     assert await world.runtime.list_containers() == []
     pods = world.config.root_dir / "pods"
-    assert list(pods.iterdir()) == []
+    await eventually(lambda: not list(pods.iterdir()), within=60)  # a real thread takes them away
 
 
 async def test_a_pod_that_is_gone_from_the_api_holds_no_port_any_more(world: World) -> None:

@@ -33,7 +33,7 @@ _NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always
 def validate_containers(spec: Mapping[str, Any], path: str) -> Found:
     """`containers` and `initContainers` of one pod, names unique over both."""
     volumes = {volume.get("name"): volume for volume in spec.get("volumes") or ()}
-    host_network = bool(spec.get("hostNetwork"))
+    host_network, host_users = bool(spec.get("hostNetwork")), spec.get("hostUsers") is not False
     for part in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(part) or ()):
             if policies := container.get("resizePolicy"):
@@ -46,7 +46,7 @@ def validate_containers(spec: Mapping[str, Any], path: str) -> Found:
     for index, container in enumerate(spec.get("containers") or ()):
         here = f"{path}.containers[{index}]"
         yield from _validate_name(container, taken, here)
-        yield from _validate_common(container, volumes, here, host_network)
+        yield from _validate_common(container, volumes, here, host_network, host_users)
         yield from _validate_unique_host_ports(container, host_ports, here)
         yield from _validate_running(container, here)
         if container.get("restartPolicy") is not None or container.get("restartPolicyRules"):
@@ -54,7 +54,7 @@ def validate_containers(spec: Mapping[str, Any], path: str) -> Found:
     for index, container in enumerate(spec.get("initContainers") or ()):
         here = f"{path}.initContainers[{index}]"
         yield from _validate_name(container, taken, here)
-        yield from _validate_common(container, volumes, here, host_network)
+        yield from _validate_common(container, volumes, here, host_network, host_users)
         yield from _validate_init(container, here)
 
 
@@ -65,7 +65,7 @@ def validate_ephemeral_containers(spec: Mapping[str, Any], path: str) -> Found:
     for index, container in enumerate(spec.get("ephemeralContainers") or ()):
         here = f"{path}.ephemeralContainers[{index}]"
         yield from _validate_name(container, taken, here)
-        yield from _validate_common(container, volumes, here, host_network=False)
+        yield from _validate_common(container, volumes, here, False, spec.get("hostUsers") is not False)
         target = container.get("targetContainerName")
         if target and target not in regular:
             yield fields.not_found(f"{here}.targetContainerName", target)
@@ -90,7 +90,7 @@ def _validate_name(container: Container, taken: set[str], path: str) -> Found:
 
 
 def _validate_common(
-    container: Container, volumes: Mapping[Any, Any], path: str, host_network: bool
+    container: Container, volumes: Mapping[Any, Any], path: str, host_network: bool, host_users: bool
 ) -> Found:
     image = container.get("image") or ""
     if not image:
@@ -114,7 +114,7 @@ def _validate_common(
     if resources := container.get("resources"):
         yield from validate_requirements(resources, f"{path}.resources")
     if security := container.get("securityContext"):
-        yield from validate_container_security(security, f"{path}.securityContext")
+        yield from validate_container_security(security, f"{path}.securityContext", host_users=host_users)
 
 
 def _validate_running(container: Container, path: str) -> Found:

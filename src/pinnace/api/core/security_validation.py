@@ -12,6 +12,7 @@ Found = Iterator[Cause]
 MAX_ID = 2147483647
 _ID_RANGE = f"must be between 0 and {MAX_ID}, inclusive"
 PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
+PROC_MOUNTS = ("Default", "Unmasked")
 _SYSCTL = r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 _sysctl = re.compile(_SYSCTL).fullmatch
 
@@ -47,10 +48,12 @@ def _validate_sysctls(context: Mapping[str, Any], path: str) -> Found:
         taken.add(name)
 
 
-def validate_container_security(context: Mapping[str, Any], path: str) -> Found:
+def validate_container_security(context: Mapping[str, Any], path: str, *, host_users: bool = True) -> Found:
     for field in ("runAsUser", "runAsGroup"):
         yield from _validate_id(context.get(field), f"{path}.{field}")
     yield from _validate_profiles(context, path)
+    if (mount := context.get("procMount")) is not None:
+        yield from _validate_proc_mount(mount, f"{path}.procMount", host_users)
     if context.get("allowPrivilegeEscalation") is not False:
         return
     if context.get("privileged"):
@@ -59,6 +62,13 @@ def validate_container_security(context: Mapping[str, Any], path: str) -> Found:
     if "SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
         why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
         yield fields.invalid(path, context, why)
+
+
+def _validate_proc_mount(mount: str, path: str, host_users: bool) -> Found:
+    if host_users and mount == "Unmasked":
+        yield fields.invalid(path, mount, "`hostUsers` must be false to use `Unmasked`")
+    if mount not in PROC_MOUNTS:
+        yield fields.not_supported(path, mount, PROC_MOUNTS)
 
 
 def _validate_profiles(context: Mapping[str, Any], path: str) -> Found:

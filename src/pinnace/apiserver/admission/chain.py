@@ -91,8 +91,8 @@ class Phase:
             self.timing.refused.observe(then - begun)
             raise
         self.timing.passed.append(since - begun)
-        if (span := CURRENT.get()) is not None:
-            span.took("admission", since - begun)
+        if (span := CURRENT.get()) is not None and span.is_request:
+            span.admission += since - begun
         self._unsettled += 1
         if self._unsettled >= _UNSETTLED:
             self._settle()
@@ -137,7 +137,7 @@ class Chain:
         """Once through all that change; once more when one of them asked for it, having changed what others had seen."""
         phase = self._phase("admit", admission)
         span = CURRENT.get()
-        if span is not None and phase.steps and admission.object is not None and span.examines():
+        if span is not None and span.is_examined and admission.object is not None:
             phase = phase.examined(admission, span)
         await phase.run(admission)
         again = admission.reinvocation

@@ -27,7 +27,7 @@ async def authenticate(inner: Handler, request: Request) -> Answer:
         seconds = services.clock.monotonic() - begun
         services.metrics.authentication[result].observe(seconds)
         if (span := CURRENT.get()) is not None:
-            span.took("authentication", seconds)
+            span.authentication = seconds
     services.metrics.authenticated(user.name)
     certificate = request.certificate
     if certificate is not None and certificate.common_name == user.name and certificate.not_after < math.inf:

@@ -17,7 +17,7 @@ async def authorize(inner: Handler, request: Request) -> Answer:
         seconds = clock.monotonic() - begun
         results[result].observe(seconds)
         if (span := CURRENT.get()) is not None:
-            span.took("authorization", seconds)
+            span.authorization = seconds
     if request.audit is not None:
         annotations = request.audit_annotations
         annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"

@@ -3,19 +3,20 @@
 import orjson
 
 from pinnace.apiserver.request import Answer, Handler, Request, Response
-from pinnace.apiserver.tracing import WRITING, is_recorded
+from pinnace.apiserver.tracing import UNRECORDED, WRITING, RequestSpan
 from pinnace.component.tracing import CURRENT, parse_traceparent
 
 
 async def trace_request(inner: Handler, request: Request) -> Answer:
     info, tracer = request.info, request.services.tracer
-    if info.verb not in WRITING or not info.is_resource or tracer is None or not is_recorded(info.gvr):
+    if info.verb not in WRITING or not info.is_resource or tracer is None or info.resource in UNRECORDED:
         return await inner(request)
     header = request.headers.get("traceparent")
-    span = tracer.request(
-        info.verb, info.gvr, info.namespace, info.name, info.subresource, request.user_agent,
-        source=request.remote, parent=parse_traceparent(header) if header else None,
+    above, begun = parse_traceparent(header) if header else None, tracer.now()
+    span = RequestSpan(
+        tracer, info.verb, info.gvr, info.namespace, info.name, info.subresource, "", request.user_agent, above, begun,
     )  # fmt: skip
+    span.source, span.is_examined = request.remote, not info.subresource and tracer.examines(begun)
     token = CURRENT.set(span)
     try:
         answer = await inner(request)
@@ -28,7 +29,7 @@ async def trace_request(inner: Handler, request: Request) -> Answer:
         CURRENT.reset(token)
         span.user = request.user.name
         if request.queued_seconds:
-            span.took("queued", request.queued_seconds)
+            span.queued = request.queued_seconds
         span.end()
 
 

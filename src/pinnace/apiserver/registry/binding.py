@@ -45,15 +45,15 @@ async def _bind_from(request: Request, row: Resource, name: str) -> Answer:
 
 async def bind_in_process(
     registries: Registries, row: Resource, name: str, namespace: str, binding: Object, ctx: WriteContext
-) -> None:
+) -> Item:
     """The same without a request: `binding` is changed."""
     if binding["metadata"].get("name", name) != name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
     await judge(registries.admission, row, "CREATE", binding, ctx, namespace, name, "binding")
-    await bind(registries, name, namespace, binding, ctx)
+    return await bind(registries, name, namespace, binding, ctx)
 
 
-async def bind(registries: Registries, name: str, namespace: str, binding: Object, ctx: WriteContext) -> None:
+async def bind(registries: Registries, name: str, namespace: str, binding: Object, ctx: WriteContext) -> Item:
     """Write the node into the pod, once; raises Conflict when it has one or is going away."""
     causes = validate_pod_binding(binding)
     if causes:
@@ -68,7 +68,7 @@ async def bind(registries: Registries, name: str, namespace: str, binding: Objec
         return Outcome.KEEP if ctx.dry_run else _bound(pod, binding, format_time(ctx.now))
 
     uid = binding["metadata"].get("uid", "")
-    await storage.update(name, namespace, transform, preconditions=Preconditions(uid) if uid else None)
+    return await storage.update(name, namespace, transform, preconditions=Preconditions(uid) if uid else None)
 
 
 def _refusal(pod: Object) -> str:

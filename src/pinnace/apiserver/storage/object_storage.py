@@ -22,7 +22,7 @@ from pinnace.apiserver.storage.translation import api_errors
 from pinnace.apiserver.storage.watch_cache import WatchCache
 from pinnace.apiserver.storage.watchers import ObjectWatch
 from pinnace.component.clock import Clock
-from pinnace.component.tracing import CURRENT, About
+from pinnace.component.tracing import CURRENT
 from pinnace.store.backend import Backend, RevisionMismatch, prefix_end
 
 Change = Callable[[Item], Awaitable[Object | Outcome]]
@@ -39,7 +39,7 @@ class ObjectStorage:
         self, backend: Backend, clock: Clock, *, gvr: GVR, kind: str, namespaced: bool, field_labels: FieldLabels,
         storage_name: str = "", sealing: Sealing | None = None,
     ) -> None:  # fmt: skip
-        self._clock, self._qualified = clock, gvr.qualified
+        self._clock = clock
         self.gvr, self.gvk = gvr, GVK(gvr.group, gvr.version, kind)
         backend = self._backend = self.calls = MeasuredBackend(backend, clock)
         self._keys = KeySpace.of(storage_name or gvr.qualified, namespaced=namespaced)
@@ -105,9 +105,9 @@ class ObjectStorage:
             with self._read_item.expecting(stored, laid_out):
                 begun = self._clock.monotonic()
                 revision = await self._backend.create(key, sealed)
-        if (span := CURRENT.get()) is not None:
-            about = About(self._qualified, metadata.get("namespace", ""), name)
-            span.wrote(about, metadata.get("uid", ""), revision, begun)
+        if (span := CURRENT.get()) is not None and span.is_request:
+            uid, namespace = metadata.get("uid", ""), metadata.get("namespace", "")
+            span.wrote(self.gvr, namespace, name, uid, revision, begun)
         return self._written(key, stored, revision, obj)
 
     async def update(
@@ -144,9 +144,9 @@ class ObjectStorage:
             revision = await self._guarded(
                 item, partial(self._backend.update, item.key, sealed, item.revision)
             )
-        if (span := CURRENT.get()) is not None:
+        if (span := CURRENT.get()) is not None and span.is_request:
             uid = wanted["metadata"].get("uid", "")
-            span.wrote(About(self._qualified, item.namespace, item.name), uid, revision, begun)
+            span.wrote(self.gvr, item.namespace, item.name, uid, revision, begun)
         return self._written(item.key, stored, revision, wanted)
 
     def _sealed(self, key: str, stored: bytes) -> bytes:
@@ -181,8 +181,8 @@ class ObjectStorage:
         known = item.held  # the cache forgets it with the deletion
         begun = self._clock.monotonic()
         revision = await self._guarded(item, partial(self._backend.delete, item.key, item.revision))
-        if (span := CURRENT.get()) is not None:
-            span.wrote(About(self._qualified, item.namespace, item.name), self._uid(item), revision, begun)
+        if (span := CURRENT.get()) is not None and span.is_request:
+            span.wrote(self.gvr, item.namespace, item.name, self._uid(item), revision, begun)
         return item.restamped(revision, known)
 
     async def _guarded(self, item: Item, write: Callable[[], Awaitable[int]]) -> int:

@@ -1,16 +1,20 @@
 """`apply`: make the server's objects what the manifests say, by a three-way patch or on the server's side."""
 
+import sys
 from typing import Any
 
-from pinnace.cli import dry_run, last_applied, printers
-from pinnace.cli.builder import Selection, Several, from_files, has_files
-from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command
+from pinnace.cli import cascade, dry_run, last_applied, printers, pruning
+from pinnace.cli.builder import Selection, from_files_with_errors, has_files, raise_all
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
+from pinnace.cli.commands.apply_last_applied import SET_LAST_APPLIED, VIEW_LAST_APPLIED
 from pinnace.cli.commands.create import VALIDATE, validation
-from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
+from pinnace.cli.errors import CliError, FileError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.mapper import Resource
 from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
+Done = tuple[Object, str]  # what came of it, and the word for it
 CLIENT_MANAGER, SERVER_MANAGER = "kubectl-client-side-apply", "kubectl"
 ATTEMPTS = 5
 CONFLICTS = """Please review the fields above--they currently have other managers. Here
@@ -39,28 +43,83 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     if flags["force-conflicts"] and not flags["server-side"]:
         raise CliError("--force-conflicts only works with --server-side")
+    pruning.check(flags)
+    if flags["prune"] and flags["server-side"]:
+        raise CliError(
+            "--prune is in alpha and doesn't currently work on objects created by server-side apply"
+        )
+    pruned_types = pruning.types(session, flags) if flags["prune"] else []
     errors: list[CliError] = []
-    chosen = from_files(session, flags)
-    if not chosen:
+    chosen = list(from_files_with_errors(session, flags, errors))
+    if not chosen and not errors:
         raise CliError("no objects passed to apply")
+    applied: list[tuple[Selection, Object]] = []
     for one in chosen:
         try:
-            _server_side(session, flags, one) if flags["server-side"] else _client_side(session, flags, one)
+            done = (
+                _server_side(session, flags, one)
+                if flags["server-side"]
+                else _client_side(session, flags, one)
+            )
         except CliError as error:
             errors.append(error)
-    if errors:
-        raise errors[0] if len(errors) == 1 else Several(errors)
+            continue
+        applied.append((one, done[0]))
+        if not _is_whole(flags):
+            _say(flags, one, *done)
+    raise_all(errors)
+    if _is_whole(flags):
+        _show(flags, applied)
+    if flags["prune"]:
+        _prune(session, flags, pruned_types, applied)
     return 0
 
 
-def _done(flags: Values, one: Selection, obj: Object, what: str) -> None:
+def _is_whole(flags: Values) -> bool:
+    """The objects are written, at the end and as one List, instead of a line for each."""
+    return bool(flags["template"]) or flags["output"] not in ("", "name")
+
+
+def _say(flags: Values, one: Selection, obj: Object, what: str) -> None:
     printers.printer(flags, lambda _: one.shown, f"{what}{dry_run.suffix(flags)}")(obj)
+
+
+def _show(flags: Values, applied: list[tuple[Selection, Object]]) -> None:
+    show = printers.printer(flags, lambda _: applied[0][0].shown)
+    if len(applied) == 1:
+        show(applied[0][1])
+        return
+    listed = {"kind": "List", "apiVersion": "v1", "metadata": {}, "items": [obj for _, obj in applied]}
+    if flags["output"] != "json":
+        show(listed)
+        return
+    if not flags["show-managed-fields"]:
+        listed = printers.without_managed_fields(listed)
+    listed["items"] = [printers.sorted_keys(item) for item in listed["items"]]
+    sys.stdout.write(printers.to_text(listed, "json", sort_keys=False))
+
+
+def _prune(
+    session: Session, flags: Values, types: list[Resource], applied: list[tuple[Selection, Object]]
+) -> None:
+    pruning.warn_of_cluster_scope(session, flags)
+    visited = {uid for _, obj in applied if (uid := obj["metadata"].get("uid"))}
+    namespaces = list(dict.fromkeys(one.namespace for one, _ in applied if one.namespace))
+    options: Object = {"propagationPolicy": cascade.policy(flags)}
+    if flags["grace-period"] >= 0:
+        options["gracePeriodSeconds"] = flags["grace-period"]
+    if dry_run.mode(flags) == "server":
+        options["dryRun"] = ["All"]
+    for one, obj in pruning.leftovers(session, flags, types, namespaces, visited):
+        if dry_run.mode(flags) != "client":
+            session.http.request("DELETE", one.path, None, options)
+        _say(flags, one, obj, "pruned")
 
 
 # --- on the server's side
 
 
-def _server_side(session: Session, flags: Values, one: Selection) -> None:
+def _server_side(session: Session, flags: Values, one: Selection) -> Done:
     query = {**dry_run.query(flags, SERVER_MANAGER), **validation(flags)}
     query["force"] = "true" if flags["force-conflicts"] else "false"
     try:
@@ -71,13 +130,13 @@ def _server_side(session: Session, flags: Values, one: Selection) -> None:
         if error.reason == "Conflict":
             raise CliError(f"{error}\n{CONFLICTS}") from error
         raise
-    _done(flags, one, obj, "serverside-applied")
+    return obj, "serverside-applied"
 
 
 # --- on the client's side
 
 
-def _client_side(session: Session, flags: Values, one: Selection) -> None:
+def _client_side(session: Session, flags: Values, one: Selection) -> Done:
     assert one.manifest is not None
     manifest = last_applied.with_annotation(one.manifest)
     if "generateName" in manifest["metadata"] and not one.name:
@@ -88,33 +147,27 @@ def _client_side(session: Session, flags: Values, one: Selection) -> None:
         except ServerError as error:
             if not not_found(error) or "could not find the requested resource" in str(error):
                 raise
-            _create(session, flags, one, manifest)
-            return
+            return _create(session, flags, one, manifest)
         try:
-            _patch(session, flags, one, manifest, current)
+            return _patch(session, flags, one, manifest, current)
         except ServerError as error:
-            if error.reason == "Conflict" and attempt + 1 < ATTEMPTS:
-                continue
-            raise
-        return
+            if error.reason != "Conflict" or attempt + 1 == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _create(session: Session, flags: Values, one: Selection, manifest: Object) -> None:
+def _create(session: Session, flags: Values, one: Selection, manifest: Object) -> Done:
     made = manifest
     if dry_run.mode(flags) != "client":
         query = {**dry_run.query(flags, CLIENT_MANAGER), **validation(flags)}
         try:
             made = session.http.request("POST", one.resource.path(one.namespace), query, manifest)
         except ServerError as error:
-            if error.reason == "Invalid":
-                raise
-            raise PlainError(
-                f'Error from server ({error.reason}): error when creating "{one.source}": {error}'
-            ) from error
-    _done(flags, one, made, "created")
+            raise FileError(error, f'error when creating "{one.source}"') from error
+    return made, "created"
 
 
-def _patch(session: Session, flags: Values, one: Selection, manifest: Object, current: Object) -> None:
+def _patch(session: Session, flags: Values, one: Selection, manifest: Object, current: Object) -> Done:
     original = last_applied.of(current)
     if original is None:
         warn(
@@ -130,11 +183,9 @@ def _patch(session: Session, flags: Values, one: Selection, manifest: Object, cu
     schema = schemas.for_gvk(GVK(one.resource.group, one.resource.version, one.resource.kind))
     patch = patch_for(original or {}, manifest, current, schema)
     if not patch:
-        _done(flags, one, current, "unchanged")
-        return
+        return current, "unchanged"
     if dry_run.mode(flags) == "client":
-        _done(flags, one, current, "configured")
-        return
+        return current, "configured"
     kind = "strategic-merge-patch" if schema is not None else "merge-patch"
     query = {**dry_run.query(flags, CLIENT_MANAGER), **validation(flags)}
     try:
@@ -145,7 +196,7 @@ def _patch(session: Session, flags: Values, one: Selection, manifest: Object, cu
         if error.reason in ("Invalid", "Conflict"):
             raise
         raise _patch_error(error, one, patch) from error
-    _done(flags, one, changed, "configured")
+    return changed, "configured"
 
 
 def _patch_error(error: ServerError, one: Selection, patch: Object) -> CliError:
@@ -161,17 +212,6 @@ def _patch_error(error: ServerError, one: Selection, patch: Object) -> CliError:
     )
 
 
-def _view_last_applied(session: Session, flags: Values, arguments: list[str]) -> int:
-    from pinnace.cli.builder import resolve
-
-    for one, obj in resolve(session, arguments, flags):
-        original = last_applied.of(obj)
-        if original is None:
-            raise CliError(f"no last-applied-configuration annotation found on resource: {one.name}")
-        print(printers.to_text(original, flags["output"] or "yaml", indent=2), end="")
-    return 0
-
-
 APPLY = Command(
     run,
     (
@@ -181,14 +221,14 @@ APPLY = Command(
         FIELD_MANAGER,
         VALIDATE,
         Flag("server-side", kind="bool", help="Apply on the server instead of the client."),
+        SELECTOR,
+        Flag("all", kind="bool", help="With --prune: of all that was ever applied in the namespaces."),
+        *pruning.FLAGS,
+        cascade.FLAG,
+        Flag("grace-period", kind="int", default=-1, help="Seconds that what is pruned gets to end."),
         Flag("force-conflicts", kind="bool", help="Take over fields of other managers."),
     ),
     "-f FILENAME",
     "Apply a configuration to a resource by file name or stdin.",
-    {
-        "view-last-applied": Command(
-            _view_last_applied, (*FILES, Flag("output", "o", help="yaml or json.")), "(TYPE [NAME] | TYPE/NAME | -f FILENAME)",
-            "View the latest last-applied-configuration annotations of a resource.",
-        )
-    },
-)  # fmt: skip
+    {"set-last-applied": SET_LAST_APPLIED, "view-last-applied": VIEW_LAST_APPLIED},
+)

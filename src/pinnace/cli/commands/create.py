@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, Several, from_files, has_files, of_manifest
-from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command, Run
+from pinnace.cli import dry_run, printers, raw
+from pinnace.cli.builder import Selection, from_files_with_errors, has_files, of_manifest, raise_all
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command, Run
 from pinnace.cli.commands import create_access as access
 from pinnace.cli.commands import create_generators as generators
 from pinnace.cli.commands import create_ingress, create_jobs, create_policies
-from pinnace.cli.errors import CliError, PlainError, ServerError
+from pinnace.cli.errors import CliError, FileError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
 
@@ -25,6 +25,9 @@ VALIDATION = {"true": "Strict", "strict": "Strict", "warn": "Warn", "ignore": "I
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
+    if flags["raw"] and has_files(flags):
+        raw.check(flags)
+        return raw.send(session, flags, "POST")
     if not has_files(flags):
         if arguments:
             raise PlainError(
@@ -32,20 +35,14 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             )
         raise CliError("must specify one of -f and -k")
     errors: list[CliError] = []
-    for one in from_files(session, flags):
+    unread: list[CliError] = []
+    for one in from_files_with_errors(session, flags, unread):
         try:
             create_one(session, flags, one)
         except ServerError as error:
-            errors.append(_about(error, one))
-    if errors:
-        raise errors[0] if len(errors) == 1 else Several(errors)
+            errors.append(FileError(error, f'error when creating "{one.source}"'))
+    raise_all([*errors, *unread])
     return 0
-
-
-def _about(error: ServerError, one: Selection) -> CliError:
-    if error.reason == "Invalid":
-        return error
-    return PlainError(f'Error from server ({error.reason}): error when creating "{one.source}": {error}')
 
 
 def create_one(session: Session, flags: Values, one: Selection, *, done: str = "created") -> Object:
@@ -206,7 +203,7 @@ _SERVICES = {
 
 CREATE = Command(
     run,
-    (*FILES, *WRITE, SAVE, Flag("selector", "l", help="Label selector.")),
+    (*FILES, *WRITE, SAVE, SELECTOR, raw.FLAG),
     "-f FILENAME",
     "Create a resource from a file or from stdin.",
     {

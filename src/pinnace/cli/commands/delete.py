@@ -2,28 +2,38 @@
 
 from typing import Any
 
-from pinnace.cli import clock, dry_run
-from pinnace.cli.builder import NO_NAMES, Selection, fetch, raise_all, select
+from pinnace.cli import cascade, clock, dry_run, raw
+from pinnace.cli.builder import (
+    NO_NAMES,
+    Selection,
+    fetch,
+    from_files_with_errors,
+    has_files,
+    raise_all,
+    select,
+)
 from pinnace.cli.command import DRY_RUN, FILES, SELECTION, Command
-from pinnace.cli.errors import CliError, ServerError, not_found
+from pinnace.cli.errors import CliError, FileError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
-CASCADES = {
-    "background": "Background",
-    "foreground": "Foreground",
-    "orphan": "Orphan",
-    "true": "Background",
-    "false": "Orphan",
-}
 FORCED = ("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
           "The resource may continue to run on the cluster indefinitely.")  # fmt: skip
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    chosen = select(session, arguments, flags)
-    if not chosen:
+    if flags["raw"]:
+        if len(flags["filename"]) > 1:
+            raise CliError("--raw can only use a single local file or stdin")
+        return raw.send(session, flags, "DELETE")
+    unread: list[CliError] = []
+    chosen = (
+        list(from_files_with_errors(session, flags, unread))
+        if has_files(flags) and not arguments
+        else select(session, arguments, flags)
+    )
+    if not chosen and not unread:
         raise CliError(
             "You must provide one or more resources by argument or filename.\n"
             "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
@@ -32,22 +42,22 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     options = _options(flags)
     if flags["force"] and options.get("gracePeriodSeconds") == 0:
         warn(FORCED)
-    errors: list[ServerError] = []
+    errors: list[CliError] = []
     gone: list[tuple[Selection, str]] = []
     for one in chosen:
         for target in _targets(session, flags, one, errors):
             uid = _delete(session, flags, target, options, errors)
             if uid is not None:
                 gone.append((target, uid))
-    if not gone and not errors and not any(one.name for one in chosen):
+    if not gone and not errors and not unread and not any(one.name for one in chosen):
         print("No resources found")
     if flags["wait"] and dry_run.mode(flags) == "none":
         _wait(session, flags, gone)
-    raise_all(errors)
+    raise_all([*errors, *unread])
     return 0
 
 
-def _targets(session: Session, flags: Values, one: Selection, errors: list[ServerError]) -> list[Selection]:
+def _targets(session: Session, flags: Values, one: Selection, errors: list[CliError]) -> list[Selection]:
     if one.name:
         return [one]
     if not (flags["all"] or flags["selector"] or flags["field-selector"]):
@@ -64,12 +74,7 @@ def _targets(session: Session, flags: Values, one: Selection, errors: list[Serve
 
 
 def _options(flags: Values) -> Object:
-    cascade = CASCADES.get(flags["cascade"])
-    if cascade is None:
-        raise CliError(
-            f'invalid cascade value ({flags["cascade"]}). Must be "background", "foreground", or "orphan"'
-        )
-    options: Object = {"propagationPolicy": cascade}
+    options: Object = {"propagationPolicy": cascade.policy(flags)}
     grace = flags["grace-period"]
     if flags["now"]:
         if grace >= 0:
@@ -87,7 +92,7 @@ def _options(flags: Values) -> Object:
 
 
 def _delete(
-    session: Session, flags: Values, one: Selection, options: Object, errors: list[ServerError]
+    session: Session, flags: Values, one: Selection, options: Object, errors: list[CliError]
 ) -> str | None:
     """The uid of what is being deleted; None when it failed."""
     uid = ""
@@ -96,7 +101,8 @@ def _delete(
             answer = session.http.request("DELETE", one.path, None, options)
         except ServerError as error:
             if not (not_found(error) and flags["ignore-not-found"]):
-                errors.append(error)
+                about = FileError(error, f'error when deleting "{one.source}"') if one.source else error
+                errors.append(about)
             return None
         found = answer.get("details") if answer.get("kind") == "Status" else answer.get("metadata")
         uid = (found or {}).get("uid", "")
@@ -141,7 +147,8 @@ DELETE = Command(
         Flag("output", "o", help='"name" for shorter output.'),
         DRY_RUN,
         Flag("all", kind="bool", help="Delete all resources of the type in the namespace."),
-        Flag("cascade", default="background", bare="background", help="background, orphan or foreground."),
+        cascade.FLAG,
+        raw.FLAG,
         Flag("force", kind="bool", help="Remove from the API at once, without waiting for the node."),
         Flag("grace-period", kind="int", default=-1, help="Seconds the resource gets to end."),
         Flag("now", kind="bool", help="As --grace-period=1."),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from pinnace.cli import colours
 from pinnace.cli.builder import Selection, fetch, raise_all, select
 from pinnace.cli.command import ALL_NAMESPACES, FILES, SELECTOR, Command
 from pinnace.cli.describe.writer import Writer
@@ -75,14 +76,21 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             writer = Writer()
             describe(session, obj, writer, show_events=flags["show-events"])
             if by_prefix:  # kubectl ends these with an empty line, and puts none between them
-                sys.stdout.write(writer.text() + "\n")
+                sys.stdout.write(_shown(writer) + "\n")
                 continue
-            sys.stdout.write(("" if first else "\n\n") + writer.text())
+            sys.stdout.write(("" if first else "\n\n") + _shown(writer))
             first = False
     if not found and not errors:
         _nothing(session, flags)
     raise_all(errors)
     return 0
+
+
+def _shown(writer: Writer) -> str:
+    text = writer.text()
+    if colours.are_wanted(sys.stdout):
+        return colours.of_description(text)
+    return text
 
 
 def _objects(session: Session, flags: Values, one: Selection) -> tuple[list[Object], bool]:

@@ -7,11 +7,12 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
-from pinnace.cli import last_applied
-from pinnace.cli.builder import Selection, from_files, has_files
-from pinnace.cli.command import FIELD_MANAGER, FILES, Command
+from pinnace.cli import last_applied, pruning
+from pinnace.cli.builder import Selection, from_files_with_errors, has_files, raise_all
+from pinnace.cli.command import FIELD_MANAGER, FILES, SELECTOR, Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.printers import to_text, without_managed_fields
@@ -34,20 +35,43 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             tempfile.TemporaryDirectory(prefix="LIVE-") as live,
             tempfile.TemporaryDirectory(prefix="MERGED-") as merged,
         ):
-            for one in from_files(session, flags):
-                before, after = _states(session, flags, one)
+            for one, before, after in _compared(session, flags):
                 if one.resource.qualified == "secrets" and not flags["show-secrets"]:
                     before, after = _masked(before, after)
                 name = ".".join(
                     [*one.resource.api_version.split("/"), one.resource.kind, one.namespace, one.name]
                 )
                 for folder, obj in ((live, before), (merged, after)):
+                    if obj is None and folder == merged:
+                        continue
                     with open(os.path.join(folder, name), "w") as file:  # noqa: PTH118, PTH123 (start-up time)
-                        file.write("" if obj is None else to_text(_shown(obj, flags), "yaml"))
+                        file.write(
+                            ""
+                            if obj is None
+                            else to_text(_shown(obj, flags) if after is not None else obj, "yaml")
+                        )
             return _compare(live, merged)
     except CliError as error:
         error.code = 2 if error.code == 1 else error.code  # 1 says that there are differences
         raise
+
+
+def _compared(session: Session, flags: Values) -> Iterator[tuple[Selection, Object | None, Object | None]]:
+    """Each object, before and after; with --prune those that would go, too."""
+    types = pruning.types(session, flags) if flags["prune"] else []
+    errors: list[CliError] = []
+    visited: set[str] = set()
+    namespaces: list[str] = []
+    for one in from_files_with_errors(session, flags, errors):
+        before, after = _states(session, flags, one)
+        visited.add((before or after)["metadata"].get("uid", ""))
+        namespaces += [one.namespace] if one.namespace else []
+        yield one, before, after
+    raise_all(errors)
+    if flags["prune"]:
+        pruning.warn_of_cluster_scope(session, flags)
+        for one, obj in pruning.leftovers(session, flags, types, list(dict.fromkeys(namespaces)), visited):
+            yield one, obj, None
 
 
 def _states(session: Session, flags: Values, one: Selection) -> tuple[Object | None, Object]:
@@ -83,14 +107,14 @@ def _shown(obj: Object, flags: Values) -> Object:
     return obj if flags["show-managed-fields"] else without_managed_fields(obj)
 
 
-def _masked(before: Object | None, after: Object) -> tuple[Object | None, Object]:
+def _masked(before: Object | None, after: Object | None) -> tuple[Object | None, Object | None]:
     """Values of secrets hidden; those that differ are told apart."""
     old, new = ((obj or {}).get("data") or {} for obj in (before, after))
 
     def hidden(data: Object, other: Object, mark: str) -> Object:
         return {key: mark if key in other and other[key] != value else HIDDEN for key, value in data.items()}
 
-    shown = {**after, "data": hidden(new, old, AFTER)} if new else after
+    shown = {**after, "data": hidden(new, old, AFTER)} if after is not None and new else after
     if before is None or not old:
         return before, shown
     return {**before, "data": hidden(old, new, BEFORE)}, shown
@@ -113,7 +137,9 @@ DIFF = Command(
     run,
     (
         *FILES,
+        SELECTOR,
         FIELD_MANAGER,
+        *pruning.FLAGS,
         Flag("server-side", kind="bool", help="What apply --server-side would change."),
         Flag("force-conflicts", kind="bool", help="As if fields of other managers were taken over."),
         Flag("show-managed-fields", kind="bool", help="Compare managedFields, too."),

@@ -32,23 +32,28 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def _edit(session: Session, flags: Values, one: Selection, obj: Object) -> int:
     shown = obj if flags["show-managed-fields"] else printers.without_managed_fields(obj)
-    text, problem, last_try = printers.to_text(shown, "yaml"), "", ""
+    text, problems, last_try = printers.to_text(shown, "yaml"), list[str](), ""
     while True:
-        edited = _in_editor(_head(problem) + (last_try or text))
+        edited = _in_editor(_head(one, problems) + (last_try or text))
         stripped = "\n".join(line for line in edited.splitlines() if not line.startswith("#")).strip()
         if not stripped:
             raise PlainError("Edit cancelled, saved file was empty.")
         if stripped == text.strip():
             warn("Edit cancelled, no changes made.")
             return 0
-        if problem and stripped == last_try.strip():
-            return _give_up(edited, problem)
+        if problems and stripped == last_try.strip():
+            raise PlainError(f"{_stored(edited)}\nerror: Edit cancelled, no valid changes were saved.")
         last_try = stripped + "\n"
         try:
-            changed = next(iter(documents(last_try, "edited-file")))
+            changed = _parsed(last_try)
         except CliError as error:
-            problem = str(error)
+            problems = [f'<nil>: Invalid value: "The edited file failed validation": {error}']
+            warn(f'error: {one.resource.qualified} "{one.name}" is invalid')
             continue
+        if _identity(changed) != _identity(shown):
+            raise PlainError(
+                f"{_stored(edited)}\nerror: At least one of apiVersion, kind and name was changed"
+            )
         patch = _difference(shown, changed)
         if not patch:
             warn("Edit cancelled, no changes made.")
@@ -56,18 +61,47 @@ def _edit(session: Session, flags: Values, one: Selection, obj: Object) -> int:
         try:
             _send(session, flags, one, patch, changed)
         except ServerError as error:
-            if error.reason not in ("Invalid", "BadRequest", "Conflict"):
-                raise
-            problem = f'{one.resource.qualified} "{one.name}" was not valid:\n{error}'
+            problems = _problems(session, one, error, edited)
+            warn(f'error: {one.resource.qualified} "{one.name}" is invalid')
             continue
         printers.printer(flags, lambda _: one.shown, "edited")(changed)
         return 0
 
 
-def _give_up(edited: str, problem: str) -> int:
-    path = _kept(edited)
-    raise PlainError(f"error: {problem}\nA copy of your changes has been stored to \"{path}\"\n"
-                     "error: Edit cancelled, no valid changes were saved.")  # fmt: skip
+def _parsed(text: str) -> Object:
+    try:
+        found = next(iter(documents(text, "edited-file")), None)
+    except CliError as error:
+        raise CliError(str(error).rpartition("error converting YAML to JSON: ")[2]) from error
+    if not isinstance(found, dict):
+        raise CliError("invalid object to validate")
+    return found
+
+
+def _identity(obj: Object) -> tuple[Any, ...]:
+    return obj.get("apiVersion"), obj.get("kind"), (obj.get("metadata") or {}).get("name")
+
+
+def _problems(session: Session, one: Selection, error: ServerError, edited: str) -> list[str]:
+    """What is wrong with the object, for another try; raises where another try would not help."""
+    if error.reason == "Invalid":
+        causes = (error.status.get("details") or {}).get("causes") or ()
+        return [f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in causes]
+    what = f'error: {one.resource.qualified} "{one.name}"'
+    if error.reason == "NotFound":
+        path = _kept(edited)
+        raise PlainError(
+            f"{what} could not be found on the server\n"
+            f'The edits you made on deleted resources have been saved to "{path}"'
+        )
+    raise PlainError(
+        f"{what} could not be patched: {error}\n"
+        f"You can run `{session.program} replace -f {_kept(edited)}` to try this update again."
+    )
+
+
+def _stored(text: str) -> str:
+    return f'A copy of your changes has been stored to "{_kept(text)}"'
 
 
 def _kept(text: str) -> str:
@@ -77,8 +111,11 @@ def _kept(text: str) -> str:
     return path
 
 
-def _head(problem: str) -> str:
-    return HEAD + "".join(f"# {line}\n" for line in problem.splitlines()) + ("#\n" if problem else "")
+def _head(one: Selection, problems: list[str]) -> str:
+    if not problems:
+        return HEAD
+    lines = [f'{one.resource.qualified} "{one.name}" was not valid:', *(f"* {text}" for text in problems)]
+    return HEAD + "".join(f"# {line}\n" for line in lines) + "#\n"
 
 
 def _in_editor(text: str) -> str:

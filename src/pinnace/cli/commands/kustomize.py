@@ -35,7 +35,6 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     found = build(
         path,
         anywhere=flags["load-restrictor"] == _RESTRICTORS[1],
-        legacy_order=True,
         helm_is_enabled=flags["enable-helm"],
     )
     output = flags["output"]

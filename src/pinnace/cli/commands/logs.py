@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pinnace.cli import colours
 from pinnace.cli.builder import list_query
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
@@ -21,6 +22,7 @@ SELECTED_TAIL = 10
 class Source(NamedTuple):
     pod: Object
     container: str
+    colour: str = ""  # of the prefix, at a terminal
 
     @property
     def path(self) -> str:
@@ -29,7 +31,8 @@ class Source(NamedTuple):
 
     @property
     def prefix(self) -> bytes:
-        return f"[pod/{self.pod['metadata']['name']}/{self.container}] ".encode()
+        text = f"[pod/{self.pod['metadata']['name']}/{self.container}]"
+        return (f"{self.colour}{text}{colours.RESET} " if self.colour else f"{text} ").encode()
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -93,7 +96,14 @@ def _sources(session: Session, flags: Values, arguments: list[str]) -> list[Sour
         if len(pods) > 1 and not flags["all-pods"]:
             warn(f"Found {len(pods)} pods, using pod/{pods[0]['metadata']['name']}")
             pods = pods[:1]
-    return [source for pod in pods for source in _of_pod(flags, pod)]
+    found = [source for pod in pods for source in _of_pod(flags, pod)]
+    if not flags["prefix"] or not colours.are_wanted(sys.stdout):
+        return found
+    names = list(dict.fromkeys(source.pod["metadata"]["name"] for source in found))
+    return [
+        source._replace(colour=colours.of_pod(names.index(source.pod["metadata"]["name"])))
+        for source in found
+    ]
 
 
 def _of_pod(flags: Values, pod: Object) -> list[Source]:

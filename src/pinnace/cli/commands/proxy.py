@@ -39,9 +39,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(f"listen tcp {place}: bind: {str(error.strerror or error).lower()}") from error
     shown = flags["unix-socket"] or "{}:{}".format(*server.server_address[:2])
     print(f"Starting to serve on {shown}", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         server.serve_forever()
-    server.server_close()
+    finally:
+        server.server_close()
     return 0
 
 

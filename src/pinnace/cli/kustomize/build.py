@@ -13,10 +13,8 @@ Object = dict[str, Any]
 _LOCAL = "config.kubernetes.io/local-config"
 
 
-def build(
-    path: str, *, anywhere: bool = False, legacy_order: bool = False, helm_is_enabled: bool = False
-) -> list[Object]:
-    """`anywhere` lets files lie outside of their kustomization; `legacy_order` sorts by kind unless the file says how."""
+def build(path: str, *, anywhere: bool = False, helm_is_enabled: bool = False) -> list[Object]:
+    """Sorted by kind unless the file says how. `anywhere` lets files lie outside of their kustomization."""
     if is_remote(path):
         raise NotCovered(f"the remote source {path}")
     folder = Folder.at(path, anywhere=anywhere, helm_is_enabled=helm_is_enabled)
@@ -30,7 +28,7 @@ def build(
             one.metadata["name"] = f"{one.name}-{suffix}"
     name_references.follow(found.items)
     kept = [one for one in found.items if not _is_local(one)]
-    options = content.get("sortOptions") or ({"order": "legacy"} if legacy_order else None)
+    options = content.get("sortOptions") or {"order": "legacy"}
     return [_tidy(one.obj) for one in order.ordered(kept, options)]
 
 

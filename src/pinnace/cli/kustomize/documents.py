@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from pinnace.cli.kustomize.errors import BuildError, MalformedYaml, Undecorated
+from pinnace.cli.manifests import where_in_yaml
 
 Object = dict[str, Any]
 _INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*|0)$")
@@ -67,7 +68,7 @@ def load_all(text: str, file: str = "") -> list[Any]:
         return [found for found in yaml.load_all(text, _Loader) if found is not None]
     except yaml.YAMLError as error:
         where = f" in File: {file}" if file else ""
-        raise MalformedYaml(f"MalformedYAMLError: yaml: {problem_of(error)}{where}") from error
+        raise MalformedYaml(f"MalformedYAMLError: yaml: {where_in_yaml(error)}{where}") from error
 
 
 def objects(text: str, file: str = "") -> list[Object]:
@@ -90,12 +91,3 @@ def _apart(document: Any) -> list[Object]:
         what = f"{{{{{document.get('apiVersion', '')} {document.get('kind', '')}}} {{{{ {metadata.get('namespace', '')}}} map[] map[]}}}}"
         raise BuildError(f"missing metadata.name in object {what}")
     return [document]
-
-
-def problem_of(error: yaml.YAMLError) -> str:
-    """`line 2: did not find ...`, with the line that go-yaml names: the scanner's are counted from one, the parser's are not."""
-    text = getattr(error, "problem", None) or str(error)
-    for mark in (getattr(error, "context_mark", None), getattr(error, "problem_mark", None)):
-        if mark is not None and mark.line:
-            return f"line {mark.line + isinstance(error, yaml.scanner.ScannerError)}: {text}"
-    return str(text)

@@ -5,7 +5,6 @@ from typing import Any
 
 import yaml
 
-from pinnace.cli.kustomize.documents import problem_of
 from pinnace.cli.kustomize.errors import BuildError, NotCovered, configuring
 from pinnace.cli.kustomize.files import Folder
 from pinnace.cli.kustomize.scalars import text_of
@@ -82,12 +81,12 @@ def load(folder: Folder) -> Object:
 
 
 def _parsed(text: str) -> Object:
-    from pinnace.cli.manifests import _Loader
+    from pinnace.cli.manifests import _Loader, where_in_yaml
 
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 (a safe loader of ours)
     except yaml.YAMLError as error:
-        raise BuildError(f"invalid Kustomization: yaml: {problem_of(error)}") from error
+        raise BuildError(f"invalid Kustomization: yaml: {where_in_yaml(error)}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

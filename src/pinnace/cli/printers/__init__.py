@@ -140,6 +140,12 @@ def without_managed_fields(obj: Object) -> Object:
     return obj
 
 
+def sorted_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: sorted_keys(value[key]) for key in sorted(value)}
+    return [sorted_keys(item) for item in value] if isinstance(value, list) else value
+
+
 def as_list(items: list[Object]) -> Object:
     """Several objects as one List, as kubectl wraps them."""
     return {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items}

@@ -1,16 +1,20 @@
 """Text in columns, as kubectl's tab writer lays it out: three spaces between columns, none behind the last."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 PADDING, NARROWEST = 3, 6
 
 
 class ColumnWriter:
-    """Remembers widths, so that the rows of a watch line up with those before them."""
+    """Remembers widths, so that the rows of a watch line up with those before them.
 
-    def __init__(self) -> None:
+    `paint`, at a terminal, gives the colour of a cell (or nothing), from its column's number and its text.
+    """
+
+    def __init__(self, paint: "Callable[[int, str], str] | None" = None) -> None:
         self._widths: list[int] = []
+        self._paint = paint
 
     def write(self, rows: Sequence[Sequence[str]]) -> None:
         sys.stdout.write(self.render(rows))
@@ -24,8 +28,19 @@ class ColumnWriter:
             longest = max(len(row[at]) for row in rows if len(row) > at + 1) + PADDING
             widths[at] = max(widths[at], longest, NARROWEST)
         self._widths = widths
+        if self._paint is not None:
+            return self._painted(rows, self._paint)
         templates = {
             count: "".join(f"%-{width}s" for width in widths[: count - 1]) + "%s\n"
             for count in set(map(len, rows))
         }
         return "".join([templates[len(row)] % tuple(row) for row in rows])
+
+    def _painted(self, rows: Sequence[Sequence[str]], paint: Callable[[int, str], str]) -> str:
+        lines = []
+        for row in rows:
+            for at, cell in enumerate(row):
+                space = " " * (self._widths[at] - len(cell)) if at < len(row) - 1 else "\n"
+                colour = paint(at, cell)
+                lines.append(f"{colour}{cell}\x1b[0m{space}" if colour else cell + space)
+        return "".join(lines)

@@ -1,5 +1,8 @@
 """Tables that the server made (`meta.k8s.io/v1 Table`), with the columns that kubectl adds: namespace, labels, kind."""
 
+import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from pinnace.cli.flags import Values
@@ -19,7 +22,8 @@ class TablePrinter:
         self._label_columns: list[str] = flags["label-columns"]
         self._with_namespace, self._prefix = with_namespace, prefix
         self._columns: list[Object] | None = None
-        self._writer = ColumnWriter()
+        self._headers: list[str] = []
+        self._writer = ColumnWriter(_paint(self._headers))
         self._rows: list[list[str]] = []
 
     def print(self, table: Object, events: list[str] | None = None) -> None:
@@ -33,7 +37,9 @@ class TablePrinter:
         columns = table.get("columnDefinitions") or self._columns or []
         shown = [at for at, column in enumerate(columns) if self._wide or not column.get("priority")]
         if columns != self._columns and not self._no_headers:
-            rows.append(self._header([columns[at]["name"] for at in shown], is_watch=events is not None))
+            header = self._header([columns[at]["name"] for at in shown], is_watch=events is not None)
+            self._headers[:] = header
+            rows.append(header)
         self._columns = columns
         first = len(shown) if shown == list(range(len(shown))) else -1  # the usual case, a slice
         for number, row in enumerate(table.get("rows") or ()):
@@ -70,6 +76,22 @@ class TablePrinter:
         if self._show_labels:
             cells.append(",".join(f"{k}={labels[k]}" for k in sorted(labels)) or "<none>")
         return cells
+
+
+def _paint(headers: list[str]) -> "Callable[[int, str], str] | None":
+    """The colours of a table whose headers will be these; None where none are wanted."""
+    if not sys.stdout.isatty() and "PINNACE_COLOR" not in os.environ:
+        return None
+    from pinnace.cli import colours
+
+    if not colours.are_wanted(sys.stdout):
+        return None
+
+    def paint(at: int, text: str) -> str:
+        header = headers[at] if at < len(headers) else ""
+        return colours.BOLD if text == header else colours.of_cell(header, text)
+
+    return paint
 
 
 def _cell(value: Any) -> str:

@@ -21,10 +21,14 @@ IPV4_MASK, IPV6_MASK = 24, 64
 
 @dataclass(frozen=True, slots=True)
 class NodeIpamConfig:
-    """kube-controller-manager's `--cluster-cidr` (one, or one of each family) and `--node-cidr-mask-size`; 0: the usual."""
+    """kube-controller-manager's `--cluster-cidr` (one, or one of each family) and `--node-cidr-mask-size`; 0: the usual.
+
+    `brought`: a node that brings its subnets itself. They stay its own also while its Node object is not there.
+    """
 
     cluster_cidrs: tuple[str, ...]
     node_cidr_mask_size: int = 0
+    brought: tuple[str, tuple[Network, ...]] = ("", ())
 
 
 class Allocator:
@@ -34,6 +38,9 @@ class Allocator:
         self._sets = [CidrSet(network, _mask(network, config)) for network in _networks(config)]
         self._held: dict[str, list[Network]] = {}
         self._has_looked = False
+        self._keeps, subnets = config.brought
+        if subnets:
+            self._hold(self._keeps, list(subnets))
 
     def reconcile(self, node: Object, world: World) -> Iterator[Action]:
         if not self._has_looked:
@@ -53,7 +60,8 @@ class Allocator:
 
     def absent(self, key: Key, world: World) -> Iterator[Action]:
         """Its subnets are free; nodes that got none are looked at again when they change, as upstream does."""
-        self._release(key[1])
+        if key[1] != self._keeps:
+            self._release(key[1])
         yield from ()
 
     def _note(self, node: Object) -> None:
@@ -62,6 +70,9 @@ class Allocator:
         if not subnets or self._held.get(name) == subnets:
             return
         self._release(name)
+        self._hold(name, subnets)
+
+    def _hold(self, name: str, subnets: list[Network]) -> None:
         self._held[name] = subnets
         for subnet in subnets:
             for each in self._sets:

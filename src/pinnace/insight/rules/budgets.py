@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pinnace.api import meta
+from pinnace.api.core import nodes, pods
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -15,6 +16,15 @@ from pinnace.insight.findings import (
     ready_to_type,
 )
 from pinnace.insight.world import World
+
+
+def _is_drained(budget: Object, world: World) -> bool:
+    """Somebody waits: one of its pods is on a node that is cordoned."""
+    names = {
+        pods.node_name(one)
+        for one in world.pods_matching(meta.namespace(budget), budget["spec"].get("selector"))
+    }
+    return any(nodes.is_unschedulable(node) for node in world.every("Node") if meta.name(node) in names)
 
 
 def blocks(budget: Object, world: World) -> Iterator[Finding]:
@@ -38,13 +48,14 @@ def blocks(budget: Object, world: World) -> Iterator[Finding]:
             budget, "its selector finds no pod: it protects nothing", rank=NOTE, evidence=[field(budget, "spec.selector", spec.get("selector"))],
             commands=[f"kubectl get pods{in_namespace(budget)} --show-labels"],
         )  # fmt: skip
-    elif allowed == 0 and wanted >= expected:
+    elif allowed == 0 and 0 < expected <= wanted:
         yield finding(
-            budget, f"no pod may ever be evicted: it wants {wanted} of {expected} pods healthy, so drains hang", rank=CAUSE,
+            budget, f"no pod may ever be evicted: it wants {wanted} of {expected} pods healthy, so drains hang",
+            rank=CAUSE if world.is_asked(budget) or _is_drained(budget, world) else NOTE,
             evidence=[rule, numbers], commands=[ready_to_type("edit", budget)],
         )  # fmt: skip
     elif allowed == 0:
         yield finding(
-            budget, f"no pod may be evicted now: {healthy} pods are healthy, {wanted} must be", rank=EFFECT,
+            budget, f"no pod may be evicted now: {healthy} pods are healthy, {wanted} must be", rank=EFFECT, is_progress=not expected,
             evidence=[rule, numbers], commands=[f"kubectl get pods{in_namespace(budget)}", ready_to_type("describe", budget)],
         )  # fmt: skip

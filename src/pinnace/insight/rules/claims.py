@@ -76,6 +76,18 @@ def unbound(claim: Object, world: World) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         seen = world.events(claim, "ExternalProvisioning", "Provisioning")
+        provisioner = storage_class["provisioner"]
+        if (
+            "csi" in provisioner
+            and world.can_list("CSIDriver")
+            and world.is_missing("CSIDriver", "", provisioner)
+        ):
+            yield finding(
+                claim, f"the CSI driver {provisioner} of class {name} is not installed", rank=CAUSE,
+                evidence=[field(storage_class, "provisioner", provisioner), field(claim, "(CSIDrivers)", sorted(map(meta.name, world.every("CSIDriver"))))],
+                commands=["kubectl get csidrivers", "kubectl get storageclasses"],
+            )  # fmt: skip
+            return
         yield finding(
             claim, f"nobody makes its volume: is {storage_class['provisioner']} (the provisioner of class {name}) running?", rank=LIKELY,
             evidence=[field(storage_class, "provisioner", storage_class["provisioner"]), *map(event, seen[:1])],

@@ -16,6 +16,7 @@ from pinnace.insight.findings import (
 from pinnace.insight.world import World
 
 _QUOTA = re.compile(r"exceeded quota: ([^,]+), requested: (.*?), used: (.*?), limited: (.*?)(?:$|\s\()")
+_POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']+)'(?: with binding '([^']+)')? denied request: (.*)")
 _WEBHOOK = re.compile(r'webhook "([^"]+)"')
 _ACCOUNT = re.compile(r'serviceaccounts? "([^"]+)" not found|service account [^\s]*?/([^\s:]+)')
 
@@ -32,7 +33,30 @@ def refused(owner: Object, world: World) -> Iterator[Finding]:
     message = " ".join(((seen[0].get("message") if seen else (failure or {}).get("message")) or "").split())
     evidence = [condition(owner, failure)] if failure else []
     cause, commands = explain(owner, message)
+    if _QUOTA.search(message) and (deployment := _without_room(owner, world)):
+        cause += f"; Deployment {meta.name(deployment)} may take no old pod away first (maxUnavailable), so its rollout needs room for one more"
+        patch = '{"spec":{"strategy":{"rollingUpdate":{"maxUnavailable":1}}}}'
+        commands = [ready_to_type("patch", deployment, f"-p '{patch}'"), *commands]
     yield finding(owner, cause, evidence=[*map(event, seen[:1]), *evidence], commands=commands)
+
+
+def _without_room(owner: Object, world: World) -> Object | None:
+    """The Deployment of a new replica set, when its old pods must all stay until new ones are there."""
+    reference = meta.controller_of(owner)
+    if owner["kind"] != "ReplicaSet" or reference is None or reference["kind"] != "Deployment":
+        return None
+    deployment = world.get("Deployment", meta.namespace(owner), reference["name"])
+    if deployment is None:
+        return None
+    others = [
+        one
+        for one in world.owned_by(deployment, "ReplicaSet")
+        if (one.get("status") or {}).get("replicas") and meta.uid(one) != meta.uid(owner)
+    ]
+    rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
+    share, wanted = str(rolling.get("maxUnavailable", "25%")), deployment["spec"].get("replicas", 1)
+    may_go = int(share[:-1]) * wanted // 100 if share.endswith("%") else int(share)
+    return deployment if others and may_go == 0 else None
 
 
 def _is_short(owner: Object) -> bool:
@@ -62,6 +86,13 @@ def explain(owner: Object, message: str) -> tuple[str, list[str]]:
             f"pod security of the namespace forbids such pods: {message[message.index('violates') :]}",
             [f"kubectl get namespace {meta.namespace(owner)} --show-labels", ready_to_type("edit", owner)],
         )
+    if match := _POLICY.search(message):
+        policy, bound, said = match.groups()
+        return (
+            f"admission policy {policy} denied its pods: {said}",
+            [f"kubectl get validatingadmissionpolicy {policy} -o yaml", *([f"kubectl describe validatingadmissionpolicybinding {bound}"] if bound else []),
+             ready_to_type("edit", owner)],
+        )  # fmt: skip
     if match := _WEBHOOK.search(message):
         verb = "denied" if "denied the request" in message else "does not answer"
         return (

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pinnace.api import meta
 from pinnace.insight.findings import LIKELY, Finding, Object, field, finding, in_namespace, ready_to_type
 from pinnace.insight.links import backends
+from pinnace.insight.tls_secrets import certificate_problem
 from pinnace.insight.world import World
 
 _DEFAULT = "ingressclass.kubernetes.io/is-default-class"
@@ -65,6 +66,38 @@ def backend(ingress: Object, world: World) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def conflict(ingress: Object, world: World) -> Iterator[Finding]:
+    """The same host and path twice: controllers let the older one win."""
+    mine = set(_places(ingress))
+    for other in world.every("Ingress"):
+        if (
+            meta.key(other) == meta.key(ingress)
+            or _class(other) != _class(ingress)
+            or _age_key(other) >= _age_key(ingress)
+        ):
+            continue
+        for host, path, kind in sorted(mine & set(_places(other))):
+            yield finding(
+                ingress, f"{host or 'any host'}{path} belongs to the older ingress {meta.key_text(other)}: requests go there", rank=LIKELY,
+                evidence=[field(ingress, "spec.rules", f"{host}{path} ({kind})"), field(other, "metadata.creationTimestamp", other["metadata"].get("creationTimestamp"))],
+                commands=[ready_to_type("edit", ingress), ready_to_type("describe", other)],
+            )  # fmt: skip
+
+
+def _places(ingress: Object) -> Iterator[tuple[str, str, str]]:
+    for rule in ingress["spec"].get("rules") or ():
+        for path in (rule.get("http") or {}).get("paths") or ():
+            yield rule.get("host") or "", path.get("path") or "/", path.get("pathType") or ""
+
+
+def _class(ingress: Object) -> str:
+    return ingress["spec"].get("ingressClassName") or meta.annotations(ingress).get(_OLD, "")
+
+
+def _age_key(ingress: Object) -> tuple[str, str]:
+    return ingress["metadata"].get("creationTimestamp", ""), meta.key_text(ingress)
+
+
 def certificate(ingress: Object, world: World) -> Iterator[Finding]:
     namespace = meta.namespace(ingress)
     for i, entry in enumerate(ingress["spec"].get("tls") or ()):
@@ -85,4 +118,11 @@ def certificate(ingress: Object, world: World) -> Iterator[Finding]:
             yield finding(
                 ingress, f"secret {name} is not a certificate: it lacks tls.crt or tls.key",
                 evidence=[where, field(secret, "data (keys)", sorted(secret.get("data") or {}))], commands=[create],
+            )  # fmt: skip
+        elif secret is not None and (
+            problem := certificate_problem(secret, entry.get("hosts") or [], world.now)
+        ):
+            yield finding(
+                ingress, f"the certificate in secret {name} {problem}", evidence=[where, field(ingress, f"spec.tls[{i}].hosts", entry.get("hosts"))],
+                commands=[f"{create} --dry-run=client -o yaml | kubectl apply -f -"],
             )  # fmt: skip

@@ -27,7 +27,7 @@ def terminating(namespace: Object, world: World) -> Iterator[Finding]:
         message = " ".join((found.get("message") or "").split())
         yield finding(
             namespace, f"it cannot go: {text}: {message}", evidence=[condition(namespace, found)],
-            rank=LIKELY if kind == "NamespaceContentRemaining" else CAUSE,
+            rank=LIKELY if kind == "NamespaceContentRemaining" or world.age(namespace) < 10 else CAUSE,
             commands=[*commands, f"kubectl get all -n {name}"],
         )  # fmt: skip
     if not told:

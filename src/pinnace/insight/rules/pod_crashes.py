@@ -15,6 +15,7 @@ from pinnace.insight.findings import (
     ready_to_type,
 )
 from pinnace.insight.pod_state import crashed_lately
+from pinnace.insight.rules.jobs import is_over
 from pinnace.insight.world import World
 
 LOG_LINES = 5
@@ -26,7 +27,7 @@ _CODES = {
 
 
 def crash(pod: Object, world: World) -> Iterator[Finding]:
-    if pods.is_terminating(pod):
+    if pods.is_terminating(pod) or _is_told_otherwise(pod, world):
         return
     for status in pods.container_statuses(pod):
         ended = _ended(pod, status, world.now)
@@ -34,6 +35,11 @@ def crash(pod: Object, world: World) -> Iterator[Finding]:
             continue
         is_previous = "terminated" not in (status.get("state") or {})
         yield _explain(pod, status, ended, is_previous, world)
+
+
+def _is_told_otherwise(pod: Object, world: World) -> bool:
+    """It failed as a whole, which `pod-failed` tells, or nobody wants to know any more."""
+    return pods.is_terminal(pod) and (bool(pod["status"].get("reason")) or is_over(pod, world))
 
 
 def _ended(pod: Object, status: Object, now: float) -> Object | None:

@@ -6,7 +6,9 @@ from pinnace.api import meta
 from pinnace.api.core import nodes, pods
 from pinnace.apimachinery.times import parse_time
 from pinnace.insight.findings import (
+    CAUSE,
     LIKELY,
+    NOTE,
     Evidence,
     Finding,
     Object,
@@ -15,6 +17,7 @@ from pinnace.insight.findings import (
     finding,
     ready_to_type,
 )
+from pinnace.insight.rules.jobs import is_over
 from pinnace.insight.world import World
 
 _REASONS = {
@@ -27,6 +30,30 @@ _REASONS = {
     "NodeAffinity": "its node does not (any more) match its node selector or affinity",
     "UnexpectedAdmissionError": "its node refused it",
 }
+
+
+_DISRUPTIONS = {
+    "PreemptionByScheduler": "a pod with a higher priority takes its place",
+    "DeletionByTaintManager": "a taint of its node (NoExecute) throws it off",
+    "EvictionByEvictionAPI": "somebody evicted it (a drain does)",
+    "DeletionByPodGC": "its node is gone",
+    "TerminationByKubelet": "its node ends it: short of something, shutting down, or for a critical pod",
+}
+
+
+def disrupted(pod: Object, _: World) -> Iterator[Finding]:
+    """Why it goes or went, as far as a condition tells."""
+    found = pods.get_condition(pod, "DisruptionTarget")
+    if found and found.get("status") == "True":
+        reason = found.get("reason", "")
+        yield finding(
+            pod, f"{_DISRUPTIONS.get(reason, reason)}: {found.get('message') or reason}", rank=NOTE,
+            evidence=[Evidence(f"pod/{meta.name(pod)} status.conditions[DisruptionTarget]", reason)],
+            commands=[ready_to_type("describe", pod)],
+        )  # fmt: skip
+
+
+GONE_SECONDS = 15  # what a controller may take to remove its finalizer
 
 
 def failed(pod: Object, world: World) -> Iterator[Finding]:
@@ -44,10 +71,19 @@ def failed(pod: Object, world: World) -> Iterator[Finding]:
     if text is None:
         text = f"its node had no {reason.removeprefix('OutOf')} left for it when it arrived" if reason.startswith("OutOf") else f"its node refused it ({reason})"  # fmt: skip
     yield finding(
-        pod, f"{text}: {' '.join((status.get('message') or reason).split())}",
+        pod, f"{text}: {' '.join((status.get('message') or reason).split())}", rank=NOTE if _is_replaced(pod, world) else CAUSE,
         evidence=[field(pod, "status.reason", reason), *map(event, world.events(pod, reason)[:1])],
         commands=[f"kubectl describe node {pods.node_name(pod)}", ready_to_type("delete", pod)] if pods.node_name(pod) else [ready_to_type("delete", pod)],
     )  # fmt: skip
+
+
+def _is_replaced(pod: Object, world: World) -> bool:
+    """Its controller has made another one; what is left of this one harms nobody."""
+    owner = meta.controller_of(pod)
+    return (
+        owner is not None and owner["kind"] in ("ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet")
+        and not world.is_asked(pod)
+    ) or is_over(pod, world)  # fmt: skip
 
 
 def terminating(pod: Object, world: World) -> Iterator[Finding]:
@@ -90,7 +126,13 @@ def finalizers(obj: Object, world: World) -> Iterator[Finding]:
     if age < 0:
         return
     if names in (["foregroundDeletion"], ["orphan"]):
-        cause = "it is deleted once the objects that it owns are"
+        owned = [
+            f"{kind} {meta.name(one)}"
+            for kind in ("ReplicaSet", "Job", "Pod")
+            for one in world.owned_by(obj, kind)
+        ]
+        names_text = f" ({', '.join(owned[:3])}{', ...' if len(owned) > 3 else ''})" if owned else ""
+        cause = f"it is deleted once the objects that it owns are{names_text}"
     elif names == ["kubernetes.io/pvc-protection"]:
         users = [
             meta.name(pod)
@@ -101,7 +143,8 @@ def finalizers(obj: Object, world: World) -> Iterator[Finding]:
     else:
         cause = f"it cannot go: {', '.join(names)} holds it (the controller that set this finalizer has not removed it; it may be gone)"
     yield finding(
-        obj, cause, evidence=[Evidence(f"{obj['kind'].lower()}/{metadata['name']} metadata.finalizers", ", ".join(names)),
+        obj, cause, rank=CAUSE if "cannot go" in cause and age > GONE_SECONDS else LIKELY,
+        evidence=[Evidence(f"{obj['kind'].lower()}/{metadata['name']} metadata.finalizers", ", ".join(names)),
                               field(obj, "metadata.deletionTimestamp", metadata["deletionTimestamp"])],
         commands=[ready_to_type("patch", obj, "--type=merge -p '{\"metadata\":{\"finalizers\":null}}'")] if "cannot go" in cause else [ready_to_type("describe", obj)],
     )  # fmt: skip

@@ -48,6 +48,13 @@ def image(pod: Object, world: World) -> Iterator[Finding]:
         name = container.get("image") or status.get("image", "")
         message = _message(pod, waiting, name, world)
         cause, commands = explain(pod, status["name"], name, waiting["reason"], message)
+        gone = [
+            one["name"]
+            for one in pod["spec"].get("imagePullSecrets") or ()
+            if one.get("name") and world.is_missing("Secret", meta.namespace(pod), one["name"])
+        ]
+        if gone and "refuses" in cause:
+            cause = f"registry {split(name)[0]} refuses to give out {split(name)[1]}: the secret {gone[0]} with the login is not there"
         yield finding(
             pod, cause,
             evidence=[

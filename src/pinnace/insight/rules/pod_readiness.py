@@ -20,6 +20,8 @@ from pinnace.insight.findings import (
 )
 from pinnace.insight.world import World
 
+STARTS_SECONDS = 10  # probes fail while an application starts
+
 
 def not_ready(pod: Object, world: World) -> Iterator[Finding]:
     found = pods.get_condition(pod, "Ready") or {}
@@ -38,7 +40,7 @@ def not_ready(pod: Object, world: World) -> Iterator[Finding]:
         said = f": {' '.join(seen[0]['message'].split())}" if seen else ""
         yield finding(
             pod, f"container {status['name']} runs, but its {which} probe ({probe_text(probe)}) does not succeed{said}",
-            rank=CAUSE if seen else LIKELY,
+            rank=CAUSE if seen and world.age(pod) > STARTS_SECONDS else LIKELY,
             evidence=[field(pod, f"spec.containers[{status['name']}].{which}Probe", probe_text(probe)), condition(pod, found), *map(event, seen[:1])],
             commands=[f"kubectl logs {meta.name(pod)} -c {status['name']}{in_namespace(pod)}", ready_to_type("describe", pod)],
         )  # fmt: skip

@@ -8,6 +8,7 @@ from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
     LIKELY,
+    NOTE,
     Evidence,
     Finding,
     Object,
@@ -35,7 +36,7 @@ def endpoints(service: Object, world: World) -> Iterator[Finding]:
     ready = [pod for pod in matching if pods.is_ready(pod) and not pods.is_terminating(pod)]
     if not ready and not services.publishes_not_ready(service):
         yield finding(
-            service, f"its selector finds {len(matching)} pod{'s' if len(matching) > 1 else ''}, none of them ready", rank=EFFECT,
+            service, f"its selector finds {len(matching)} pod{'s' if len(matching) > 1 else ''}, none of them ready", rank=EFFECT, is_progress=all(world.age(pod) < 60 for pod in matching),
             evidence=[field(service, "spec.selector", selector),
                       *[field(pod, "status.phase", f"{pods.phase(pod)}, not ready") for pod in matching[:3]]],
             commands=[ready_to_type("describe", matching[0])],
@@ -60,7 +61,7 @@ def _nothing_matches(service: Object, selector: dict[str, str], world: World) ->
             what = f"{one['kind']} {meta.name(one)} would make such pods"
             if wanted == 0:
                 return finding(
-                    service, f"{cause}: {what}, and is scaled to 0", evidence=[*evidence, Evidence(where, _text(labels)), field(one, "spec.replicas", 0)],
+                    service, f"{cause}: {what}, and is scaled to 0", rank=CAUSE if world.is_asked(service) else NOTE, evidence=[*evidence, Evidence(where, _text(labels)), field(one, "spec.replicas", 0)],
                     commands=[ready_to_type("scale", one, "--replicas=1")],
                 )  # fmt: skip
             return finding(
@@ -144,6 +145,24 @@ def _by_hand(service: Object, world: World) -> Iterator[Finding]:
             service, "it has no selector, and nobody has given it endpoints", rank=CAUSE if slices else LIKELY,
             evidence=[field(service, "spec.selector", None), field(service, "(EndpointSlices of it)", len(slices))],
             commands=[f"kubectl get endpointslices{in_namespace(service)} -l kubernetes.io/service-name={name}"],
+        )  # fmt: skip
+
+
+def external_name(service: Object, world: World) -> Iterator[Finding]:
+    if services.service_type(service) != "ExternalName":
+        return
+    name = service["spec"].get("externalName") or ""
+    where = field(service, "spec.externalName", name)
+    if name.replace(".", "").isdecimal() or ":" in name:
+        yield finding(
+            service, f"{name} is an address, and an ExternalName can only be a name: take a service without selector, and an EndpointSlice",
+            evidence=[where], commands=[ready_to_type("edit", service)],
+        )  # fmt: skip
+    parts = name.split(".")
+    if len(parts) >= 3 and parts[2] == "svc" and world.is_missing("Service", parts[1], parts[0]):
+        yield finding(
+            service, f"it stands for service {parts[1]}/{parts[0]}, which is not there", evidence=[where],
+            commands=[f"kubectl get services -n {parts[1]}"],
         )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from pinnace.insight.findings import (
 )
 from pinnace.insight.world import World
 
+START_SECONDS = 60  # what a pod may take to be ready without anything being wrong
+
 
 def paused(deployment: Object, _: World) -> Iterator[Finding]:
     status, metadata = deployment.get("status") or {}, deployment["metadata"]
@@ -34,7 +36,7 @@ def paused(deployment: Object, _: World) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def short(owner: Object, _: World) -> Iterator[Finding]:
+def short(owner: Object, world: World) -> Iterator[Finding]:
     """Fewer pods available than wanted: the effect whose cause is looked for further down."""
     if "deletionTimestamp" in owner["metadata"]:
         return
@@ -59,7 +61,24 @@ def short(owner: Object, _: World) -> Iterator[Finding]:
     commands = [ready_to_type("describe", owner)]
     if owner["kind"] == "Deployment" and int(_revision(owner)) > 1:
         commands = [ready_to_type("rollout undo", owner), *commands]
-    yield finding(owner, text, rank=EFFECT, evidence=evidence, commands=commands)
+    yield finding(
+        owner,
+        text,
+        rank=EFFECT,
+        evidence=evidence,
+        commands=commands,
+        is_progress=_is_under_way(owner, progress, world),
+    )
+
+
+def _is_under_way(owner: Object, progress: Object, world: World) -> bool:
+    """A Deployment says so itself; of others, something is younger than a start may take."""
+    if progress:
+        return progress.get("status") == "True" and progress.get("reason") != "NewReplicaSetAvailable"
+    found = world.owned_by(owner, "Pod")
+    return world.age(owner) < START_SECONDS or any(
+        world.age(pod) < START_SECONDS for pod in found if not pods.is_ready(pod)
+    )
 
 
 def _revision(deployment: Object) -> str:
@@ -106,10 +125,21 @@ def ordered(stateful_set: Object, world: World) -> Iterator[Finding]:
         if not pods.is_ready(pod) and ordinal + 1 < wanted:
             yield finding(
                 stateful_set, f"pods are made one after the other: {meta.name(pod)} is not ready, so {meta.name(stateful_set)}-{ordinal + 1} waits",
-                rank=EFFECT, evidence=[field(pod, "status.phase", pods.phase(pod)), field(stateful_set, "spec.podManagementPolicy", "OrderedReady")],
+                rank=EFFECT, is_progress=world.age(pod) < START_SECONDS, evidence=[field(pod, "status.phase", pods.phase(pod)), field(stateful_set, "spec.podManagementPolicy", "OrderedReady")],
                 commands=[ready_to_type("describe", pod)],
             )  # fmt: skip
             return
+
+
+def governing_service(stateful_set: Object, world: World) -> Iterator[Finding]:
+    """Its pods run without it, and nobody finds them by name."""
+    name = stateful_set["spec"].get("serviceName")
+    if name and world.is_missing("Service", meta.namespace(stateful_set), name):
+        yield finding(
+            stateful_set, f"service {name} is not there, so its pods have no names of their own (POD.{name})",
+            rank=NOTE, evidence=[field(stateful_set, "spec.serviceName", name)],
+            commands=[f"kubectl create service clusterip {name} --clusterip=None -n {meta.namespace(stateful_set)}"],
+        )  # fmt: skip
 
 
 def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
@@ -118,7 +148,7 @@ def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
         spec = daemon_set["spec"]["template"]["spec"]
         yield finding(
             daemon_set, "it wants no pod on any node: its node selector, affinity and tolerations fit none",
-            rank=LIKELY,
+            rank=LIKELY if world.is_asked(daemon_set) else NOTE,
             evidence=[field(daemon_set, "spec.template.spec.nodeSelector", spec.get("nodeSelector")), field(daemon_set, "status.desiredNumberScheduled", 0)],
             commands=["kubectl get nodes --show-labels", ready_to_type("edit", daemon_set)],
         )  # fmt: skip

@@ -51,6 +51,8 @@ IN_CONTAINER = [
     ({"readinessProbe": {"httpGet": {"port": 0}}}, "readinessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive"),
     ({"lifecycle": {"preStop": {"exec": {}}}}, "lifecycle.preStop.exec.command: Required value"),
     ({"securityContext": {"runAsUser": -1}}, "securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive"),
+    ({"securityContext": {"procMount": "Unmasked"}}, 'securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`'),
+    ({"securityContext": {"procMount": "x"}}, 'securityContext.procMount: Unsupported value: "x": supported values: "Default", "Unmasked"'),
     ({"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "x"}]}, 'resizePolicy: Unsupported value: "x": supported values: "NotRequired", "RestartContainer"'),
     ({"resizePolicy": [{"resourceName": "disk", "restartPolicy": "NotRequired"}]}, 'resizePolicy: Unsupported value: "disk": supported values: "cpu", "memory"'),
     ({"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}] * 2}, 'resizePolicy[1]: Duplicate value: "cpu"'),

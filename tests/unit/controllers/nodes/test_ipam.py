@@ -119,3 +119,15 @@ def test_subnets_outside_do_not_count() -> None:
     assert str(cidrs.allocate()) == "10.42.1.0/24"
     with pytest.raises(ValueError, match="smaller than the prefix"):
         CidrSet(ipaddress.ip_network("10.42.0.0/24"), 16)
+
+
+def test_a_node_that_brings_its_subnets_keeps_them_while_its_object_is_gone() -> None:
+    ipam = Ipam("10.42.0.0/16", "fd42::/56")
+    own = (ipaddress.ip_network("10.42.0.0/24"), ipaddress.ip_network("fd42::/64"))
+    config = NodeIpamConfig(("10.42.0.0/16", "fd42::/56"), brought=("here", own))
+    ipam.controller = controller(config)
+    assert ipam.cidrs("early") == ["10.42.1.0/24", "fd42:0:0:1::/64"]  # before the object is there
+    ipam.add(with_cidr("here", *map(str, own)))
+    ipam.remove("here")
+    assert ipam.cidrs("agent") == ["10.42.2.0/24", "fd42:0:0:2::/64"]
+    assert ipam.cidrs("here") == [str(subnet) for subnet in own]

@@ -1,0 +1,282 @@
+"""At a real terminal: Ctrl-C ends as kubectl ends and leaves the terminal as it was, `edit`, and what only a terminal sees."""
+
+import asyncio
+import os
+import re
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from pinnace.api import resources as r
+from pinnace.testing.api_server import ApiServerInProcess
+
+pytestmark = pytest.mark.slow
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"a": "1"}}
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "c", "image": "x"}]},
+        },
+    },
+}
+
+
+class Terminal:
+    """One command at a terminal of its own."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.process = pexpect.spawn(
+            sys.executable, ["-m", "pinnace", *arguments], env=environment, timeout=60, encoding="utf-8",
+            dimensions=(30, 120),
+        )  # fmt: skip
+        self._before = termios.tcgetattr(self.process.child_fd)
+
+    async def until(self, text: str) -> str:
+        """What was shown before `text`."""
+        await asyncio.to_thread(self.process.expect_exact, text)
+        return str(self.process.before)
+
+    def press(self, key: str) -> None:
+        self.process.sendcontrol(key)
+
+    async def end(self) -> tuple[str, int]:
+        """(the rest of what it shows, its exit code, less than 0 for a signal); the terminal must be as it was."""
+        rest = await asyncio.to_thread(self.process.read)
+        after = termios.tcgetattr(self.process.child_fd)
+        await asyncio.to_thread(self.process.close)
+        assert after == self._before
+        signalled = self.process.signalstatus
+        return rest, -signalled if signalled else self.process.exitstatus or 0
+
+
+Typed = Callable[..., Terminal]
+
+
+@pytest.fixture
+def typed(api_server: ApiServerInProcess, tmp_path: Path) -> Typed:
+    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "HOME": str(tmp_path), "TERM": "xterm",
+                   "PYTHONPATH": ":".join(sys.path)}  # fmt: skip
+    environment.pop("NO_COLOR", None)
+
+    def start(*arguments: str, **more: str) -> Terminal:
+        return Terminal({**environment, **more}, *arguments)
+
+    return start
+
+
+async def create(api_server: ApiServerInProcess, *objects: dict[str, Any]) -> None:
+    rows = {"ConfigMap": r.CONFIG_MAPS, "Deployment": r.DEPLOYMENTS}
+    for obj in objects:
+        await api_server.local_client().create(rows[obj["kind"]], obj, "default")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "code"),
+    [
+        (["get", "cm", "-w"], "one", -2),
+        (["rollout", "status", "deploy/web"], "Waiting for deployment", 1),
+        (["proxy", "--port=0"], "Starting to serve", -2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+async def test_ctrl_c_ends_as_kubectl_ends(
+    typed: Typed, api_server: ApiServerInProcess, arguments: list[str], shown: str, code: int
+) -> None:
+    await create(api_server, CONFIG_MAP, DEPLOYMENT)
+    terminal = typed(*arguments)
+    await terminal.until(shown)
+    await terminal.until("\n")
+    terminal.press("c")
+    rest, ended = await terminal.end()
+    assert (ended, "Traceback" in rest) == (code, False)
+
+
+async def test_ctrl_c_while_an_object_goes_leaves_it_going(
+    typed: Typed, api_server: ApiServerInProcess
+) -> None:
+    held = {**CONFIG_MAP, "metadata": {"name": "held", "finalizers": ["example.org/held"]}}
+    await create(api_server, held)
+    terminal = typed("delete", "cm", "held")
+    await terminal.until('configmap "held" deleted')
+    terminal.press("c")
+    assert (await terminal.end())[1] == 1
+    found = await api_server.local_client().get(r.CONFIG_MAPS, "held", "default")
+    assert "deletionTimestamp" in found["metadata"]
+
+
+def editor(folder: Path, *scripts: str) -> str:
+    """The command of an editor that runs the first script on the file the first time, the second the second time, and keeps what it was given."""
+    for number, script in enumerate(scripts):
+        (folder / f"script-{number}").write_text(script)
+    program = folder / "editor"
+    program.write_text(
+        f"""#!/bin/sh
+n=$(cat {folder}/count 2>/dev/null || echo 0)
+echo $((n + 1)) > {folder}/count
+cp "$1" {folder}/seen-$n
+. {folder}/script-$n
+"""
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+CHANGE = 'sed -i "s/a: .1./a: \\"2\\"/" "$1"'
+BREAK = 'sed -i "s/a: .1./a: [/" "$1"'
+MEND = 'sed -i "s/a: \\[/a: \\"3\\"/" "$1"'
+
+
+async def value(api_server: ApiServerInProcess) -> str:
+    found = await api_server.local_client().get(r.CONFIG_MAPS, "one", "default")
+    return str(found["data"]["a"])
+
+
+async def test_edit_sends_what_was_changed(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, CHANGE))
+    rest, code = await terminal.end()
+    assert (rest, code) == ("configmap/one edited\r\n", 0)
+    assert await value(api_server) == "2"
+
+
+async def test_edit_without_a_change_says_so(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, "true"))
+    assert await terminal.end() == ("Edit cancelled, no changes made.\r\n", 0)
+
+
+async def test_edit_opens_what_is_no_yaml_again_and_says_why(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("edit", "cm", "one", EDITOR=editor(tmp_path, BREAK, MEND))
+    rest, code = await terminal.end()
+    assert (rest, code) == ('error: configmaps "one" is invalid\r\nconfigmap/one edited\r\n', 0)
+    assert await value(api_server) == "3"
+    again = (tmp_path / "seen-1").read_text()
+    assert "a: [" in again
+    head = [line for line in again.splitlines() if line.startswith("#")]
+    assert head[0].startswith("# Please edit the object below.")
+    assert head[4:6] == [
+        '# configmaps "one" was not valid:',
+        head[5],
+    ]
+    assert head[5].startswith('# * <nil>: Invalid value: "The edited file failed validation": yaml: line ')
+
+
+async def test_edit_opens_what_the_server_refuses_again_and_keeps_the_text(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    """Saved twice without a change in between, it is given up, and the text is not lost."""
+    await create(api_server, CONFIG_MAP)
+    terminal = typed(
+        "edit",
+        "cm",
+        "one",
+        EDITOR=editor(tmp_path, 'sed -i "s/^  a:/  b c:/" "$1"', "true"),
+        TMPDIR=str(tmp_path),
+    )
+    rest, code = await terminal.end()
+    first, second, third = rest.splitlines()
+    assert (first, code) == ('error: configmaps "one" is invalid', 1)
+    assert third == "error: Edit cancelled, no valid changes were saved."
+    kept = second.removeprefix('A copy of your changes has been stored to "').removesuffix('"')
+    assert "b c:" in Path(kept).read_text()
+    assert "\n# * data[b c]: Invalid value:" in (tmp_path / "seen-1").read_text()
+
+
+async def test_edit_refuses_another_name(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    renamed = editor(tmp_path, 'sed -i "s/name: one/name: two/" "$1"')
+    rest, code = await typed("edit", "cm", "one", EDITOR=renamed, TMPDIR=str(tmp_path)).end()
+    assert rest.splitlines()[1:] == ["error: At least one of apiVersion, kind and name was changed"]
+    assert code == 1
+
+
+async def test_edit_keeps_what_others_changed_meanwhile(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    """The difference is sent, not the object; with another resource version in it, the server says that it conflicts."""
+    await create(api_server, CONFIG_MAP)
+    waiting = editor(
+        tmp_path, f"touch {tmp_path}/open; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; {CHANGE}"
+    )
+    terminal = typed("edit", "cm", "one", EDITOR=waiting)
+    while not (tmp_path / "open").exists():
+        await asyncio.sleep(0.01)
+    body = {"data": {"other": "x"}}
+    await api_server.local_client().patch(r.CONFIG_MAPS, "one", body, "default")
+    (tmp_path / "go").touch()
+    assert await terminal.end() == ("configmap/one edited\r\n", 0)
+    found = await api_server.local_client().get(r.CONFIG_MAPS, "one", "default")
+    assert found["data"] == {"a": "2", "other": "x"}
+    (tmp_path / "count").unlink()
+    stale = editor(
+        tmp_path,
+        """sed -i 's/resourceVersion: .*/resourceVersion: "1"/' "$1"; """ + MEND.replace("\\[", ".2."),
+    )
+    rest, code = await typed("edit", "cm", "one", EDITOR=stale, TMPDIR=str(tmp_path)).end()
+    assert (
+        'error: configmaps "one" could not be patched: Operation cannot be fulfilled on configmaps "one"'
+        in rest
+    )
+    assert "replace -f" in rest
+    assert code == 1
+
+
+def _ageless(table: str) -> list[str]:
+    return [word for word in table.split() if not re.fullmatch(r"\d+s", word)]
+
+
+async def test_states_have_colours_at_a_terminal_only(typed: Typed, api_server: ApiServerInProcess) -> None:
+    node: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    await api_server.local_client().create(r.NODES, node)
+    coloured, _ = await typed("get", "nodes").end()
+    assert "\x1b[1mSTATUS\x1b[0m" in coloured
+    assert "\x1b[32mReady\x1b[0m" in coloured
+    plain, _ = await typed("get", "nodes", NO_COLOR="1").end()
+    assert "\x1b" not in plain
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pinnace", "get", "nodes", stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "PYTHONPATH": ":".join(sys.path), "TERM": "xterm"},
+    )  # fmt: skip
+    piped, _ = await process.communicate()
+    assert _ageless(piped.decode()) == _ageless(plain)
+    assert b"\x1b" not in piped
+
+
+async def test_a_type_of_nearly_that_name_is_offered_at_a_terminal_only(
+    typed: Typed, api_server: ApiServerInProcess
+) -> None:
+    rest, code = await typed("get", "deploymets").end()
+    assert (rest, code) == (
+        'error: the server doesn\'t have a resource type "deploymets"\r\n\r\nDid you mean this?\r\n\tdeployments\r\n',
+        1,
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pinnace", "get", "deploymets", stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    _, err = await process.communicate()
+    assert err == b'error: the server doesn\'t have a resource type "deploymets"\n'
