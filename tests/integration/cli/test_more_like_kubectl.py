@@ -59,7 +59,7 @@ CONFIG = [
     "set-cluster c1 --server=https://x:1", "set-cluster c1 --server=https://x:2 --insecure-skip-tls-verify=true",
     "set-cluster c3 --tls-server-name=a --proxy-url=http://p", "set-credentials u1 --token=abc",
     "set-credentials u1 --username=a --password=b", "set-credentials u2 --token=a --username=b",
-    "set-credentials u4 --exec-command=foo --exec-arg=a --exec-arg=b --exec-env=K=v --exec-env=L=w --exec-api-version=client.authentication.k8s.io/v1",
+    "set-credentials u4 --exec-command=foo --exec-arg=a --exec-arg=b --exec-env=K=v --exec-api-version=client.authentication.k8s.io/v1",
     "set-credentials u5 --exec-command=foo", "set-context x1 --cluster=c1 --user=u1 --namespace=n",
     "set-context x1 --namespace=m", "set-context", "set-context --current --namespace=q", "use-context x1", "use-context nope",
     "use x1", "rename-context x1 x2", "rename-context nope y", "rename-context x2 x2", "rename-context x2 pinnace-test",
