@@ -11,7 +11,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from pinnace import __version__
@@ -19,9 +19,13 @@ from pinnace.cli import json_text
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.client.kubeconfig import Connection
 
+if TYPE_CHECKING:
+    from pinnace.cli.proxies import Proxy
+
 Object = dict[str, Any]
 Query = dict[str, str] | list[tuple[str, str]]
 JSON = "application/json"
+PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 
 
 class Transport:
@@ -118,16 +122,29 @@ class Transport:
         return self._open
 
     def _connect(self) -> HTTPConnection:
-        if not self._tls:
-            return HTTPConnection(self.host, self.port, timeout=self._timeout)
-        if self._context is None:
+        proxy = self._proxy()
+        host, port = (proxy.host, proxy.port) if proxy else (self.host, self.port)
+        if self._tls and self._context is None:
             self._context = tls_context(self.connection)
         name = self.connection.tls_server_name
-        if name:
-            return _NamedConnection(
-                self.host, self.port, timeout=self._timeout, context=self._context, name=name
-            )
-        return HTTPSConnection(self.host, self.port, timeout=self._timeout, context=self._context)
+        made: HTTPConnection
+        if not self._tls:
+            made = HTTPConnection(host, port, timeout=self._timeout)
+        elif name:
+            assert self._context is not None
+            made = _NamedConnection(host, port, timeout=self._timeout, context=self._context, name=name)
+        else:
+            made = HTTPSConnection(host, port, timeout=self._timeout, context=self._context)
+        if proxy:
+            made.set_tunnel(self.host, self.port, headers=proxy.headers)
+        return made
+
+    def _proxy(self) -> "Proxy | None":
+        if not self.connection.proxy_url and not any(name in os.environ for name in PROXY_VARIABLES):
+            return None
+        from pinnace.cli.proxies import proxy_for
+
+        return proxy_for(self.connection.proxy_url, "https" if self._tls else "http", self.host)
 
     def _headers(self, accept: str) -> dict[str, str]:
         headers = {"Accept": accept, "User-Agent": f"pinnace/{__version__}"}

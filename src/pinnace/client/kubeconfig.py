@@ -33,6 +33,7 @@ class Connection(NamedTuple):
     password: str = ""
     exec_plugin: Object | None = None
     namespace: str = ""
+    proxy_url: str = ""
 
 
 def default_paths(explicit: str = "") -> list[Path]:
@@ -183,6 +184,7 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
         password=who.get("password", ""),
         exec_plugin=who.get("exec"),
         namespace=chosen.get("namespace", ""),
+        proxy_url=at.get("proxy-url", ""),
     )
 
 

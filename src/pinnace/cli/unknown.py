@@ -1,0 +1,61 @@
+"""A word that is no command: a plugin on the PATH takes it over, or the error says what was meant. As kubectl and cobra do."""
+
+import os
+import sys
+from collections.abc import Iterable
+
+from pinnace.cli.errors import CliError, PlainError
+
+PREFIX = "kubectl-"
+
+
+def run_plugin(argv: list[str], least: int = 1) -> None:
+    """Become the plugin with the longest fitting name (`-` in a word is `_` there); returns when there is none.
+
+    `least` is the number of words that its name has to hold.
+    """
+    words: list[str] = []
+    for word in argv:
+        if word.startswith("-"):
+            break
+        words.append(word.replace("-", "_"))
+    if not words:
+        raise PlainError(f"Error: flags cannot be placed before plugin name: {argv[0]}")
+    for count in range(len(words), least - 1, -1):
+        path = _look_up(PREFIX + "-".join(words[:count]))
+        if path:
+            sys.stdout.flush()
+            os.execve(path, [path, *argv[count:]], os.environ)  # noqa: S606 (no shell, as it should be)
+
+
+def _look_up(name: str) -> str:
+    import shutil  # here, since few calls need it
+
+    return shutil.which(name) or ""
+
+
+def error(word: str, program: str, commands: Iterable[str]) -> CliError:
+    found = [name for name in sorted(commands) if is_like(word, name)]
+    text = f'unknown command "{word}" for "{program}"'
+    if found:
+        text += "\n\nDid you mean this?\n" + "\n".join(f"\t{name}" for name in found)
+    return CliError(text)
+
+
+def is_like(word: str, name: str) -> bool:
+    """Two letters apart at most, or the beginning."""
+    word, name = word.lower(), name.lower()
+    return name.startswith(word) or _distance(word, name) <= 2
+
+
+def _distance(one: str, other: str) -> int:
+    """Levenshtein's: letters to add, drop or change."""
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        before, row[0] = row[0], at
+        for column, against in enumerate(other, 1):
+            before, row[column] = (
+                row[column],
+                min(row[column] + 1, row[column - 1] + 1, before + (letter != against)),
+            )
+    return row[-1]
