@@ -39,6 +39,7 @@ class Machine:
 
     name: str
     address: str
+    six: str
     netns: str
     directory: Path
     holder: "subprocess.Popen[bytes]"
@@ -78,7 +79,7 @@ class Machine:
             text=True,
             check=False,
             timeout=timeout,
-            env=_environment(),
+            env=environment(),
         )
         if check and done.returncode != 0:
             raise AssertionError(
@@ -96,7 +97,7 @@ class Machine:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 self.inside(sys.executable, "-m", "pinnace", *arguments),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), start_new_session=True,
             )  # fmt: skip
         self.processes.append(process)
         return process
@@ -129,13 +130,18 @@ class Machine:
         until(lambda: not Path(f"/proc/{pid}").exists())
 
 
-def _environment() -> dict[str, str]:
+def _six(segment: int) -> str:
+    """The first part of the addresses there."""
+    return f"2001:db8:{segment + 1}::"
+
+
+def environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("KUBECONFIG")}
     return {**kept, "PYTHONPATH": str(SOURCE)}
 
 
 class Lan:
-    """`segments` are /24 networks; a router with address .254 in each joins them."""
+    """`segments` are /24 networks; a router with address .254 in each joins them. Each has a network of IPv6, too."""
 
     def __init__(self, directory: Path, segments: tuple[str, ...] = ("192.168.71", "192.168.72")) -> None:
         self.tag = secrets.token_hex(2)
@@ -150,8 +156,10 @@ class Lan:
             bridge = f"br{number}"
             _run("ip", "-n", self.switch, "link", "add", bridge, "type", "bridge")
             _run("ip", "-n", self.switch, "addr", "add", f"{segment}.254/{PREFIX_LENGTH}", "dev", bridge)
+            _run("ip", "-n", self.switch, "addr", "add", f"{_six(number)}fe/64", "dev", bridge, "nodad")
             _run("ip", "-n", self.switch, "link", "set", bridge, "up")
-        _run("ip", "netns", "exec", self.switch, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"):
+            _run("ip", "netns", "exec", self.switch, "sysctl", "-qw", setting)
 
     def machine(self, name: str, segment: int = 0) -> Machine:
         number = len(self.machines) + 1
@@ -179,11 +187,20 @@ class Lan:
         _run("ip", "-n", self.switch, "link", "set", port, "master", f"br{segment}", "up")
         for command in (
             ("link", "set", "lo", "up"), ("addr", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth0"), ("link", "set", "eth0", "up"),
+            ("addr", "add", f"{_six(segment)}{number}/64", "dev", "eth0", "nodad"),
             ("route", "add", "default", "via", f"{self.segments[segment]}.254"),
+            ("-6", "route", "add", "default", "via", f"{_six(segment)}fe"),
         ):  # fmt: skip
             _run("ip", "-n", netns, *command)
         machine = Machine(
-            name, address, netns, directory, self._hold(netns, name, directory), self.switch, port
+            name,
+            address,
+            f"{_six(segment)}{number}",
+            netns,
+            directory,
+            self._hold(netns, name, directory),
+            self.switch,
+            port,
         )
         self.machines[name] = machine
         return machine

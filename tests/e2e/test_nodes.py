@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from e2e_support import IMAGE, Space, TestCluster, deployment, pod, service, until
-from machines import Lan, Machine
+from machines import Lan, Machine, environment
 from pinnace.cluster import demo
 from pinnace.cluster.image_archive import ImageSettings, write_archive
 
@@ -76,6 +76,7 @@ class Nodes:
         server.pinnace(
             "up", *self.flags(server), "--kubeconfig", str(self.cluster.kubeconfig), "--node-name", "srv", "--node-monitor-grace-period",
             str(GRACE), "--node-lease-duration-seconds", "4", "--http-port", "80",
+            "--cluster-cidr", "10.42.0.0/16,fd42:1::/56", "--service-cidr", "10.43.0.0/16,fd43:1::/112",
         )  # fmt: skip
 
     def start_agent(self, name: str, *more: str) -> None:
@@ -175,22 +176,44 @@ def test_nodes_join_with_subnets_of_their_own_and_routes_by_link_or_overlay(node
     assert "eth0" not in beyond
 
 
+def test_pods_of_ipv6_are_routed_as_those_of_ipv4(nodes: Nodes) -> None:
+    found = {one["metadata"]["name"]: one for one in nodes.cluster.json("get", "nodes")["items"]}
+    for name in NODES:
+        said = [one["address"] for one in found[name]["status"]["addresses"] if one["type"] == "InternalIP"]
+        assert said == [nodes.machine(name).address, nodes.machine(name).six]
+    subnets = {name: one["spec"]["podCIDRs"][1] for name, one in found.items()}
+    assert len(set(subnets.values())) == 3
+
+    def route(at: str, to: str) -> str:
+        return nodes.machine(at).run("ip", "-6", "route", "show", subnets[to]).stdout
+
+    assert until(lambda: f"via {nodes.machine('srv').six} dev eth0" in route("one", "srv"))
+    for at, to in (("one", "two"), ("two", "srv")):
+        beyond = until(lambda at=at, to=to: route(at, to))
+        assert "via fe80::" in beyond
+        assert "eth0" not in beyond
+
+
 def test_pods_reach_one_another_services_and_names_from_every_node(nodes: Nodes, space: Space) -> None:
     everywhere(space, server_on, "web")
-    space.apply(
-        {**service("web"), "spec": {"selector": {"part": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}}
-    )
+    ports = [{"port": 80, "targetPort": 8080}]
+    spec = {"selector": {"part": "web"}, "ports": ports, "ipFamilyPolicy": "RequireDualStack"}
+    space.apply({**service("web"), "spec": spec})
     for node in NODES:
         space.kubectl("label", "pod", f"web-{node}", "part=web")
     addresses = {
-        one["metadata"]["name"]: one["status"]["podIP"] for one in space.json("get", "pods")["items"]
+        one["metadata"]["name"]: [ip["ip"] for ip in one["status"]["podIPs"]]
+        for one in space.json("get", "pods")["items"]
     }
-    urls = [f"http://{addresses[f'web-{node}']}:8080/" for node in NODES]
-    ask = f"for url in {' '.join(urls)} http://web.{space.name}.svc.cluster.local/; do wget -q -O- $url || exit 1; done"
+    urls = [f"http://{addresses[f'web-{node}'][0]}:8080/" for node in NODES]
+    urls += [f"http://[{addresses[f'web-{node}'][1]}]:8080/" for node in NODES]
+    service_ips = space.json("get", "service", "web")["spec"]["clusterIPs"]
+    urls += [f"http://web.{space.name}.svc.cluster.local/", f"http://[{service_ips[1]}]/"]
+    ask = f"for url in {' '.join(urls)}; do wget -q -O- $url || exit 1; done"
     for source in NODES:
         said = until(lambda at=source: space.out("exec", f"web-{at}", "--", "sh", "-c", ask)).split()
-        assert said[:3] == [f"web-{node}" for node in NODES]
-        assert said[3].startswith("web-")
+        assert said[:6] == [f"web-{node}" for node in NODES] * 2
+        assert len(said) == 8
 
 
 def test_packets_between_pods_keep_their_source_and_big_ones_fit(nodes: Nodes, space: Space) -> None:
@@ -199,14 +222,14 @@ def test_packets_between_pods_keep_their_source_and_big_ones_fit(nodes: Nodes, s
     space.apply(on("two", "web", page), on("one", "client"), service("web"))
     space.until_ready("web")
     space.until_ready("client")
-    client = space.json("get", "pod", "client")["status"]["podIP"]
-    web = space.json("get", "pod", "web")["status"]["podIP"]
-    for host in (f"{web}:8080", f"web.{space.name}"):
+    client, client_six = (one["ip"] for one in space.json("get", "pod", "client")["status"]["podIPs"])
+    web, six = (one["ip"] for one in space.json("get", "pod", "web")["status"]["podIPs"])
+    for host in (f"{web}:8080", f"web.{space.name}", f"[{six}]:8080"):
         command = f"wget -q -O- http://{host}/big | wc -c"
         assert until(lambda c=command: space.out("exec", "client", "--", "sh", "-c", c).strip()) == "300000"
     said = until(lambda: [line for line in space.out("logs", "web").splitlines() if "url:/big" in line])
-    assert len(said) == 2
-    assert all(f"{client}]" in line or f"{client}:" in line for line in said)
+    assert len(said) == 3
+    assert all(f"{client}]" in line or f"{client}:" in line or f"[{client_six}]" in line for line in said)
     assert space.out("exec", "client", "--", "cat", "/sys/class/net/eth0/mtu").strip() == "1450"
 
 
@@ -234,7 +257,125 @@ def test_a_node_port_answers_on_every_node_and_ingress_reaches_remote_pods(
     assert until(through) == "web"
 
 
-def test_logs_exec_port_forward_and_metrics_go_to_the_kubelet_of_an_agent(nodes: Nodes, space: Space) -> None:
+def answers(machine: Machine, address: str, port: int, path: str = "/") -> str:
+    """What a machine is told there; "" when nothing comes within two seconds."""
+    url = f"http://[{address}]:{port}{path}" if ":" in address else f"http://{address}:{port}{path}"
+    return machine.run("curl", "-s", "-m", "2", url, check=False).stdout.strip()
+
+
+def asks(space: Space, pod: str, *hosts: str) -> list[str]:
+    """Who answers, of all that are asked at once."""
+    each = [f"timeout 2 wget -q -O- http://{host}/ & " for host in hosts]
+    return sorted(space.out("exec", pod, "--", "sh", "-c", f"{''.join(each)}wait").split())
+
+
+def test_a_port_of_a_pod_elsewhere_is_forwarded(nodes: Nodes, space: Space) -> None:
+    space.apply(server_on("two", "web"))
+    space.until_ready("web")
+    program = shutil.which("kubectl")
+    command = [program] if program else [sys.executable, "-m", "pinnace", "kubectl"]
+    with subprocess.Popen(
+        nodes.cluster.machine.inside(
+            *command, "--kubeconfig", str(nodes.cluster.kubeconfig), "-n", space.name, "port-forward", "pod/web", ":8080"
+        ),
+        stdout=subprocess.PIPE, text=True, env=environment(),
+    ) as forwarding:  # fmt: skip
+        try:
+            assert forwarding.stdout is not None
+            said = forwarding.stdout.readline()
+            port = int(said.partition("127.0.0.1:")[2].split()[0])
+            assert [answers(nodes.cluster.machine, "127.0.0.1", port) for _ in range(2)] == ["web", "web"]
+        finally:
+            forwarding.terminate()
+
+
+def test_policies_mean_pods_of_other_nodes_too(nodes: Nodes, space: Space) -> None:
+    """Who may come in is told by labels of pods elsewhere, in both families and through the overlay."""
+    friend, other = on("one", "friend"), on("one", "other")
+    friend["metadata"]["labels"]["role"] = "friend"
+    space.apply(server_on("two", "web"), server_on("srv", "near"), friend, other)
+    for name in ("web", "near", "friend", "other"):
+        space.until_ready(name)
+    ips = {
+        name: [one["ip"] for one in space.json("get", "pod", name)["status"]["podIPs"]]
+        for name in ("web", "near")
+    }
+    hosts = [f"{ips[name][0]}:8080" for name in ips] + [f"[{ips[name][1]}]:8080" for name in ips]
+    everybody = ["near", "near", "web", "web"]
+    until(lambda: asks(space, "other", *hosts) == everybody)
+    peers = [{"podSelector": {"matchLabels": {"role": "friend"}}}]
+    space.apply({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "friends"},
+        "spec": {"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "near"]}]},
+                 "ingress": [{"from": peers}]},
+    })  # fmt: skip
+    until(lambda: asks(space, "other", *hosts) == [])
+    until(lambda: asks(space, "friend", *hosts) == everybody)
+    space.kubectl("label", "pod", "other", "role=friend")
+    space.kubectl("label", "pod", "friend", "role-")
+    until(lambda: asks(space, "other", *hosts) == everybody)
+    until(lambda: asks(space, "friend", *hosts) == [])
+
+
+def test_a_node_without_endpoints_lets_nobody_in_where_the_policy_is_local(
+    nodes: Nodes, space: Space
+) -> None:
+    ports = [{"port": 8899, "targetPort": 8080}]
+    space.apply(server_on("two", "web"), on("two", "near"), on("one", "far"), {
+        **service("web"),
+        "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "selector": {"app": "web"}, "ports": ports},
+    }, {
+        **service("inside"), "spec": {"internalTrafficPolicy": "Local", "selector": {"app": "web"}, "ports": ports},
+    })  # fmt: skip
+    for name in ("web", "near", "far"):
+        space.until_ready(name)
+    here, there = nodes.machine("two"), nodes.machine("srv")
+    spec = space.json("get", "service", "web")["spec"]
+    port, health = spec["ports"][0]["nodePort"], spec["healthCheckNodePort"]
+
+    def client(address: str, port: int, *more: str) -> str:
+        """What somebody who is no node is told."""
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            nodes.lan.switch,
+            "curl",
+            "-s",
+            "-m",
+            "2",
+            f"http://{address}:{port}/",
+        ]
+        return subprocess.run([*command, *more], capture_output=True, text=True, check=False).stdout.strip()
+
+    until(lambda: client(here.address, port) == "web")
+    only = ("-o", "/dev/null", "-w", "%{http_code}")
+    for machine, code in ((here, "200"), (there, "503")):
+        until(lambda at=machine.address, code=code: client(at, health, *only) == code)
+    assert '"localEndpoints": 1' in client(here.address, health)
+    assert client(there.address, port) == ""
+
+    def balancers() -> list[str]:
+        found = space.json("get", "service", "web")["status"]["loadBalancer"]
+        return [one["ip"] for one in found.get("ingress", [])]
+
+    until(lambda: balancers() == [here.address])
+    until(lambda: client(here.address, 8899) == "web")
+    seen = until(lambda: [line for line in space.out("logs", "web").splitlines() if "url:/" in line])
+    assert all(f"{nodes.lan.segments[1]}.254]" in line for line in seen), (
+        seen
+    )  # nobody has taken the client's place
+    until(
+        lambda: answers(nodes.machine("one"), here.address, 8899) == "web"
+    )  # a node without endpoints, itself
+    until(lambda: asks(space, "near", "inside:8899", "web:8899") == ["web", "web"])
+    until(
+        lambda: asks(space, "far", "web:8899") == ["web"]
+    )  # within the cluster the external policy does not count
+    assert asks(space, "far", "inside:8899") == []
+
+
+def test_logs_exec_and_metrics_go_to_the_kubelet_of_an_agent(nodes: Nodes, space: Space) -> None:
     space.apply(on("two", "p", "echo hello from two; sleep 3600"))
     space.until_ready("p")
     assert until(lambda: space.out("logs", "p")) == "hello from two\n"
@@ -242,6 +383,28 @@ def test_logs_exec_port_forward_and_metrics_go_to_the_kubelet_of_an_agent(nodes:
     assert any(line.startswith("p ") for line in until(lambda: space.out("top", "pod", "p")).splitlines())
     events = until(lambda: space.json("get", "events", "--field-selector", "reason=Started")["items"])
     assert events[0]["source"]["host"] == "two"
+
+
+def test_local_volumes_of_an_agent_are_directories_of_its_own_and_go_with_the_claim(
+    nodes: Nodes, space: Space
+) -> None:
+    claim = {
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+    }  # fmt: skip
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    mounts = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    command = "echo kept > /data/file; sleep 3600"
+    space.apply(claim, on("two", "writer", command, volumes=volumes, container=mounts))
+    space.until_ready("writer")
+    name = space.json("get", "pvc", "data")["spec"]["volumeName"]
+    directory = Path(nodes.cluster.json("get", "pv", name)["spec"]["hostPath"]["path"])
+    assert directory.parent == nodes.machine("two").data / "storage"
+    until(lambda: (directory / "file").read_text() == "kept\n")
+    assert directory.stat().st_mode & 0o777 == 0o777
+    space.kubectl("delete", "pod/writer", "pvc/data", "--grace-period=0", "--force")
+    until(lambda: not directory.exists(), 60)
+    until(lambda: name not in nodes.cluster.out("get", "pv", "-o", "name"), 60)
 
 
 def test_certificates_are_asked_for_by_the_node_and_say_its_own_names(nodes: Nodes) -> None:
@@ -273,12 +436,19 @@ def test_a_daemon_set_runs_on_all_and_a_deployment_spreads(nodes: Nodes, space: 
 
 def test_routes_deleted_by_hand_come_back_and_then_there_is_rest(nodes: Nodes) -> None:
     one = nodes.machine("one")
-    before = one.run("ip", "route", "show", "proto", "142").stdout
-    one.run("ip", "route", "flush", "proto", "142")
-    until(lambda: one.run("ip", "route", "show", "proto", "142").stdout == before, 10)
-    overlay = next(line.split("dev ")[1].split()[0] for line in before.splitlines() if "onlink" in line)
+
+    def shown() -> list[str]:
+        asked = (one.run("ip", family, "route", "show", "proto", "142").stdout for family in ("-4", "-6"))
+        return sorted(line for text in asked for line in text.splitlines())
+
+    before = shown()
+    assert len(before) == 4
+    for family in ("-4", "-6"):
+        one.run("ip", family, "route", "flush", "proto", "142")
+        until(lambda: shown() == before)
+    overlay = next(line.split("dev ")[1].split()[0] for line in before if "onlink" in line)
     one.run("ip", "link", "del", overlay)
-    until(lambda: one.run("ip", "route", "show", "proto", "142").stdout == before, 10)
+    until(lambda: shown() == before)
     until(
         lambda: (
             one.run("timeout", "1", "ip", "monitor", "route", "link", "address", check=False).stdout == ""
@@ -442,7 +612,8 @@ def test_draining_and_deleting_a_node_moves_its_pods_and_another_join_brings_it_
     machine.pinnace("agent", "down", "--purge", *nodes.flags(machine))
     nodes.cluster.kubectl("delete", "node", "two")
     until(lambda: "two" not in nodes.cluster.out("get", "nodes"))
-    assert machine.run("ip", "route", "show", "proto", "142").stdout == ""
+    for family in ("-4", "-6"):
+        assert machine.run("ip", family, "route", "show", "proto", "142").stdout == ""
     links = [line.split()[1] for line in machine.run("ip", "-o", "link").stdout.splitlines()]
     assert {link.partition("@")[0].rstrip(":") for link in links} == {"lo", "eth0"}
     until(lambda: "onlink" not in nodes.machine("one").run("ip", "route").stdout)

@@ -111,6 +111,17 @@ def test_a_terminal_has_its_size_and_the_exit_code_comes_back(web: Space, versio
     attached.close(force=True)
 
 
+def test_whoever_attaches_first_is_the_only_one_with_stdin_once(space: Space) -> None:
+    """The container's input ends when he leaves."""
+    once = {"stdin": True, "stdinOnce": True, "command": ["sh", "-c", "cat; echo end"]}
+    space.apply(pod("once", container=once, restartPolicy="Never"))
+    space.until_ready("once")
+    attached = raw(space, "", "attach", "-q", "-i", "once", stdin=b"last words\n")
+    assert attached.returncode == 0
+    space.until_status("once", "Completed")
+    assert space.out("logs", "once") == "last words\nend\n"
+
+
 @contextmanager
 def forwarded(web: Space, version: str) -> Iterator[int]:
     child = terminal(web, version, "port-forward", "pod/web", ":8080")

@@ -142,6 +142,19 @@ def test_resources_become_cgroup_limits(space: Space) -> None:
     assert str(32 * 1024 * 1024) in text.split()
 
 
+def test_an_ephemeral_claim_comes_and_goes_with_its_pod(space: Space) -> None:
+    template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}}
+    volumes = [{"name": "v", "ephemeral": {"volumeClaimTemplate": template}}]
+    mounts = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    space.apply(pod("own", container=mounts, volumes=volumes, terminationGracePeriodSeconds=0))
+    space.until_ready("own")
+    space.kubectl("exec", "own", "--", "sh", "-c", "echo kept > /v/file")
+    claim = space.json("get", "pvc", "own-v")
+    assert (claim["status"]["phase"], claim["metadata"]["ownerReferences"][0]["name"]) == ("Bound", "own")
+    space.kubectl("delete", "pod", "own")
+    until(lambda: not space.json("get", "pvc")["items"])
+
+
 def test_a_claim_keeps_data_while_pods_come_and_go(space: Space) -> None:
     claim = {
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},

@@ -1,10 +1,10 @@
 """The cluster as `pinnace.insight` asks for it: objects, events, logs, the scheduler's decisions."""
 
 from typing import Any
-from urllib.parse import quote
 
 from pinnace.cli.errors import ServerError
 from pinnace.cli.transport import Transport
+from pinnace.cli.urls import quote
 
 Object = dict[str, Any]
 LOG_LINES = 20
@@ -19,7 +19,7 @@ class ClusterReader:
 
     def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         try:
-            found: Object = self._http.get(f"{_path(kind, namespace)}/{quote(name, safe='')}")
+            found: Object = self._http.get(f"{_path(kind, namespace)}/{quote(name)}")
         except ServerError as error:
             if error.http_code == 404:
                 return None
@@ -35,7 +35,7 @@ class ClusterReader:
             raise
 
     def events(self, namespace: str, fields: dict[str, str]) -> list[Object]:
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events" if namespace else "/api/v1/events"
+        path = f"/api/v1/namespaces/{quote(namespace)}/events" if namespace else "/api/v1/events"
         selector = ",".join(f"{field}={value}" for field, value in fields.items())
         return self._pages(path, {"fieldSelector": selector} if selector else {})
 
@@ -43,7 +43,7 @@ class ClusterReader:
         query = {"container": container, "tailLines": str(LOG_LINES)}
         if previous:
             query["previous"] = "true"
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/log"
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         try:
             return self._http.raw("GET", path, query, accept="*/*").decode(errors="replace").splitlines()
         except ServerError as error:
@@ -52,13 +52,13 @@ class ClusterReader:
             raise
 
     def decision(self, namespace: str, pod: str) -> Object | None:
-        path = f"/debug/scheduler/decisions/{quote(namespace, safe='')}/{quote(pod, safe='')}"
+        path = f"/debug/scheduler/decisions/{quote(namespace)}/{quote(pod)}"
         found = self._http.get(path)
         return found if isinstance(found, dict) else None
 
     def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
         resource, namespace, name = about
-        path = f"/api/v1/nodes/{quote(node, safe='')}/proxy" if node else ""
+        path = f"/api/v1/nodes/{quote(node)}/proxy" if node else ""
         query = {"resource": resource, "namespace": namespace, "name": name, "uid": ",".join(uids)}
         try:
             found = self._http.get(f"{path}/debug/pinnace/trace", query)
@@ -84,5 +84,5 @@ class ClusterReader:
 
 def _path(kind: Any, namespace: str) -> str:
     root = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
-    middle = f"/namespaces/{quote(namespace, safe='')}" if namespace and kind.namespaced else ""
+    middle = f"/namespaces/{quote(namespace)}" if namespace and kind.namespaced else ""
     return f"{root}{middle}/{kind.plural}"

@@ -3,7 +3,6 @@
 Leaner than argparse: it takes under a millisecond to import, and the errors are kubectl's.
 """
 
-import re
 from typing import Any, NamedTuple
 
 from pinnace.cli.errors import UsageError
@@ -182,6 +181,8 @@ def duration(text: str) -> float:
     body = text.lstrip("+-")
     if body == "0":
         return 0.0
+    import re  # here, since few commands are given one
+
     if not re.fullmatch(r"(\d+(\.\d*)?(h|ms|us|µs|ns|m|s))+", body):
         raise ValueError(text)
     total = sum(float(n) * _UNITS[u] for n, u in re.findall(r"(\d+(?:\.\d*)?)(h|ms|us|µs|ns|m|s)", body))

@@ -43,15 +43,6 @@ def source(flag: str) -> Source:
     return Source(os.path.expanduser("~/.kube/kuberc"), False)  # noqa: PTH111 (start-up time)
 
 
-def is_wanted(argv: list[str]) -> bool:
-    """Whether there is anything to read; costs nothing to speak of, since every command asks."""
-    if os.environ.get("KUBECTL_KUBERC", "").lower() in ("false", "0"):
-        return False
-    if os.environ.get("KUBERC") or any(word.startswith(f"--{FLAG}") for word in argv):
-        return True
-    return os.path.exists(os.path.expanduser("~/.kube/kuberc"))  # noqa: PTH110, PTH111
-
-
 def applied(argv: list[str], program: str, find: Find) -> tuple[list[str], Object]:
     """The command line that is meant, and the preferences; {} without any."""
     try:

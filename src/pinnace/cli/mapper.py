@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pinnace.cli import clock, json_text
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.transport import Transport
+from pinnace.cli.urls import quote
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 KEPT_SECONDS = 600.0
@@ -42,15 +43,13 @@ class Resource(NamedTuple):
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        from urllib.parse import quote
-
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         parts = [root]
         if namespace and self.namespaced:
-            parts += ["namespaces", quote(namespace, safe="")]
+            parts += ["namespaces", quote(namespace)]
         parts.append(self.name)
         if name:
-            parts.append(quote(name, safe=""))
+            parts.append(quote(name))
         if subresource:
             parts.append(subresource)
         return "/".join(parts)

@@ -6,10 +6,13 @@ Connections are tunnelled (CONNECT), plain ones too. Left out: SOCKS5 and proxie
 import base64
 import ipaddress
 import os
+import socket
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pinnace.cli.errors import PlainError
+
+LONGEST_HEAD = 65536
 
 
 class Proxy(NamedTuple):
@@ -27,6 +30,23 @@ def proxy_for(explicit: str, scheme: str, host: str) -> Proxy | None:
     if not url or is_excepted(host, os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""):
         return None
     return _parsed(url if "://" in url else f"http://{url}")
+
+
+def tunnel(plain: socket.socket, proxy: Proxy, host: str, port: int) -> None:
+    """Ask the proxy for a connection to the server; afterwards the socket is one."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {address} HTTP/1.1", f"Host: {address}"]
+    lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+    plain.sendall("\r\n".join([*lines, "", ""]).encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # byte by byte: what comes behind is the server's
+        byte = plain.recv(1)
+        if not byte or len(head) > LONGEST_HEAD:
+            raise PlainError("Unable to connect to the server: the proxy closed the connection")
+        head += byte
+    _, _, status = head.split(b"\r\n", 1)[0].decode(errors="replace").partition(" ")
+    if not status.startswith("200"):
+        raise PlainError(f"Unable to connect to the server: {status.partition(' ')[2] or status}")
 
 
 def is_excepted(host: str, exceptions: str) -> bool:

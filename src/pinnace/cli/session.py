@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.flags import Values, duration
-from pinnace.client import kubeconfig
-from pinnace.client.kubeconfig import Connection, KubeconfigError
 
 if TYPE_CHECKING:
     from pinnace.cli.mapper import Mapper
     from pinnace.cli.transport import Transport
+    from pinnace.client.kubeconfig import Connection
 
 NO_SERVER = "localhost:8080"
 
@@ -39,19 +38,23 @@ class Session:
 
     @cached_property
     def config(self) -> dict[str, Any]:
+        from pinnace.client import kubeconfig
+
         try:
             return kubeconfig.load(self.flags["kubeconfig"])
-        except KubeconfigError as error:
+        except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
 
     @cached_property
-    def connection(self) -> Connection:
+    def connection(self) -> "Connection":
+        from pinnace.client import kubeconfig
+
         flags = self.flags
         try:
             found = kubeconfig.connection(
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
-        except KubeconfigError as error:
+        except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
         changes: dict[str, Any] = {}
         if flags["server"]:
@@ -114,11 +117,13 @@ class Session:
         return bool(self.flags["namespace"])
 
 
-def in_cluster(folder: str = "/var/run/secrets/kubernetes.io/serviceaccount") -> Connection | None:
+def in_cluster(folder: str = "/var/run/secrets/kubernetes.io/serviceaccount") -> "Connection | None":
     """How a pod reaches the server of its cluster; None outside of pods."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
     if not (host and port and os.path.exists(f"{folder}/token")):  # noqa: PTH110 (start-up time)
         return None
+    from pinnace.client.kubeconfig import Connection
+
     address = f"[{host}]" if ":" in host else host
     return Connection(
         server=f"https://{address}:{port}", ca=_read(f"{folder}/ca.crt"), token=_read(f"{folder}/token").strip(),

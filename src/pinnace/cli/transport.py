@@ -3,23 +3,22 @@
 One connection is kept open and used for all requests of a command.
 """
 
-import base64
 import contextlib
 import os
 import socket
-import ssl
 import sys
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
 
 from pinnace import __version__
-from pinnace.cli import json_text
+from pinnace.cli import json_text, urls
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.client.kubeconfig import Connection
+from pinnace.net import http_client
 
 if TYPE_CHECKING:
+    import ssl
+
     from pinnace.cli.proxies import Proxy
 
 Object = dict[str, Any]
@@ -34,12 +33,9 @@ class Transport:
     def __init__(self, connection: Connection, *, timeout: float | None = None, verbose: bool = False,
                  impersonate: "tuple[tuple[str, str], ...]" = ()) -> None:  # fmt: skip
         self.connection = connection
-        parts = urlsplit(connection.server if "://" in connection.server else f"http://{connection.server}")
-        self.host, self._path = parts.hostname or "localhost", parts.path.rstrip("/")
-        self._tls = parts.scheme == "https"
-        self.port = parts.port or (443 if self._tls else 80)
+        self._tls, self.host, self.port, self._path = urls.server_of(connection.server)
         self._timeout, self._verbose, self._impersonate = timeout, verbose, impersonate
-        self._open: HTTPConnection | None = None
+        self._open: http_client.Connection | None = None
         self._context: ssl.SSLContext | None = None
         self._token = connection.token
         self.warned = False
@@ -57,7 +53,7 @@ class Transport:
     def raw(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
             content_type: str = JSON, accept: str = JSON) -> bytes:  # fmt: skip
         response = self._send(self._connected(), method, path, query, body, content_type, accept)
-        payload = response.read()
+        payload = self._whole(response)
         if response.will_close:
             self.close()
         if response.status >= 400:
@@ -69,7 +65,7 @@ class Transport:
         connection = self._connect()
         response = self._send(connection, "GET", path, query, None, JSON, accept)
         if response.status >= 400:
-            raise _error(response.status, response.read())
+            raise _error(response.status, self._whole(response))
         return Stream(connection, response)
 
     def upgrade(
@@ -77,37 +73,29 @@ class Transport:
     ) -> tuple[socket.socket, dict[str, str]]:
         """Switch protocols; the raw socket, and the answer's headers in lower case."""
         connection = self._connect()
-        connection.connect()
-        target = f"{self._path}{path}?{urlencode(query)}"
-        connection.putrequest(method, target, skip_accept_encoding=True)
-        for name, value in {**self._headers(JSON), **headers}.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        raw = connection.sock
-        response = HTTPResponse(_Unbuffered(raw), method=method)  # type: ignore[arg-type]
-        response.begin()
-        if response.status != 101:
-            payload = response.read()
+        target = f"{self._path}{path}?{urls.encode(query)}"
+        try:
+            response = connection.upgrade(
+                method, target, [*self._headers(JSON), *self._impersonate, *headers.items()]
+            )
+        except OSError as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        if response.status != 101 or connection.sock is None:
+            payload = self._whole(response)
             connection.close()
             raise _error(response.status, payload)
-        return raw, {name.lower(): value for name, value in response.getheaders()}
+        return connection.sock, {name.lower(): value for name, value in response.headers}
 
     def pass_on(
         self, method: str, target: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[HTTPConnection, HTTPResponse]:
+    ) -> tuple[http_client.Connection, http_client.Response]:
         """Somebody else's request, with our credentials, on a connection of its own; for `proxy`."""
         connection = self._connect()
-        connection.connect()
-        ours = {name: value for name, value in self._headers(JSON).items() if name == "Authorization"}
-        connection.putrequest(method, self._path + target, skip_accept_encoding=True)
-        for name, value in [*headers.items(), *ours.items(), *self._impersonate]:
-            connection.putheader(name, value)
-        connection.endheaders(body)
-        if "Upgrade" not in headers:
-            return connection, connection.getresponse()
-        response = HTTPResponse(_Unbuffered(connection.sock), method=method)  # type: ignore[arg-type]
-        response.begin()
-        return connection, response
+        sent = [pair for pair in self._headers(JSON) if pair[0] in ("Host", "Authorization")]
+        sent += [*headers.items(), *self._impersonate]
+        send = connection.upgrade if "Upgrade" in headers else connection.request
+        return connection, send(method, self._path + target, sent, body)
 
     def close(self) -> None:
         if self._open is not None:
@@ -116,28 +104,23 @@ class Transport:
 
     # --- the wire
 
-    def _connected(self) -> HTTPConnection:
+    def _connected(self) -> http_client.Connection:
         if self._open is None:
             self._open = self._connect()
         return self._open
 
-    def _connect(self) -> HTTPConnection:
+    def _connect(self) -> http_client.Connection:
         proxy = self._proxy()
-        host, port = (proxy.host, proxy.port) if proxy else (self.host, self.port)
-        if self._tls and self._context is None:
-            self._context = tls_context(self.connection)
-        name = self.connection.tls_server_name
-        made: HTTPConnection
-        if not self._tls:
-            made = HTTPConnection(host, port, timeout=self._timeout)
-        elif name:
-            assert self._context is not None
-            made = _NamedConnection(host, port, timeout=self._timeout, context=self._context, name=name)
-        else:
-            made = HTTPSConnection(host, port, timeout=self._timeout, context=self._context)
-        if proxy:
-            made.set_tunnel(self.host, self.port, headers=proxy.headers)
-        return made
+        if proxy is None:
+            wrap = self._wrap if self._tls else None
+            return http_client.Connection(self.host, self.port, timeout=self._timeout, wrap=wrap)
+        from pinnace.cli.proxies import tunnel
+
+        def through(plain: socket.socket) -> socket.socket:
+            tunnel(plain, proxy, self.host, self.port)
+            return self._wrap(plain) if self._tls else plain
+
+        return http_client.Connection(proxy.host, proxy.port, timeout=self._timeout, wrap=through)
 
     def _proxy(self) -> "Proxy | None":
         if not self.connection.proxy_url and not any(name in os.environ for name in PROXY_VARIABLES):
@@ -146,38 +129,49 @@ class Transport:
 
         return proxy_for(self.connection.proxy_url, "https" if self._tls else "http", self.host)
 
-    def _headers(self, accept: str) -> dict[str, str]:
-        headers = {"Accept": accept, "User-Agent": f"pinnace/{__version__}"}
+    def _wrap(self, plain: socket.socket) -> socket.socket:
+        if self._context is None:
+            self._context = tls_context(self.connection)
+        name = self.connection.tls_server_name or self.host
+        # bytes, since the ssl module imports the tables of international names for text
+        return self._context.wrap_socket(plain, server_hostname=name.encode() if name.isascii() else name)
+
+    def _headers(self, accept: str) -> list[tuple[str, str]]:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        headers = [
+            ("Host", host if self.port == (443 if self._tls else 80) else f"{host}:{self.port}"),
+            ("Accept", accept),
+            ("User-Agent", f"pinnace/{__version__}"),
+        ]
         if not self._token and self.connection.exec_plugin:
             from pinnace.cli.exec_credentials import token_of
 
             self._token = token_of(self.connection.exec_plugin)
         if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+            headers.append(("Authorization", f"Bearer {self._token}"))
         elif self.connection.username:
+            from binascii import b2a_base64
+
             pair = f"{self.connection.username}:{self.connection.password}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            headers.append(("Authorization", f"Basic {b2a_base64(pair, newline=False).decode()}"))
         return headers
 
-    def _send(self, connection: HTTPConnection, method: str, path: str, query: Query | None, body: Any,
-              content_type: str, accept: str) -> HTTPResponse:  # fmt: skip
-        target = self._path + path + (f"?{urlencode(query)}" if query else "")
-        headers = self._headers(accept)
-        for name, value in self._impersonate:
-            headers[name] = value
+    def _send(self, connection: http_client.Connection, method: str, path: str, query: Query | None, body: Any,
+              content_type: str, accept: str) -> http_client.Response:  # fmt: skip
+        target = self._path + path + (f"?{urls.encode(query)}" if query else "")
+        headers = [*self._headers(accept), *self._impersonate]
         data = body if isinstance(body, bytes) or body is None else json_text.dumps(body)
         if data is not None:
-            headers["Content-Type"] = content_type
+            headers.append(("Content-Type", content_type))
         if self._verbose:
             print(f"{method} {self.connection.server}{target}", file=sys.stderr)
         for attempt in (1, 2):
-            fresh = connection.sock is None
+            is_fresh = connection.sock is None
             try:
-                connection.request(method, target, data, headers)
-                response = connection.getresponse()
-            except (ConnectionError, HTTPException) as error:
+                response = connection.request(method, target, headers, data)
+            except ConnectionError as error:
                 connection.close()
-                if attempt == 1 and not fresh:  # the server closed an idle connection
+                if attempt == 1 and not is_fresh:  # the server closed an idle connection
                     continue
                 raise self._unreachable(error) from error
             except OSError as error:
@@ -187,8 +181,17 @@ class Transport:
             return response
         raise AssertionError("not reached")
 
-    def _warn(self, response: HTTPResponse) -> None:
-        for value in response.headers.get_all("Warning") or ():
+    def _whole(self, response: http_client.Response) -> bytes:
+        try:
+            return response.read()
+        except OSError as error:
+            self.close()
+            raise self._unreachable(error) from error
+
+    def _warn(self, response: http_client.Response) -> None:
+        for name, value in response.headers:
+            if name.lower() != "warning":
+                continue
             _, _, text = value.split(" ", 2)
             self.warned = True
             print(f"Warning: {text.strip().strip(chr(34))}", file=sys.stderr)
@@ -199,9 +202,9 @@ class Transport:
             return PlainError(
                 f"The connection to the server {place} was refused - did you specify the right host or port?"
             )
-        if isinstance(error, ssl.SSLCertVerificationError):
+        if (reason := getattr(error, "verify_message", None)) is not None:  # ssl.SSLCertVerificationError
             return PlainError(
-                f"Unable to connect to the server: tls: failed to verify certificate: x509: {error.verify_message}"
+                f"Unable to connect to the server: tls: failed to verify certificate: x509: {reason}"
             )
         if isinstance(error, socket.gaierror):
             return PlainError(f"Unable to connect to the server: dial tcp: lookup {self.host}: no such host")
@@ -215,17 +218,16 @@ class Transport:
 class Stream:
     """Lines or chunks of an answer that does not end by itself."""
 
-    def __init__(self, connection: HTTPConnection, response: HTTPResponse) -> None:
+    def __init__(self, connection: http_client.Connection, response: http_client.Response) -> None:
         self._connection, self._response = connection, response
 
     def lines(self) -> Iterator[bytes]:
-        with contextlib.suppress(ConnectionResetError):
-            while line := self._response.readline():
-                yield line
+        with contextlib.suppress(ConnectionResetError, http_client.ProtocolError):
+            yield from self._response.lines()
 
     def chunks(self) -> Iterator[bytes]:
-        with contextlib.suppress(ConnectionResetError):
-            while chunk := self._response.read1(65536):
+        with contextlib.suppress(ConnectionResetError, http_client.ProtocolError):
+            while chunk := self._response.read1():
                 yield chunk
 
     def set_timeout(self, seconds: float | None) -> None:
@@ -236,31 +238,9 @@ class Stream:
         self._connection.close()
 
 
-class _Unbuffered:
-    """A socket for reading an answer's head only: what comes behind it belongs to the protocol that was switched to."""
+def tls_context(connection: Connection) -> "ssl.SSLContext":
+    import ssl
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
-
-    def makefile(self, mode: str) -> Any:
-        return self._socket.makefile(mode, buffering=0)  # type: ignore[call-overload]
-
-
-class _NamedConnection(HTTPSConnection):
-    """TLS with another server name than the host's."""
-
-    def __init__(
-        self, host: str, port: int, *, timeout: float | None, context: ssl.SSLContext, name: str
-    ) -> None:
-        super().__init__(host, port, timeout=timeout, context=context)
-        self._tls_context, self._name = context, name
-
-    def connect(self) -> None:
-        HTTPConnection.connect(self)
-        self.sock = self._tls_context.wrap_socket(self.sock, server_hostname=self._name)
-
-
-def tls_context(connection: Connection) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if connection.insecure:
         context.check_hostname = False
@@ -297,7 +277,7 @@ def _as_file(text: str) -> Iterator[str]:
 
 def segment(text: str) -> str:
     """One segment of a URL path."""
-    return quote(text, safe="")
+    return urls.quote(text)
 
 
 def _error(code: int, payload: bytes) -> ServerError:

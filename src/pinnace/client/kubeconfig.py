@@ -4,11 +4,10 @@ Several files (`$KUBECONFIG` is a list) are merged as kubectl does: the first on
 Left out: auth provider plugins of old; exec credential plugins are run by whoever connects.
 """
 
-import base64
 import json
 import os
 import re
-from pathlib import Path
+from binascii import a2b_base64
 from typing import Any, NamedTuple
 
 Object = dict[str, Any]
@@ -36,12 +35,13 @@ class Connection(NamedTuple):
     proxy_url: str = ""
 
 
-def default_paths(explicit: str = "") -> list[Path]:
+# Names of files are text here: pathlib takes 3 ms to import, which every call of the command line would pay.
+def default_paths(explicit: str = "") -> list[str]:
     """`explicit` alone, else the files of $KUBECONFIG, else ~/.kube/config."""
     if explicit:
-        return [Path(explicit)]
-    listed = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    return listed or [Path.home() / ".kube" / "config"]
+        return [explicit]
+    listed = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return listed or [os.path.join(os.path.expanduser("~"), ".kube", "config")]  # noqa: PTH111, PTH118
 
 
 def load(explicit: str = "") -> Object:
@@ -50,12 +50,12 @@ def load(explicit: str = "") -> Object:
                       "current-context": "", "preferences": {}}  # fmt: skip
     for path in default_paths(explicit):
         try:
-            text = path.read_text()
+            text = _text(path)
         except FileNotFoundError:
             if explicit:
                 raise KubeconfigError(f"stat {path}: no such file or directory") from None
             continue
-        _merge(merged, parse(text, str(path)), path.parent)
+        _merge(merged, parse(text, path), os.path.dirname(path))  # noqa: PTH120
     return merged
 
 
@@ -130,7 +130,7 @@ def _block(lines: list[tuple[int, str, str | None]], at: int, indent: int) -> tu
     return found, at
 
 
-def _merge(merged: Object, more: Object, folder: Path) -> None:
+def _merge(merged: Object, more: Object, folder: str) -> None:
     for section, inner in _NAMED.items():
         known = {entry["name"] for entry in merged[section]}
         for entry in more.get(section) or ():
@@ -140,9 +140,12 @@ def _merge(merged: Object, more: Object, folder: Path) -> None:
     merged["current-context"] = merged["current-context"] or more.get("current-context") or ""
 
 
-def _absolute(body: Object, folder: Path) -> Object:
+def _absolute(body: Object, folder: str) -> Object:
     paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {key: str(folder / value) if key in paths and value else value for key, value in body.items()}
+    return {
+        key: os.path.normpath(os.path.join(folder, value)) if key in paths and value else value  # noqa: PTH118
+        for key, value in body.items()
+    }
 
 
 def entry(config: Object, section: str, name: str) -> Object | None:
@@ -191,12 +194,17 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
 def _pem(body: Object, name: str) -> str:
     """Inline data wins over a file, as upstream has it."""
     if body.get(f"{name}-data"):
-        return base64.b64decode(body[f"{name}-data"]).decode()
+        return a2b_base64(body[f"{name}-data"]).decode()
     return _read(body[name]) if body.get(name) else ""
 
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text()
+        return _text(path)
     except OSError as error:
         raise KubeconfigError(f"unable to read {path}: {error.strerror}") from error
+
+
+def _text(path: str) -> str:
+    with open(path) as file:  # noqa: PTH123
+        return file.read()

@@ -44,5 +44,10 @@ def of_version(found: Iterable[Network], version: int) -> Network | None:
     return next((network for network in found if network.version == version), None)
 
 
+def is_within(part: Network, whole: Network) -> bool:
+    """Also for two families, of which none has part of the other."""
+    return part.version == whole.version and part.network_address in whole and part.broadcast_address in whole
+
+
 def has_ipv6(text: str) -> bool:
     return ":" in text

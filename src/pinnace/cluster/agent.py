@@ -23,6 +23,7 @@ from pinnace.client.interface import Client
 from pinnace.client.rest import RestClient
 from pinnace.cluster import discovery, joining, node_identity
 from pinnace.cluster.agent_flags import SETTINGS, AgentConfig
+from pinnace.cluster.decide import own_addresses
 from pinnace.cluster.discovery import Discovery, JoinError
 from pinnace.cluster.node import Node, known_subnets
 from pinnace.cluster.node_identity import NodeCertificate, Wish
@@ -254,10 +255,14 @@ class Agent:
     def _make_node(self) -> Node:
         config = self._config.node
         config.disable_dns = not config.dns_ip
+        addresses = tuple(filter(None, own_addresses(config.pod_cidr, config.node_ip)))
+        if not addresses:
+            raise JoinError(
+                "the cluster's pods have IPv6 alone, and this machine has no IPv6 address: give it one, or say which with --node-ip"
+            )
         return Node(
-            config, self._clock, config.node_ip, self._client_for, self._serving_tls, ca=self._ca,
-            subnets=known_subnets(config.directory), is_given_its_subnet=True, notes=self._notes,
-            tracer=Tracer(self._clock),
+            config, self._clock, addresses[0], self._client_for, self._serving_tls, ca=self._ca, subnets=known_subnets(config.directory),
+            other_addresses=addresses[1:], is_given_its_subnet=True, notes=self._notes, tracer=Tracer(self._clock),
         )  # fmt: skip
 
     async def _follow_own_node(self) -> None:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from pinnace.cluster import node_settings, remembered
 from pinnace.cluster.config import DEFAULT_KUBELET_PORT, ClusterConfig
-from pinnace.cluster.decide import node_address
 from pinnace.cluster.errors import UsageError
 
 DEFAULT_AGENT_NAME = "agent"
@@ -107,6 +106,5 @@ def from_args(args: argparse.Namespace) -> AgentConfig:
     for name in SETTINGS:
         setattr(node, name, before.get(name) or "")
     node.network_policy = before.get("network_policy", True)
-    node.node_ip = node.node_ip or node_address()
     hashes = tuple(args.ca_hashes) or tuple(before.get("ca_hashes") or ())
     return AgentConfig(node, server, args.token or "", hashes)

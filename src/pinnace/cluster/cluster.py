@@ -18,9 +18,10 @@ from pinnace.apiserver.server import ApiServer
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.cluster import address_ranges, autoscaling, kubeconfig, leadership, service_balancing
-from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.config import STORAGE, ClusterConfig
 from pinnace.cluster.control_plane import ADMIN, MASTERS, api_server_config, open_store, service_ip
 from pinnace.cluster.decide import node_addresses
+from pinnace.cluster.node_directories import NodeDirectories
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.security import seconds
@@ -30,6 +31,7 @@ from pinnace.component.metrics import Source
 from pinnace.component.tasks import keep_running
 
 if TYPE_CHECKING:
+    from pinnace.client.rest import RestClient
     from pinnace.cluster.node import Node
     from pinnace.controllers.volumes.local_path import LocalPathConfig
 
@@ -231,7 +233,16 @@ class Cluster:
         if not config.has_real_node and not config.simulated_nodes:
             return None
         node = config.node_name if config.has_real_node else ""
-        return LocalPathConfig(config.directory / "storage", node)
+        others = NodeDirectories(self._connect, self._clock) if node else None
+        return LocalPathConfig(config.directory / STORAGE, node, others)
+
+    def _connect(self) -> "RestClient":
+        """To this server, as everybody: for the proxy to nodes, which passes a connection on."""
+        from pinnace.client.rest import RestClient
+
+        tls = ssl.create_default_context(cadata=self._pki.ca.read_text())
+        token = (self._config.directory / "token").read_text().strip()
+        return RestClient(self._record["server"], tls=tls, token=token, user_agent="pinnace-local-path")
 
     async def _start_nodes(self, tasks: asyncio.TaskGroup) -> None:
         config, clock = self._config, self._clock

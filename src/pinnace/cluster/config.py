@@ -228,6 +228,7 @@ def remember(config: ClusterConfig) -> None:
     remembered.save(config.directory, {name: getattr(config, name) for name in REMEMBERED})
 
 
+STORAGE = "storage"  # below a node's directory: volumes of the default class
 ALIASES = {"cluster-cidr": "pod_cidr", "cluster-dns": "dns_ip", "no-wait": "wait"}
 TYPES: dict[str, type] = {
     "port": int, "kubelet_port": int, "http_port": int, "https_port": int, "verbosity": int, "timeout": float,

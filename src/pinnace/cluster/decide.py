@@ -179,19 +179,23 @@ def node_address() -> str:
 
 
 def node_addresses(config: ClusterConfig) -> tuple[str, ...]:
-    """The node's address of each family that the pods have, in their order.
+    """The address of the first node in each family that the pods have, in their order.
 
     A machine without an IPv6 address of its own has that of the bridge, so that pods in its network have one.
     """
-    own = config.node_ip or node_address()
+    own = own_addresses(config.pod_cidr, config.node_ip)
+    subnets = address_ranges.node_subnets(config.pod_cidr)
+    return tuple(address or str(subnet[1]) for address, subnet in zip(own, subnets, strict=True))
+
+
+def own_addresses(pod_cidr: str, chosen: str = "") -> tuple[str, ...]:
+    """This machine's address of each family that the pods have, in their order; "" where it has none of IPv6."""
     found = []
-    for subnet in address_ranges.node_subnets(config.pod_cidr):
-        if (subnet.version == 6) == (":" in own):
-            found.append(own)
-        elif subnet.version == 6:
-            found.append(_node_address6() or str(subnet[1]))
+    for network in address_ranges.networks(pod_cidr):
+        if chosen and (network.version == 6) == (":" in chosen):
+            found.append(chosen)
         else:
-            found.append(node_address())
+            found.append(_node_address6() if network.version == 6 else node_address())
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pinnace.client.interface import Client
 from pinnace.cluster import node_settings
+from pinnace.cluster.config import STORAGE
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.cri.paced import PacedCriClient
 from pinnace.kubelet.cri.private_containerd import needs_restricted_oom_score_adj
@@ -32,6 +33,7 @@ def kubelet_config(node: "Node") -> KubeletConfig:
         other_node_ips=node.other_addresses,
         root_dir=config.directory / "kubelet",
         pod_logs_dir=config.directory / "logs" / "pods",
+        local_volumes=config.directory / STORAGE,
         cluster_dns=() if config.disable_dns else tuple(config.dns_ip.split(",")),
         cluster_domain=config.cluster_domain,
         cgroup_root=f"/{node.names.cgroup}",

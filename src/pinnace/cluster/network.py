@@ -54,13 +54,17 @@ def _route_ipv6(bridge: str) -> None:
         raise NetworkError(
             "this kernel has no IPv6 (it was started with ipv6.disable=1): give ranges of IPv4 alone"
         )
-    _set(f"net/ipv6/conf/{bridge}/disable_ipv6", "0")
+    use_ipv6(bridge)
     if (SYSCTL / "net/ipv6/conf/all/forwarding").read_text().strip() == "0":
         for setting in (SYSCTL / "net/ipv6/conf").glob("*/accept_ra"):
             if setting.read_text().strip() == "1":
                 setting.write_text("2")
     for path in ("net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-ip6tables"):
         _set(path)
+
+
+def use_ipv6(link: str) -> None:
+    _set(f"net/ipv6/conf/{link}/disable_ipv6", "0")
 
 
 def _set(path: str, value: str = "1") -> None:

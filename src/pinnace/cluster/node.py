@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,12 +77,6 @@ class Node:
         self.dns_port = 0  # where this node's name server listens, once it does
         self.told = asyncio.Event()  # something that the Node object shall say has changed
         self._has_network = asyncio.Event()
-
-    @property
-    def subnet(self) -> IPv4Network | None:
-        """That of IPv4, which routes to other nodes are made for."""
-        found = address_ranges.of_version(self.subnets, 4)
-        return found if isinstance(found, IPv4Network) else None
 
     @property
     def runtime_endpoint(self) -> str:

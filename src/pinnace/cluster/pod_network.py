@@ -8,7 +8,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from pinnace.api import meta
@@ -17,8 +16,10 @@ from pinnace.api.resources import NODES
 from pinnace.apimachinery.errors import StatusError
 from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
-from pinnace.cluster import network, node_dns, routes
+from pinnace.cluster import address_ranges, network, node_dns, routes
+from pinnace.cluster.address_ranges import Network
 from pinnace.cluster.network import NetworkError
+from pinnace.cluster.overlay import Overlay
 from pinnace.cluster.route_events import RouteEvents
 from pinnace.cluster.routes import Link, Way
 from pinnace.cluster.subnet_claims import SubnetClaims
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS, RETRY_SECONDS = 0.05, 2.0
 AGAIN_SECONDS = 30.0  # for the way to one node, which the kernel refused
 
+Target = tuple[str, int]  # a node's name, and the family of its pods' addresses
+
 
 class PodNetwork:
     def __init__(self, node: "Node", client: Client) -> None:
@@ -39,29 +42,36 @@ class PodNetwork:
         self._nodes = Informer(client, node.clock, NODES)
         self._nodes.add_handler(self._node_changed)
         self._dirty: set[str] = set()  # names of nodes whose way may be another
-        self._applied: dict[str, Way] = {}
-        self._claims = SubnetClaims()
-        self._failed: dict[str, str] = {}  # nodes that there is no way to, and why
-        pods = routes.of_ipv4(node.config.pod_cidr)
-        self._pods = IPv4Network(pods) if pods else None
+        self._applied: dict[Target, Way] = {}
+        self._pods: dict[int, Network] = {
+            one.version: one for one in address_ranges.networks(node.config.pod_cidr)
+        }
+        self._claims = {version: SubnetClaims() for version in self._pods}
+        self._failed: dict[Target, str] = {}  # to which there is no way, and why
         self._links: list[Link] = []
-        self._kernel = RouteEvents(routes.PROTOCOL, self._kernel_changed)
-        self._has_overlay = False
+        self._kernel = RouteEvents(routes.PROTOCOL, self._kernel_changed, has_ipv6=6 in self._pods)
+        self._overlay = Overlay(node.names.overlay, routes.overlay_id(node.ca))
         self._mtu = 0
         self._wake = node.told
 
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
-        name, peer = meta.name(new or old or {}), routes.peer(new)
+        name = meta.name(new or old or {})
         created = ((new or {}).get("metadata") or {}).get("creationTimestamp") or ""
-        others = self._claims.put(name, peer.subnet if peer is not None else None, created)
-        if name == self._name or others or routes.peer(old) != peer:
+        others, is_other = set[str](), False
+        for version, claims in self._claims.items():
+            peer = routes.peer(new, version)
+            others |= claims.put(name, peer.subnet if peer is not None else None, created)
+            is_other |= routes.peer(old, version) != peer
+        if name == self._name or others or is_other:
             self._dirty |= {name, *others}
             self._wake.set()
 
     def _kernel_changed(self) -> None:
         """A link of ours or one of our routes: look at everything again."""
-        self._links, self._has_overlay = [], False
-        self._dirty.update(self._applied, (meta.name(node) for node in self._nodes.lister))
+        self._links = []
+        self._overlay.look_again()
+        self._dirty.update(name for name, _ in self._applied)
+        self._dirty.update(meta.name(node) for node in self._nodes.lister)
         self._wake.set()
 
     async def run(self) -> None:
@@ -83,7 +93,7 @@ class PodNetwork:
         if self._failed:
             with contextlib.suppress(TimeoutError):
                 await self._clock.wait_for(self._wake.wait(), AGAIN_SECONDS)
-            self._dirty |= self._failed.keys()
+            self._dirty |= {name for name, _ in self._failed}
         else:
             await self._wake.wait()
 
@@ -91,7 +101,7 @@ class PodNetwork:
         dirty, self._dirty = self._dirty, set()
         try:
             await self._own_node()
-            if self._node.subnet is None:
+            if not self._node.subnets:
                 self._dirty |= dirty  # nothing can be said before this node has its own
                 return
             dirty |= self._dirty
@@ -125,51 +135,61 @@ class PodNetwork:
         links = (
             self._links
         )  # the kernel may say meanwhile that they are others: then everything is looked at again
-        wanted = {name: made for name in dirty if (made := self._way(name, links)) is not None}
+        targets = [(name, version) for name in dirty for version in self._pods]
+        wanted = {target: made for target in targets if (made := self._way(*target, links)) is not None}
         gone = [
-            self._applied[name]
-            for name in dirty
-            if name in self._applied and wanted.get(name) != self._applied[name]
+            before
+            for target in targets
+            if (before := self._applied.get(target)) is not None and wanted.get(target) != before
         ]
-        if any(way.is_overlay for way in wanted.values()):
-            await self._ensure_overlay(links)
+        if any(way.overhead for way in wanted.values()):
+            await self._overlay.ensure(self._node.subnets, self._outside(), links)
+            self._watch(links)
         failed = await self._carry_out(gone, wanted)
-        for name in dirty:
-            self._applied.pop(name, None)
-            if (why := failed.get(name)) and why != self._failed.get(name):
-                log.error("there is no way to the pods of node %s: %s", name, why)
-            self._failed.pop(name, None)
+        for target in targets:
+            self._applied.pop(target, None)
+            if (why := failed.get(target)) and why != self._failed.get(target):
+                log.error("there is no way to the IPv%d pods of node %s: %s", target[1], target[0], why)
+            self._failed.pop(target, None)
         self._failed |= failed
-        self._applied.update({name: way for name, way in wanted.items() if name not in failed})
-        mtu = routes.pod_mtu(routes.link_of(self._node.address, links), self._applied)
+        self._applied.update({target: way for target, way in wanted.items() if target not in failed})
+        mtu = routes.pod_mtu(routes.link_of(self._node.address, links), self._applied.values())
         if self._node.subnets and mtu != self._mtu:
             await self._node.use_subnets(self._node.subnets, mtu)
             self._mtu = mtu
 
+    def _outside(self) -> str:
+        """This node's address that the overlay's packets have."""
+        version = routes.outer_version(self._node.subnets)
+        addresses = (self._node.address, *self._node.other_addresses)
+        return next((one for one in addresses if (6 if ":" in one else 4) == version), self._node.address)
+
     async def _look_at_links(self) -> list[Link]:
         """Without those that are made here: what we do to them is no news."""
         own = (self._node.names.bridge, self._node.names.overlay)
-        found = [link for link in routes.links(await network.ip_json("-4", "addr")) if link.name not in own]
-        self._kernel.watch_links({link.index for link in found} | self._overlay_index())
+        family = () if 6 in self._pods else ("-4",)
+        shown = await network.ip_json(*family, "addr")
+        found = [link for link in routes.links(shown) if link.name not in own]
+        self._watch(found)
         return found
 
-    def _overlay_index(self) -> set[int]:
-        try:
-            return {socket.if_nametoindex(self._node.names.overlay)}
-        except OSError:
-            return set()
+    def _watch(self, links: list[Link]) -> None:
+        indexes = {link.index for link in links}
+        with contextlib.suppress(OSError):
+            indexes.add(socket.if_nametoindex(self._node.names.overlay))
+        self._kernel.watch_links(indexes)
 
-    def _way(self, name: str, links: list[Link]) -> Way | None:
-        peer = routes.peer(self._nodes.lister.get(name))
-        own = self._node.subnet
+    def _way(self, name: str, version: int, links: list[Link]) -> Way | None:
+        peer = routes.peer(self._nodes.lister.get(name), version)
+        own = address_ranges.of_version(self._node.subnets, version)
         if name == self._name or peer is None or own is None or peer.subnet.overlaps(own):
             return None
-        if self._pods is not None and not peer.subnet.subnet_of(self._pods):
+        if not address_ranges.is_within(peer.subnet, self._pods[version]):
             log.warning(
                 "node %s says that its pods are in %s, which is none of the cluster's", name, peer.subnet
             )
             return None
-        if (holder := self._claims.holder(name)) != name:
+        if (holder := self._claims[version].holder(name)) != name:
             log.warning(
                 "nodes %s and %s say that they have the subnet %s: the older has it",
                 holder,
@@ -177,13 +197,13 @@ class PodNetwork:
                 peer.subnet,
             )
             return None
-        if any(peer.address == one.ip for link in links for one in link.addresses):
+        if any(one.ip in (peer.address, peer.outside) for link in links for one in link.addresses):
             return None  # another node on this very machine: its bridge is here
         return routes.way(peer, links, self._node.names.overlay)
 
-    async def _carry_out(self, gone: list[Way], wanted: dict[str, Way]) -> dict[str, str]:
+    async def _carry_out(self, gone: list[Way], wanted: dict[Target, Way]) -> dict[Target, str]:
         """What is gone may be gone from the kernel, too. One that the kernel refuses is in nobody else's way: they are
-        the answer, by node."""
+        the answer."""
         if gone:
             await _batch("ip", [line for way in gone for line in way.remove], force=True)
             await _batch("bridge", [f"fdb del {way.forward}" for way in gone if way.forward], force=True)
@@ -198,49 +218,22 @@ class PodNetwork:
         failed = await self._carry_out([], dict(ways[:middle]))
         return failed | await self._carry_out([], dict(ways[middle:]))
 
-    async def _ensure_overlay(self, links: list[Link]) -> None:
-        """Touches it only where it is not as it should be: the kernel tells us of every touch."""
-        name, subnet = self._node.names.overlay, self._node.subnet
-        if self._has_overlay or subnet is None:
-            return
-        link = routes.link_of(self._node.address, links)
-        mtu = (link.mtu if link is not None else 1500) - routes.VXLAN_OVERHEAD
-        number, mac = routes.overlay_id(self._node.ca), routes.overlay_mac(subnet)
-        wanted = (number, self._node.address, mac, mtu, str(subnet[0]), True)
-        if await self._overlay() != wanted:
-            if network.link_exists(name):
-                await network.ip("link", "del", name)
-            kind = f"vxlan id {number} local {self._node.address} dstport {routes.VXLAN_PORT} nolearning"
-            await network.ip("link", "add", name, "address", mac, "type", *kind.split())
-            await network.ip("addr", "add", f"{subnet[0]}/32", "dev", name)
-            await network.ip("link", "set", name, "mtu", str(mtu), "up")
-        self._has_overlay = True
-        self._kernel.watch_links({link.index for link in links} | self._overlay_index())
-
-    async def _overlay(self) -> tuple[object, ...]:
-        """What the link is like: number, our address outside and its MAC, MTU, address inside, whether it is up."""
-        if not network.link_exists(self._node.names.overlay):
-            return ()
-        (link,) = await network.ip_json("-d", "-4", "addr", "show", "dev", self._node.names.overlay)
-        data = (link.get("linkinfo") or {}).get("info_data") or {}
-        inside = next((one["local"] for one in link.get("addr_info") or ()), "")
-        is_up = "UP" in link.get("flags", ())
-        return (data.get("id"), data.get("local"), link["address"], link["mtu"], inside, is_up)
-
     async def _forget_strangers(self) -> None:
         """Routes of an earlier run to nodes that have gone since."""
-        if not (pods := routes.of_ipv4(self._node.config.pod_cidr)):
-            return
-        known = {
-            str(peer.subnet) for node in self._nodes.lister
-            if (peer := routes.peer(node)) is not None and self._claims.holder(meta.name(node)) == meta.name(node)
-        }  # fmt: skip
-        shown = await network.ip_json("route", "show", "root", pods, "proto", str(routes.PROTOCOL))
-        stale = [
-            f"route del {one['dst']} dev {one['dev']} proto {routes.PROTOCOL}"
-            for one in shown
-            if one["dst"] not in known
-        ]
+        stale = []
+        for version, pods in self._pods.items():
+            known = {
+                str(peer.subnet) for node in self._nodes.lister
+                if (peer := routes.peer(node, version)) is not None and self._claims[version].holder(meta.name(node)) == meta.name(node)
+            }  # fmt: skip
+            shown = await network.ip_json(
+                f"-{version}", "route", "show", "root", str(pods), "proto", str(routes.PROTOCOL)
+            )
+            stale += [
+                f"route del {one['dst']} dev {one['dev']} proto {routes.PROTOCOL}"
+                for one in shown
+                if one["dst"] not in known
+            ]
         if stale:
             await _batch("ip", stale, force=True)
         self._dirty.update(meta.name(node) for node in self._nodes.lister)

@@ -9,6 +9,7 @@ from pinnace.component.netlink import Listener
 
 ROUTE = getattr(socket, "NETLINK_ROUTE", 0)
 GROUP_LINK, GROUP_IPV4_ROUTE, GROUP_IPV4_ADDRESS = 0x1, 0x40, 0x10
+GROUP_IPV6_ADDRESS, GROUP_IPV6_ROUTE = 0x100, 0x400
 NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS, DELETE_ROUTE = 16, 17, 20, 21, 25
 LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 ROUTE_MESSAGE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: ..., table, protocol, scope, type, flags
@@ -18,13 +19,14 @@ ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, fl
 class RouteEvents:
     """Calls `changed` when a watched link changes, an address comes to or leaves one, or a route of this protocol goes."""
 
-    def __init__(self, protocol: int, changed: Callable[[], None]) -> None:
+    def __init__(self, protocol: int, changed: Callable[[], None], *, has_ipv6: bool = False) -> None:
         self._protocol, self._changed = protocol, changed
         self._links: set[int] = set()
         self._flags: dict[int, int] = {}
-        self._listener = Listener(
-            ROUTE, GROUP_LINK | GROUP_IPV4_ROUTE | GROUP_IPV4_ADDRESS, self._hear, lost=changed
-        )
+        groups = GROUP_LINK | GROUP_IPV4_ROUTE | GROUP_IPV4_ADDRESS
+        if has_ipv6:
+            groups |= GROUP_IPV6_ROUTE | GROUP_IPV6_ADDRESS
+        self._listener = Listener(ROUTE, groups, self._hear, lost=changed)
 
     def watch_links(self, indexes: set[int]) -> None:
         self._links = indexes

@@ -1,20 +1,21 @@
-"""Who has a pod subnet: nodes write their subnets themselves, so two may say the same one. Pure.
+"""Who has a pod subnet: nodes write their subnets themselves, so two may say the same one. Of one family. Pure.
 
 Of nodes whose subnets overlap the oldest Node has it, so that no machine that joins takes packets of another's pods.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+
+from pinnace.cluster.address_ranges import Network
 
 
 class SubnetClaims:
     def __init__(self) -> None:
-        self._of: dict[str, tuple[IPv4Network, str]] = {}
-        self._on: dict[IPv4Network, dict[str, None]] = {}
+        self._of: dict[str, tuple[Network, str]] = {}
+        self._on: dict[Network, dict[str, None]] = {}
         self._lengths: Counter[int] = Counter()
 
-    def put(self, name: str, subnet: IPv4Network | None, created: str) -> set[str]:
+    def put(self, name: str, subnet: Network | None, created: str) -> set[str]:
         """From now on this node says that; the others that have part of what it said before or says now."""
         if self._of.get(name) == (subnet, created):
             return set()
@@ -40,7 +41,7 @@ class SubnetClaims:
             return ""
         return min(self._overlapping(self._of[name][0]), key=lambda other: (self._of[other][1], other))
 
-    def _overlapping(self, subnet: IPv4Network) -> Iterator[str]:
+    def _overlapping(self, subnet: Network) -> Iterator[str]:
         if self._lengths.keys() <= {subnet.prefixlen}:  # as the control plane gives them
             yield from self._on.get(subnet, ())
             return

@@ -16,7 +16,7 @@ from pathlib import Path
 from pinnace.cluster import cni_leftovers, kubeconfig, remembered
 from pinnace.cluster.decide import names_of
 from pinnace.cluster.errors import UsageError
-from pinnace.cluster.routes import PROTOCOL, of_ipv4
+from pinnace.cluster.routes import PROTOCOL
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
@@ -92,8 +92,9 @@ def clean_machine(name: str, directory: Path) -> None:
         _run("ip", "link", "delete", link)
     _run("ip", "link", "delete", names.bridge)
     _run("ip", "link", "delete", names.overlay)
-    if pod_cidr := of_ipv4(_pod_cidr(directory)):
-        _run("ip", "route", "flush", "root", pod_cidr, "proto", str(PROTOCOL))
+    for pods in filter(None, _pod_cidr(directory).split(",")):
+        family = "-6" if ":" in pods else "-4"
+        _run("ip", family, "route", "flush", "root", pods, "proto", str(PROTOCOL))
     _run("nft", "delete", "table", "inet", names.nft_table)
     _run("nft", "delete", "table", "ip", names.nft_table)
     _run("nft", "delete", "table", "ip6", names.nft_table)

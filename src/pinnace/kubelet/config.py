@@ -66,6 +66,7 @@ class KubeletConfig:
     pod_max_pids: int = -1  # processes per pod; -1: no limit
     memory_swap_behavior: str = "NoSwap"  # or LimitedSwap
     restrict_oom_score_adj: bool = False  # True where CAP_SYS_RESOURCE is missing
+    local_volumes: Path | None = None  # below which the provisioner's volumes are; None: it has none here
     other_node_ips: tuple[str, ...] = ()  # of the second family, where the cluster has one
 
     @property

@@ -14,6 +14,7 @@ from pinnace.kubelet.cri.runtime import Config, ContainerRuntime, CriError, Imag
 from pinnace.kubelet.cri_config import DEFAULT_MESSAGE_PATH, ContainerInputs, container_config, pod_log_dir
 from pinnace.kubelet.devices.manager import AllocationError, DeviceManager
 from pinnace.kubelet.environment import ConfigError
+from pinnace.kubelet.image_credentials import unreadable
 from pinnace.kubelet.image_volumes import ImageVolumes
 from pinnace.kubelet.images import Images, StartError
 from pinnace.kubelet.lifecycle_hooks import HookError, HookRunner
@@ -73,7 +74,7 @@ class ContainerStarter:
         pod, where = context.pod, field_path(context.pod, container["name"])
         try:
             secrets, missing = await self._objects.for_pod(pod).pull_secrets()
-            if missing:
+            if missing := [*missing, *unreadable(secrets)]:
                 text = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); {PULL_MAY_FAIL}"
                 self._recorder.event(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
             mounted = await self._image_volumes.provide(pod, container, secrets)

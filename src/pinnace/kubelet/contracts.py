@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pinnace.client.interface import Object
+from pinnace.kubelet.allocation import Allocation
 from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.counts import Counts
 from pinnace.kubelet.cri.runtime import ContainerRuntime, ContainerStatus, SandboxStatus
 from pinnace.kubelet.stats.claims import ClaimUsage
 
@@ -50,6 +52,15 @@ class KubeletHost(Protocol):
 
     async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
         """How full the volumes of the pod's claims are, as far as that is known."""
+        ...
+
+    @property
+    def counts(self) -> Counts:
+        """What is told by `/metrics` of what happened; who does it counts it."""
+        ...
+
+    def allocations(self) -> list[Allocation]:
+        """What was granted to the pods of this node."""
         ...
 
     def pod_dir(self, uid: str) -> Path: ...

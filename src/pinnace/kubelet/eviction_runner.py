@@ -52,6 +52,7 @@ class Eviction:
         self._watch = Watch()
         self._pressures: set[str] = set()
         self._storage_checked = float("-inf")
+        self._evicted: set[str] = set()
 
     def refuses(self, pod: Object) -> tuple[str, str] | None:
         """(reason, message) for a pod that must not start now."""
@@ -122,9 +123,12 @@ class Eviction:
             self._host.set_node_condition(eviction.node_condition(kind, holds=kind in holding))
 
     def _active(self) -> list[Object]:
-        """Pods that may go, those that wait for an image included; what is being evicted already has failed."""
-        found = []
-        for pod in self._host.pods:
+        """Pods that may go, those that wait for an image included, but not those that are on their way already."""
+        found, here = [], list(self._host.pods)
+        self._evicted &= {meta.uid(pod) for pod in here}
+        for pod in here:
+            if meta.uid(pod) in self._evicted:
+                continue
             status = self._host.pod_status(meta.uid(pod)) or pod.get("status")
             current = {**pod, "status": status or {}}
             if eviction.may_be_evicted(current):
@@ -141,8 +145,9 @@ class Eviction:
         layers = await self._layers()
         evicted = []
         for pod in limited:
-            if message := eviction_storage.excess(pod, await self._stats.disk(pod, layers, fresh=True)):
-                await self._evict(pod, message)
+            signal, message = eviction_storage.excess(pod, await self._stats.disk(pod, layers, fresh=True))
+            if message:
+                await self._evict(pod, signal, message)
                 evicted.append(meta.uid(pod))
         return evicted
 
@@ -152,7 +157,7 @@ class Eviction:
         for pod in eviction.ranked(active, usage, threshold.resource):
             uid = meta.uid(pod)
             text = eviction.eviction_message(pod, met, usage.get(uid))
-            await self._evict(pod, text, self._grace(pod, threshold))
+            await self._evict(pod, threshold.signal, text, self._grace(pod, threshold))
             return [uid]
         log.warning("%s is short, but there is no pod to evict", threshold.resource)
         return []
@@ -165,7 +170,9 @@ class Eviction:
         own = core_pods.grace_period_seconds(pod)
         return max(own if most < 0 else min(own, most), GRACE_PERIOD_SECONDS)
 
-    async def _evict(self, pod: Object, message: str, grace: int = GRACE_PERIOD_SECONDS) -> None:
+    async def _evict(self, pod: Object, signal: str, message: str, grace: int = GRACE_PERIOD_SECONDS) -> None:
+        self._evicted.add(meta.uid(pod))
+        self._host.counts.evictions[signal] += 1
         self._events.event(pod, "Warning", "Evicted", message)
         conditions = [eviction.disruption_condition(message)]
         await self._host.evict(meta.uid(pod), message, grace_period_seconds=grace, conditions=conditions)

@@ -22,9 +22,16 @@ def has_limits(pod: Object) -> bool:
     )
 
 
-def excess(pod: Object, disk: PodDisk) -> str:
-    """Why this pod must go, in upstream's words; "" when it keeps its limits."""
-    return _volume_excess(pod, disk) or _pod_excess(pod, disk) or _container_excess(pod, disk)
+def excess(pod: Object, disk: PodDisk) -> tuple[str, str]:
+    """Why this pod must go: upstream's name of the limit, and its words; both "" when it keeps its limits."""
+    for signal, look in (
+        ("emptydirfs.limit", _volume_excess),
+        ("ephemeralpodfs.limit", _pod_excess),
+        ("ephemeralcontainerfs.limit", _container_excess),
+    ):
+        if message := look(pod, disk):
+            return signal, message
+    return "", ""
 
 
 def _volume_excess(pod: Object, disk: PodDisk) -> str:

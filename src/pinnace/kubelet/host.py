@@ -7,9 +7,11 @@ from pathlib import Path
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
+from pinnace.kubelet.allocation import Allocation
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import PodTable
+from pinnace.kubelet.counts import Counts
 from pinnace.kubelet.cri.runtime import (
     ContainerRuntime,
     ContainerState,
@@ -35,9 +37,9 @@ class Host:
 
     def __init__(
         self, *, config: KubeletConfig, runtime: ContainerRuntime, pleg: Pleg, paths: PodPaths, cgroups: PodCgroups,
-        facts: NodeFacts, claim_stats: ClaimStats, node_agent: NodeAgent, parts: Callable[[], PodParts],
+        facts: NodeFacts, claim_stats: ClaimStats, node_agent: NodeAgent, parts: Callable[[], PodParts], counts: Counts,
     ) -> None:  # fmt: skip
-        self.config, self.runtime = config, runtime
+        self.config, self.runtime, self.counts = config, runtime, counts
         self._pleg, self._paths, self._cgroups, self._facts = pleg, paths, cgroups, facts
         self._claim_stats, self._node_agent, self._parts = claim_stats, node_agent, parts
         self.tasks: asyncio.TaskGroup | None = None  # while the kubelet runs
@@ -63,6 +65,9 @@ class Host:
 
     async def claim_usage(self, pod: Object) -> list[ClaimUsage]:
         return await self._claim_stats.of_pod(pod)
+
+    def allocations(self) -> list[Allocation]:
+        return [one.allocation for one in self._parts().workers.records() if one.allocation is not None]
 
     def pod_dir(self, uid: str) -> Path:
         return self._paths.pod(uid)

@@ -30,7 +30,7 @@ def credentials_for(reference: str, secrets: Iterable[Object]) -> list[Credentia
     domain, path = split_domain(reference)
     found: list[tuple[int, Credential]] = []
     for secret in secrets:
-        for server, entry in _docker_auths(secret).items():
+        for server, entry in _docker_auths(secret)[0].items():
             host, _, prefix = _bare(server).partition("/")
             if host in {"index.docker.io", "registry-1.docker.io"}:
                 host, prefix = "docker.io", ""
@@ -38,6 +38,16 @@ def credentials_for(reference: str, secrets: Iterable[Object]) -> list[Credentia
                 found.append((len(prefix), _credential(secret, entry)))
     found.sort(key=lambda pair: -pair[0])
     return [credential for _, credential in found] or [Credential()]
+
+
+def unreadable(secrets: Iterable[Object]) -> list[str]:
+    """Names of those of which at least one login cannot be read; the log says why."""
+    found = []
+    for secret in secrets:
+        if problems := _docker_auths(secret)[1]:
+            log.warning("pull secret %s: %s", meta.name(secret), "; ".join(problems))
+            found.append(meta.name(secret))
+    return found
 
 
 def _bare(server: str) -> str:
@@ -58,10 +68,11 @@ def _is_host(pattern: str, domain: str) -> bool:
     )
 
 
-def _docker_auths(secret: Object) -> dict[str, Config]:
-    """By server. The API server looks only at whether it is JSON: what is no login gives none, and hides no other."""
+def _docker_auths(secret: Object) -> tuple[dict[str, Config], list[str]]:
+    """By server, and what is wrong. The API server looks only at whether it is JSON: what is no login gives none, and hides no other."""
     data = secret.get("data") or {}
     found: dict[str, Config] = {}
+    problems = []
     try:
         if ".dockerconfigjson" in data:
             listed = json.loads(base64.b64decode(data[".dockerconfigjson"])).get("auths") or {}
@@ -71,12 +82,10 @@ def _docker_auths(secret: Object) -> dict[str, Config]:
             try:
                 found[server] = _auth_config(entry)
             except (ValueError, AttributeError, TypeError) as error:
-                log.warning(
-                    "pull secret %s: the login for %s is not readable: %s", meta.name(secret), server, error
-                )
+                problems.append(f"the login for {server} is not readable: {error}")
     except (ValueError, AttributeError, TypeError) as error:
-        log.warning("pull secret %s is not readable: %s", meta.name(secret), error)
-    return found
+        problems.append(f"it is not readable: {error}")
+    return found, problems
 
 
 def _auth_config(entry: dict[str, Any]) -> Config:

@@ -23,6 +23,7 @@ from pinnace.kubelet.cgroups.hierarchy import Hierarchy, detect
 from pinnace.kubelet.cgroups.pods import PodCgroups, node_rules
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, NodeEdge, ProbeManager
+from pinnace.kubelet.counts import Counts
 from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError
 from pinnace.kubelet.csi.drivers import CsiDrivers
 from pinnace.kubelet.csi.node_objects import CsiNodeObjects
@@ -94,6 +95,7 @@ class Kubelet:
         )  # fmt: skip
         self._pod_resources = PodResources(config.root_dir / "pod-resources", self.devices, self._living)
         self.node_agent.extended = self.devices.amounts
+        self._counts = Counts()
         self._probes: ProbeManager | None = None
         self._edges: list[NodeEdge] = []
         self._http: LifecycleHooks | None = None
@@ -107,7 +109,7 @@ class Kubelet:
         self.host = Host(
             config=config, runtime=runtime, pleg=self._pleg, paths=self.paths, cgroups=self.cgroups, facts=self.facts,
             claim_stats=ClaimStats(clock, self.csi, self._objects.bound), node_agent=self.node_agent,
-            parts=lambda: self._parts,
+            parts=lambda: self._parts, counts=self._counts,
         )  # fmt: skip
         self._admission = PodAdmission(
             clock=clock, config=config, facts=self.facts, node_agent=self.node_agent, devices=self.devices,
@@ -175,6 +177,7 @@ class Kubelet:
             others=self._admission.others,
             wake=self._woken,
             devices=self.devices,
+            counts=self._counts,
             tracer=self._tracer,
         )
         self._parts = build(shared)

@@ -83,7 +83,9 @@ class PodAdmission:
             chosen = preemption.victims(pod, others, missing)
         except preemption.NoVictims as error:
             return "UnexpectedAdmissionError", str(error)
+        signal = next(iter(missing), "")
         for victim in chosen:
+            self._host.counts.preemptions[signal] += 1
             self._recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
             condition = disruption_condition(preemption.MESSAGE)
             self._host.fail(meta.uid(victim), (preemption.REASON, preemption.MESSAGE), None, (condition,))

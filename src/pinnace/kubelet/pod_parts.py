@@ -14,6 +14,7 @@ from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.container_start import ContainerStarter
 from pinnace.kubelet.contracts import LifecycleHooks, NetworkAdmission, ProbeManager
+from pinnace.kubelet.counts import Counts
 from pinnace.kubelet.crash_loops import CrashLoops
 from pinnace.kubelet.cri.runtime import ContainerRuntime
 from pinnace.kubelet.csi.volumes import CsiVolumes
@@ -66,6 +67,7 @@ class Shared:
     others: Callable[[str], list[Object]]
     wake: Callable[[str], None]
     devices: DeviceManager
+    counts: Counts
     tracer: Tracer | None
 
 
@@ -93,7 +95,7 @@ def build(on: Shared) -> PodParts:
     )  # fmt: skip
     resizer = Resizer(
         clock=on.clock, runtime=on.runtime, cgroups=on.cgroups, facts=on.facts, paths=on.paths, recorder=on.recorder,
-        others=on.others, wake=on.wake,
+        others=on.others, wake=on.wake, counts=on.counts,
     )  # fmt: skip
     sandboxes = Sandboxes(
         config=on.config, runtime=on.runtime, runtime_classes=RuntimeClasses(on.client), cgroups=on.cgroups,

@@ -34,6 +34,7 @@ class PodRecord:
     grace_override: int | None = None
     retry_after: float | None = None
     volume_failures: int = 0  # in a row
+    requested: Object | None = None  # what the last resize that was counted asked for
     adopted: dict[str, float] | None = (
         None  # container id -> until when its old readiness counts; None: not looked yet
     )

@@ -20,6 +20,7 @@ from pinnace.kubelet.pod_conditions import (
     restarting_all,
 )
 from pinnace.kubelet.pod_runtime import PodRuntime
+from pinnace.kubelet.restart_policy import restarts_after
 
 CONTAINER_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 FAMILIES = {"cpu": "decimal"}
@@ -149,10 +150,9 @@ def _phase_with_history(
 
 def phase_of(pod: Object, inits: Statuses, apps: Statuses, *, has_ended: bool = False) -> str:
     """`has_ended`: the pod was told to end and nothing of it runs any more."""
-    policy = pod["spec"].get("restartPolicy") or "Always"
-    pending_inits, failed_inits = _count_inits(pod, inits, policy)
+    pending_inits, failed_inits = _count_inits(pod, inits)
     states = [_state_of(entry) for entry in apps]
-    if failed_inits and policy == "Never":
+    if failed_inits:
         return "Failed"
     if pending_inits and not has_ended and "running" not in states and "stopped" not in states:
         return "Pending"
@@ -162,15 +162,14 @@ def phase_of(pod: Object, inits: Statuses, apps: Statuses, *, has_ended: bool = 
         return "Running"
     if not states:
         return "Pending"
-    succeeded = all(_exit_code(entry) == 0 for entry in apps)
-    if has_ended or policy == "Never":
-        return "Succeeded" if succeeded else "Failed"
-    if policy == "OnFailure" and succeeded:
-        return "Succeeded"
-    return "Running"
+    ends = zip(pods.containers(pod), map(_exit_code, apps), strict=True)
+    if not has_ended and any(restarts_after(pod, container, code) for container, code in ends):
+        return "Running"
+    return "Succeeded" if all(_exit_code(entry) == 0 for entry in apps) else "Failed"
 
 
-def _count_inits(pod: Object, inits: Statuses, policy: str) -> tuple[int, int]:
+def _count_inits(pod: Object, inits: Statuses) -> tuple[int, int]:
+    """How many have not done their work yet, and how many never will."""
     pending = failed = 0
     for container, entry in zip(pods.init_containers(pod), inits, strict=True):
         state = entry["state"]
@@ -179,7 +178,7 @@ def _count_inits(pod: Object, inits: Statuses, policy: str) -> tuple[int, int]:
             pending += not entry.get("started") and not ended
         elif ended is not None and ended["exitCode"] == 0:
             continue
-        elif ended is not None and policy == "Never":
+        elif ended is not None and not restarts_after(pod, container, ended["exitCode"]):
             failed += 1
         else:
             pending += 1

@@ -20,7 +20,7 @@ from pinnace.api.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
 )
-from pinnace.apimachinery.errors import NotFound
+from pinnace.apimachinery.errors import NotFound, StatusError
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.times import parse_time
 from pinnace.client.informer import Informer
@@ -192,7 +192,15 @@ class PodObjects:
         return found
 
     async def pull_secrets(self) -> tuple[list[Object], list[str]]:
-        """The pod's image pull secrets, and the names of those that do not exist."""
+        """The pod's image pull secrets, and the names of those that are not to be had: the others are tried without them."""
         names = [one["name"] for one in self._pod["spec"].get("imagePullSecrets") or () if one.get("name")]
-        found = {name: await self.secret(name) for name in names}
-        return [one for one in found.values() if one is not None], [n for n in names if found[n] is None]
+        found = {}
+        for name in dict.fromkeys(names):
+            try:
+                found[name] = await self.secret(name)
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                log.warning("pull secret %s of pod %s: %s", name, meta.key_text(self._pod), error)
+                found[name] = None
+        return [one for one in found.values() if one is not None], [
+            n for n, one in found.items() if one is None
+        ]

@@ -4,7 +4,7 @@ https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/1287-in-pla
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -52,6 +52,30 @@ def refusal(pod: Object, others: Iterable[Object], allocatable: Mapping[str, Dec
             return INFEASIBLE, f"Node didn't have enough capacity: {name}, {figures}"
     short = next(shortages(pod, alive(others), allocatable), None)
     return (DEFERRED, short.as_refusal()[1]) if short else None
+
+
+def detail(why: str) -> str:
+    """Upstream's word for the kind of an infeasible resize."""
+    return {STATIC: "static_pod", SWAP: "swap_limitation"}.get(why, "insufficient_node_allocatable")
+
+
+def operations(before: Object, after: Object) -> Iterator[tuple[str, str, str]]:
+    """(resource, requirement, operation) of each amount that is another one, container by container."""
+    old = {one["name"]: resources_of(one) for one in resizable(before)}
+    for container in resizable(after):
+        was, now = old.get(container["name"], {}), resources_of(container)
+        for resource in ("cpu", "memory"):
+            for side in ("limits", "requests"):
+                pair = tuple((one.get(side) or {}).get(resource) for one in (was, now))
+                if operation := _operation(*pair):
+                    yield resource, side, operation
+
+
+def _operation(old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return "" if old is new else "add" if old is None else "remove"
+    less, more = quantity.parse(old), quantity.parse(new)
+    return "" if less == more else "increase" if more > less else "decrease"
 
 
 def order(pod: Object, allocation: Allocation) -> tuple[bool, int, bool, str]:

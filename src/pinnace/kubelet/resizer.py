@@ -15,6 +15,7 @@ from pinnace.kubelet import allocation as allocations
 from pinnace.kubelet import resize_decisions as decisions
 from pinnace.kubelet.allocation import Allocation, resources_of
 from pinnace.kubelet.cgroups.pods import PodCgroups
+from pinnace.kubelet.counts import Counts
 from pinnace.kubelet.cri.runtime import ContainerRuntime, CriError
 from pinnace.kubelet.node_facts import NodeFacts
 from pinnace.kubelet.pod_record import PodPaths, PodRecord
@@ -46,10 +47,11 @@ class Resizer:
         recorder: EventRecorder,
         others: Callable[[str], list[Object]],
         wake: Callable[[str], None],
+        counts: Counts,
     ) -> None:
         self._clock, self._runtime, self._cgroups = clock, runtime, cgroups
         self._facts, self._paths, self._recorder = facts, paths, recorder
-        self._others, self._wake = others, wake
+        self._others, self._wake, self._counts = others, wake, counts
         self._waiting: dict[str, PodRecord] = {}
 
     # -- what is granted -----------------------------------------------------------------------------------------
@@ -65,24 +67,36 @@ class Resizer:
             record.allocation = Allocation()
             record.allocation.grant(record.desired)
         if record.allocation.covers(record.desired):
-            self._waiting.pop(record.uid, None)
+            if record.uid in self._waiting:
+                self._count_request(record)
+                self._waiting.pop(record.uid, None)
             record.allocation.pending = None
             return
+        self._count_request(record)
         self._waiting[record.uid] = record
-        self._retry(record)
+        self._retry(record, "pod_updated")
 
-    def room_appeared(self) -> None:
+    def _count_request(self, record: PodRecord) -> None:
+        """What the pod asks for now, beside what it asked for before."""
+        before = record.requested or _allocation(record).applied_to(record.desired)
+        if before is not record.desired:
+            self._counts.requested_resizes.update(decisions.operations(before, record.desired))
+            record.requested = record.desired
+
+    def room_appeared(self, trigger: str = "pods_removed") -> None:
         """A pod has gone, or needs less."""
         if self._waiting:
-            self._retry(None)
+            self._retry(None, trigger)
 
-    def _retry(self, current: PodRecord | None) -> None:
+    def _retry(self, current: PodRecord | None, trigger: str) -> None:
         for record in sorted(self._waiting.values(), key=_order):
             if record.wants_end():
                 del self._waiting[record.uid]
                 continue
             before = _allocation(record).pending
             is_granted = self._decide(record)
+            if is_granted and (before or {}).get("reason") == decisions.DEFERRED:
+                self._counts.late_resizes[trigger] += 1
             if record is not current and (is_granted or _allocation(record).pending != before):
                 self._wake(record.uid)
 
@@ -107,6 +121,8 @@ class Resizer:
             since = (allocation.pending or {}).get("lastTransitionTime") or format_time(self._clock.now())
             allocation.pending = {**pending, "lastTransitionTime": since}
             reason, why = refused
+            if reason == decisions.INFEASIBLE:
+                self._counts.infeasible_resizes[decisions.detail(why)] += 1
             text = decisions.message(reason, pod, generation, why)
             self._recorder.event(pod, "Warning", f"Resize{reason}", text)
             self._save(record)
@@ -145,8 +161,10 @@ class Resizer:
         changes = self._changes(record, runtime)
         to_restart = any(one.needs_restart for one in changes)
         generation = allocation.progress["observedGeneration"]
+        begun, done = self._clock.monotonic(), False
         try:
             await self._apply(record, runtime, [one for one in changes if not one.needs_restart], to_restart)
+            done = True
         except (ResizeError, CriError, OSError) as error:
             text = str(error)
             failed = decisions.condition(decisions.IN_PROGRESS, generation, "Error", text)
@@ -157,12 +175,13 @@ class Resizer:
             return RETRY_SECONDS
         finally:
             self._save(record)
+            self._counts.resized(1000 * (self._clock.monotonic() - begun), success=done)
         if not to_restart:
             allocation.progress, allocation.pod_in_force = None, allocation.pod
             self._save(record)
             shown = decisions.message("completed", record.pod, generation)
             self._recorder.event(record.pod, "Normal", "ResizeCompleted", shown)
-            self.room_appeared()
+            self.room_appeared("pod_resized")
         return None
 
     def _changes(self, record: PodRecord, runtime: PodRuntime) -> list[Change]:

@@ -144,18 +144,19 @@ def _identity(endpoint: Object) -> str:
 def host_ports(pod: Object, family: Family = IPV4) -> tuple[HostPort, ...]:
     """The host ports of a running pod that has a network of its own."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    if spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    ports = [port for one in containers for port in one.get("ports") or () if port.get("hostPort")]
+    if not ports or spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
         return ()
     listed = [entry.get("ip") for entry in status.get("podIPs") or ()] or [status.get("podIP")]
     addresses = family.addresses(listed)
     if not addresses:
         return ()
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     found = []
-    for port in (port for container in containers for port in container.get("ports") or ()):
+    for port in ports:
         wish = port.get("hostIP") or family.anything
         address = family.address(wish)
-        if not port.get("hostPort") or not address:
+        if not address:
             continue
         found.append(
             HostPort(

@@ -7,7 +7,8 @@ and `nft` reads all names at every change:
   endpoint has a chain that remembers the client) and rewrites the destination;
 - traffic that must come back this way (from outside the pod network, node ports) is marked and masqueraded, and so is a
   pod that reached itself, which a set of all endpoints tells;
-- Service ports without endpoints stand in a map whose verdict is to reject; to drop where only other nodes have some.
+- Service ports without endpoints stand in a map whose verdict is to reject; to drop where only other nodes have some. It is
+  asked after the destination was rewritten, also for what the node itself sends, which the policy Local does not mean.
 """
 
 import hashlib
@@ -209,7 +210,7 @@ table {ip} {table} {{
     ct state new jump endpoints-check
   }}
   chain filter-forward {{ type filter hook forward priority -110; ct state new jump endpoints-check; }}
-  chain filter-output {{ type filter hook output priority -110; ct state new jump endpoints-check; }}
+  chain filter-output {{ type filter hook output priority -90; ct state new jump endpoints-check; }}
   chain nat-prerouting {{ type nat hook prerouting priority dstnat; jump services; }}
   chain nat-output {{ type nat hook output priority -100; jump services; }}
   chain nat-postrouting {{

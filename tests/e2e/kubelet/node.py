@@ -60,12 +60,15 @@ class Node:
         assert self._task is not None
         if self._task.done():
             await self._task
+        return await self.has_condition("Ready")
+
+    async def has_condition(self, kind: str) -> bool:
         with contextlib.suppress(NotFound):
             node = await self.client.get(NODES, NODE)
             conditions = {
                 one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or ()
             }
-            return conditions.get("Ready") == "True"
+            return conditions.get(kind) == "True"
         return False
 
     async def stop(self) -> None:
@@ -113,7 +116,7 @@ class Node:
     async def pod(self, name: str) -> Object:
         return await self.client.get(PODS, name, NAMESPACE)
 
-    async def until(self, name: str, holds: Callable[[Object], Any], within: float = 15.0) -> Object:
+    async def until(self, name: str, holds: Callable[[Object], Any], within: float = 60.0) -> Object:
         async def probe() -> Object | None:
             try:
                 pod = await self.pod(name)
@@ -129,7 +132,7 @@ class Node:
     async def running(self, name: str) -> Object:
         return await self.until(name, lambda pod: pod["status"].get("phase") == "Running" and is_ready(pod))
 
-    async def gone(self, name: str, within: float = 15.0) -> None:
+    async def gone(self, name: str, within: float = 60.0) -> None:
         async def probe() -> bool:
             try:
                 await self.pod(name)

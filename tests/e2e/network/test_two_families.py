@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -214,9 +215,26 @@ def test_host_ports_of_both_families(web: Space) -> None:
 
 def test_pods_leave_the_cluster_with_the_node_s_address(web: Space) -> None:
     """Masquerading in both families: another machine, of which the pods' addresses are not known, sees the node."""
+    with another_machine() as (node_ips, its_ips):
+        for its_ip, node_ip in zip(its_ips, node_ips, strict=True):
+            until(
+                lambda its_ip=its_ip, node_ip=node_ip: told(its_ip, 8090) == node_ip, 60
+            )  # it serves, to the node
+            until(lambda its_ip=its_ip, node_ip=node_ip: is_told(web, its_ip, node_ip), 60)
+
+
+def is_told(place: Space, host: str, wanted: str) -> bool:
+    url = f"http://[{host}]:8090/" if ":" in host else f"http://{host}:8090/"
+    done = place.kubectl("exec", "client", "--", "python3", "-c", GET, url, "1", check=False)
+    assert done.stdout.strip() == wanted, (done.stdout, done.stderr, done.returncode)
+    return True
+
+
+@contextmanager
+def another_machine() -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """The node's addresses and its own on a link between both. It tells who asks; IPv4 addresses as those of IPv6."""
     name = f"px-{secrets.token_hex(3)}"
     run = subprocess.run
-    answer = f"import http.server, socket\n{WHO}"
     try:
         for command in (
             f"ip netns add {name}", f"ip link add {name} type veth peer name eth0 netns {name}",
@@ -225,10 +243,11 @@ def test_pods_leave_the_cluster_with_the_node_s_address(web: Space) -> None:
             f"ip -n {name} link set eth0 up", f"ip -n {name} link set lo up",
         ):  # fmt: skip
             run(command.split(), check=True, capture_output=True)
-        outside = subprocess.Popen(["ip", "netns", "exec", name, "python3", "-c", answer])
+        outside = subprocess.Popen(
+            ["ip", "netns", "exec", name, "python3", "-c", f"import http.server, socket\n{WHO}"]
+        )
         try:
-            until(lambda: fetch(web, "198.18.1.2", 8090) == "::ffff:198.18.1.1")
-            until(lambda: fetch(web, "fd99:1::2", 8090) == "fd99:1::1")
+            yield ("::ffff:198.18.1.1", "fd99:1::1"), ("198.18.1.2", "fd99:1::2")
         finally:
             outside.kill()
             outside.wait()

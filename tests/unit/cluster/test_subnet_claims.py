@@ -1,6 +1,6 @@
 """Two nodes that say the same: who has the subnet, and that one bad Node object stands in nobody else's way."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,8 +52,8 @@ def test_an_address_without_type_is_none() -> None:
 
 def pod_network(*nodes: dict[str, Any]) -> PodNetwork:
     here: Any = SimpleNamespace(
-        clock=RealClock(), told=None, subnet=IPv4Network("10.42.0.0/24"),
-        config=SimpleNamespace(node_name="here", pod_cidr="10.42.0.0/16"),
+        clock=RealClock(), told=None, ca="", subnets=(IPv4Network("10.42.0.0/24"), ip_network("fd42::/64")),
+        config=SimpleNamespace(node_name="here", pod_cidr="10.42.0.0/16,fd42::/56"),
         names=SimpleNamespace(overlay="vx", bridge="br"),
     )  # fmt: skip
     here.told = SimpleNamespace(set=lambda: None)
@@ -78,8 +78,23 @@ def test_a_node_takes_no_packets_of_others() -> None:
         created(node("services", "192.168.1.9", "10.43.0.0/24"), "2026-01-02"),
         created(node("ours", "192.168.1.9", "10.42.0.0/25"), "2025-01-02"),
     )
-    assert made._way("old", LINKS) is not None
-    assert [made._way(name, LINKS) for name in ("thief", "world", "services", "ours")] == [None] * 4
+    assert made._way("old", 4, LINKS) is not None
+    assert [made._way(name, 4, LINKS) for name in ("thief", "world", "services", "ours")] == [None] * 4
+
+
+def test_a_node_takes_no_packets_of_others_in_the_second_family() -> None:
+    four = ("10.42.2.0/24", "10.42.3.0/24", "10.42.4.0/24")
+    made = pod_network(
+        created(node("old", "192.168.1.7", four[0], "fd42:0:0:2::/64"), "2026-01-01"),
+        created(node("thief", "192.168.1.9", four[1], "fd42:0:0:2::/64"), "2026-01-02"),
+        created(node("world", "192.168.1.9", four[2], "::/0"), "2026-01-02"),
+    )
+    assert [made._way(name, 6, LINKS) is not None for name in ("old", "thief", "world")] == [
+        True,
+        False,
+        False,
+    ]
+    assert made._way("thief", 4, LINKS) is not None
 
 
 async def test_a_way_that_the_kernel_refuses_is_in_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +109,8 @@ async def test_a_way_that_the_kernel_refuses_is_in_nobody_elses(monkeypatch: pyt
     monkeypatch.setattr(network, "run", run)
     nodes = [node(f"n{number}", f"192.168.1.{number}", f"10.42.{number}.0/24") for number in (5, 6, 255, 7)]
     made = pod_network(*nodes)
-    ways = {name: way for name in ("n5", "n6", "n255", "n7") if (way := made._way(name, LINKS))}
+    names = ("n5", "n6", "n255", "n7")
+    ways = {(name, 4): way for name in names if (way := made._way(name, 4, LINKS))}
     failed = await made._carry_out([], ways)
-    assert failed == {"n255": "Error: Nexthop has invalid gateway."}
+    assert failed == {("n255", 4): "Error: Nexthop has invalid gateway."}
     assert {line.split()[4] for line in ran} == {"192.168.1.5", "192.168.1.6", "192.168.1.7"}

@@ -67,6 +67,11 @@ def test_the_node_has_an_address_of_each_family_of_its_pods(monkeypatch: pytest.
     assert decide.node_addresses(settled(node_ip="192.0.2.9")) == ("192.0.2.9",)
     monkeypatch.setattr(decide, "_node_address6", lambda: "")
     assert decide.node_addresses(settled(**BOTH)) == ("192.0.2.7", "fd42::1")  # that of the bridge
+    assert decide.own_addresses(BOTH["pod_cidr"]) == (
+        "192.0.2.7",
+        "",
+    )  # of an agent, whose bridge is not there yet
+    assert decide.own_addresses("fd42::/56,10.42.0.0/16", "2001:db8::9") == ("2001:db8::9", "192.0.2.7")
 
 
 def test_a_name_server_is_told_of_in_each_family() -> None:

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pinnace.kubelet.allocation import Allocation
 from pinnace.kubelet.config import KubeletConfig
+from pinnace.kubelet.counts import Counts
 from pinnace.kubelet.cri.runtime import (
     ContainerState,
     ContainerStats,
@@ -55,6 +57,7 @@ class EdgeHost:
         self.all_pods_memory = 1 << 40
         self.stats: list[ContainerStats] = []
         self.claims: list[ClaimUsage] = []
+        self.counts = Counts()
 
     def add(self, name: str = "web", *containers: str, **spec: Any) -> Object:
         """A pod whose containers run, with logs under `tmp`."""
@@ -82,6 +85,9 @@ class EdgeHost:
             ],
         }
         return pod
+
+    def allocations(self) -> list[Allocation]:
+        return []
 
     def pod_status(self, uid: str) -> Object | None:
         return self.statuses.get(uid)

@@ -40,6 +40,7 @@ class World:
 
     async def start(self) -> None:
         kubelet = Kubelet(self.client, self.clock, self.config, self.runtime, hierarchy=self.hierarchy)
+        self.kubelet = kubelet
         if self.probes is not None:
             kubelet.attach(probes=self.probes)
         if self.signals is not None:

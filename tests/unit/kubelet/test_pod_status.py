@@ -80,6 +80,23 @@ def test_final_phases() -> None:
     assert phase("Always", 0) == "Running"
 
 
+def test_the_phase_goes_by_what_containers_say_of_their_restarts() -> None:
+    def phase(policy: str, own: dict[str, Any], code: int, kind: str = "containers") -> str:
+        made = make_pod(
+            restartPolicy=policy, **({"initContainers": [init("one", **own)]} if kind != "containers" else {})
+        )
+        if kind == "containers":
+            made["spec"]["containers"][0].update(own)
+        return status_of(made, seen(exited("c" if kind == "containers" else "one", code)))["phase"]
+
+    rules = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
+    ruled = {"restartPolicy": "Never", "restartPolicyRules": rules}
+    assert [phase("Never", ruled, code) for code in (42, 1, 0)] == ["Running", "Failed", "Succeeded"]
+    assert [phase("Always", {"restartPolicy": "Never"}, code) for code in (1, 0)] == ["Failed", "Succeeded"]
+    assert phase("Never", {"restartPolicy": "OnFailure"}, 1) == "Running"
+    assert [phase("Never", ruled, code, "initContainers") for code in (42, 1)] == ["Pending", "Failed"]
+
+
 def test_a_deleted_pod_has_succeeded_or_failed() -> None:
     pod = make_pod()
     assert status_of(pod, seen(exited(code=0)), is_ending=True, has_ended=True)["phase"] == "Succeeded"

@@ -9,6 +9,7 @@ import pytest_asyncio
 from pinnace.api import meta
 from pinnace.api.meta import Object
 from pinnace.api.resources import EVENTS, PODS
+from pinnace.component.metrics import render
 from pinnace.kubelet.cri.runtime import CriError
 from unit.kubelet.test_kubelet import World
 
@@ -55,6 +56,32 @@ async def test_containers_that_give_come_before_those_that_take(world: World) ->
     pod = await world.pod()
     assert quota(world, pod) == "100000"
     assert not conditions(pod)
+
+
+def counted(world: World) -> dict[str, float]:
+    """Every resize metric that is not zero, with its labels."""
+    host = world.kubelet.host
+    text = render(host.counts.families(host.allocations())).decode()
+    lines = (line.rpartition(" ") for line in text.splitlines() if "resize" in line and line[0] != "#")
+    return {name.removeprefix("kubelet_"): float(value) for name, _, value in lines if "bucket" not in name}
+
+
+async def test_resizes_are_counted(world: World) -> None:
+    await world.create(containers=[sized("a", "500m")])
+    assert counted(world) == {"pod_in_progress_resizes": 0}
+    await resize(world, sized("a", "700m"))
+    await resize(world, sized("a", "7000"))
+    found = counted(world)
+    assert found.pop('pod_resize_duration_milliseconds_sum{success="true"}') >= 0
+    requested = 'container_requested_resizes_total{operation="increase",requirement="%s",resource="cpu"}'
+    assert found == {
+        requested % "limits": 2,
+        requested % "requests": 2,
+        'pod_resize_duration_milliseconds_count{success="true"}': 1,
+        'pod_infeasible_resizes_total{reason_detail="insufficient_node_allocatable"}': 1,
+        'pod_pending_resizes{reason="infeasible"}': 1,
+        "pod_in_progress_resizes": 0,
+    }
 
 
 async def test_what_the_runtime_refuses_is_an_error_and_tried_again(world: World) -> None:

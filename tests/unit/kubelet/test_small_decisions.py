@@ -17,7 +17,7 @@ from pinnace.kubelet.cri.messages import message_classes
 from pinnace.kubelet.cri.runtime import Image
 from pinnace.kubelet.environment import ConfigError
 from pinnace.kubelet.housekeeping import dead_to_remove
-from pinnace.kubelet.image_credentials import Credential, credentials_for
+from pinnace.kubelet.image_credentials import Credential, credentials_for, unreadable
 from pinnace.kubelet.log_rotation import needs_rotation, rotate
 from pinnace.kubelet.node_status import quantities, without_heartbeats
 from pinnace.kubelet.pod_workers import concerns_kubelet
@@ -96,6 +96,17 @@ def test_pull_secrets_by_registry() -> None:
     assert auth is not None
     assert (auth["username"], auth["password"]) == ("me", "pw")
     assert credentials_for("quay.io/a", [secret(ghcr_io={"auth": encoded})]) == [Credential()]
+
+
+def test_pull_secrets_that_cannot_be_read_are_named() -> None:
+    good, bad = (
+        docker_secret({"auths": {"quay.io": {"username": "me"}}}),
+        docker_secret({"auths": {"quay.io": 7}}),
+    )
+    bad["metadata"]["name"] = "bad"
+    assert unreadable([good, bad, {"metadata": {"name": "of-another-type"}, "data": {"a": "Yg=="}}]) == [
+        "bad"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ INNER = {"clusters": "cluster", "contexts": "context", "users": "user"}
 
 def file_of(session: Session, section: str = "", name: str = "") -> Path:
     """The first file that has the entry (or, without one, a current context), else the first of all."""
-    paths = kubeconfig.default_paths(session.flags["kubeconfig"])
+    paths = [Path(path) for path in kubeconfig.default_paths(session.flags["kubeconfig"])]
     for path in paths:
         if section and path.exists() and kubeconfig.entry(read(path), section, name) is not None:
             return path

@@ -1,6 +1,7 @@
 """`get`: one or many objects, as tables that the server makes, or in any other format."""
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import printers
@@ -49,21 +50,34 @@ def _raw(session: Session, path: str) -> int:
 def read(
     session: Session, one: Selection, flags: Values, *, accept: str = "application/json", **more: str
 ) -> Object:
-    """One object or one list, in chunks when --chunk-size is set."""
+    """One object or one list, its pages put together."""
     subresource = flags.get("subresource") or ""
     if one.name:
         path = one.resource.path(one.namespace, one.name, subresource)
         return session.http.get(path, more, accept=accept)
+    first, *others = pages(session, one, flags, accept, more)
+    part = "rows" if first.get("kind") == "Table" else "items"
+    for further in others:
+        first[part] = [*(first.get(part) or ()), *(further.get(part) or ())]
+        first["metadata"] = further["metadata"]
+    return first
+
+
+def pages(
+    session: Session, one: Selection, flags: Values, accept: str, more: dict[str, str]
+) -> Iterator[Object]:
+    """A list in parts of --chunk-size; no part is kept here."""
     query = {**list_query(flags), **more}
     if flags["chunk-size"]:
         query["limit"] = str(flags["chunk-size"])
-    found = listing(session, one, query, accept)
-    part = "rows" if found.get("kind") == "Table" else "items"
-    while token := (found["metadata"].get("continue") if "metadata" in found else ""):
-        further = listing(session, one, {**query, "continue": token}, accept)
-        found[part] = [*(found.get(part) or ()), *(further.get(part) or ())]
-        found["metadata"] = further["metadata"]
-    return found
+    while True:
+        found = listing(session, one, query, accept)
+        token = (found.get("metadata") or {}).get("continue")
+        yield found
+        del found
+        if not token:
+            return
+        query["continue"] = token
 
 
 # --- tables
@@ -72,36 +86,45 @@ def read(
 def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
     several = len({one.resource.qualified for one in chosen}) > 1
     errors: list[ServerError] = []
-    printed = False
-    printer, last = None, None
+    printer, last = None, ""
     more = {"includeObject": "Object"} if flags["sort-by"] else {}
     for one in chosen:
+        everywhere = flags["all-namespaces"] and one.resource.namespaced
         try:
-            table = as_table(read(session, one, flags, accept=ACCEPT, **more))
+            for table in _parts(session, one, flags, more):
+                rows = table.get("rows") or []
+                if not rows:
+                    continue
+                if printer is None or last != one.resource.qualified:
+                    if printer is not None:
+                        printer.flush()
+                        if not flags["no-headers"]:
+                            print()
+                    prefix = f"{one.resource.shown}/" if several or flags["show-kind"] else ""
+                    printer = TablePrinter(flags, with_namespace=everywhere, prefix=prefix)
+                    last = one.resource.qualified
+                printer.add(table)
         except ServerError as error:
             if not (flags["ignore-not-found"] and not_found(error)):
                 errors.append(error)
-            continue
-        rows = table.get("rows") or []
-        if not rows:
-            continue
-        if printer is None or last != one.resource.qualified:
-            if printed and not flags["no-headers"]:
-                print()
-            prefix = f"{one.resource.shown}/" if several or flags["show-kind"] else ""
-            everywhere = flags["all-namespaces"] and one.resource.namespaced
-            printer, last = (
-                TablePrinter(flags, with_namespace=everywhere, prefix=prefix),
-                one.resource.qualified,
-            )
-        if flags["sort-by"]:
-            table["rows"] = _sorted(rows, flags["sort-by"])
-        printer.print(table)
-        printed = True
-    if not printed and not errors and not flags["ignore-not-found"]:
+    if printer is not None:
+        printer.flush()
+    if printer is None and not errors and not flags["ignore-not-found"]:
         _nothing(session, flags, chosen)
     raise_all(errors)
     return 0
+
+
+def _parts(session: Session, one: Selection, flags: Values, more: dict[str, str]) -> Iterator[Object]:
+    """What there is to print of one selection, page after page where the order is the server's."""
+    if one.name:
+        yield as_table(read(session, one, flags, accept=ACCEPT, **more))
+    elif flags["sort-by"]:
+        table = as_table(read(session, one, flags, accept=ACCEPT, **more))
+        yield {**table, "rows": _sorted(table.get("rows") or [], flags["sort-by"])}
+    else:
+        for answer in pages(session, one, flags, ACCEPT, more):
+            yield as_table(answer)
 
 
 def as_table(answer: Object) -> Object:
@@ -187,7 +210,12 @@ GET = Command(
         Flag("sort-by", help="Sort by a field, given as JSONPath."),
         Flag("ignore-not-found", kind="bool", help="Be silent about objects that are not there."),
         Flag("subresource", help="Fetch a subresource, e.g. status or scale."),
-        Flag("chunk-size", kind="int", help="Ask for lists in chunks of this size; 0 asks for all at once."),
+        Flag(
+            "chunk-size",
+            kind="int",
+            default=500,
+            help="Ask for lists in chunks of this size; 0 asks for all at once.",
+        ),
         Flag("raw", help="Path to request, printed as it comes."),
     ),
     usage="(TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags]",

@@ -6,7 +6,6 @@ import re
 import socket
 import threading
 from functools import partial
-from http.client import HTTPException, HTTPResponse
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session, warn
 from pinnace.cli.transport import Transport
+from pinnace.net.http_client import Response
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers",
               "transfer-encoding", "upgrade", "host", "authorization"}  # fmt: skip
@@ -128,7 +128,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return
         try:
             self._pass_on(target)
-        except (OSError, HTTPException, CliError) as error:
+        except (OSError, CliError) as error:
             self.close_connection = True
             with contextlib.suppress(OSError):
                 self._refuse(502, str(error))
@@ -154,21 +154,19 @@ class _Handler(SimpleHTTPRequestHandler):
         body = self.rfile.read(length) if length else None
         connection, answer = self._http.pass_on(self.command, target, headers, body)
         try:
-            if answer.status == 101:
+            if answer.status == 101 and connection.sock is not None:
                 self._splice(connection.sock, answer)
             else:
                 self._relay(answer)
         finally:
             connection.close()
 
-    def _relay(self, answer: HTTPResponse) -> None:
+    def _relay(self, answer: Response) -> None:
         self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.getheaders():
+        for name, value in answer.headers:
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
-        chunked = (
-            answer.getheader("Content-Length") is None and self.command != "HEAD" and answer.status >= 200
-        )
+        chunked = answer.header("Content-Length") is None and self.command != "HEAD" and answer.status >= 200
         if chunked and answer.status not in (204, 304):
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -178,11 +176,11 @@ class _Handler(SimpleHTTPRequestHandler):
         if chunked and answer.status not in (204, 304):
             self.wfile.write(b"0\r\n\r\n")
 
-    def _splice(self, upstream: socket.socket, answer: HTTPResponse) -> None:
+    def _splice(self, upstream: socket.socket, answer: Response) -> None:
         """A connection that switched protocols: bytes both ways, until one side ends."""
         self.close_connection = True
         self.send_response_only(101, answer.reason)
-        for name, value in answer.getheaders():
+        for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()
 

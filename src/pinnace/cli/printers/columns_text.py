@@ -20,11 +20,12 @@ class ColumnWriter:
             return ""
         last = max(map(len, rows)) - 1
         widths = self._widths + [0] * max(0, last - len(self._widths))
-        for row in rows:
-            for at, cell in enumerate(row[:-1]):
-                widths[at] = max(widths[at], len(cell) + PADDING, NARROWEST)
+        for at in range(last):
+            longest = max(len(row[at]) for row in rows if len(row) > at + 1) + PADDING
+            widths[at] = max(widths[at], longest, NARROWEST)
         self._widths = widths
-        lines = []
-        for row in rows:
-            lines.append("".join(cell.ljust(widths[at]) for at, cell in enumerate(row[:-1])) + row[-1])
-        return "\n".join(lines) + "\n"
+        templates = {
+            count: "".join(f"%-{width}s" for width in widths[: count - 1]) + "%s\n"
+            for count in set(map(len, rows))
+        }
+        return "".join([templates[len(row)] % tuple(row) for row in rows])

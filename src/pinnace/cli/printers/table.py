@@ -20,19 +20,31 @@ class TablePrinter:
         self._with_namespace, self._prefix = with_namespace, prefix
         self._columns: list[Object] | None = None
         self._writer = ColumnWriter()
+        self._rows: list[list[str]] = []
 
     def print(self, table: Object, events: list[str] | None = None) -> None:
         """`events`: the watch event type of each row, as a first column."""
-        rows: list[list[str]] = []
+        self.add(table, events)
+        self.flush()
+
+    def add(self, table: Object, events: list[str] | None = None) -> None:
+        """Only the texts of the rows are kept, so that of a long list one page at a time is in memory."""
+        rows = self._rows
         columns = table.get("columnDefinitions") or self._columns or []
         shown = [at for at, column in enumerate(columns) if self._wide or not column.get("priority")]
         if columns != self._columns and not self._no_headers:
             rows.append(self._header([columns[at]["name"] for at in shown], is_watch=events is not None))
         self._columns = columns
+        first = len(shown) if shown == list(range(len(shown))) else -1  # the usual case, a slice
         for number, row in enumerate(table.get("rows") or ()):
-            cells = [_cell(row["cells"][at]) for at in shown if at < len(row["cells"])]
+            found = row["cells"]
+            picked = found[:first] if first >= 0 else [found[at] for at in shown if at < len(found)]
+            cells = [cell if type(cell) is str and cell.isprintable() else _cell(cell) for cell in picked]
             rows.append(self._row(cells, row.get("object") or {}, events[number] if events else None))
-        self._writer.write(rows)
+
+    def flush(self) -> None:
+        self._writer.write(self._rows)
+        self._rows = []
 
     def _header(self, names: list[str], *, is_watch: bool) -> list[str]:
         header = [name.upper() for name in names]
@@ -45,13 +57,15 @@ class TablePrinter:
 
     def _row(self, cells: list[str], obj: Object, event: str | None) -> list[str]:
         metadata = obj.get("metadata") or {}
-        labels = metadata.get("labels") or {}
-        if cells:
+        if self._prefix and cells:
             cells[0] = self._prefix + cells[0]
         if self._with_namespace:
             cells.insert(0, metadata.get("namespace", ""))
         if event is not None:
             cells.insert(0, event)
+        if not self._label_columns and not self._show_labels:
+            return cells
+        labels = metadata.get("labels") or {}
         cells += [labels.get(label, "") for label in self._label_columns]
         if self._show_labels:
             cells.append(",".join(f"{k}={labels[k]}" for k in sorted(labels)) or "<none>")

@@ -1,14 +1,15 @@
 """local-path-provisioner: volumes of the default storage class are directories below the cluster's own.
 
 Works as an external provisioner does: the binder asks through annotations, this makes a volume for the node that the
-scheduler chose, expands it (a directory has no size) and deletes it. Directories are made and removed on this machine's
-node only; volumes of simulated nodes have none.
+scheduler chose, expands it (a directory has no size) and deletes it. Directories of this machine's node are made and removed
+here, those of other machines by their kubelets; volumes of simulated nodes have none.
 """
 
 import asyncio
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pinnace.api import meta
 from pinnace.api.core import volume_binding as binding
@@ -33,10 +34,21 @@ CLASS_RECHECK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LocalPathConfig:
-    """`node` is the node whose files this process reaches; "" when there is none."""
+    """`node` is the node whose files this process reaches; "" when there is none. `others` reaches those of other machines."""
 
     directory: Path
     node: str = ""
+    others: "Directories | None" = None
+
+
+class Directories(Protocol):
+    """On other machines. Both raise OSError in words for an event."""
+
+    async def make(self, node: str, name: str) -> str:
+        """Where the directory is there."""
+        ...
+
+    async def remove(self, node: str, name: str) -> None: ...
 
 
 class LocalPathProvisioner:
@@ -102,14 +114,12 @@ class LocalPathProvisioner:
             return
         message = f'External provisioner is provisioning volume for claim "{meta.key_text(claim)}"'
         self._recorder.event(claim, "Normal", "Provisioning", message)
-        directory = rules.directory_of(claim, self._config.directory)
-        if node_name == self._config.node:
-            try:
-                await asyncio.to_thread(_make, directory)
-            except OSError as error:
-                why = f"{rules.failed(storage_class)}{error}"
-                self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
-                raise
+        try:
+            directory = await self._make_directory(claim, node)
+        except OSError as error:
+            why = f"{rules.failed(storage_class)}{error}"
+            self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
+            raise
         try:
             await self._client.create(
                 PERSISTENT_VOLUMES, rules.volume_for(claim, storage_class, node, directory)
@@ -118,6 +128,14 @@ class LocalPathProvisioner:
             return
         message = f"Successfully provisioned volume {rules.name_of(claim)}"
         self._recorder.event(claim, "Normal", "ProvisioningSucceeded", message)
+
+    async def _make_directory(self, claim: Object, node: Object) -> Path:
+        directory = rules.directory_of(claim, self._config.directory)
+        if meta.name(node) == self._config.node:
+            await asyncio.to_thread(_make, directory)
+        elif self._config.others is not None and not rules.is_simulated(node):
+            return Path(await self._config.others.make(meta.name(node), directory.name))
+        return directory
 
     async def _choose_again(self, claim: Object, node: str) -> None:
         """The chosen node is gone: without the annotation the scheduler chooses another."""
@@ -161,9 +179,15 @@ class LocalPathProvisioner:
             await self._let_go(volume)
 
     async def _remove_directory(self, volume: Object) -> None:
-        if meta.annotations(volume).get(rules.NODE_ANNOTATION) != self._config.node or not self._config.node:
-            return
+        name = meta.annotations(volume).get(rules.NODE_ANNOTATION) or ""
         path = Path((volume["spec"].get("hostPath") or {}).get("path") or "/")
+        if name != self._config.node or not name:
+            node = self._nodes.lister.get(name)  # None: its directories went with it
+            if self._config.others is not None and node is not None and not rules.is_simulated(node):
+                await self._config.others.remove(
+                    name, path.name
+                )  # below its own place, whatever else the path says
+            return
         if path.parent != self._config.directory or not path.name.startswith("pvc-"):
             raise OSError(f"{path} is not a directory of this provisioner")
         await asyncio.to_thread(_remove, path)

@@ -12,6 +12,7 @@ NODE_ANNOTATION = "local.path.provisioner/selected-node"
 FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
 HOST_NAME = "kubernetes.io/hostname"
 LONGEST_FILE_NAME = 255
+SIMULATED = "simulated://"  # how simulated nodes name their runtime
 _MODES = {"ReadWriteOnce", "ReadWriteOncePod"}
 
 
@@ -94,6 +95,12 @@ def volume_for(claim: Object, storage_class: Object, node: Object, directory: Pa
     annotations = {binding.PROVISIONED_BY: PROVISIONER, NODE_ANNOTATION: meta.name(node)}
     metadata = {"name": name_of(claim), "annotations": annotations, "finalizers": [FINALIZER]}
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+
+
+def is_simulated(node: Object) -> bool:
+    """Its volumes have no directory anywhere: there is no kubelet."""
+    runtime = ((node.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion") or ""
+    return runtime.startswith(SIMULATED) or meta.annotations(node).get("kwok.x-k8s.io/node") == "fake"
 
 
 def missing_size(claim: Object, volume: Object) -> str:

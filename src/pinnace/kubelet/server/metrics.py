@@ -7,6 +7,7 @@ import orjson
 from aiohttp import web
 
 from pinnace.api import meta
+from pinnace.component.metrics import render
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.cri.runtime import ContainerState
 from pinnace.kubelet.server.routing import Route, route
@@ -58,7 +59,10 @@ class Metrics:
                    [({"container_state": _state_name(state)}, count) for state, count in by_state.items()]),
         )  # fmt: skip
         claims = [one for pod in self._host.pods for one in await self._host.claim_usage(pod)]
-        return _text("".join(own) + volume_metrics(claims) + prometheus_client.generate_latest().decode())
+        counted = render(self._host.counts.families(self._host.allocations())).decode()
+        return _text(
+            "".join(own) + counted + volume_metrics(claims) + prometheus_client.generate_latest().decode()
+        )
 
 
 def _state_name(state: ContainerState) -> str:

@@ -19,6 +19,7 @@ from pinnace.kubelet.server.auth import Auth
 from pinnace.kubelet.server.container_logs import ContainerLogs
 from pinnace.kubelet.server.debugging import Debugging
 from pinnace.kubelet.server.health import Health
+from pinnace.kubelet.server.local_volumes import LocalVolumes
 from pinnace.kubelet.server.metrics import Metrics
 from pinnace.kubelet.server.pods import Pods
 from pinnace.kubelet.server.routing import Refusal, Router
@@ -62,6 +63,7 @@ class KubeletServer:
             Pods(host),
             Health(host),
             Metrics(host, stats),
+            LocalVolumes(host),
             Debugging(tracer),
         )
         self._router = Router(route for family in families for route in family.routes())

@@ -74,9 +74,10 @@ def disk(**parts: Any) -> PodDisk:
 def test_an_empty_dir_has_its_size() -> None:
     limited = pod("a", volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}])
     assert eviction_storage.has_limits(limited)
-    assert eviction_storage.excess(limited, disk(volumes={"v": DiskUse(MIB, 1)})) == ""
+    assert eviction_storage.excess(limited, disk(volumes={"v": DiskUse(MIB, 1)})) == ("", "")
     assert eviction_storage.excess(limited, disk(volumes={"v": DiskUse(MIB + 1, 1)})) == (
-        'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
+        "emptydirfs.limit",
+        'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ',
     )
 
 
@@ -85,11 +86,13 @@ def test_containers_and_pods_keep_their_ephemeral_storage_limits() -> None:
     limited["spec"]["containers"][0]["resources"] = {"limits": {"ephemeral-storage": "2Mi"}}
     limited["spec"]["volumes"] = [{"name": "v", "emptyDir": {}}]
     own = disk(logs={"c": DiskUse(3 * MIB, 1)})
-    assert (
-        eviction_storage.excess(limited, own)
-    ) == "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. "
+    assert eviction_storage.excess(limited, own) == (
+        "ephemeralpodfs.limit",
+        "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. ",
+    )
     limited["spec"]["containers"].append({"name": "free"})
     assert eviction_storage.excess(limited, own) == (
-        'Container c exceeded its local ephemeral storage limit "2Mi". '
+        "ephemeralcontainerfs.limit",
+        'Container c exceeded its local ephemeral storage limit "2Mi". ',
     )
     assert not eviction_storage.has_limits(pod("b"))

@@ -108,6 +108,17 @@ async def test_the_condition_stays_for_the_transition_period(world: World) -> No
     assert world.host.conditions["MemoryPressure"]["status"] == "False"
 
 
+async def test_a_pod_whose_status_is_behind_is_not_evicted_twice(world: World) -> None:
+    """Its containers have ended, and its worker has not said yet that it failed."""
+    world.host.add("web")
+    world.node.base = 9 * GIB
+    while not world.host.evicted:
+        await world.clock.advance(1)
+    world.host.statuses["uid-web"] = {"phase": "Running"}
+    await world.clock.advance(60)
+    assert len(world.host.evicted) == 1
+
+
 async def test_an_empty_dir_above_its_limit_evicts_its_pod(world: World, tmp_path: Path) -> None:
     world.host.add("big", volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}])
     world.host.add("small", volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}])
@@ -118,6 +129,7 @@ async def test_an_empty_dir_above_its_limit_evicts_its_pod(world: World, tmp_pat
     assert [(uid, message) for uid, message, _ in world.host.evicted] == [
         ("uid-big", 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ')
     ]
+    assert world.host.counts.evictions == {"emptydirfs.limit": 1}
 
 
 async def _advance(world: World) -> None:

@@ -1,0 +1,179 @@
+"""HTTP/1.1 as a synchronous client speaks it: one request at a time on a connection, bodies read whole or as they come.
+
+For the command line, which pays for every import: `http.client` brings the mail parser along and takes as long to import as most
+commands take to run. Knows no redirects, proxies or compression; TLS is the caller's, as a function that wraps a socket.
+"""
+
+import io
+import socket
+from collections.abc import Callable, Iterable, Iterator
+
+MOST_HEADERS, LONGEST_LINE = 200, 65536
+
+
+class ProtocolError(ConnectionError):
+    """What came is not HTTP, or it ended too early."""
+
+
+class Connection:
+    """Connects when the first request is sent. `timeout` bounds connecting and each read."""
+
+    def __init__(self, host: str, port: int, *, timeout: float | None = None,
+                 wrap: "Callable[[socket.socket], socket.socket] | None" = None) -> None:  # fmt: skip
+        self._host, self._port, self._timeout, self._wrap = host, port, timeout, wrap
+        self.sock: socket.socket | None = None
+        self._reader: io.BufferedReader | None = None
+
+    def connect(self) -> socket.socket:
+        plain = socket.create_connection((_ascii(self._host), self._port), self._timeout)  # type: ignore[arg-type]
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = self._wrap(plain) if self._wrap else plain
+        except BaseException:
+            plain.close()
+            raise
+        return self.sock
+
+    def request(self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None = None,
+                ) -> "Response":  # fmt: skip
+        """Send, and read the head of the answer. The body of the answer before must have been read."""
+        connected = self.sock or self.connect()
+        connected.sendall(head(method, target, headers, body))
+        if self._reader is None:
+            self._reader = connected.makefile("rb")
+        return Response(self._reader, method)
+
+    def upgrade(self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None = None,
+                ) -> "Response":  # fmt: skip
+        """As `request`, but nothing is read that follows the head: it belongs to the protocol that was switched to."""
+        connected = self.sock or self.connect()
+        connected.sendall(head(method, target, headers, body))
+        reader = connected.makefile("rb", buffering=0)
+        response = Response(reader, method)
+        if response.status == 101:
+            reader.close()  # else the socket would stay open with it
+        return response
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+
+def head(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> bytes:
+    """The request as bytes, with its body; raises ValueError for what would break a line."""
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    has_length = any(line.lower().startswith("content-length:") for line in lines)
+    if not has_length and (body is not None or method in ("POST", "PUT", "PATCH")):
+        lines.append(f"Content-Length: {len(body or b'')}")
+    if any("\n" in line or "\r" in line for line in lines):
+        raise ValueError("a request line or header may not contain line ends")
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + (body or b"")
+
+
+def _ascii(host: str) -> str | bytes:
+    """As bytes where possible: text makes the socket module import the tables of international names."""
+    return host.encode() if host.isascii() else host
+
+
+class Response:
+    """`will_close`: the connection cannot be used for another request."""
+
+    def __init__(self, reader: "io.BufferedReader | socket.SocketIO", method: str) -> None:
+        self._reader = reader
+        self.status, self.reason, self.will_close = 100, "", False
+        self.headers: list[tuple[str, str]] = []
+        while 100 <= self.status < 200 and self.status != 101:
+            self._head()
+        self._left: int | None = None  # None: until the connection ends
+        self._chunked = (self.header("transfer-encoding") or "").lower() == "chunked"
+        length = self.header("content-length")
+        if method == "HEAD" or self.status in (101, 204, 304):
+            self._left, self._chunked = 0, False
+        elif self._chunked:
+            self._left = 0  # of this chunk
+        elif length is not None and length.isdigit():
+            self._left = int(length)
+        else:
+            self.will_close = True
+
+    def _head(self) -> None:
+        line = self._line()
+        parts = line.split(None, 2)
+        if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():
+            raise ProtocolError(f'malformed HTTP response "{line}"')
+        self.status, self.reason = int(parts[1]), parts[2] if len(parts) > 2 else ""
+        self.headers = self._fields()
+        self.will_close = parts[0] == "HTTP/1.0" or "close" in (self.header("connection") or "").lower()
+
+    def _line(self) -> str:
+        line = self._reader.readline(LONGEST_LINE)
+        if not line:
+            raise ProtocolError("EOF")
+        if not line.endswith(b"\n"):
+            raise ProtocolError("unexpected EOF" if len(line) < LONGEST_LINE else "a header line is too long")
+        return line.rstrip(b"\r\n").decode("iso-8859-1")
+
+    def _fields(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        while line := self._line():
+            name, _, value = line.partition(":")
+            found.append((name.strip(), value.strip()))
+            if len(found) > MOST_HEADERS:
+                raise ProtocolError("too many headers")
+        return found
+
+    def header(self, name: str) -> str | None:
+        """The first of this name, in any case."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def read1(self, most: int = 65536) -> bytes:
+        """What there is, up to `most` bytes, waiting for the first of them; empty at the end."""
+        if self._chunked and self._left == 0:
+            self._next_chunk()
+        if self._left == 0:
+            return b""
+        wanted = most if self._left is None else min(most, self._left)
+        data = self._some(wanted)
+        if self._left is None:
+            return data
+        if not data:
+            raise ProtocolError("unexpected EOF")
+        self._left -= len(data)
+        return data
+
+    def _some(self, wanted: int) -> bytes:
+        reader = self._reader
+        return reader.read1(wanted) if isinstance(reader, io.BufferedReader) else reader.read(wanted) or b""
+
+    def _next_chunk(self) -> None:
+        line = self._line() or self._line()  # the end of the chunk before, if there was one
+        try:
+            self._left = int(line.partition(";")[0], 16)
+        except ValueError as error:
+            raise ProtocolError("malformed chunked encoding") from error
+        if self._left == 0:
+            self._fields()
+            self._chunked = False
+
+    def read(self) -> bytes:
+        if self._left and not self._chunked and isinstance(self._reader, io.BufferedReader):
+            data = self._reader.read(self._left)
+            if len(data) < self._left:
+                raise ProtocolError("unexpected EOF")
+            self._left = 0
+            return data
+        return b"".join(iter(self.read1, b""))
+
+    def lines(self) -> Iterator[bytes]:
+        """Each with its end, as soon as it is there."""
+        rest = b""
+        while chunk := self.read1():
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield line + b"\n"
+        if rest:
+            yield rest
