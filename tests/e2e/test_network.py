@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from e2e_support import IMAGE, Space, TestCluster, deployment, pod, service, until
+from pinnace.cluster import preflight
 
 
 @pytest.fixture
@@ -125,8 +126,8 @@ def test_ingress_routes_by_host_and_path(web: Space, cluster: TestCluster) -> No
     )
     port = cluster.http_port()
 
-    def status(name: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+    def status(name: str, address: str = "127.0.0.1") -> int:
+        connection = http.client.HTTPConnection(address, port, timeout=3)
         try:
             connection.request("GET", "/", headers={"Host": name})
             return connection.getresponse().status
@@ -137,6 +138,8 @@ def test_ingress_routes_by_host_and_path(web: Space, cluster: TestCluster) -> No
 
     until(lambda: status(host) == 200)
     assert status("other.test") == 404
+    if preflight.has_ipv6():
+        until(lambda: status(host, "::1") == 200)
     until(lambda: web.out("get", "ingress", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"))
     assert host in web.out("get", "ingress", "web")
 

@@ -77,6 +77,7 @@ class Node:
         self.dns_port = 0  # where this node's name server listens, once it does
         self.told = asyncio.Event()  # something that the Node object shall say has changed
         self._has_network = asyncio.Event()
+        self._serves_ipv6 = False
 
     @property
     def runtime_endpoint(self) -> str:
@@ -197,6 +198,15 @@ class Node:
         adopted = bool(Haproxy(self.clock, self._listen()).pid)
         self.http_port = self._port(self.config.http_port or 0, "--http-port", adopted=adopted)
         self.https_port = self._port(self.config.https_port or 0, "--https-port", adopted=adopted)
+        self._serves_ipv6 = preflight.has_ipv6()
+        for port in (
+            filter(None, (self.http_port, self.https_port)) if self._serves_ipv6 and not adopted else ()
+        ):
+            if not preflight.port_is_free(port, "::", alone=True):
+                self._serves_ipv6 = False
+                self.notes.append(
+                    f"ingress: port {port} of IPv6 is taken, so that it is served over IPv4 alone"
+                )
 
     def _port(self, port: int, flag: str, *, adopted: bool) -> int:
         if adopted or preflight.port_is_free(port):
@@ -212,7 +222,9 @@ class Node:
         from pinnace.ingress.haproxy_config import Listen
 
         directory = self.config.directory / "ingress"
-        return Listen(directory, self.http_port, self.https_port, drops_root=os.geteuid() == 0)
+        return Listen(
+            directory, self.http_port, self.https_port, drops_root=os.geteuid() == 0, address6="::" if self._serves_ipv6 else ""
+        )  # fmt: skip
 
     async def _ingress(self) -> None:
         from pinnace.cluster import addons

@@ -135,9 +135,20 @@ def cni_directory() -> Path | None:
     return next((d for d in CNI_DIRECTORIES if all((d / plugin).exists() for plugin in CNI_PLUGINS)), None)
 
 
-def port_is_free(port: int, address: str = "0.0.0.0") -> bool:
+def has_ipv6() -> bool:
+    """Whether this machine has any address of IPv6, be it the loopback's."""
+    try:
+        return bool(Path("/proc/net/if_inet6").read_text())
+    except OSError:
+        return False
+
+
+def port_is_free(port: int, address: str = "0.0.0.0", *, alone: bool = False) -> bool:
+    """`alone`: to listen on `::` beside somebody who has the port of IPv4."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if alone:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             probe.bind((address, port))
         except OSError:

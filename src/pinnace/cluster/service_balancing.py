@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.decide import node_addresses
+from pinnace.cluster.listeners import listener
 
 if TYPE_CHECKING:
     from pinnace.controllers.service_balancer import ServiceBalancerConfig
@@ -20,4 +22,8 @@ def settings(config: ClusterConfig) -> "ServiceBalancerConfig | None":
         if not config.disable_ingress:
             reserved["TCP", config.http_port or 0] = "the ingress proxy (--http-port, --disable-ingress)"
             reserved["TCP", config.https_port or 0] = "the ingress proxy (--https-port, --disable-ingress)"
-    return ServiceBalancerConfig({port: user for port, user in reserved.items() if port[1]})
+    reserved = {port: user for port, user in reserved.items() if port[1]}
+    if not config.has_real_node:
+        return ServiceBalancerConfig(reserved)
+    own = node_addresses(config)
+    return ServiceBalancerConfig(reserved, lambda protocol, port: listener(protocol, port, own))

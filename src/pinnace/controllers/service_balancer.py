@@ -5,7 +5,7 @@ controller, which does this for clouds:
 https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/cloud-provider/controllers/service/controller.go
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,20 +14,23 @@ from pinnace.api.core import nodes
 from pinnace.api.meta import Object
 from pinnace.api.resources import ENDPOINT_SLICES, NODES, SERVICES
 from pinnace.client.informer import Key
-from pinnace.controllers.runtime import Action, Controller, Emit, SetStatus, World, indexes
+from pinnace.controllers.runtime import Action, Controller, Emit, RequeueAfter, SetStatus, World, indexes
 
 CLASS = "pinnace.dev/node"  # Services that name no class are served as well
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 GOING = "ToBeDeletedByClusterAutoscaler"
 SERVICE_LABEL = "kubernetes.io/service-name"
+LISTENER_SECONDS = 60.0  # until a port that a program has is looked at again
 Port = tuple[str, int]  # protocol, number
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceBalancerConfig:
-    """`reserved`: ports of the nodes that something else needs, and what that is."""
+    """`reserved`: ports of the nodes that something else needs, and what that is. `listener`: the program that listens on a port
+    of the machine this runs on ("" for none): who has SSH there would lose it, and machines are set up alike."""
 
     reserved: Mapping[Port, str] = field(default_factory=dict)
+    listener: Callable[[str, int], str] = lambda protocol, port: ""
 
 
 def reconcile(service: Object, world: World, config: ServiceBalancerConfig) -> Iterator[Action]:
@@ -53,6 +56,8 @@ def reconcile(service: Object, world: World, config: ServiceBalancerConfig) -> I
     elif problem:
         message = f"Error syncing load balancer: failed to ensure load balancer: {problem}"
         yield Emit(service, "Warning", "SyncLoadBalancerFailed", message)
+        if _listener(service, config):
+            yield RequeueAfter(LISTENER_SECONDS)  # nobody tells when a program ends
     elif not any(map(_takes_part, world.all(NODES))):
         yield Emit(
             service, "Warning", "UnAvailableLoadBalancer", "There are no available nodes for LoadBalancer"
@@ -130,6 +135,8 @@ def _free(
         if (protocol, number) in config.reserved:
             user = config.reserved[protocol, number]
             return (), f"port {number}/{protocol} of the nodes is used by {user}"
+    if not _held(service) and (problem := _listener(service, config)):
+        return (), problem
     wish = service["spec"].get("loadBalancerIP")
     if wish and not candidates and not any(wish in _addresses(node) for node in world.all(NODES)):
         return (), f"loadBalancerIP {wish} is not an address of a node"
@@ -143,6 +150,13 @@ def _free(
             taken |= {a: user for a in candidates if a in theirs and _goes_first(other, service, a)}
     free = tuple(address for address in candidates if address not in taken)
     return free, next(iter(taken.values()), "") if not free else ""
+
+
+def _listener(service: Object, config: ServiceBalancerConfig) -> str:
+    for protocol, number in ports_of(service):
+        if program := config.listener(protocol, number):
+            return f"port {number}/{protocol} of the nodes is used by {program}"
+    return ""
 
 
 def _goes_first(other: Object, service: Object, address: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ BUFFER_BYTES = 1 << 20
 MOST_WAITING = (
     1000  # answers that somebody else is asked for; more questions are dropped, and the askers try again
 )
+MOST_OF_ONE = 100  # of these for one address, so that no pod takes the others' names away
 
 
 class Datagrams:
@@ -29,6 +31,7 @@ class Datagrams:
     ) -> None:
         self._at_once, self._later = at_once, later
         self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting_of: Counter[str] = Counter()  # by address; without those that wait for nothing
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
@@ -56,14 +59,28 @@ class Datagrams:
                 answer = at_once(message)
                 if answer:
                     send(answer, sender)
-                elif answer is None and len(self._waiting) < MOST_WAITING:
-                    task = self._loop.create_task(self._answer_later(message, sender))
-                    self._waiting.add(task)
-                    task.add_done_callback(self._waiting.discard)
+                elif answer is None:
+                    self._wait(message, sender)
             except OSError:
                 continue  # the buffer is full, or there is no way back: the asker tries again
             except Exception:
                 log.exception("a question from %s could not be answered", sender)
+
+    def _wait(self, message: bytes, sender: Any) -> None:
+        address = sender[0]
+        if len(self._waiting) >= MOST_WAITING or self._waiting_of[address] >= MOST_OF_ONE:
+            return
+
+        def done(task: "asyncio.Task[None]") -> None:
+            self._waiting.discard(task)
+            self._waiting_of[address] -= 1
+            if not self._waiting_of[address]:
+                del self._waiting_of[address]
+
+        self._waiting_of[address] += 1
+        task = self._loop.create_task(self._answer_later(message, sender))
+        self._waiting.add(task)
+        task.add_done_callback(done)
 
     async def _answer_later(self, message: bytes, sender: Any) -> None:
         try:

@@ -8,6 +8,7 @@ import logging
 import random
 import socket
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ CACHE_SECONDS = 30.0
 ALIAS_SECONDS = 5.0  # of an answer that begins in the cluster and ends outside
 PORT_ATTEMPTS = 20
 TCP_SECONDS = 10.0
-MOST_CONNECTIONS = 200
+MOST_CONNECTIONS, MOST_OF_ONE = 200, 50  # of TCP: in all, and from one address
 
 Listener = tuple[Datagrams, asyncio.Server]
 
@@ -57,7 +58,7 @@ class DnsServer:
         self._random = random.Random()
         self.cache = AnswerCache(self._random)
         self._forwarder = Forwarder(clock, config.upstreams or nameservers(config.resolv_conf))
-        self._connections = 0
+        self._connections: Counter[str] = Counter()  # by the client's address
         self.port = config.port
         self._listening = asyncio.Event()
         self._services.add_handler(lambda old, new: self._refresh(meta.key(new or old or {})))
@@ -122,9 +123,13 @@ class DnsServer:
             raise
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
+        client = (writer.get_extra_info("peername") or ("",))[0]
+        self._connections[client] += 1
+        is_welcome = (
+            self._connections.total() <= MOST_CONNECTIONS and self._connections[client] <= MOST_OF_ONE
+        )
         try:
-            while self._connections <= MOST_CONNECTIONS:
+            while is_welcome:
                 head = await self._clock.wait_for(reader.readexactly(2), TCP_SECONDS)
                 (length,) = struct.unpack("!H", head)
                 message = await self._clock.wait_for(reader.readexactly(length), TCP_SECONDS)
@@ -135,7 +140,9 @@ class DnsServer:
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             pass
         finally:
-            self._connections -= 1
+            self._connections[client] -= 1
+            if not self._connections[client]:
+                del self._connections[client]
             writer.close()
 
     async def respond(self, message: bytes, limit: int = 0) -> bytes:

@@ -1,7 +1,7 @@
 """HAProxy's configuration for a routing table: pure. Names in it come from validated objects, and are quoted anyway."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,12 @@ class Listen:
     https_port: int
     address: str = "0.0.0.0"
     drops_root: bool = False  # the processes that serve run as nobody
+    address6: str = ""  # of IPv6, where that is served too
+
+    def binds(self, port: int) -> Iterator[str]:
+        yield f"{self.address}:{port}"
+        if self.address6:
+            yield f"ipv6@{self.address6}:{port} v6only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +154,11 @@ def _files(routing: Routing, listen: Listen) -> dict[str, bytes]:
 def _frontend(routing: Routing, listen: Listen) -> list[str]:
     lines = ["frontend ingress"]
     if listen.http_port:
-        lines.append(f"  bind {listen.address}:{listen.http_port}")
+        lines += [f"  bind {where}" for where in listen.binds(listen.http_port)]
     if listen.https_port:
         certificates = f"{listen.directory}/{CERTIFICATES}/{LIST_FILE}"
-        lines.append(
-            f"  bind {listen.address}:{listen.https_port} ssl crt {listen.directory}/default.pem crt-list {certificates} alpn h2,http/1.1"
-        )
+        tls = f"ssl crt {listen.directory}/default.pem crt-list {certificates} alpn h2,http/1.1"
+        lines += [f"  bind {where} {tls}" for where in listen.binds(listen.https_port)]
     if len(lines) == 1:
         return []
     default = f"  default_backend {quoted(routing.default_backend or NOT_FOUND)}\n"

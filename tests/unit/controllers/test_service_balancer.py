@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from pinnace.controllers.runtime import Emit, SetStatus, World
+from pinnace.controllers.runtime import Emit, RequeueAfter, SetStatus, World
 from pinnace.controllers.service_balancer import CLASS, EXCLUDED, ServiceBalancerConfig, controller
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,3 +144,19 @@ def test_addresses_that_are_none_are_passed_over() -> None:
     strange = node("a", "fe80::1%x", "a b")
     strange["status"]["addresses"] += [{}, {"type": "InternalIP"}, {"address": "192.0.2.9"}]
     assert given(decide(service(), strange, node("b", "192.0.2.1"))) == ["192.0.2.1"]
+
+
+def test_a_port_that_a_program_of_the_machine_has_is_not_taken_from_it() -> None:
+    config = ServiceBalancerConfig(
+        listener=lambda protocol, port: "sshd (pid 7)" if (protocol, port) == ("TCP", 22) else ""
+    )
+    actions = decide(service(port=22), node("a", "192.0.2.1"), config=config)
+    assert given(actions) is None
+    assert reasons(actions) == ["SyncLoadBalancerFailed"]
+    (told,) = (action.message for action in actions if isinstance(action, Emit))
+    assert told.endswith("port 22/TCP of the nodes is used by sshd (pid 7)")
+    assert any(isinstance(action, RequeueAfter) for action in actions)
+    assert given(decide(service(port=23), node("a", "192.0.2.1"), config=config)) == ["192.0.2.1"]
+    assert (
+        decide(service("web", "192.0.2.1", port=22), node("a", "192.0.2.1"), config=config) == []
+    )  # who has it keeps it

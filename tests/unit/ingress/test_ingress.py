@@ -1,10 +1,12 @@
 import asyncio
 import base64
+import contextlib
 import http.client
 import shutil
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnace.api.resources import EVENTS, INGRESSES
+from pinnace.cluster import preflight
 from pinnace.component.clock import RealClock
 from pinnace.ingress import certificates, routes
 from pinnace.ingress.controller import IngressConfig, IngressController
@@ -300,3 +303,28 @@ def certificate_of(port: int, host: str) -> str:
             return ssl.DER_cert_to_PEM_cert(stream.getpeercert(binary_form=True) or b"")
     except OSError:
         return ""
+
+
+@pytest.mark.skipif(not preflight.has_ipv6(), reason="this machine has no IPv6")
+async def test_both_families_are_served_where_there_are_two(tmp_path: Path) -> None:
+    port = await free_port()
+    listen = Listen(tmp_path, port, 0, "127.0.0.1", address6="::1")
+    controller = IngressController(FakeClient([CLASS]), RealClock(), IngressConfig(listen, "192.0.2.1"))
+    task = asyncio.create_task(controller.run())
+
+    async def serving(address: str) -> bool:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(address, port)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            first = await reader.readline()
+            writer.close()
+            return first.split()[1:2] == [b"404"]
+        return False
+
+    try:
+        for address in ("127.0.0.1", "::1"):
+            await eventually(partial(serving, address))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await controller.stop()

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pinnace.component.clock import Clock
-from pinnace.kubelet.cri import answers
+from pinnace.kubelet.cri import answers, shaper
 from pinnace.kubelet.cri.messages import PACKAGE, message_classes
 from pinnace.kubelet.cri.runtime import (
     Config,
@@ -147,6 +147,7 @@ class CriClient:
         return answers.features(await self._call("Status", seconds=LIST_SECONDS))
 
     async def run_sandbox(self, config: Config, handler: str = "") -> str:
+        await shaper.prepare(config.get("annotations") or {})
         answer = await self._call("RunPodSandbox", config=config, runtime_handler=handler, seconds=240)
         return answer.pod_sandbox_id
 
