@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import side_by_side
 from pinnace.cli import main
 from pinnace.cli.command import GLOBAL_FLAGS, Command
 from pinnace.cli.flags import Flag
@@ -194,7 +195,33 @@ def page() -> str:
         if state.absent:
             missing = f"the command: {missing}"
         lines.append(f"| {name} | {done} | {missing} | {more} |".replace("  ", " "))
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_compared(), ""])
+
+
+def _compared() -> list[str]:
+    shares = side_by_side.shares()
+    lines, equal = sum(share[1] for share in shares), sum(share[2] for share in shares)
+    found = [
+        "## Side by side",
+        "",
+        f"**{equal} of {lines} command lines are answered as kubectl {side_by_side.VERSION} answers them: standard output, standard "
+        "error and exit code, to the byte.**",
+        "`tests/side_by_side` has the command lines and kubectl's answers; the rules of what may differ (times, uids, what later",
+        "kubectls say otherwise, words of help texts) are at the top of `tests/side_by_side.py`.",
+        "",
+        "| file | command lines | equal |",
+        "|---|---|---|",
+        *(f"| {name} | {there} | {same} |" for name, there, same in shares),
+        "",
+        "Not equal:",
+        "",
+        "| command line | why |",
+        "|---|---|",
+    ]
+    return found + [
+        f"| `{line.replace('|', chr(92) + '|')}` | {why} |"
+        for (_, line), why in side_by_side.reasons().items()
+    ]
 
 
 def prune() -> None:

@@ -59,7 +59,7 @@ def select(session: Session, arguments: list[str], flags: Values) -> list[Select
     found = list(_named(session, arguments, "" if everywhere else session.namespace))
     if everywhere and any(one.name for one in found):
         raise CliError(BY_NAME_EVERYWHERE)
-    if flags.get("selector") and any(one.name for one in found):
+    if (flags.get("selector") or flags.get("all")) and any(one.name for one in found):
         raise CliError(NAME_AND_SELECTOR)
     return found
 

@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pinnace.cli.errors import CliError, PlainError, UsageError
+from pinnace.cli.errors import CliError, PlainError
 
 if TYPE_CHECKING:
     from pinnace.cli.command import Command
@@ -169,7 +169,11 @@ def _dispatch(argv: list[str], program: str) -> int:
         name, rest = rest[0], [*rest[1:], "--help"]
     command, path, rest = _find(name, rest, program)
     if before["help"] or command.run is None:
-        return _help(command, path) or int(command.run is None and "--help" not in rest and "-h" not in rest)
+        return (
+            _help(command, path)
+            if before["help"] or _wants_help(rest)
+            else _no_subcommand(command, path, rest)
+        )
     values, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
     if values["help"]:
         return _help(command, path)
@@ -218,7 +222,9 @@ def _resolved(name: str, rest: list[str]) -> "tuple[Command, list[str], list[str
     command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
     path = [name]
     while command.subcommands and rest and rest[0] in command.subcommands:
-        command, path, rest = command.subcommands[rest[0]], [*path, rest[0]], rest[1:]
+        found = command.subcommands[rest[0]]
+        known = next(name for name, other in command.subcommands.items() if other is found)  # not an alias
+        command, path, rest = found, [*path, known], rest[1:]
     return command, path, rest
 
 
@@ -251,8 +257,6 @@ def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list
         raise error(name, program, known)
     command, words, rest = _resolved(name, rest)
     path = " ".join((program, *words))
-    if command.run is None and rest and not rest[0].startswith("-"):
-        raise UsageError(f'unknown command "{rest[0]}"', path)
     return command, path, rest
 
 
@@ -266,6 +270,24 @@ def _cluster_command(name: str, argv: list[str]) -> int:
         raise CliError(f"this installation has no command {name!r}") from None
     code: int = run(argv)
     return code
+
+
+def _wants_help(rest: list[str]) -> bool:
+    return "--help" in rest or "-h" in rest
+
+
+def _no_subcommand(command: "Command", path: str, rest: list[str]) -> int:
+    """Of a command that only has subcommands: the help on standard error, or what is wrong with the words."""
+    from pinnace.cli.command import GLOBAL_FLAGS
+    from pinnace.cli.flags import parse
+
+    _, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
+    if arguments:
+        raise CliError(f"unknown command \"{' '.join(arguments)}\"\nSee '{path} -h' for help and examples")
+    from pinnace.cli.help import command_help
+
+    print(command_help(command, path), file=sys.stderr)
+    return 1
 
 
 def _help(command: "Command", path: str) -> int:

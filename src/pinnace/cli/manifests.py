@@ -79,8 +79,13 @@ def _files(name: str, recursive: bool) -> Iterator[str]:
 def documents(text: str, source: str) -> Iterator[Object]:
     try:
         if text.lstrip().startswith("{"):
-            yield from _json_documents(text)
-            return
+            try:
+                found = list(_json_documents(text))
+            except json.JSONDecodeError:
+                pass  # YAML of one line may begin so as well
+            else:
+                yield from found
+                return
         for document in yaml.load_all(text, _Loader):
             if document is not None:
                 yield document
@@ -88,8 +93,6 @@ def documents(text: str, source: str) -> Iterator[Object]:
         raise CliError(
             f"error parsing {source}: error converting YAML to JSON: yaml: {where_in_yaml(error)}"
         ) from error
-    except json.JSONDecodeError as error:
-        raise CliError(f"error parsing {source}: {error}") from error
 
 
 def _json_documents(text: str) -> Iterator[Object]:

@@ -55,6 +55,13 @@ class Session:
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
         except kubeconfig.KubeconfigError as error:
+            if flags["context"] and str(error).startswith("context"):
+                name = flags["context"]
+                raise PlainError(
+                    f"Error in configuration: context was not found for specified context: {name}"
+                ) from error
+            if flags["cluster"] and str(error).startswith("cluster"):
+                raise CliError(f'no server found for cluster "{flags["cluster"]}"') from error
             raise CliError(str(error)) from error
         changes: dict[str, Any] = {}
         if flags["server"]:
@@ -63,6 +70,8 @@ class Session:
             changes.update(token=flags["token"], certificate="", key="")
         if flags["username"] or flags["password"]:
             changes.update(username=flags["username"], password=flags["password"], token="", exec_plugin=None)
+        if flags["insecure-skip-tls-verify"] and flags["certificate-authority"]:
+            raise CliError("specifying a root certificates file with the insecure flag is not allowed")
         if flags["insecure-skip-tls-verify"]:
             changes.update(insecure=True, ca="")
         for flag, part in (
@@ -87,7 +96,13 @@ class Session:
         try:
             timeout = duration(flags["request-timeout"])
         except ValueError:
-            timeout = float(flags["request-timeout"]) if flags["request-timeout"].isdigit() else 0.0
+            if not flags["request-timeout"].isdigit():
+                raise CliError(
+                    "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
+                    "corresponding time unit (e.g. 1s | 2m | 3h)"
+                ) from None
+            timeout = float(flags["request-timeout"])
+        timeout = max(0.0, timeout)
         if self.connection.exec_plugin and flags.get("--preferences"):
             from pinnace.cli.kuberc import check_plugin
 

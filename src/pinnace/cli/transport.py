@@ -5,6 +5,7 @@ One connection is kept open and used for all requests of a command.
 
 import contextlib
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -194,7 +195,10 @@ class Transport:
                 continue
             _, _, text = value.split(" ", 2)
             self.warned = True
-            print(f"Warning: {text.strip().strip(chr(34))}", file=sys.stderr)
+            text = text.strip()
+            if text.startswith('"'):  # a quoted string of HTTP
+                text = re.sub(r"\\(.)", r"\1", text.removeprefix('"').removesuffix('"'))
+            print(f"Warning: {text}", file=sys.stderr)
 
     def _unreachable(self, error: Exception) -> CliError:
         place = f"{self.host}:{self.port}"

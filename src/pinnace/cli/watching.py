@@ -10,6 +10,10 @@ from pinnace.cli.transport import Transport
 Object = dict[str, Any]
 
 
+class _RequestOver(Exception):
+    """--request-timeout ended the request."""
+
+
 def events(http: Transport, path: str, query: dict[str, str], version: str, *, accept: str = "application/json",
            timeout: float | None = None) -> Iterator[tuple[str, Object]]:  # fmt: skip
     """(type, object) after a resource version, until `timeout` seconds are over (TimeoutError) or for ever."""
@@ -24,6 +28,8 @@ def events(http: Transport, path: str, query: dict[str, str], version: str, *, a
                 version = _version(event["object"]) or version
                 if event["type"] != "BOOKMARK":
                     yield event["type"], event["object"]
+        except _RequestOver:
+            return
         finally:
             stream.close()
 
@@ -36,7 +42,12 @@ def _lines(stream: Any, end: float | None) -> Iterator[bytes]:
             if left <= 0:
                 raise TimeoutError
             stream.set_timeout(left)
-        line = next(lines, None)
+        try:
+            line = next(lines, None)
+        except TimeoutError:
+            if end is not None and clock.monotonic() >= end:
+                raise
+            raise _RequestOver from None
         if line is None:
             return
         if line.strip():

@@ -70,8 +70,13 @@ def parse(text: str, name: str = "") -> Object:
         try:
             found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
         except yaml.YAMLError as error:
-            raise KubeconfigError(f'error loading config file "{name}": {error}') from error
+            raise KubeconfigError(f'error loading config file "{name}": yaml: {_told(error)}') from error
     return found if isinstance(found, dict) else {}
+
+
+def _told(error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {error.problem}" if mark else str(error)
 
 
 # A mapping entry or list item whose value is plain beyond doubt: no quotes, anchors, comments, flows, numbers or dates.
@@ -98,6 +103,8 @@ def simple_yaml(text: str) -> Object | None:
         if value is not None and (value.endswith(":") or value in (".", "..")):
             return None
         lines.append((indent, key, value))
+    if not lines:
+        return {}
     try:
         value, end = _block(lines, 0, 0)
     except ValueError:

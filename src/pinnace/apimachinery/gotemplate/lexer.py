@@ -49,7 +49,7 @@ def pieces(source: str) -> list[tuple[str, str]]:
         position, trims = match.end(), bool(match["right"])
     rest = source[position:].lstrip() if trims else source[position:]
     if "{{" in rest:
-        raise TemplateError(f"unclosed action: {rest[rest.index('{{') :][:60]}")
+        raise TemplateError("unclosed action")
     if rest:
         found.append(("text", rest))
     return found

@@ -30,6 +30,7 @@ class Parser:
     def __init__(self, source: str, functions: Container[str]) -> None:
         self._pieces, self._at, self._functions = pieces(source), 0, functions
         self.definitions: dict[str, tuple[Node, ...]] = {}
+        self._ranges = 0  # around what is read now
 
     def parse(self) -> dict[str, tuple[Node, ...]]:
         """Every named template; the main one is named ""."""
@@ -68,12 +69,16 @@ class Parser:
                 self._define_as(name)
             return Invoke(name, pipeline)
         if keyword in ("break", "continue") and not rest:
+            if not self._ranges:
+                raise TemplateError(f"{{{{{keyword}}}}} outside {{{{range}}}}")
             return Jump(keyword)
         return Output(self._pipeline(text))
 
     def _branch(self, keyword: str, rest: str) -> Branch:
         pipeline = self._pipeline(rest)
+        self._ranges += keyword == "range"
         body, ended_by = self._body()
+        self._ranges -= keyword == "range"
         if ended_by == "end":
             return Branch(keyword, pipeline, body)
         if ended_by == "else":

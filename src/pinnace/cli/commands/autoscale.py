@@ -20,7 +20,12 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     for one, obj in resolve(session, arguments, flags):
         _check_scalable(session, one)
         found += 1
-        create_one(session, flags, generated(session, flags, autoscaler(flags, one, obj)), done="autoscaled")
+        create_one(
+            session,
+            flags,
+            generated(session, flags, autoscaler(flags, one, obj)),
+            done="created" if flags["dry-run"] == "client" else "autoscaled",
+        )
     if not found:
         raise CliError("no objects passed to autoscale")
     return 0

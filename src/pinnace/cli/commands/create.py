@@ -4,10 +4,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pinnace.cli import dry_run, printers, raw
-from pinnace.cli.builder import Selection, from_files_with_errors, has_files, of_manifest, raise_all
+from pinnace.cli.builder import (
+    Selection,
+    from_files_with_errors,
+    has_files,
+    of_manifest,
+    raise_all,
+)
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command, Run
+from pinnace.cli.commands import create_access as access
 from pinnace.cli.commands import create_generators as generators
-from pinnace.cli.commands import create_jobs, create_policies
+from pinnace.cli.commands import create_ingress, create_jobs, create_policies
 from pinnace.cli.errors import CliError, FileError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -76,6 +83,8 @@ _ALWAYS = (
     "Job",
     "PodDisruptionBudget",
     "PriorityClass",
+    "ResourceQuota",
+    "Service",
 )  # the words are said even of what is invalid
 _FAILED = {
     "ConfigMap": "configmap:",
@@ -86,6 +95,10 @@ _FAILED = {
     "PriorityClass": "priorityclass:",
     "Secret": "secret",
     "ServiceAccount": "serviceaccount:",
+    "RoleBinding": "rolebinding:",
+    "ClusterRoleBinding": "clusterrolebinding:",
+    "ResourceQuota": "quota:",
+    "Ingress": "ingress:",
 }
 
 
@@ -108,6 +121,8 @@ def from_session(make: Callable[[Session, Values, list[str]], Iterable[Object]])
                 create_one(session, flags, generated(session, flags, manifest))
             except ServerError as error:
                 words = _FAILED.get(manifest["kind"])
+                if manifest["kind"] == "Service" and "app" in (manifest["spec"].get("selector") or ()):
+                    words = f"{manifest['spec']['type']} service:"
                 if words is None or (error.reason == "Invalid" and manifest["kind"] not in _ALWAYS):
                     raise
                 raise CliError(f"failed to create {words} {error}") from error
@@ -128,7 +143,18 @@ def _subcommand(make: "generators.Generator", flags: tuple[Flag, ...], usage: st
     return Command(from_flags(make), (*flags, *WRITE, SAVE), usage, summary)
 
 
+def _from_server(
+    make: Callable[[Session, Values, list[str]], Iterable[Object]],
+    flags: tuple[Flag, ...],
+    usage: str,
+    summary: str,
+) -> Command:
+    return Command(from_session(make), (*flags, *WRITE, SAVE), usage, summary)
+
+
+HASH = Flag("append-hash", kind="bool", help="Append a hash of the content to the name.")
 FROM = (
+    HASH,
     Flag("from-literal", kind="repeat", help="key=value."),
     Flag("from-file", kind="repeat", help="[key=]file, or a directory."),
     Flag("from-env-file", kind="repeat", help="A file of key=value lines."),
@@ -139,18 +165,29 @@ _SECRETS = {
         "Create a secret from a local file, directory, or literal value.",
     ),
     "tls": _subcommand(
-        generators.tls_secret, (Flag("cert", help="Path to PEM certificate."), Flag("key", help="Path to PEM key.")),
+        generators.tls_secret, (HASH, Flag("cert", help="Path to PEM certificate."), Flag("key", help="Path to PEM key.")),
         "NAME --cert=FILE --key=FILE", "Create a TLS secret.",
     ),
     "docker-registry": _subcommand(
         generators.docker_registry_secret,
         (
+            HASH, Flag("from-file", kind="repeat", help="[.dockerconfigjson=]file."),
             Flag("docker-server", default="https://index.docker.io/v1/", help="Registry."),
             Flag("docker-username"), Flag("docker-password"), Flag("docker-email"),
         ),
         "NAME --docker-username=U --docker-password=P", "Create a secret for use with a registry.",
     ),
 }  # fmt: skip
+_RULE = (
+    Flag("verb", kind="list", help="Verbs that the rule allows."),
+    Flag("resource", kind="list", help="Resources that the rule applies to."),
+    Flag("resource-name", kind="repeat", help="Names of resources that the rule is limited to."),
+)
+_SUBJECTS = (
+    Flag("user", kind="repeat", key="subject-users", help="Users to bind to the role."),
+    Flag("group", kind="repeat", help="Groups to bind to the role."),
+    Flag("serviceaccount", kind="repeat", help="Service accounts to bind to the role: NAMESPACE:NAME."),
+)
 _TCP = Flag("tcp", kind="list", help="port[:targetPort] pairs.")
 _SERVICES = {
     "clusterip": _subcommand(
@@ -179,6 +216,18 @@ CREATE = Command(
         "configmap": _subcommand(
             generators.config_map, FROM, "NAME [--from-literal=k=v]", "Create a config map from a file, directory or literal."
         ),
+        "clusterrole": _from_server(
+            access.cluster_role,
+            (
+                *_RULE, Flag("non-resource-url", kind="list", help="Partial URLs that the rule applies to."),
+                Flag("aggregation-rule", kind="list", help="Labels of the cluster roles whose rules are combined."),
+            ),
+            "NAME --verb=verb --resource=resource.group", "Create a cluster role.",
+        ),
+        "clusterrolebinding": _subcommand(
+            access.cluster_role_binding, (Flag("clusterrole", help="The cluster role to refer to."), *_SUBJECTS),
+            "NAME --clusterrole=NAME [--user=username]", "Create a cluster role binding for a particular cluster role.",
+        ),
         "cronjob": _subcommand(
             create_jobs.cron_job,
             (
@@ -199,12 +248,21 @@ CREATE = Command(
             "NAME --image=image -- [COMMAND] [args...]",
             "Create a deployment with the specified name.",
         ),
-        "job": Command(
-            from_session(create_jobs.job),
+        "ingress": _subcommand(
+            create_ingress.ingress,
+            (
+                Flag("class", help="The ingress class to be used."),
+                Flag("rule", kind="repeat", help="host/path=service:port[,tls[=secret]]."),
+                Flag("default-backend", help="service:port for what no rule matches."),
+                Flag("annotation", kind="repeat", help="key=value."),
+            ),
+            "NAME --rule=host/path=service:port[,tls[=secret]]", "Create an ingress with the specified name.",
+        ),
+        "job": _from_server(
+            create_jobs.job,
             (
                 Flag("image", help="Image name to run."),
                 Flag("from", help="The name of the resource to create a Job from (only cronjob is supported)."),
-                *WRITE, SAVE,
             ),
             "NAME --image=image [--from=cronjob/name] -- [COMMAND] [args...]",
             "Create a job with the specified name.",
@@ -230,6 +288,36 @@ CREATE = Command(
             ),
             "NAME --value=VALUE --global-default=BOOL",
             "Create a priority class with the specified name.",
+        ),
+        "quota": _subcommand(
+            create_ingress.quota,
+            (
+                Flag("hard", help="resource=quantity,... that may be used at most."),
+                Flag("scopes", help="Scopes that an object must be in for the quota to count it."),
+            ),
+            "NAME [--hard=key1=value1,key2=value2] [--scopes=Scope1,Scope2]", "Create a quota with the specified name.",
+        ),
+        "role": _from_server(
+            access.role, _RULE, "NAME --verb=verb --resource=resource.group/subresource", "Create a role with single rule.",
+        ),
+        "rolebinding": _subcommand(
+            access.role_binding,
+            (
+                Flag("role", help="The role to refer to."), Flag("clusterrole", help="The cluster role to refer to."), *_SUBJECTS,
+            ),
+            "NAME --clusterrole=NAME|--role=NAME [--user=username]", "Create a role binding for a particular role.",
+        ),
+        "token": Command(
+            access.token,
+            (
+                *OUTPUT,
+                Flag("audience", kind="list", help="Audiences of the token."),
+                Flag("duration", kind="duration", help="How long the token shall live; the server may choose otherwise."),
+                Flag("bound-object-kind", help="Node, Pod or Secret: what the token ends with."),
+                Flag("bound-object-name", help="The name of what the token is bound to."),
+                Flag("bound-object-uid", help="The uid of what the token is bound to."),
+            ),
+            "SERVICE_ACCOUNT_NAME", "Request a service account token.",
         ),
         "serviceaccount": _subcommand(generators.service_account, (), "NAME", "Create a service account."),
         "secret": Command(None, usage="(docker-registry | generic | tls)", summary="Create a secret.", subcommands=_SECRETS),

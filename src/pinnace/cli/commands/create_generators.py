@@ -1,6 +1,7 @@
 """The manifests of `create`'s subcommands, made from their flags."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,12 @@ class WrongName(CliError):
     """Not exactly one name was given."""
 
 
+class Unreadable(CliError):
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"error reading {path}: {why}")
+        self.path, self.why = path, why
+
+
 def the_name(arguments: list[str]) -> str:
     if len(arguments) != 1:
         raise WrongName(f"exactly one NAME is required, got {len(arguments)}")
@@ -29,7 +36,7 @@ def config_map(flags: Values, arguments: list[str]) -> Iterable[Object]:
     obj: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": the_name(arguments)}}
     text: dict[str, str] = {}
     binary: dict[str, str] = {}
-    for key, value in entries(flags):
+    for key, value in entries(flags, obj["metadata"]["name"]):
         try:
             text[key] = value.decode()
         except UnicodeDecodeError:
@@ -38,23 +45,39 @@ def config_map(flags: Values, arguments: list[str]) -> Iterable[Object]:
         obj["data"] = text
     if binary:
         obj["binaryData"] = binary
-    yield obj
+    yield _hashed(flags, obj, {"data": text, **({"binaryData": binary} if binary else {})})
+
+
+def _hashed(flags: Values, obj: Object, content: Object) -> Object:
+    """With --append-hash: the name tells contents apart. The letters keep words from forming."""
+    if flags["append-hash"]:
+        told = {"kind": obj["kind"], "name": obj["metadata"]["name"], **content}
+        digest = hashlib.sha256(json.dumps(told, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+        obj["metadata"]["name"] += "-" + digest[:10].translate(str.maketrans("013ae", "ghkmt"))
+    return obj
 
 
 def generic_secret(flags: Values, arguments: list[str]) -> Iterable[Object]:
     data = {key: base64.b64encode(value).decode() for key, value in entries(flags)}
-    yield _secret(the_name(arguments), data, flags["type"])
+    yield _secret(flags, the_name(arguments), data, flags["type"])
 
 
 def tls_secret(flags: Values, arguments: list[str]) -> Iterable[Object]:
     if not flags["cert"] or not flags["key"]:
         raise CliError("key and cert must be specified")
-    data = {"tls.crt": _file(flags["cert"]), "tls.key": _file(flags["key"])}
+    try:
+        data = {"tls.crt": _file(flags["cert"]), "tls.key": _file(flags["key"])}
+    except Unreadable as error:
+        raise CliError(f"Cannot read file {error.path}, open {error.path}: {error.why}") from error
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-    yield _secret(the_name(arguments), encoded, "kubernetes.io/tls")
+    yield _secret(flags, the_name(arguments), encoded, "kubernetes.io/tls")
 
 
 def docker_registry_secret(flags: Values, arguments: list[str]) -> Iterable[Object]:
+    name, kind = the_name(arguments), "kubernetes.io/dockerconfigjson"
+    if flags["from-file"]:
+        yield _secret(flags, name, {k: base64.b64encode(v).decode() for k, v in entries(flags)}, kind)
+        return
     user, password = flags["docker-username"], flags["docker-password"]
     if not user or not password:
         raise CliError("either --from-file or the combination of --docker-username, --docker-password and "
@@ -65,16 +88,16 @@ def docker_registry_secret(flags: Values, arguments: list[str]) -> Iterable[Obje
     login["auth"] = base64.b64encode(f"{user}:{password}".encode()).decode()
     config = json.dumps({"auths": {flags["docker-server"]: login}}, separators=(",", ":"))
     data = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
-    yield _secret(the_name(arguments), data, "kubernetes.io/dockerconfigjson")
+    yield _secret(flags, name, data, kind)
 
 
-def _secret(name: str, data: dict[str, str], kind: str) -> Object:
+def _secret(flags: Values, name: str, data: dict[str, str], kind: str) -> Object:
     obj: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
     if data:
         obj["data"] = data
     if kind:
         obj["type"] = kind
-    return obj
+    return _hashed(flags, obj, {"type": kind, "data": data})
 
 
 def namespace(flags: Values, arguments: list[str]) -> Iterable[Object]:
@@ -90,9 +113,9 @@ def service_account(flags: Values, arguments: list[str]) -> Iterable[Object]:
 def deployment(flags: Values, arguments: list[str]) -> Iterable[Object]:
     split = flags["--"]
     command = arguments[split:] if split >= 0 else []
-    name = the_name(arguments[:split] if split >= 0 else arguments)
     if not flags["image"]:
         raise CliError('required flag(s) "image" not set')
+    name = the_name(arguments[:split] if split >= 0 else arguments)
     if len(flags["image"]) > 1 and command:
         raise CliError("cannot specify multiple --image options and command")
     labels = {"app": name}
@@ -124,6 +147,8 @@ def _container(image: str, command: list[str], port: int) -> Object:
 
 def service(kind: str) -> Generator:
     def make(flags: Values, arguments: list[str]) -> Iterable[Object]:
+        if kind == "ExternalName" and not flags["external-name"]:
+            raise CliError('required flag(s) "external-name" not set')
         name = the_name(arguments)
         headless = flags.get("clusterip") == "None"
         if not flags["tcp"] and kind != "ExternalName" and not headless:
@@ -156,7 +181,9 @@ def service(kind: str) -> Generator:
 def _port(text: str) -> Object:
     number, _, target = text.partition(":")
     if not number.isdigit():
-        raise CliError(f"invalid port specification: {text}")
+        raise CliError(f'strconv.ParseUint: parsing "{number}": invalid syntax')
+    if not all(0 < int(port) < 65536 for port in (number, target) if port.isdigit()):
+        raise CliError("must be between 1 and 65535, inclusive")
     return {
         "name": text.replace(":", "-"),
         "port": int(number),
@@ -168,8 +195,10 @@ def _port(text: str) -> Object:
 # --- data of config maps and secrets
 
 
-def entries(flags: Values) -> Iterable[tuple[str, bytes]]:
+def entries(flags: Values, name: str = "") -> Iterable[tuple[str, bytes]]:
     """The pairs of --from-literal, --from-file and --from-env-file; a key may come once."""
+    if flags.get("from-env-file") and (flags["from-file"] or flags.get("from-literal")):
+        raise CliError("from-env-file cannot be combined with from-file or from-literal")
     seen: set[str] = set()
     for key, value in _all_entries(flags):
         if not _KEY.fullmatch(key):
@@ -180,7 +209,7 @@ def entries(flags: Values) -> Iterable[tuple[str, bytes]]:
             )
         if key in seen:
             raise CliError(
-                f'cannot add key "{key}", another key by that name already exists in Data for ConfigMap'
+                f'cannot add key "{key}", another key by that name already exists in Data for ConfigMap "{name}"'
             )
         seen.add(key)
         yield key, value
@@ -190,14 +219,14 @@ def _all_entries(flags: Values) -> Iterable[tuple[str, bytes]]:
     for text in flags["from-file"]:
         key, equals, path = text.partition("=")
         yield from ([(key, _file(path))] if equals else _files(text))
-    for text in flags["from-literal"]:
+    for text in flags.get("from-literal", ()):
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise CliError(f"invalid literal source {text}, expected key=value")
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         yield key, value.encode()
-    for path in flags["from-env-file"]:
+    for path in flags.get("from-env-file", ()):
         for line in _file(path).decode().splitlines():
             line = line.strip()
             if line and not line.startswith("#"):
@@ -218,4 +247,4 @@ def _file(path: str) -> bytes:
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read()
     except OSError as error:
-        raise CliError(f"error reading {path}: {str(error.strerror).lower()}") from error
+        raise Unreadable(path, str(error.strerror).lower()) from error

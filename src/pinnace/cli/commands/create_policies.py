@@ -29,7 +29,8 @@ def disruption_budget(flags: Values, arguments: list[str]) -> Iterable[Object]:
     count = text if text.endswith("%") else int(text)
     yield {
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name},
-        "spec": {field: count, "selector": _label_selector(flags["selector"])}, "status": {},
+        "spec": {field: count, "selector": _label_selector(flags["selector"])},
+        "status": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
     }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             uid = _delete(session, flags, target, options, errors)
             if uid is not None:
                 gone.append((target, uid))
-    if not gone and not errors and not unread:
+    if not gone and not errors and not unread and not any(one.name for one in chosen):
         print("No resources found")
     if flags["wait"] and dry_run.mode(flags) == "none":
         _wait(session, flags, gone)

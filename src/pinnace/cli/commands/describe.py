@@ -17,25 +17,41 @@ Object = dict[str, Any]
 Describe = Callable[..., None]
 # resource -> module below pinnace.cli.describe and function; every other resource is described by its fields
 DESCRIBERS = {
+    "clusterrolebindings.rbac.authorization.k8s.io": "rbac:describe_binding",
+    "clusterroles.rbac.authorization.k8s.io": "rbac:describe_role",
     "configmaps": "configuration:describe_config_map",
     "cronjobs.batch": "batch:describe_cron_job",
+    "csinodes.storage.k8s.io": "storage:describe_csi_node",
     "daemonsets.apps": "deployment:describe_daemon_set",
     "deployments.apps": "deployment:describe",
     "endpoints": "configuration:describe_endpoints",
+    "endpointslices.discovery.k8s.io": "network:describe_slice",
     "horizontalpodautoscalers.autoscaling": "autoscaler:describe",
+    "ingressclasses.networking.k8s.io": "network:describe_ingress_class",
     "ingresses.networking.k8s.io": "service:describe_ingress",
+    "ipaddresses.networking.k8s.io": "network:describe_address",
     "jobs.batch": "batch:describe_job",
+    "limitranges": "policy:describe_limits",
     "namespaces": "configuration:describe_namespace",
+    "networkpolicies.networking.k8s.io": "network:describe_policy",
     "nodes": "node:describe",
     "persistentvolumeclaims": "storage:describe_claim",
     "persistentvolumes": "storage:describe_volume",
+    "poddisruptionbudgets.policy": "policy:describe_budget",
     "pods": "pod:describe",
+    "priorityclasses.scheduling.k8s.io": "policy:describe_priority_class",
     "replicasets.apps": "deployment:describe_replica_set",
+    "replicationcontrollers": "deployment:describe_replica_set",
+    "resourcequotas": "policy:describe_quota",
+    "rolebindings.rbac.authorization.k8s.io": "rbac:describe_binding",
+    "roles.rbac.authorization.k8s.io": "rbac:describe_role",
     "secrets": "configuration:describe_secret",
     "serviceaccounts": "configuration:describe_service_account",
+    "servicecidrs.networking.k8s.io": "network:describe_range",
     "services": "service:describe",
     "storageclasses.storage.k8s.io": "storage:describe_class",
     "statefulsets.apps": "stateful_set:describe",
+    "volumeattributesclasses.storage.k8s.io": "storage:describe_attributes_class",
 }
 
 
@@ -65,7 +81,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             sys.stdout.write(("" if first else "\n\n") + _shown(writer))
             first = False
     if not found and not errors:
-        _nothing(session, flags, chosen)
+        _nothing(session, flags)
     raise_all(errors)
     return 0
 
@@ -101,9 +117,8 @@ def describer(one: Selection) -> Describe:
     return found
 
 
-def _nothing(session: Session, flags: Values, chosen: list[Selection]) -> None:
-    scoped = any(one.resource.namespaced for one in chosen) and not flags["all-namespaces"]
-    where = f" in {session.namespace} namespace." if scoped else ""
+def _nothing(session: Session, flags: Values) -> None:
+    where = "" if flags["all-namespaces"] else f" in {session.namespace} namespace."
     print(f"No resources found{where}", file=sys.stderr)
 
 

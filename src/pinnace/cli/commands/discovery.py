@@ -4,7 +4,7 @@ from typing import Any
 
 from pinnace.cli.builder import items_of
 from pinnace.cli.command import Command
-from pinnace.cli.errors import CliError, UsageError
+from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.mapper import Resource
 from pinnace.cli.printers.columns_text import ColumnWriter
@@ -15,7 +15,9 @@ Object = dict[str, Any]
 
 def run_resources(session: Session, flags: Values, arguments: list[str]) -> int:
     if arguments:
-        raise UsageError(f"unexpected arguments: [{' '.join(arguments)}]", session.path)
+        raise CliError(
+            f"unexpected arguments: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
+        )
     if flags["output"] not in ("", "wide", "name"):
         raise CliError(f"--output {flags['output']} is not available")
     rows = _chosen(session, flags)
@@ -67,7 +69,9 @@ def _chosen(session: Session, flags: Values) -> list[Resource]:
 
 def run_versions(session: Session, flags: Values, arguments: list[str]) -> int:
     if arguments:
-        raise UsageError(f"unexpected arguments: [{' '.join(arguments)}]", session.path)
+        raise CliError(
+            f"unexpected arguments: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
+        )
     for name in sorted({row.api_version for row in session.mapper.all(fresh=True)}):
         print(name)
     return 0

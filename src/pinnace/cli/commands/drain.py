@@ -66,7 +66,7 @@ def sort_out(
     doomed: list[Object] = []
     found: dict[str, list[str]] = {}
     for pod in pods:
-        reason = _obstacle(session, pod)
+        reason = _obstacle(session, flags, pod)
         if reason == "skip":
             continue
         allowed = _is_allowed(flags, reason)
@@ -101,7 +101,7 @@ def _is_allowed(flags: Values, reason: str) -> bool:
     return flag is None or bool(flags[flag])
 
 
-def _obstacle(session: Session, pod: Object) -> str:
+def _obstacle(session: Session, flags: Values, pod: Object) -> str:
     metadata = pod["metadata"]
     if MIRROR in (metadata.get("annotations") or {}) or metadata.get("deletionTimestamp"):
         return "skip" if MIRROR in (metadata.get("annotations") or {}) else ""
@@ -111,9 +111,10 @@ def _obstacle(session: Session, pod: Object) -> str:
         return "" if finished or not _exists(session, owner, metadata["namespace"]) else "daemon"
     if finished:
         return ""
-    if owner is None:
+    has_local = any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ())
+    if owner is None and (not has_local or flags["delete-emptydir-data"]):
         return "bare"
-    return "local" if any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ()) else ""
+    return "local" if has_local else ""
 
 
 def _exists(session: Session, owner: Object, namespace: str) -> bool:

@@ -21,12 +21,20 @@ EXPOSABLE = (
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    for one, obj in resolve(session, arguments, flags):
+    for one, obj in resolve(session, arguments, _without_selector(flags)):
         if one.resource.qualified not in EXPOSABLE:
             raise CliError(f"cannot expose a {one.resource.kind}.{one.resource.group}".removesuffix("."))
         service = _service(flags, one.resource.qualified, obj)
         create_one(session, flags, generated(session, flags, service), done="exposed")
     return 0
+
+
+def _without_selector(flags: Values) -> Values:
+    """To find objects with: the selector is the service's."""
+    found = Values(())
+    found.update(flags)
+    found["selector"] = ""
+    return found
 
 
 def _service(flags: Values, qualified: str, obj: Object) -> Object:
@@ -62,13 +70,21 @@ def _selector(flags: Values, qualified: str, obj: Object) -> Object:
         selector = obj["spec"].get("selector") or {}
         if selector.get("matchExpressions"):
             raise CliError("couldn't retrieve selectors via --selector flag or introspection: couldn't convert expressions "
-                           f"- \"{selector['matchExpressions']}\" to map-based selector format")  # fmt: skip
+                           f'- "{_as_go(selector["matchExpressions"])}" to map-based selector format')  # fmt: skip
         found = selector.get("matchLabels")
     if not found:
         raise CliError(
             "couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed"
         )
     return dict(found)
+
+
+def _as_go(expressions: list[Object]) -> str:
+    shown = (
+        f"{{Key:{one['key']} Operator:{one['operator']} Values:[{' '.join(one.get('values') or ())}]}}"
+        for one in expressions
+    )
+    return f"[{' '.join(shown)}]"
 
 
 def _pairs(text: str) -> Object:

@@ -27,6 +27,12 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             f'Use "{session.program} explain <resource>" for a detailed description of that resource '
             f"(e.g. {session.program} explain pods).\nSee '{session.program} get -h' for help and examples"
         )
+    if flags["output-watch-events"] and not (flags["watch"] or flags["watch-only"]):
+        raise CliError("--output-watch-events option can only be used with --watch or --watch-only")
+    if flags["show-labels"] and flags["output"] not in ("", "wide"):
+        raise CliError(
+            f"--show-labels option cannot be used with {flags['output'].partition('=')[0]} printer"
+        )
     if flags["watch"] or flags["watch-only"]:
         from pinnace.cli.commands.get_watch import watch
 
@@ -37,6 +43,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 
 def _raw(session: Session, path: str) -> int:
+    if not path.startswith(("/", "http://", "https://")):
+        raise CliError(f'--raw must be a valid URL path: parse "{path}": invalid URI for request')
     path, _, query = path.partition("?")
     pairs = (
         [tuple(part.split("=", 1)) if "=" in part else (part, "") for part in query.split("&")]

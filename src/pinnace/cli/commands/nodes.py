@@ -42,7 +42,7 @@ def _cordoning(wanted: bool) -> Run:
 def set_cordoned(session: Session, flags: Values, one: Selection, node: Object, *, wanted: bool) -> None:
     done = "cordoned" if wanted else "uncordoned"
     if bool(node["spec"].get("unschedulable")) == wanted:
-        print(f"{one.shown} already {done}")
+        print(f"{one.shown} already {done}{dry_run.suffix(flags)}")
         return
     if dry_run.mode(flags) != "client":
         query = {"dryRun": "All"} if dry_run.mode(flags) == "server" else {}
@@ -115,6 +115,7 @@ def _taint(
             raise CliError(
                 f"node {one.name} already has {new['key']} taint(s) with same effect(s) and --overwrite is false"
             )
+        gone += len(same)
         taints = [t for t in taints if t not in same] + [new]
     session.http.request("PATCH", one.path, None, {"spec": {"taints": taints or None}}, content_type=MERGE)
     if added and gone:

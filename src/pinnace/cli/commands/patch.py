@@ -22,7 +22,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(
             f"--type must be one of [json merge strategic], not {flags['type']!r}".replace("'", '"')
         )
-    text = printers.read_file(flags["patch-file"]) if flags["patch-file"] else flags["patch"]
+    text = _read(flags["patch-file"]) if flags["patch-file"] else flags["patch"]
     patch = _parsed(text)
     found = False
     for one, obj in resolve(session, arguments, flags):
@@ -53,6 +53,14 @@ def _parsed(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise CliError(f'unable to parse "{text}": {error}') from error
+
+
+def _read(path: str) -> str:
+    try:
+        return printers.read_file(path)
+    except CliError as error:
+        why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+        raise CliError(f"unable to read patch file: open {path}: {str(why).lower()}") from error
 
 
 PATCH = Command(

@@ -139,7 +139,7 @@ def _changing(make: Callable[[Selection, Object], Object], done: str, manager: s
 
 def _restarted(one: Selection, obj: Object) -> Object:
     if one.resource.name not in ("deployments", "daemonsets", "statefulsets"):
-        raise CliError(f'{one.resource.shown}s.{one.resource.group} "{one.name}" restarting is not supported'
+        raise CliError(f'{one.resource.name}.{one.resource.group} "{one.name}" restarting is not supported'
                        if one.resource.group else f'{one.resource.name} "{one.name}" restarting is not supported')  # fmt: skip
     if one.resource.name == "deployments" and obj["spec"].get("paused"):
         raise CliError(

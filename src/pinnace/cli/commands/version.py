@@ -13,7 +13,7 @@ KUBERNETES = "v1.36.0"
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if arguments:
-        raise CliError(f"extra arguments: {arguments}")
+        raise CliError(f"extra arguments: [{' '.join(arguments)}]")
     if flags["output"] not in ("", "json", "yaml"):
         raise CliError("--output must be 'yaml' or 'json'")
     client = client_version()

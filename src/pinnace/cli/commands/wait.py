@@ -38,7 +38,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def _test(wanted: str) -> Holds:
     kind, _, rest = wanted.partition("=")
-    if kind.lower() == "condition":
+    if kind.lower() == "condition" and "=" in wanted:
         name, equals, value = rest.partition("=")
         return lambda obj: _condition(obj, name.lower(), value.lower() if equals else "true")
     if kind.lower() == "jsonpath":

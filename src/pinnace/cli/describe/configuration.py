@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from pinnace.cli.describe import policy
 from pinnace.cli.describe.events import events_of, write_events
 from pinnace.cli.describe.writer import Writer
 from pinnace.cli.errors import ServerError
@@ -81,8 +82,15 @@ def _limits(session: Session, namespace: str, writer: Writer) -> None:
             continue
         writer.line()
         writer.line(title if found else nothing)
+        if found and resource == "limitranges":
+            for head in policy.LIMITS_HEAD:
+                writer.line(f" {head}")
         for item in found:
-            writer.line(f"Name:\t{item['metadata']['name']}", 1)
+            if resource == "limitranges":
+                policy.limit_lines(item, writer, " ")
+            else:
+                writer.line(f"Name:\t{item['metadata']['name']}", 1)
+                policy.quota_lines(item, writer, 1, "* ", "---")
 
 
 def describe_service_account(
@@ -90,9 +98,11 @@ def describe_service_account(
 ) -> None:
     _head(obj, writer)
     path = f"/api/v1/namespaces/{obj['metadata']['namespace']}/secrets"
+    secrets = session.http.get(path).get("items") or ()
+    there = {secret["metadata"]["name"] for secret in secrets}
     tokens = [
         secret["metadata"]["name"]
-        for secret in session.http.get(path).get("items") or ()
+        for secret in secrets
         if secret.get("type") == "kubernetes.io/service-account-token"
         and (secret["metadata"].get("annotations") or {}).get("kubernetes.io/service-account.uid")
         == obj["metadata"]["uid"]
@@ -102,7 +112,8 @@ def describe_service_account(
         ("Mountable secrets", [entry["name"] for entry in obj.get("secrets") or ()]),
         ("Tokens", tokens),
     ):
-        for at, name in enumerate(names or ["<none>"]):
+        shown = [name if name in there else f"{name} (not found)" for name in names]
+        for at, name in enumerate(shown or ["<none>"]):
             writer.line(f"{title}:\t{name}" if at == 0 else f"\t{name}")
     if show_events:
         write_events(writer, events_of(session, obj))

@@ -86,10 +86,7 @@ def _listed(sets: list[Object]) -> str:
 def pod_counts(session: Session, obj: Object) -> str:
     """`1 Running / 0 Waiting / 0 Succeeded / 0 Failed` of the pods that the selector finds and the object owns."""
     path = f"/api/v1/namespaces/{obj['metadata']['namespace']}/pods"
-    pods = (
-        session.http.get(path, {"labelSelector": of_label_selector(obj["spec"].get("selector"))}).get("items")
-        or ()
-    )
+    pods = session.http.get(path, {"labelSelector": _selector(obj)}).get("items") or ()
     uid = obj["metadata"]["uid"]
     phases = [
         (pod.get("status") or {}).get("phase")
@@ -101,10 +98,11 @@ def pod_counts(session: Session, obj: Object) -> str:
 
 
 def describe_replica_set(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:
+    """Replication controllers, too."""
     metadata, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
     writer.line(f"Name:\t{metadata['name']}")
     writer.line(f"Namespace:\t{metadata['namespace']}")
-    writer.line(f"Selector:\t{of_label_selector(spec.get('selector'), empty='<none>')}")
+    writer.line(f"Selector:\t{_selector(obj) or '<none>'}")
     writer.labels("Labels", metadata.get("labels"))
     writer.annotations("Annotations", metadata.get("annotations"))
     if controlled_by(obj):
@@ -115,6 +113,14 @@ def describe_replica_set(session: Session, obj: Object, writer: Writer, *, show_
     write_conditions(writer, status.get("conditions") or [])
     if show_events:
         write_events(writer, events_of(session, obj))
+
+
+def _selector(obj: Object) -> str:
+    """Replication controllers have a plain map."""
+    selector = obj["spec"].get("selector")
+    if obj["kind"] == "ReplicationController":
+        selector = {"matchLabels": selector}
+    return of_label_selector(selector)
 
 
 def describe_daemon_set(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:

@@ -27,10 +27,9 @@ def describe(session: Session, node: Object, writer: Writer, *, show_events: boo
     writer.line(f"Unschedulable:\t{'true' if spec.get('unschedulable') else 'false'}")
     _lease(session, name, writer)
     _conditions(writer, status.get("conditions") or [])
-    if status.get("addresses"):
-        writer.line("Addresses:")
-        for address in status["addresses"]:
-            writer.line(f"{address['type']}:\t{address['address']}", 1)
+    writer.line("Addresses:")
+    for address in status.get("addresses") or ():
+        writer.line(f"{address['type']}:\t{address['address']}", 1)
     for part in ("capacity", "allocatable"):
         if status.get(part):
             writer.line(f"{part.capitalize()}:")

@@ -167,3 +167,35 @@ def _topologies(writer: Writer, terms: list[Object]) -> None:
 
 def _pairs(entries: Object | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((entries or {}).items())) or "<none>"
+
+
+def describe_attributes_class(
+    session: Session, obj: Object, writer: Writer, *, show_events: bool = True
+) -> None:
+    writer.line(f"Name:\t{obj['metadata']['name']}")
+    writer.line(f"Annotations:\t{_pairs(obj['metadata'].get('annotations'))}")
+    writer.line(f"DriverName:\t{obj['driverName']}")
+    writer.line(f"Parameters:\t{_pairs(obj.get('parameters'))}")
+    if show_events:
+        write_events(writer, events_of(session, obj))
+
+
+def describe_csi_node(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:
+    metadata = obj["metadata"]
+    writer.line(f"Name:\t{metadata['name']}")
+    writer.labels("Labels", metadata.get("labels"))
+    writer.annotations("Annotations", metadata.get("annotations"))
+    writer.line(f"CreationTimestamp:\t{rfc1123(metadata.get('creationTimestamp'))}")
+    writer.line("Spec:")
+    if drivers := obj["spec"].get("drivers"):
+        writer.line("Drivers:", 1)
+        for driver in drivers:
+            writer.line(f"{driver['name']}:", 2)
+            writer.line(f"Node ID:\t{driver['nodeID']}", 3)
+            if (count := (driver.get("allocatable") or {}).get("count")) is not None:
+                writer.line("Allocatables:", 3)
+                writer.line(f"Count:\t{count}", 4)
+            if driver.get("topologyKeys"):
+                writer.line(f"Topology Keys:\t[{' '.join(driver['topologyKeys'])}]", 3)
+    if show_events:
+        write_events(writer, events_of(session, obj))

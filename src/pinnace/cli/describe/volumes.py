@@ -145,16 +145,47 @@ def _nfs(source: Object) -> list[str]:
 
 
 def _csi(source: Object) -> list[str]:
+    handle = [f"VolumeHandle:\t{source['volumeHandle']}"] if "volumeHandle" in source else []  # not in pods
     lines = [
         "Type:\tCSI (a Container Storage Interface (CSI) volume source)",
         f"Driver:\t{source['driver']}",
         f"FSType:\t{source.get('fsType', '')}",
-        f"VolumeHandle:\t{source['volumeHandle']}",
+        *handle,
         f"ReadOnly:\t{_boolean(source.get('readOnly'))}",
     ]
     attributes = sorted((source.get("volumeAttributes") or {}).items())
-    shown = [f"{key}={value}" for key, value in attributes] or ["<none>"]
-    return lines + [f"{'VolumeAttributes:' if at == 0 else ''}\t{pair}" for at, pair in enumerate(shown)]
+    if not attributes:
+        return [*lines, "VolumeAttributes:\t<none>"]
+    titles = ["VolumeAttributes:", *["    "] * (len(attributes) - 1)]
+    return lines + [
+        f"{title}\t    {key}={value}" for title, (key, value) in zip(titles, attributes, strict=True)
+    ]
+
+
+def _iscsi(source: Object) -> list[str]:
+    secret = (source.get("secretRef") or {}).get("name")
+    return [
+        "Type:\tISCSI (an ISCSI Disk resource that is attached to a kubelet's host machine and then exposed to the pod)",
+        f"TargetPortal:\t{source.get('targetPortal', '')}",
+        f"IQN:\t{source.get('iqn', '')}",
+        f"Lun:\t{source.get('lun', 0)}",
+        f"ISCSIInterface\t{source.get('iscsiInterface', '')}",
+        f"FSType:\t{source.get('fsType', '')}",
+        f"ReadOnly:\t{_boolean(source.get('readOnly'))}",
+        f"Portals:\t[{' '.join(source.get('portals') or ())}]",
+        f"DiscoveryCHAPAuth:\t{_boolean(source.get('chapAuthDiscovery'))}",
+        f"SessionCHAPAuth:\t{_boolean(source.get('chapAuthSession'))}",
+        f"SecretRef:\t{f'&LocalObjectReference{{Name:{secret},}}' if secret else 'nil'}",
+        f"InitiatorName:\t{source.get('initiatorName') or '<none>'}",
+    ]
+
+
+def _image(source: Object) -> list[str]:
+    return [
+        "Type:\tImage (a container image or OCI artifact)",
+        f"Reference:\t{source.get('reference', '')}",
+        f"PullPolicy:\t{source.get('pullPolicy', '')}",
+    ]
 
 
 def _boolean(value: Any) -> str:
@@ -171,6 +202,9 @@ _KINDS: dict[str, Callable[[Object], list[str]]] = {
     "nfs": _nfs,
     "downwardAPI": _downward,
     "projected": _projected,
+    "csi": _csi,
+    "iscsi": _iscsi,
+    "image": _image,
 }
 _PERSISTENT: dict[str, Callable[[Object], list[str]]] = {
     "hostPath": _host_path,

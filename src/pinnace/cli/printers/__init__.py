@@ -81,7 +81,7 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
                 else:
                     sys.stdout.write(path.render(obj))
             except JsonPathError as error:
-                raise CliError(f"error executing jsonpath {template!r}: {error}") from error
+                raise CliError(_not_executed(template, obj, error)) from error
 
         return write
     if kind in ("go-template", "go-template-file", "template", "templatefile"):
@@ -89,13 +89,25 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
     if kind in ("custom-columns", "custom-columns-file"):
         from pinnace.cli.printers.custom_columns import CustomColumns
 
-        spec = read_file(template) if kind == "custom-columns-file" else template
+        spec = read_file(template, "template ") if kind == "custom-columns-file" else template
         columns = CustomColumns(
             spec, from_file=kind.endswith("file"), no_headers=flags.get("no-headers", False)
         )
         return columns.print
     raise CliError(
         f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
+    )
+
+
+def _not_executed(template: str, obj: Object, error: Exception) -> str:
+    import json
+
+    from pinnace.cli.printers.go_syntax import go_syntax
+
+    return (
+        f"error executing jsonpath {json.dumps(template)}: Error executing template: {error}. "
+        "Printing more information for debugging the template:\n\ttemplate was:\n"
+        f"\t\t{template}\n\tobject given to jsonpath engine was:\n\t\t{go_syntax(obj)}\n\n"
     )
 
 
@@ -111,14 +123,12 @@ def _go_template(flags: Values, kind: str, template: str) -> Callable[[Object], 
     return lambda obj: print(found.render(obj), end="")
 
 
-def read_file(path: str) -> str:
+def read_file(path: str, what: str = "--template ") -> str:
     try:
         with open(path) as file:  # noqa: PTH123 (pathlib costs start-up time)
             return file.read()
     except OSError as error:
-        raise CliError(
-            f"error reading --template {path}, open {path}: {str(error.strerror).lower()}"
-        ) from error
+        raise CliError(f"error reading {what}{path}, open {path}: {str(error.strerror).lower()}") from error
 
 
 def without_managed_fields(obj: Object) -> Object:

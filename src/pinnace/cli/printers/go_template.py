@@ -18,7 +18,8 @@ class GoTemplate:
         try:
             self._template: Template = parse(source, {"base64decode": _decoded, "exists": _exists})
         except TemplateError as error:
-            raise CliError(f"error parsing template {source}, {error}") from error
+            line = "" if "\n" in source else "template: output:1: "  # which line of several is not known
+            raise CliError(f"error parsing template {source}, {line}{error}") from error
 
     def render(self, obj: Object) -> str:
         try:
