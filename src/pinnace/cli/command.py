@@ -23,6 +23,7 @@ class Command(NamedTuple):
 
 GLOBAL_FLAGS = (
     Flag("kubeconfig", help="Path to the kubeconfig file to use."),
+    Flag("kuberc", help="Path to the file of preferences; KUBERC=off for none."),
     Flag("context", help="The name of the kubeconfig context to use."),
     Flag("cluster", help="The name of the kubeconfig cluster to use."),
     Flag("user", help="The name of the kubeconfig user to use."),
@@ -37,6 +38,9 @@ GLOBAL_FLAGS = (
     Flag("as", help="Username to impersonate."),
     Flag("as-group", kind="repeat", help="Group to impersonate; may be repeated."),
     Flag("as-uid", help="UID to impersonate."),
+    Flag("as-user-extra", kind="repeat", help="key=value of the user to impersonate; may be repeated."),
+    Flag("username", help="Username for basic authentication."),
+    Flag("password", help="Password for basic authentication."),
     Flag(
         "request-timeout", default="0", help="How long to wait for one request, e.g. 10s; 0 means for ever."
     ),

@@ -33,13 +33,13 @@ def command_help(command: Command, path: str) -> str:
         ]
         lines.append("")
     if command.flags:
-        lines += ["Options:", *map(_flag_line, command.flags), ""]
+        lines += ["Options:", *map(flag_line, command.flags), ""]
     lines += ["Usage:", f"  {path} {command.usage}".rstrip(), ""]
-    lines += ["Global options:", *map(_flag_line, GLOBAL_FLAGS)]
+    lines += ["Global options:", *map(flag_line, GLOBAL_FLAGS)]
     return "\n".join(lines)
 
 
-def _flag_line(flag: Flag) -> str:
+def flag_line(flag: Flag) -> str:
     short = f"-{flag.short}, " if flag.short else "    "
     value = "" if flag.kind == "bool" else f"={flag.default if flag.default not in (None, '') else ''}"
     return f"    {short}--{flag.name}{value}".ljust(44) + f" {flag.help}"

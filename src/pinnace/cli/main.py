@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pinnace.cli.errors import CliError, PlainError
 
@@ -41,8 +41,10 @@ COMMANDS = {
     "expose": "expose:EXPOSE",
     "get": "get:GET",
     "kustomize": "kustomize:KUSTOMIZE",
+    "kuberc": "kuberc:KUBERC",
     "label": "label:LABEL",
     "logs": "logs:LOGS",
+    "options": "options:OPTIONS",
     "patch": "patch:PATCH",
     "plugin": "plugin:PLUGIN",
     "port-forward": "port_forward:PORT_FORWARD",
@@ -73,7 +75,6 @@ OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
 
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
-PLANNED_KUBECTL = ("kuberc", "options")
 
 
 # Where kubectl catches Ctrl-C, in order to clean up; others end by the signal.
@@ -150,10 +151,16 @@ def _dispatch(argv: list[str], program: str) -> int:
     from pinnace.cli.command import GLOBAL_FLAGS
     from pinnace.cli.flags import parse
 
+    preferences: dict[str, Any] = {}
+    if _has_preferences(argv):
+        from pinnace.cli.kuberc import applied
+
+        argv, preferences = applied(argv, program, _command_of)
     before, rest = parse(argv, GLOBAL_FLAGS, program, stop_at_argument=True)
     if not rest:
         print(_overview(program))
         return 0
+    _try_plugin(argv, rest)
     name, rest = rest[0], rest[1:]
     if name == "help":
         if not rest:
@@ -176,6 +183,7 @@ def _dispatch(argv: list[str], program: str) -> int:
             values.given.add(flag)
     from pinnace.cli.session import Session
 
+    values["--preferences"] = preferences
     with Session(values, path) as session:
         try:
             return command.run(session, values, arguments)
@@ -185,27 +193,70 @@ def _dispatch(argv: list[str], program: str) -> int:
             raise
 
 
-def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list[str]]":
-    """The command, its full name for messages, and what is left of the words."""
-    target = COMMANDS.get(name)
-    if name in PLANNED_KUBECTL:
-        raise PlainError(
-            f'error: "{program} {name}" is not there yet: kubectl has it, and works with this kubeconfig'
-        )
-    if name in PLANNED_CLUSTER:
-        raise PlainError(f'error: "{program} {name}" is not there yet: docs/conformance.md says what is')
-    if target is None:
-        from pinnace.cli.suggestions import unknown_command
+def _has_preferences(argv: list[str]) -> bool:
+    """Whether there is anything to read; costs nothing to speak of, since every command asks."""
+    if os.environ.get("KUBECTL_KUBERC", "").lower() in ("false", "0"):
+        return False
+    if os.environ.get("KUBERC") or any(word.startswith("--kuberc") for word in argv):
+        return True
+    return os.path.exists(os.path.expanduser("~/.kube/kuberc"))  # noqa: PTH110, PTH111
 
-        ours = () if program == "kubectl" else CLUSTER_COMMANDS
-        raise PlainError(unknown_command(name, program, [*COMMANDS, *ours]))
-    module, attribute = target.split(":")
+
+def _command_of(argv: list[str]) -> "tuple[Command, list[str], list[str]] | None":
+    """The command of a command line, its words, and what is left; None when there is no such command."""
+    from pinnace.cli.command import GLOBAL_FLAGS
+    from pinnace.cli.flags import parse
+
+    try:
+        _, rest = parse(argv, GLOBAL_FLAGS, "", stop_at_argument=True)
+    except CliError:
+        return None  # said when the line is read in earnest
+    if not rest or rest[0] not in COMMANDS:
+        return None
+    command, path, left = _resolved(rest[0], rest[1:])
+    return command, path, left
+
+
+def _resolved(name: str, rest: list[str]) -> "tuple[Command, list[str], list[str]]":
+    module, attribute = COMMANDS[name].split(":")
     command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
-    path = f"{program} {name}"
+    path = [name]
     while command.subcommands and rest and rest[0] in command.subcommands:
         found = command.subcommands[rest[0]]
         known = next(name for name, other in command.subcommands.items() if other is found)  # not an alias
-        command, path, rest = found, f"{path} {known}", rest[1:]
+        command, path, rest = found, [*path, known], rest[1:]
+    return command, path, rest
+
+
+def _try_plugin(argv: list[str], rest: list[str]) -> None:
+    """Does not return when a plugin takes the command line over."""
+    name = rest[0]
+    known = name in COMMANDS or name in CLUSTER_COMMANDS
+    if not known and name not in ("help", *PLANNED_CLUSTER):
+        from pinnace.cli.unknown import run_plugin
+
+        run_plugin(argv)
+    elif name == "create" and argv[0] == "create":  # the only command whose subcommands may be plugins
+        word = next((word for word in rest[1:] if not word.startswith("-")), "")
+        if word and word not in _resolved("create", [])[0].subcommands:
+            from pinnace.cli.unknown import run_plugin
+
+            run_plugin(argv, least=2)
+
+
+def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list[str]]":
+    """The command, its full name for messages, and what is left of the words."""
+    target = COMMANDS.get(name)
+    if name in PLANNED_CLUSTER:
+        raise PlainError(f'error: "{program} {name}" is not there yet: docs/conformance.md says what is')
+    if target is None:
+        from pinnace.cli.unknown import error
+
+        own = () if program == "kubectl" else CLUSTER_COMMANDS
+        known = {*COMMANDS, *own, "help"} - set(OWN if program == "kubectl" else ())
+        raise error(name, program, known)
+    command, words, rest = _resolved(name, rest)
+    path = " ".join((program, *words))
     return command, path, rest
 
 

@@ -13,11 +13,11 @@ ORDER = (
 
 
 def unknown_command(name: str, program: str, commands: Iterable[str]) -> str:
-    """The whole message."""
+    """The message, without its `error: `."""
     known = set(commands)
     ordered = [*(word for word in ORDER if word in known), *sorted(known - set(ORDER))]
     close = [word for word in ordered if distance(name, word) <= DISTANCE or word.startswith(name.lower())]
-    return f'error: unknown command "{name}" for "{program}"{listed(close)}'
+    return f'unknown command "{name}" for "{program}"{listed(close)}'
 
 
 def listed(words: Iterable[str]) -> str:

@@ -20,9 +20,12 @@ from pinnace.net import http_client
 if TYPE_CHECKING:
     import ssl
 
+    from pinnace.cli.proxies import Proxy
+
 Object = dict[str, Any]
 Query = dict[str, str] | list[tuple[str, str]]
 JSON = "application/json"
+PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 
 
 class Transport:
@@ -108,8 +111,24 @@ class Transport:
         return self._open
 
     def _connect(self) -> http_client.Connection:
-        wrap = self._wrap if self._tls else None
-        return http_client.Connection(self.host, self.port, timeout=self._timeout, wrap=wrap)
+        proxy = self._proxy()
+        if proxy is None:
+            wrap = self._wrap if self._tls else None
+            return http_client.Connection(self.host, self.port, timeout=self._timeout, wrap=wrap)
+        from pinnace.cli.proxies import tunnel
+
+        def through(plain: socket.socket) -> socket.socket:
+            tunnel(plain, proxy, self.host, self.port)
+            return self._wrap(plain) if self._tls else plain
+
+        return http_client.Connection(proxy.host, proxy.port, timeout=self._timeout, wrap=through)
+
+    def _proxy(self) -> "Proxy | None":
+        if not self.connection.proxy_url and not any(name in os.environ for name in PROXY_VARIABLES):
+            return None
+        from pinnace.cli.proxies import proxy_for
+
+        return proxy_for(self.connection.proxy_url, "https" if self._tls else "http", self.host)
 
     def _wrap(self, plain: socket.socket) -> socket.socket:
         if self._context is None:

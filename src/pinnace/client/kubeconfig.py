@@ -32,6 +32,7 @@ class Connection(NamedTuple):
     password: str = ""
     exec_plugin: Object | None = None
     namespace: str = ""
+    proxy_url: str = ""
 
 
 # Names of files are text here: pathlib takes 3 ms to import, which every call of the command line would pay.
@@ -193,6 +194,7 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
         password=who.get("password", ""),
         exec_plugin=who.get("exec"),
         namespace=chosen.get("namespace", ""),
+        proxy_url=at.get("proxy-url", ""),
     )
 
 

@@ -12,22 +12,6 @@ import pytest
 from pinnace.cli.main import COMMANDS, main, program_name
 
 
-def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["frobnicate"], "kubectl") == 1
-    assert capsys.readouterr().err == 'error: unknown command "frobnicate" for "kubectl"\n'
-
-
-def test_commands_of_nearly_that_name_are_offered_in_the_order_of_kubectl(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["gett"], "kubectl") == 1
-    assert capsys.readouterr().err == (
-        'error: unknown command "gett" for "kubectl"\n\nDid you mean this?\n\tset\n\tget\n'
-    )
-    assert main(["statu"], "pinnace") == 1
-    assert "\n\tstatus\n" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
