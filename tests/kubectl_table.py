@@ -96,11 +96,14 @@ def unread() -> list[str]:
     """Flags whose names stand nowhere in the code of their command, nor in what commands share, but where they are declared."""
     shared = _words(path for pattern in SHARED for path in CLI.glob(pattern))
     found = [f"{EVERYWHERE} --{flag.name}" for flag in GLOBAL_FLAGS if flag.name not in shared]
+    words: dict[str, set[str]] = {}  # of a command's modules, which its subcommands share
     for command, flags in ours().items():
         if command == EVERYWHERE:
             continue
         module = main.COMMANDS[command.split()[0]].partition(":")[0].partition("_")[0]
-        own = _words(CLI.glob(f"commands/{module}*.py"))
+        if module not in words:
+            words[module] = _words(CLI.glob(f"commands/{module}*.py"))
+        own = words[module]
         found += [f"{command} --{flag}" for flag in flags if flag not in own | shared]
     return found
 
@@ -114,7 +117,8 @@ def _words(paths: Iterable[Path]) -> set[str]:
             id(call.args[0])
             for call in ast.walk(tree)
             if isinstance(call, ast.Call)
-            and ast.unparse(call.func) == "Flag"
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "Flag"
             and call.args
             and not any(word.arg == "key" for word in call.keywords)  # read by another name
         }
