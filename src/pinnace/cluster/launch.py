@@ -48,7 +48,9 @@ def launch(config: ClusterConfig, command: list[str] | None = None) -> int:
             cwd="/" if command is None else None,  # the agent's words may have paths from here
             env=_environment(),
         )
-    return _Watching(config, state, process.pid, process.poll, is_ours=True, down=_down(config, command)).until_ready()
+    return _Watching(
+        config, state, process.pid, process.poll, is_ours=True, down=_down(config, command)
+    ).until_ready()
 
 
 def _join(config: ClusterConfig, state: RunState) -> int:

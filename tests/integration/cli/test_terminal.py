@@ -13,13 +13,17 @@ from typing import Any
 import pexpect
 import pytest
 
+from e2e_support import KUBECTLS, OURS, leftovers
 from pinnace.api import resources as r
+from pinnace.cluster.state import RunState
 from pinnace.testing.api_server import ApiServerInProcess
-from e2e_support import KUBECTLS, OURS
 
 pytestmark = pytest.mark.slow
 VERSIONS = [version for version in (OURS, "1.33") if version == OURS or version in KUBECTLS]
-PROGRAMS = {OURS: [sys.executable, "-m", "pinnace"], **{version: [path] for version, path in KUBECTLS.items()}}
+PROGRAMS = {
+    OURS: [sys.executable, "-m", "pinnace"],
+    **{version: [path] for version, path in KUBECTLS.items()},
+}
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"a": "1"}}
 DEPLOYMENT = {
     "apiVersion": "apps/v1",
@@ -121,7 +125,9 @@ async def test_ctrl_c_ends_as_kubectl_ends(
     terminal = typed(*arguments, version=version)
     await terminal.until(shown)
     await terminal.until("\n")
-    if arguments[0] == "get":  # kubectl's handler is there when it watches, not yet when it has shown the list
+    if (
+        arguments[0] == "get"
+    ):  # kubectl's handler is there when it watches, not yet when it has shown the list
         await create(api_server, {**CONFIG_MAP, "metadata": {"name": "later"}})
         await terminal.until("later")
     terminal.press("c")
@@ -346,3 +352,25 @@ async def test_a_type_of_nearly_that_name_is_offered_at_a_terminal_only(
     )  # fmt: skip
     _, err = await process.communicate()
     assert err == b'error: the server doesn\'t have a resource type "deploymets"\n'
+
+
+async def test_an_interrupted_up_leaves_no_process_and_no_lock(typed: Typed, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    up = [
+        "up",
+        "--name=cut",
+        f"--data-dir={data}",
+        f"--kubeconfig={tmp_path}/config",
+        "--nodes=none",
+        "--port=0",
+    ]
+    terminal = typed(*up)
+    await terminal.until("API server")
+    terminal.press("c")
+    rest, code = await terminal.end()
+    assert "Traceback" not in rest
+    assert "interrupted: the server is being stopped\r\n" in rest
+    assert f"`pinnace down --name cut --data-dir {data}` ends what it had started\r\n" in rest
+    assert code == 130
+    assert not RunState(data).is_running()
+    assert [one for one in leftovers("cut", data) if one.startswith("process")] == []

@@ -29,9 +29,7 @@ def watch(session: Session, flags: Values, chosen: list[Selection]) -> int:
         return 1
 
 
-def _follow(
-    session: Session, flags: Values, one: Selection, listed: Object, write: Any, accept: str
-) -> int:
+def _follow(session: Session, flags: Values, one: Selection, listed: Object, write: Any, accept: str) -> int:
     if not flags["watch-only"]:
         write(listed, "ADDED")
     version = (listed.get("metadata") or {}).get("resourceVersion", "")
