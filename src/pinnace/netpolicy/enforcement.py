@@ -7,18 +7,27 @@ A change of a pod costs the groups and policies that mean it; one of a policy th
 - a chain per distinct combination of policies (a profile), to which the pods of this node are mapped.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pinnace.netpolicy import table
 from pinnace.netpolicy.groups import GroupIndex
-from pinnace.netpolicy.model import EGRESS, EVERY_POD, INGRESS, Group, Key, Pod, Policy, Port, Rule
+from pinnace.netpolicy.matches import (
+    Named,
+    addresses_of,
+    from_peers,
+    named_ports,
+    numbered_ports,
+    port_elements,
+    ports_set,
+    resolvers,
+    to_peers,
+)
+from pinnace.netpolicy.model import EGRESS, INGRESS, Group, Key, Pod, Policy, Rule
 from pinnace.netpolicy.table import Element, Isolated, Match, PolicyChain, ProfileChain, SetOf, Table, Verdict
 
 DIRECTIONS = (INGRESS, EGRESS)
-Named = tuple[str, str]  # protocol, name of a port
 Profiles = dict[str, ProfileChain]  # by direction
 
 
@@ -123,7 +132,7 @@ class Enforcement:
         if members.peers:
             self._count((Element(members.addresses, ip) for ip in pod.ips), step)
         for named in members.named:
-            self._count(_port_elements(ports_set(members.addresses, named), named, pod), step)
+            self._count(port_elements(ports_set(members.addresses, named), named, pod), step)
 
     def _count(self, elements: Iterable[Element], step: int) -> None:
         for element in elements:
@@ -169,8 +178,8 @@ class Enforcement:
         for rule in rules:
             for group in rule.groups or ():
                 self._use_peers(group, step)
-            for named in _names(rule.ports):
-                for group in _resolvers(policy, direction, rule):
+            for named in named_ports(rule.ports):
+                for group in resolvers(policy, direction, rule):
                     self._use_named(group, named, step)
 
     def _use_peers(self, group: Group, step: int) -> None:
@@ -186,7 +195,7 @@ class Enforcement:
         members.named[named] += step
         if members.named[named] == (1 if step > 0 else 0):
             name = ports_set(members.addresses, named)
-            elements = [e for key in members.pods for e in _port_elements(name, named, self._pods[key])]
+            elements = [e for key in members.pods for e in port_elements(name, named, self._pods[key])]
             self._make_set(name, table.PORTS, elements, step)
         if not members.named[named]:
             del members.named[named]
@@ -200,7 +209,7 @@ class Enforcement:
             self.table.drop(SetOf(name))
 
     def _matches(self, policy: Policy, direction: str, rule: Rule) -> Iterator[Match]:
-        for protocol, ranges in _numbered(rule.ports):
+        for protocol, ranges in numbered_ports(rule.ports):
             if rule.groups is None:
                 yield Match(protocol=protocol, ports=ranges)
                 continue
@@ -208,11 +217,11 @@ class Enforcement:
                 yield Match(peers=addresses_of(group), protocol=protocol, ports=ranges)
             if rule.blocks:
                 yield Match(blocks=rule.blocks, protocol=protocol, ports=ranges)
-        for named in _names(rule.ports):
+        for named in named_ports(rule.ports):
             if direction == INGRESS:
-                yield from _from_peers(rule, named, policy.target)
+                yield from from_peers(rule, named, policy.target)
             else:
-                yield from _to_peers(rule, named)
+                yield from to_peers(rule, named)
 
     # -- verdicts --
 
@@ -261,85 +270,3 @@ class Enforcement:
 def _in_effect(claims: dict[Key, Profiles]) -> Profiles:
     """Of two pods that say they have an address (one has ended and is not yet reported so) the last one has it."""
     return next(reversed(claims.values())) if claims else {}
-
-
-def _from_peers(rule: Rule, named: Named, target: Group) -> Iterator[Match]:
-    """The port is one of the policy's own pods, whoever the peer is."""
-    name = ports_set(addresses_of(target), named)
-    if rule.groups is None:
-        yield Match(protocol=named[0], named=name)
-        return
-    for group in rule.groups:
-        yield Match(peers=addresses_of(group), protocol=named[0], named=name)
-    if rule.blocks:
-        yield Match(blocks=rule.blocks, protocol=named[0], named=name)
-
-
-def _to_peers(rule: Rule, named: Named) -> Iterator[Match]:
-    """Who has the port is a peer already, except that a block asks for the address too."""
-    for group in (EVERY_POD,) if rule.groups is None else rule.groups:
-        yield Match(protocol=named[0], named=ports_set(addresses_of(group), named))
-    if rule.blocks:
-        yield Match(blocks=rule.blocks, protocol=named[0], named=ports_set(addresses_of(EVERY_POD), named))
-
-
-def _resolvers(policy: Policy, direction: str, rule: Rule) -> tuple[Group, ...]:
-    """The pods whose named ports a rule means: of ingress the policy's own, of egress those that it lets them reach."""
-    if direction == INGRESS:
-        return (policy.target,)
-    if rule.groups is None:
-        return (EVERY_POD,)
-    return (*rule.groups, EVERY_POD) if rule.blocks else rule.groups
-
-
-def _names(ports: Iterable[Port] | None) -> list[Named]:
-    return list(dict.fromkeys((port.protocol, port.name) for port in ports or () if port.name))
-
-
-def _numbered(ports: Iterable[Port] | None) -> Iterator[tuple[str, tuple[tuple[int, int], ...]]]:
-    """(protocol, ranges); ranges of () are all ports, and a protocol of "" is all of them."""
-    if ports is None:
-        yield "", ()
-        return
-    ranges: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for port in ports:
-        if not port.name:
-            ranges[port.protocol].append((port.first, port.last))
-    for protocol, found in ranges.items():
-        whole = any(first == 0 for first, _ in found)
-        yield protocol, () if whole else tuple(_joined(found))
-
-
-def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Without overlaps, which an interval set of the kernel refuses."""
-    joined: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
-        else:
-            joined.append((first, last))
-    return joined
-
-
-def _port_elements(set_name: str, named: Named, pod: Pod) -> Iterator[Element]:
-    numbers = dict.fromkeys(number for protocol, name, number in pod.ports if (protocol, name) == named)
-    return (Element(set_name, ip, number) for ip in pod.ips for number in numbers)
-
-
-def addresses_of(group: Group) -> str:
-    return f"pods-{_digest(group)}"
-
-
-def ports_set(addresses: str, named: Named) -> str:
-    """The set of a named port, by the name of the group's set of addresses."""
-    return f"{addresses}-{named[0]}-{named[1]}"
-
-
-def _digest(group: Group) -> str:
-    """Of what the group says, so that it is the same in every process."""
-    said = [
-        group.namespace,
-        *(f"{r.key} {r.operator} {sorted(r.values)}" for r in group.namespaces.requirements),
-    ]
-    said += ["pods", *(f"{r.key} {r.operator} {sorted(r.values)}" for r in group.pods.requirements)]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
