@@ -25,7 +25,9 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         if self.refuses:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
         for sent in request.resource_spans:
-            self.services |= {a.value.string_value for a in sent.resource.attributes if a.key == "service.name"}
+            self.services |= {
+                a.value.string_value for a in sent.resource.attributes if a.key == "service.name"
+            }
             self.spans += [(scope.scope.name, span) for scope in sent.scope_spans for span in scope.spans]
         return trace_service_pb2.ExportTraceServiceResponse()
 
@@ -86,7 +88,11 @@ async def test_without_a_rate_only_traces_that_a_client_samples_are_sent(
         tls = api.tls(pair)
         async with aiohttp.ClientSession() as session:
             for name, flag in (("plain", ""), ("unsampled", "00"), ("sampled", "01")):
-                carried = {"traceparent": f"00-{TRACE[:-1]}{len(name) % 10}-00f067aa0ba902b7-{flag}"} if flag else {}
+                carried = (
+                    {"traceparent": f"00-{TRACE[:-1]}{len(name) % 10}-00f067aa0ba902b7-{flag}"}
+                    if flag
+                    else {}
+                )
                 async with session.post(url, json=config_map(name), headers=carried, ssl=tls) as answer:
                     assert answer.status == 201
     assert [attributes(span)["object.name"] for _, span in collector.spans] == ["sampled"]

@@ -93,7 +93,9 @@ def _span_export(config: ApiServerConfig, clock: Clock, tracer: RequestTracer) -
 
     told = load_tracing_configuration(config.tracing_config_file)
     rate = told.sampling_rate_per_million / MILLION
-    tracer.exporter = export = SpanExport(tracer, clock, told.endpoint, rate, f"{config.advertise_address}:{config.port}")
+    tracer.exporter = export = SpanExport(
+        tracer, clock, told.endpoint, rate, f"{config.advertise_address}:{config.port}"
+    )
     return export
 
 

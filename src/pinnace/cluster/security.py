@@ -67,7 +67,9 @@ ROWS = (
     Row("audit-webhook-config-file", "path", "kubeconfig of a server that is sent audit events"),
     Row("audit-webhook-batch-max-size", "number", "events in one batch (default 400)"),
     Row("audit-webhook-batch-max-wait", "duration", "how long a batch waits for more (default 30s)"),
-    Row("tracing-config-file", "path", "a TracingConfiguration: the collector that recorded spans are sent to"),
+    Row(
+        "tracing-config-file", "path", "a TracingConfiguration: the collector that recorded spans are sent to"
+    ),
     Row("encryption-provider-config", "path", "an EncryptionConfiguration: what lies encrypted in the store"),
     Row("service-account-issuer", "list", "issuer of service-account tokens; further ones are accepted"),
     Row("service-account-key-file", "paths", "PEM keys that verify service-account tokens; may be repeated"),

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 MOST_WAITING, BATCH, BATCH_SECONDS = 2048, 512, 5.0
 MOST_FOLLOWED = 10_000  # traces that clients have begun
 SECONDS_TO_ANSWER = 10.0
-_MASK, _SPREAD = 2**64 - 1, 0x9E3779B97F4A7C15  # of 2**64 the golden section: numbers in a row come to lie evenly
+_MASK, _SPREAD = (
+    2**64 - 1,
+    0x9E3779B97F4A7C15,
+)  # of 2**64 the golden section: numbers in a row come to lie evenly
 
 
 class SpanExport:

@@ -25,7 +25,9 @@ def test_what_is_left_out_has_upstreams_defaults(tmp_path: Path, version: str) -
     )
 
 
-@pytest.mark.parametrize("endpoint", ["collector:4317", "dns:///collector:4317", "unix:///run/otlp.sock", "10.0.0.1:1"])
+@pytest.mark.parametrize(
+    "endpoint", ["collector:4317", "dns:///collector:4317", "unix:///run/otlp.sock", "10.0.0.1:1"]
+)
 def test_endpoints_as_grpc_names_them(tmp_path: Path, endpoint: str) -> None:
     path = written(tmp_path, f"endpoint: {endpoint}\nsamplingRatePerMillion: 1000000\n")
     assert load_tracing_configuration(path) == TracingConfiguration(endpoint, 1_000_000)

@@ -18,7 +18,9 @@ async def test_about_the_wanted_share_of_traces_goes_and_each_as_a_whole() -> No
     tracer, export = made(0.25)
     roots = [tracer.begin("a", "b", ABOUT) for _ in range(2000)]
     assert 400 < sum(map(export.wants, roots)) < 600
-    assert all(export.wants(tracer.begin("a", "c", ABOUT, parent=root)) == export.wants(root) for root in roots)
+    assert all(
+        export.wants(tracer.begin("a", "c", ABOUT, parent=root)) == export.wants(root) for root in roots
+    )
 
 
 async def test_all_and_none() -> None:
