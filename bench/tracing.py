@@ -3,6 +3,7 @@
     ./dev bench tracing [--pods 400] [--rounds 7]
 
 local       pods created, bound, and their status written by callers in the process
+turns       the same on one server that records in every other turn of 20 pods: the least disturbed by a busy machine
 https       pods created over HTTPS (the client's share is in it, so the server's own share is a little larger)
 mix         a Deployment on simulated nodes until it is available: API server, controllers, scheduler, nodes
 """
@@ -49,18 +50,18 @@ async def _each(count: int, work: Callable[[int], Awaitable[Any]]) -> None:
     await asyncio.gather(*(worker() for _ in range(16)))
 
 
+async def _whole(client: Any, number: int) -> None:
+    name = f"p{number}"
+    await client.create(r.PODS, pod(number), "default")
+    target = {"kind": "Node", "name": "n1"}
+    body = {"kind": "Binding", "apiVersion": "v1", "metadata": {"name": name}, "target": target}
+    await client.create(r.PODS, body, "default", name=name, subresource="binding")
+    await client.patch(r.PODS, name, {"status": {"phase": "Running"}}, "default", subresource="status")
+
+
 async def local(api: ApiServerInProcess, count: int) -> None:
     client = api.local_client()
-
-    async def whole(number: int) -> None:
-        name = f"p{number}"
-        await client.create(r.PODS, pod(number), "default")
-        target = {"kind": "Node", "name": "n1"}
-        body = {"kind": "Binding", "apiVersion": "v1", "metadata": {"name": name}, "target": target}
-        await client.create(r.PODS, body, "default", name=name, subresource="binding")
-        await client.patch(r.PODS, name, {"status": {"phase": "Running"}}, "default", subresource="status")
-
-    await _each(count, whole)
+    await _each(count, lambda number: _whole(client, number))
 
 
 async def https(api: ApiServerInProcess, count: int) -> None:
@@ -92,6 +93,28 @@ async def mix(api: ApiServerInProcess, count: int) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def turns(count: int) -> dict[int, list[float]]:
+    """Microseconds of CPU for each pod, one after the other, without (0) and with recording."""
+    taken: dict[int, list[float]] = {0: [], MOST_BYTES: []}
+    with tempfile.TemporaryDirectory() as directory:
+        async with ApiServerInProcess(Path(directory)) as api:
+            client, services = api.local_client(), api.server.services
+            tracer = services.tracer
+            await client.create(r.SERVICE_ACCOUNTS, ACCOUNT, "default")
+            for turn in range(count + 1):  # the first has imports in it
+                for buffer in sorted(taken, reverse=bool(turn % 2)):
+                    services.tracer = tracer if buffer else None
+                    gc.collect()
+                    for number in range(20):
+                        begun = time.process_time()
+                        await _whole(client, number)
+                        if turn:
+                            taken[buffer].append((time.process_time() - begun) * 1e6)
+                    for number in range(20):
+                        await client.delete(r.PODS, f"p{number}", "default", grace_period_seconds=0)
+    return taken
+
+
 WORKS = {"local": local, "https": https, "mix": mix}
 
 
@@ -110,15 +133,19 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--pods", type=int, default=400)
     arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--only", default=",".join(WORKS))
+    arguments.add_argument("--turns", type=int, default=150)
+    arguments.add_argument("--only", default=",".join(("turns", *WORKS)))
     given = arguments.parse_args()
     result = {}
     for name in given.only.split(","):
-        uvloop.run(once(name, given.pods, 0))  # the first has imports in it
         taken: dict[int, list[float]] = {0: [], MOST_BYTES: []}
-        for turn in range(given.rounds):
-            for buffer in sorted(taken, reverse=bool(turn % 2)):
-                taken[buffer].append(uvloop.run(once(name, given.pods, buffer)))
+        if name == "turns":
+            taken = uvloop.run(turns(given.turns))
+        else:
+            uvloop.run(once(name, given.pods, 0))  # the first has imports in it
+            for turn in range(given.rounds):
+                for buffer in sorted(taken, reverse=bool(turn % 2)):
+                    taken[buffer].append(uvloop.run(once(name, given.pods, buffer)))
         off, on = (statistics.median(taken[buffer]) for buffer in taken)
         least_off, least_on = (min(taken[buffer]) for buffer in taken)
         result[name] = {

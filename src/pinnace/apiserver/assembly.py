@@ -36,6 +36,7 @@ from pinnace.store.backend import Backend, StoreError
 
 if TYPE_CHECKING:
     from pinnace.apiserver.audit.auditor import Auditor
+    from pinnace.component.span_export import SpanExport
 
 STORE_CHECK_SECONDS = 2.0
 JUDGED_BY = (
@@ -78,9 +79,24 @@ def build_services(config: ApiServerConfig, backend: Backend, clock: Clock) -> S
     )
     if services.tracer is not None:
         services.debug["pinnace"] = _trace_page(services.tracer)
+        services.span_export = _span_export(config, clock, services.tracer)
     registries.on_change.append(services.republish)
     _tell_metrics(services)
     return services
+
+
+def _span_export(config: ApiServerConfig, clock: Clock, tracer: RequestTracer) -> "SpanExport | None":
+    if config.tracing_config_file is None:
+        return None
+    from pinnace.apiserver.tracing_config import MILLION, load_tracing_configuration
+    from pinnace.component.span_export import SpanExport
+
+    told = load_tracing_configuration(config.tracing_config_file)
+    rate = told.sampling_rate_per_million / MILLION
+    tracer.exporter = export = SpanExport(
+        tracer, clock, told.endpoint, rate, f"{config.advertise_address}:{config.port}"
+    )
+    return export
 
 
 def _trace_page(tracer: RequestTracer) -> DebugSource:

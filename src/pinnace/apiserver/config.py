@@ -62,6 +62,7 @@ class ApiServerConfig:
     shutdown_grace_seconds: float = 5.0  # how long running requests may take to end
     min_request_timeout_seconds: int = 1800  # a watch without timeoutSeconds lasts this long to twice this
     trace_buffer_bytes: int = MOST_BYTES  # what recorded spans may take; 0: none are recorded
+    tracing_config_file: Path | None = None  # where recorded spans are sent
     feature_gates: dict[str, bool] = field(default_factory=dict)
 
     @property

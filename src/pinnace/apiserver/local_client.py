@@ -34,7 +34,7 @@ from pinnace.apiserver.request_info import name_in_selector
 from pinnace.apiserver.services import Services
 from pinnace.apiserver.storage.item import Item
 from pinnace.apiserver.storage.options import ListOptions, WatchOptions
-from pinnace.apiserver.tracing import UNRECORDED, LocalRequest
+from pinnace.apiserver.tracing import UNRECORDED, LocalRequest, noted
 from pinnace.client.interface import APPLY_PATCH, MERGE_PATCH, Object, WatchEvent
 
 T = TypeVar("T")
@@ -75,12 +75,13 @@ class LocalClient:
         self, registry: Registry, verb: str, namespace: str | None, name: str, subresource: str, work: Awaitable[Item]
     ) -> Awaitable[Item]:  # fmt: skip
         """The same work, recorded: with all details now and then, and else the short way."""
-        request = self._traced(verb, registry.row.gvr, namespace, name, subresource)
-        if request is None:
+        tracer, gvr = self._services.tracer, registry.row.gvr
+        if tracer is None or gvr.resource in UNRECORDED:
             return work
-        if not subresource and request.tracer.examines(request.tracer.now()):
-            return request.recorded(work)
-        return request.noted(work, registry.storage.cache.revision)
+        about = (tracer, verb, gvr, namespace or "", name, subresource, self._user.name, self._agent)
+        if not subresource and tracer.examines(tracer.now()):
+            return LocalRequest(*about).recorded(work)
+        return noted(*about, work, registry.storage.cache.revision)
 
     async def _registry(
         self,

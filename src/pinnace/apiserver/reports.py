@@ -20,6 +20,10 @@ def families(services: Services) -> Iterator[Family]:
     yield Family("apiserver_validating_admission_policy_check_total", text, "counter", labels,
                  list(registries.policy_checks.items()))  # fmt: skip
     yield from authorization.metrics(services.authorizer)
+    if services.span_export is not None:
+        samples = [(("sent",), services.span_export.sent), (("dropped",), services.span_export.dropped)]
+        text = "Recorded spans that were to be sent to a collector, by what became of them."
+        yield Family("pinnace_exported_spans_total", text, "counter", ("result",), samples)
     if services.fairness is not None:
         from pinnace.apiserver.flowcontrol import reports as flowcontrol
 

@@ -73,6 +73,8 @@ class ApiServer:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.services.registries.storages.run(), name="apiserver storages")
             tasks.create_task(self.services.custom_resources.run(), name="apiserver custom resources")
+            if self.services.span_export is not None:
+                tasks.create_task(self.services.span_export.run(), name="apiserver span export")
 
     async def run(self) -> None:
         await self.start()
@@ -90,6 +92,8 @@ class ApiServer:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)
             self._background = None
+        if self.services.span_export is not None:
+            await self.services.span_export.close()
         await self.services.aggregator.stop()
         await self.services.kubelets.close()
         await self.services.authenticator.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pinnace.apiserver.audit.auditor import Auditor
     from pinnace.apiserver.openapi import OpenApi
     from pinnace.apiserver.registry.catalog import Registries
+    from pinnace.component.span_export import SpanExport
 
 
 DebugSource = Callable[[Sequence[str], Mapping[str, str]], Any]
@@ -49,6 +50,7 @@ class Services:
     openapi: "OpenApi | None" = None  # made at the first request for it: most servers are never asked
     debug: dict[str, DebugSource] = field(default_factory=dict)  # what other parts show below /debug/NAME
     tracer: RequestTracer | None = None  # None: nothing is recorded
+    span_export: "SpanExport | None" = None
     port: int = 0  # known once the server listens
 
     def republish(self) -> None:

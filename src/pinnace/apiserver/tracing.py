@@ -18,7 +18,7 @@ REQUEST_BYTES = SPAN_BYTES + 100
 WRITING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 UNRECORDED = frozenset(("events", "leases"))
 # Of one write in so many seconds, or of so many after a pause, it is found out which admission plugin changed what.
-LOOK_SECONDS, LOOKS_AT_ONCE = 0.2, 20
+LOOK_SECONDS, LOOKS_AT_ONCE = 1.0, 10
 Changes = list[tuple[str, list[str]]]
 
 
@@ -150,30 +150,46 @@ class LocalRequest(NamedTuple):
             if span.is_recorded and (above := CURRENT.get()) is not None:
                 above.has_children = True
 
-    async def noted(self, work: Awaitable[Item], newest: int) -> Item:
-        """The short way, for what happens thousands of times: the revision, and how long all took. Nothing was written where the
-        revision is not newer than `newest`, that of the cache before."""
-        tracer = self.tracer
-        begun = tracer.now()
-        try:
-            item = await work
-        except StatusError as error:
-            if error.code != 409:
-                span = self.span(begun)
-                span.failed(error.code, str(error))
-                span.end()
-            raise
-        if item.revision > newest and item.revision not in tracer.writers:
-            span = self.span(begun)
-            span.ended, span.object, span.revision, span.is_recorded = (
-                tracer.now(),
-                item.name,
-                item.revision,
-                True,
-            )
-            if (held := item.held) is not None:
-                span.uid = held["metadata"].get("uid", "")
-            tracer.record(span, item.revision, REQUEST_BYTES)
-            if (above := CURRENT.get()) is not None:
-                above.has_children = True
-        return item
+
+class NotedSpan(RequestSpan):
+    """The short way, for what happens thousands of times: only the revision, and how long all took."""
+
+    is_recorded = True
+
+    def __init__(
+        self, tracer: RequestTracer, verb: str, gvr: GVR, namespace: str, item: Item, subresource: str, user: str, agent: str,
+        begun: float,
+    ) -> None:  # fmt: skip
+        self.tracer, self.name, self.gvr, self.namespace = tracer, verb, gvr, namespace
+        self.subresource, self.user, self.agent = subresource, user, agent
+        self.object, self.revision = item.name, item.revision
+        self.begun, self.ended = begun, tracer.now()
+        if (held := item.held) is not None:
+            self.uid = held["metadata"].get("uid", "")
+        number = self.id = tracer.next_id()
+        above = CURRENT.get()
+        if above is None:
+            self.parent, self.trace = 0, tracer.trace_base | number
+        else:
+            self.parent, self.trace, above.has_children = above.id, above.trace, True
+
+
+async def noted(
+    tracer: RequestTracer, verb: str, gvr: GVR, namespace: str, name: str, subresource: str, user: str, agent: str,
+    work: Awaitable[Item], newest: int,
+) -> Item:  # fmt: skip
+    """Nothing was written where the revision is not newer than `newest`, that of the cache before."""
+    begun = tracer.now()
+    try:
+        item = await work
+    except StatusError as error:
+        if error.code != 409:
+            span = LocalRequest(tracer, verb, gvr, namespace, name, subresource, user, agent).span(begun)
+            span.failed(error.code, str(error))
+            span.end()
+        raise
+    revision = item.revision
+    if revision > newest and revision not in tracer.writers:
+        made = NotedSpan(tracer, verb, gvr, namespace, item, subresource, user, agent, begun)
+        tracer.record(made, revision, REQUEST_BYTES)
+    return item

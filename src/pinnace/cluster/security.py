@@ -1,4 +1,4 @@
-"""kube-apiserver's flags about identity, access, audit, encryption and the load that it takes, under their own names: one table row each.
+"""kube-apiserver's flags about identity, access, audit, tracing, encryption and the load that it takes, under their own names: one table row each.
 
 `SecurityFlags` are fields of the cluster's configuration; `flags`, `config` and `launch` read the table. What they mean to
 the API server is said at the end of this file.
@@ -67,6 +67,9 @@ ROWS = (
     Row("audit-webhook-config-file", "path", "kubeconfig of a server that is sent audit events"),
     Row("audit-webhook-batch-max-size", "number", "events in one batch (default 400)"),
     Row("audit-webhook-batch-max-wait", "duration", "how long a batch waits for more (default 30s)"),
+    Row(
+        "tracing-config-file", "path", "a TracingConfiguration: the collector that recorded spans are sent to"
+    ),
     Row("encryption-provider-config", "path", "an EncryptionConfiguration: what lies encrypted in the store"),
     Row("service-account-issuer", "list", "issuer of service-account tokens; further ones are accepted"),
     Row("service-account-key-file", "paths", "PEM keys that verify service-account tokens; may be repeated"),
@@ -118,6 +121,7 @@ class SecurityFlags:
     audit_webhook_config_file: str = ""
     audit_webhook_batch_max_size: int = 400
     audit_webhook_batch_max_wait: str = ""
+    tracing_config_file: str = ""
     encryption_provider_config: str = ""
     service_account_issuer: str = ""
     service_account_key_file: str = ""
@@ -275,6 +279,7 @@ def api_server_settings(flags: SecurityFlags, issuer: str, signing_key: Path) ->
             _path(flags.audit_webhook_config_file), flags.audit_webhook_batch_max_size,
             seconds(flags.audit_webhook_batch_max_wait, 30.0),
         ),
+        "tracing_config_file": _path(flags.tracing_config_file),
         "encryption_provider_config": _path(flags.encryption_provider_config),
         "service_account_issuer": issuers[0],
         "accepted_issuers": issuers[1:],

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pinnace.component.clock import Clock
 
@@ -110,6 +110,14 @@ class Within:
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
+class Exporter(Protocol):
+    """Who sends spans to another program."""
+
+    def follow(self, trace: int) -> None: ...
+    def wants(self, span: Span) -> bool: ...
+    def offer(self, span: Span) -> None: ...
+
+
 class Tracer:
     """`recorded` are spans from the oldest on; the ring holds those of the last `most_bytes`."""
 
@@ -124,7 +132,7 @@ class Tracer:
         first = random.SystemRandom().getrandbits(62)
         self.next_id = itertools.count(first | 1).__next__
         self.trace_base = random.SystemRandom().getrandbits(63) << 64 | 1 << 127
-        self.on_end: Callable[[Span], None] | None = None  # an exporter, if there is one
+        self.exporter: Exporter | None = None
 
     @property
     def recorded(self) -> Iterator[Span]:
@@ -155,6 +163,8 @@ class Tracer:
         self._ring.append((span, size, revision))
         if revision:
             self.writers[revision] = span
+        if self.exporter is not None:
+            self.exporter.offer(span)
         self.bytes += size
         while self.bytes > self._most and self._ring:
             old, size, revision = self._ring.popleft()
@@ -199,8 +209,10 @@ def happened(name: str, **facts: Any) -> None:
 
 
 def traceparent(span: Span) -> str:
-    """The W3C header that carries a span to another program."""
-    return f"00-{span.trace:032x}-{span.id:016x}-01"
+    """The W3C header that carries a span to another program; its last digit says whether a collector is sent this trace."""
+    exporter = span.tracer.exporter
+    sampled = exporter is not None and exporter.wants(span)
+    return f"00-{span.trace:032x}-{span.id:016x}-{sampled:02d}"
 
 
 def parse_traceparent(header: str) -> Remote | None:

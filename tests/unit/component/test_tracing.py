@@ -125,7 +125,7 @@ def test_a_header_carries_a_span_to_another_process() -> None:
     here, there = Tracer(FakeClock()), Tracer(FakeClock())
     span = here.begin("kubelet", "run pod", WEB)
     carried = parse_traceparent(traceparent(span))
-    assert carried == Remote(span.trace, span.id)
+    assert carried == Remote(span.trace, span.id, is_sampled=False)
     child = there.begin("apiserver", "patch", WEB, parent=carried)
     assert (child.trace, child.parent) == (span.trace, span.id)
     assert parse_traceparent(f"01-{'1' * 32}-{'2' * 16}-00-of-tomorrow") == Remote(

@@ -13,6 +13,8 @@ async def trace_request(inner: Handler, request: Request) -> Answer:
         return await inner(request)
     header = request.headers.get("traceparent")
     above, begun = parse_traceparent(header) if header else None, tracer.now()
+    if above is not None and above.is_sampled and tracer.exporter is not None:
+        tracer.exporter.follow(above.trace)
     span = RequestSpan(
         tracer, info.verb, info.gvr, info.namespace, info.name, info.subresource, "", request.user_agent, above, begun,
     )  # fmt: skip
