@@ -16,4 +16,8 @@ def loads(payload: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are not UTF-8: shown as Go's encoder does
+        return text.encode("utf-8", "surrogateescape").decode(errors="replace").encode()

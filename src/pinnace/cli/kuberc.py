@@ -95,13 +95,13 @@ def read(path: str) -> tuple[Object, str]:
     """(the first preferences in a file, what a strict reader says against them); raises OSError and CliError."""
     import yaml  # here, since most calls have no preferences
 
-    with open(path) as file:  # noqa: PTH123 (start-up time)
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:  # noqa: PTH123 (start-up time)
         text = file.read()
     documents = [part for part in re.split(r"(?m)^---.*\n", text) if part.strip()]
     for document in documents:
         try:
             found = yaml.safe_load(document)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # a ValueError: a date that is none
             continue
         group, _, version = (
             str(found.get("apiVersion")).partition("/") if isinstance(found, dict) else ("", "", "")
@@ -116,11 +116,19 @@ def read(path: str) -> tuple[Object, str]:
 
 def _has_types(found: Object) -> bool:
     """Whether a lenient decoder would take it."""
-    for section in ("aliases", "defaults"):
-        for one in found.get(section) or ():
+    lists = [found.get(name) for name in ("aliases", "defaults", "credentialPluginAllowlist")]
+    if not all(isinstance(entries, list | None) for entries in lists):
+        return False
+    for entries in lists:
+        for one in entries or ():
             if not isinstance(one, dict):
                 return False
+            inner = [one.get(name) for name in ("options", "prependArgs", "appendArgs")]
+            if not all(isinstance(words, list | None) for words in inner):
+                return False
             options = one.get("options") or ()
+            if not all(isinstance(option, dict) for option in options):
+                return False
             texts = [one.get("name", ""), one.get("command", ""), *(one.get("prependArgs") or ()), *(one.get("appendArgs") or ())]  # fmt: skip
             texts += [option.get(field, "") for option in options for field in ("name", "default")]
             if any(not isinstance(text, str) for text in texts):

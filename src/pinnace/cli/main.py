@@ -128,7 +128,9 @@ def main(argv: list[str], program: str = "pinnace") -> int:
     except CliError as error:
         sys.stdout.flush()
         if error.text():
-            print(error.text(), file=sys.stderr)
+            from pinnace.cli.harmless import shown
+
+            print(shown(error.text()), file=sys.stderr)
         return error.code
     except BrokenPipeError:
         return -signal.SIGPIPE

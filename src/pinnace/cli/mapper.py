@@ -4,6 +4,7 @@ Learned from the server's discovery (aggregated where it is offered) and kept in
 a type that is not in the file is looked up again before it is refused.
 """
 
+import contextlib
 import os
 import sys
 from typing import Any, NamedTuple
@@ -69,7 +70,12 @@ class Mapper:
         if self._resources is None or (fresh and not self._is_fresh):
             kept = None if fresh else self._read()
             if kept is None:
-                kept = self._discover()
+                try:
+                    kept = self._discover()
+                except (KeyError, TypeError, AttributeError) as error:
+                    raise CliError(
+                        "couldn't get the server's API list: its discovery is not understood"
+                    ) from error
                 self._is_fresh = True
                 self._write(kept)
             self._resources = [Resource(*row) for row in kept]
@@ -158,8 +164,8 @@ class Mapper:
                 return None
             with open(self._file, "rb") as file:  # noqa: PTH123
                 rows: list[list[Any]] = json_text.loads(file.read())
-                return rows
-        except (OSError, ValueError):
+                return rows if _are_rows(rows) else None
+        except (OSError, ValueError, RecursionError):
             return None
 
     def _write(self, rows: list[list[Any]]) -> None:
@@ -169,8 +175,21 @@ class Mapper:
             with open(scratch, "wb") as file:  # noqa: PTH123
                 file.write(json_text.dumps(rows))
             os.replace(scratch, self._file)  # noqa: PTH105
-        except OSError:
-            return  # a read-only home only costs speed
+        except OSError:  # a read-only home only costs speed
+            with contextlib.suppress(OSError):
+                os.remove(scratch)  # noqa: PTH107
+
+
+_TYPES = (str, str, str, str, bool, str, list, list, list)
+
+
+def _are_rows(rows: Any) -> bool:
+    """Whether a file, which anything may have written, is one of ours."""
+    return (
+        isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, list) and tuple(map(type, row)) == _TYPES for row in rows)
+    )
 
 
 def _rows_of_groups(groups: list[dict[str, Any]]) -> list[list[Any]]:

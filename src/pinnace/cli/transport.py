@@ -34,7 +34,12 @@ class Transport:
     def __init__(self, connection: Connection, *, timeout: float | None = None, verbose: bool = False,
                  impersonate: "tuple[tuple[str, str], ...]" = ()) -> None:  # fmt: skip
         self.connection = connection
-        self._tls, self.host, self.port, self._path = urls.server_of(connection.server)
+        try:
+            self._tls, self.host, self.port, self._path = urls.server_of(connection.server)
+        except ValueError as error:
+            raise CliError(f'host must be a URL or a host:port pair: "{connection.server}"') from error
+        if self.port > 65535:
+            raise PlainError(f"Unable to connect to the server: dial tcp: address {self.port}: invalid port")
         self._timeout, self._verbose, self._impersonate = timeout, verbose, impersonate
         self._open: http_client.Connection | None = None
         self._context: ssl.SSLContext | None = None
@@ -48,8 +53,17 @@ class Transport:
 
     def request(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
                 content_type: str = JSON, accept: str = JSON) -> Any:  # fmt: skip
-        """The decoded answer; raises ServerError for a Status of failure."""
-        return json_text.loads(self.raw(method, path, query, body, content_type=content_type, accept=accept))
+        """The decoded answer, an object; raises ServerError for a Status of failure."""
+        payload = self.raw(method, path, query, body, content_type=content_type, accept=accept)
+        try:
+            found = json_text.loads(payload)
+        except (ValueError, RecursionError) as error:
+            raise CliError(_not_json(payload)) from error
+        if not isinstance(found, dict | None):
+            raise CliError(
+                f"json: cannot unmarshal {_KINDS[type(found)]} into Go value of type runtime.TypeMeta"
+            )
+        return found or {}
 
     def raw(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
             content_type: str = JSON, accept: str = JSON) -> bytes:  # fmt: skip
@@ -59,6 +73,12 @@ class Transport:
             self.close()
         if response.status >= 400:
             raise _error(response.status, payload)
+        if response.status >= 300:
+            # Not followed: the token would go wherever an answer says.
+            where = response.header("location") or "nowhere"
+            raise PlainError(
+                f"Unable to connect to the server: it answered {response.status}, a redirect to {where}"
+            )
         return payload
 
     def stream(self, path: str, query: Query | None = None, *, accept: str = JSON) -> "Stream":
@@ -193,12 +213,15 @@ class Transport:
         for name, value in response.headers:
             if name.lower() != "warning":
                 continue
-            _, _, text = value.split(" ", 2)
+            if value.count(" ") < 2:
+                continue  # not of the form that RFC 9110 has: code, agent, text
             self.warned = True
-            text = text.strip()
+            text = value.split(" ", 2)[2].strip()
             if text.startswith('"'):  # a quoted string of HTTP
                 text = re.sub(r"\\(.)", r"\1", text.removeprefix('"').removesuffix('"'))
-            print(f"Warning: {text}", file=sys.stderr)
+            from pinnace.cli.harmless import shown
+
+            print(f"Warning: {shown(text)}", file=sys.stderr)
 
     def _unreachable(self, error: Exception) -> CliError:
         place = f"{self.host}:{self.port}"
@@ -284,10 +307,23 @@ def segment(text: str) -> str:
     return urls.quote(text)
 
 
+_KINDS: dict[type, str] = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
+
+
+def _not_json(payload: bytes) -> str:
+    """In the words of Go's decoder, as far as the beginning tells."""
+    text = payload[:200].decode(errors="replace").lstrip()
+    if not text:
+        return "unexpected end of JSON input"
+    if text[0] in '{["':
+        return "the server's answer is not JSON"
+    return f"invalid character '{text[0] if text[0].isprintable() else ascii(text[0])[1:-1]}' looking for beginning of value"
+
+
 def _error(code: int, payload: bytes) -> ServerError:
     try:
         status = json_text.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         status = None
     if isinstance(status, dict) and status.get("kind") == "Status":
         return ServerError(status)

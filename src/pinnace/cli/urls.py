@@ -14,7 +14,7 @@ class Server(NamedTuple):
 
 
 def server_of(text: str) -> Server:
-    """`https://host:port/path`; a bare `host:port` is plain HTTP, as upstream reads it."""
+    """`https://host:port/path`; a bare `host:port` is plain HTTP, as upstream reads it. ValueError for what is neither."""
     scheme, found, rest = text.partition("://")
     if not found:
         scheme, rest = "http", text
@@ -22,12 +22,16 @@ def server_of(text: str) -> Server:
     place = place.rsplit("@", 1)[-1]
     is_tls = scheme.lower() == "https"
     if place.startswith("["):
-        host, _, port = place[1:].partition("]")
+        host, closed, port = place[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            raise ValueError(text)
         port = port.removeprefix(":")
     else:
         host, _, port = place.partition(":")
+    if port and not (port.isascii() and port.isdecimal() and len(port) < 10):
+        raise ValueError(text)
     path = (slash + path).split("?", 1)[0].split("#", 1)[0].rstrip("/")
-    number = int(port) if port.isdecimal() else (443 if is_tls else 80)
+    number = int(port) if port else (443 if is_tls else 80)
     return Server(is_tls, host.lower() or "localhost", number, path)
 
 

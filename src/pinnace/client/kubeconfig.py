@@ -4,6 +4,7 @@ Several files (`$KUBECONFIG` is a list) are merged as kubectl does: the first on
 Left out: auth provider plugins of old; exec credential plugins are run by whoever connects.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -55,13 +56,23 @@ def load(explicit: str = "") -> Object:
             if explicit:
                 raise KubeconfigError(f"stat {path}: no such file or directory") from None
             continue
+        except OSError as error:
+            doing = "read" if error.filename is None or isinstance(error, IsADirectoryError) else "open"
+            reason = f"{doing} {path}: {str(error.strerror).lower()}"
+            raise KubeconfigError(f'error loading config file "{path}": {reason}') from error
+        except UnicodeDecodeError as error:
+            raise KubeconfigError(f'error loading config file "{path}": it is not UTF-8 text') from error
         _merge(merged, parse(text, path), os.path.dirname(path))  # noqa: PTH120
     return merged
 
 
 def parse(text: str, name: str = "") -> Object:
+    found: Any = None
     if text.lstrip().startswith("{"):
-        found = json.loads(text)
+        with contextlib.suppress(ValueError):
+            found = json.loads(text)
+    if found is not None:
+        pass
     elif (simple := simple_yaml(text)) is not None:
         found = simple
     else:
@@ -71,7 +82,56 @@ def parse(text: str, name: str = "") -> Object:
             found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
         except yaml.YAMLError as error:
             raise KubeconfigError(f'error loading config file "{name}": yaml: {_told(error)}') from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    if wrong := _wrong_type(found):
+        raise KubeconfigError(f'error loading config file "{name}": json: cannot unmarshal {wrong}')
+    return found
+
+
+_KINDS: dict[type, str] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "bool",
+}
+_TEXTS = {
+    "clusters": ("server", "tls-server-name", "certificate-authority", "certificate-authority-data", "proxy-url"),
+    "users": ("client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile",
+              "username", "password"),
+    "contexts": ("cluster", "user", "namespace"),
+}  # fmt: skip
+
+
+def _wrong_type(found: Object) -> str:
+    """What of the file is not of its type, as Go's decoder says it; "" when all is well."""
+
+    def told(value: Any, field: str, wanted: str) -> str:
+        return f"{_KINDS.get(type(value), 'string')} into Go struct field {field} of type {wanted}"
+
+    current = found.get("current-context")
+    if not isinstance(current, str | None):
+        return told(current, "Config.current-context", "string")
+    for section, inner in _NAMED.items():
+        kind = inner.capitalize() if inner != "user" else "AuthInfo"
+        entries = found.get(section)
+        if not isinstance(entries, list | None):
+            return told(entries, f"Config.{section}", f"[]v1.Named{kind}")
+        for entry in entries or ():
+            if not isinstance(entry, dict):
+                return told(entry, f"Config.{section}", f"v1.Named{kind}")
+            if not isinstance(entry.get("name"), str | None):
+                return told(entry["name"], f"Named{kind}.{section}.name", "string")
+            body = entry.get(inner)
+            if not isinstance(body, dict | None):
+                return told(body, f"Named{kind}.{section}.{inner}", f"v1.{kind}")
+            texts: Object = body or {}
+            for field in _TEXTS[section]:
+                if not isinstance(texts.get(field), str | None):
+                    return told(texts[field], f"{kind}.{section}.{inner}.{field}", "string")
+    return ""
 
 
 def _told(error: Any) -> str:
@@ -141,7 +201,7 @@ def _merge(merged: Object, more: Object, folder: str) -> None:
     for section, inner in _NAMED.items():
         known = {entry["name"] for entry in merged[section]}
         for entry in more.get(section) or ():
-            if entry["name"] not in known:
+            if entry.setdefault("name", "") not in known:
                 merged[section].append({**entry, inner: _absolute(entry.get(inner) or {}, folder)})
     merged["preferences"] = {**(more.get("preferences") or {}), **merged["preferences"]}
     merged["current-context"] = merged["current-context"] or more.get("current-context") or ""
@@ -201,7 +261,11 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
 def _pem(body: Object, name: str) -> str:
     """Inline data wins over a file, as upstream has it."""
     if body.get(f"{name}-data"):
-        return a2b_base64(body[f"{name}-data"]).decode()
+        text = body[f"{name}-data"].replace("\n", "").replace("\r", "")
+        try:
+            return a2b_base64(text, strict_mode=True).decode()
+        except ValueError as error:  # never mind what it is: without it, others would be trusted
+            raise KubeconfigError(f"illegal base64 data in {name}-data") from error
     return _read(body[name]) if body.get(name) else ""
 
 

@@ -82,6 +82,13 @@ def condition(obj: Object, one: Object) -> Evidence:
     )
 
 
+def word(text: str) -> str:
+    """One word of a shell: what somebody wrote into an object must not run as a command of whoever copies it."""
+    from shlex import quote
+
+    return quote(text)
+
+
 def in_namespace(obj: Object) -> str:
     """` -n shop`, to put behind a command."""
     namespace = obj["metadata"].get("namespace")
@@ -90,5 +97,5 @@ def in_namespace(obj: Object) -> str:
 
 def ready_to_type(verb: str, obj: Object, rest: str = "") -> str:
     """`kubectl describe pod web -n shop`."""
-    text = f"kubectl {verb} {obj['kind'].lower()} {obj['metadata']['name']}{in_namespace(obj)}"
+    text = f"kubectl {verb} {obj['kind'].lower()} {word(obj['metadata']['name'])}{in_namespace(obj)}"
     return f"{text} {rest}" if rest else text

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pinnace.api import meta
-from pinnace.insight.findings import CAUSE, NOTE, Evidence, Finding, Object
+from pinnace.insight.findings import CAUSE, NOTE, Evidence, Finding, Object, word
 from pinnace.insight.world import World
 
 _ACCOUNT = "system:serviceaccount:"
@@ -47,8 +47,8 @@ class Subject(NamedTuple):
     def flags(self) -> str:
         """As `kubectl create rolebinding` takes it."""
         if self.user.startswith(_ACCOUNT):
-            return f"--serviceaccount={self.user.removeprefix(_ACCOUNT)}"
-        return f"--user={self.user}"
+            return f"--serviceaccount={word(self.user.removeprefix(_ACCOUNT))}"
+        return f"--user={word(self.user)}"
 
 
 class Grant(NamedTuple):
@@ -220,7 +220,8 @@ def _is_alike(by: Object, subject: Subject) -> bool:
 def _commands(question: Question, subject: Subject, world: World) -> list[str]:
     """Bind the narrowest role that allows it; if there is none, make one."""
     name = f"{subject.user.rpartition(':')[2].rpartition('@')[2].lower()}-{question.verb}-{question.resource.replace('/', '-') or 'path'}"
-    space = f" -n {question.namespace}" if question.namespace else ""
+    name = word(name)
+    space = f" -n {word(question.namespace)}" if question.namespace else ""
     binding = "rolebinding" if space else "clusterrolebinding"
     roles = world.every("Role", question.namespace) if space else []
     enough = [
@@ -236,14 +237,18 @@ def _commands(question: Question, subject: Subject, world: World) -> list[str]:
         ]
     else:
         kind = "role" if space else "clusterrole"
-        what = f"--non-resource-url={question.path}" if question.path else f"--resource={_resource(question)}"
+        what = (
+            f"--non-resource-url={word(question.path)}"
+            if question.path
+            else f"--resource={word(_resource(question))}"
+        )
         only = (
-            f" --resource-name={question.name}"
+            f" --resource-name={word(question.name)}"
             if question.name and question.verb not in ("create", "list", "watch")
             else ""
         )
         commands = [
-            f"kubectl create {kind} {name} --verb={question.verb} {what}{only}{space}",
+            f"kubectl create {kind} {name} --verb={word(question.verb)} {what}{only}{space}",
             f"kubectl create {binding} {name} --{kind}={name} {subject.flags}{space}",
         ]
     return commands

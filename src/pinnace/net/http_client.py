@@ -5,10 +5,14 @@ commands take to run. Knows no redirects, proxies or compression; TLS is the cal
 """
 
 import io
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 
-MOST_HEADERS, LONGEST_LINE = 200, 65536
+MOST_HEADERS, LONGEST_LINE, MOST_INTERIM = 200, 65536, 5
+MOST_AT_ONCE = 1 << 24  # what a header claims is not allocated before it has come
+_CHUNK_SIZE = re.compile("[0-9a-fA-F]{1,15}")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ProtocolError(ConnectionError):
@@ -79,6 +83,11 @@ def _ascii(host: str) -> str | bytes:
     return host.encode() if host.isascii() else host
 
 
+def _is_number(text: str, most: int) -> bool:
+    """Plain digits, not too many: `str.isdigit` takes more, and `int` refuses thousands of them."""
+    return text.isascii() and text.isdigit() and len(text) <= most
+
+
 class Response:
     """`will_close`: the connection cannot be used for another request."""
 
@@ -86,8 +95,12 @@ class Response:
         self._reader = reader
         self.status, self.reason, self.will_close = 100, "", False
         self.headers: list[tuple[str, str]] = []
-        while 100 <= self.status < 200 and self.status != 101:
+        for _ in range(MOST_INTERIM + 1):
             self._head()
+            if self.status >= 200 or self.status == 101:
+                break
+        else:
+            raise ProtocolError("too many 1xx informational responses")
         self._left: int | None = None  # None: until the connection ends
         self._chunked = (self.header("transfer-encoding") or "").lower() == "chunked"
         length = self.header("content-length")
@@ -95,7 +108,9 @@ class Response:
             self._left, self._chunked = 0, False
         elif self._chunked:
             self._left = 0  # of this chunk
-        elif length is not None and length.isdigit():
+        elif length is not None:
+            if not _is_number(length, 18):
+                raise ProtocolError(f'bad Content-Length "{length[:100]}"')
             self._left = int(length)
         else:
             self.will_close = True
@@ -103,8 +118,10 @@ class Response:
     def _head(self) -> None:
         line = self._line()
         parts = line.split(None, 2)
-        if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():
-            raise ProtocolError(f'malformed HTTP response "{line}"')
+        if len(parts) < 2 or not parts[0].startswith("HTTP/"):
+            raise ProtocolError(f'malformed HTTP response "{_CONTROL.sub("?", line[:200])}"')
+        if not _is_number(parts[1], 3) or len(parts[1]) != 3:
+            raise ProtocolError(f'malformed HTTP status code "{_CONTROL.sub("?", parts[1][:20])}"')
         self.status, self.reason = int(parts[1]), parts[2] if len(parts) > 2 else ""
         self.headers = self._fields()
         self.will_close = parts[0] == "HTTP/1.0" or "close" in (self.header("connection") or "").lower()
@@ -120,7 +137,9 @@ class Response:
     def _fields(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         while line := self._line():
-            name, _, value = line.partition(":")
+            name, colon, value = line.partition(":")
+            if not colon or _CONTROL.search(line):
+                raise ProtocolError(f"malformed MIME header line: {_CONTROL.sub('?', line[:200])}")
             found.append((name.strip(), value.strip()))
             if len(found) > MOST_HEADERS:
                 raise ProtocolError("too many headers")
@@ -151,29 +170,34 @@ class Response:
 
     def _next_chunk(self) -> None:
         line = self._line() or self._line()  # the end of the chunk before, if there was one
-        try:
-            self._left = int(line.partition(";")[0], 16)
-        except ValueError as error:
-            raise ProtocolError("malformed chunked encoding") from error
+        size = line.partition(";")[0].strip(" \t")
+        if not _CHUNK_SIZE.fullmatch(size):
+            raise ProtocolError("malformed chunked encoding")
+        self._left = int(size, 16)
         if self._left == 0:
             self._fields()
             self._chunked = False
 
     def read(self) -> bytes:
         if self._left and not self._chunked and isinstance(self._reader, io.BufferedReader):
-            data = self._reader.read(self._left)
-            if len(data) < self._left:
-                raise ProtocolError("unexpected EOF")
-            self._left = 0
-            return data
+            pieces = []
+            while self._left:
+                wanted = min(self._left, MOST_AT_ONCE)
+                pieces.append(self._reader.read(wanted))
+                if len(pieces[-1]) < wanted:
+                    raise ProtocolError("unexpected EOF")
+                self._left -= wanted
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return b"".join(iter(self.read1, b""))
 
     def lines(self) -> Iterator[bytes]:
         """Each with its end, as soon as it is there."""
-        rest = b""
+        rest: list[bytes] = []  # joined once: a line may be as long as an object is big
         while chunk := self.read1():
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
-                yield line + b"\n"
-        if rest:
-            yield rest
+            first, *others = chunk.split(b"\n")
+            rest.append(first)
+            for begun in others:
+                yield b"".join(rest) + b"\n"
+                rest = [begun]
+        if last := b"".join(rest):
+            yield last

@@ -161,3 +161,25 @@ def test_the_policy_for_credential_plugins() -> None:
     ):
         with pytest.raises(CliError, match="is not allowed"):
             kuberc.check_plugin(preference, plugin)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\udcff\udcfe",
+        "[" * 5_000,
+        *(
+            f"apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n{rest}\n"
+            for rest in (
+                "aliases: 5", "aliases: [{name: x, command: get, options: 5}]", "aliases: [{name: x, command: get, options: [null]}]",
+                "aliases: [{name: x, command: get ns, prependArgs: 5}]", "defaults: {a: b}", "credentialPluginAllowlist: 5",
+                "credentialPluginAllowlist: [1]", "a: 2024-13-45",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_files_that_are_none(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rc"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(CliError, match="no valid preferences found in"):
+        kuberc.read(str(path))

@@ -82,3 +82,35 @@ def test_the_fast_reader_reads_as_yaml_does(text: str) -> None:
 )
 def test_the_fast_reader_leaves_what_it_does_not_know(text: str) -> None:
     assert kubeconfig.simple_yaml(text) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe\x00", "it is not UTF-8 text"),
+        (b'{"a":', "yaml: line"),
+        (b'{"clusters": 5}', r"cannot unmarshal number into Go struct field Config.clusters of type \[\]v1.NamedCluster"),
+        (b"contexts: [1]", "cannot unmarshal number into Go struct field Config.contexts of type v1.NamedContext"),
+        (b"users: [{name: a, user: [1]}]", "cannot unmarshal array into Go struct field NamedAuthInfo.users.user of type v1.AuthInfo"),
+        (b"clusters: [{name: a, cluster: {server: 5}}]", "into Go struct field Cluster.clusters.cluster.server of type string"),
+        (b"current-context: [1]", "Config.current-context of type string"),
+    ],
+)  # fmt: skip
+def test_files_that_are_none(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "config").write_bytes(content)
+    with pytest.raises(kubeconfig.KubeconfigError, match=message):
+        kubeconfig.load(str(tmp_path / "config"))
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        kubeconfig.KubeconfigError, match=f'loading config file "{tmp_path}": read .*: is a directory'
+    ):
+        kubeconfig.load(str(tmp_path))
+
+
+def test_an_authority_that_is_not_base64_is_not_left_out() -> None:
+    """Else the authorities of the system would be trusted in its place."""
+    cluster = {"server": "https://x", "certificate-authority-data": "!!!"}
+    with pytest.raises(kubeconfig.KubeconfigError, match="illegal base64 data in certificate-authority-data"):
+        kubeconfig.connection({"clusters": [{"name": "c", "cluster": cluster}]}, cluster="c")

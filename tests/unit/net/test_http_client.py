@@ -133,3 +133,45 @@ def test_an_upgrade_reads_nothing_behind_the_head(server: socket.socket) -> None
     assert connection.sock.recv(100) == b"first words"
     connection.close()
     thread.join()
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [
+        (b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n", "malformed HTTP status code"),
+        (b"HTTP/1.1 " + b"9" * 5000 + b" OK\r\n\r\n", "malformed HTTP status code"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n", "bad Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "bad Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "bad Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "malformed MIME header line"),
+        (b"HTTP/1.1 200 OK\r\nWarning: 299 - \"\x1b[31m\"\r\n\r\n", "malformed MIME header line"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "too many 1xx"),
+    ],
+)  # fmt: skip
+def test_heads_that_are_none(wire: bytes, message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        answer(wire)
+
+
+@pytest.mark.parametrize("size", [b"-5", b"+5", b"0x5", b"5 5", b"f" * 300])
+def test_chunks_of_no_size(size: bytes) -> None:
+    with pytest.raises(ProtocolError, match="malformed chunked"):
+        answer(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\nabcde\r\n0\r\n\r\n"
+        ).read()
+
+
+def test_a_length_is_only_a_claim() -> None:
+    """Memory for it is not taken before it has come."""
+    with pytest.raises(ProtocolError, match="unexpected EOF"):
+        answer(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n{}").read()
+
+
+def test_a_body_that_is_read_in_several_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinnace.net.http_client.MOST_AT_ONCE", 3)
+    assert answer(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n01234567more").read() == b"01234567"
+
+
+def test_lines_that_come_in_pieces() -> None:
+    wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n1\r\nc\r\n4\r\n\n\nde\r\n0\r\n\r\n"
+    assert list(answer(wire).lines()) == [b"a\n", b"bc\n", b"\n", b"de"]

@@ -225,7 +225,7 @@ def _all_entries(flags: Values) -> Iterable[tuple[str, bytes]]:
             raise CliError(f"invalid literal source {text}, expected key=value")
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
-        yield key, value.encode()
+        yield key, value.encode("utf-8", "surrogateescape")
     for path in flags.get("from-env-file", ()):
         for line in _file(path).decode().splitlines():
             line = line.strip()

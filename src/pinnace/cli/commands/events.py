@@ -9,6 +9,7 @@ from pinnace.cli.ages import age
 from pinnace.cli.command import OUTPUT, Command
 from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.harmless import escaped
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session, warn
 from pinnace.cli.watching import events
@@ -117,7 +118,7 @@ def _cell(text: str) -> str:
     """One line of it, without what could take over a terminal."""
     if found := _BREAK.search(text):
         text = f"{text[: found.start()]}..."
-    return text.replace("\x1b", "^[")
+    return escaped(text)
 
 
 EVENTS = Command(

@@ -12,6 +12,7 @@ from pinnace.cli.cluster_reader import ClusterReader, Object
 from pinnace.cli.command import FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.harmless import shown
 from pinnace.cli.session import Session
 
 FORMATS = ("", "json", "svg")
@@ -40,14 +41,16 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             raise CliError("nothing was recorded of it, so there is nothing to draw")
         sys.stdout.write(picture)
         return 0
-    sys.stdout.write(insight.trace(objects, reader, clock.now(), ServerError, is_json=output == "json"))
+    sys.stdout.write(
+        shown(insight.trace(objects, reader, clock.now(), ServerError, is_json=output == "json"))
+    )
     return 0
 
 
 def _follow(session: Session, flags: Values, chosen: list[Selection], objects: list[Object]) -> int:
     """Show spans as they come, until every object is ready and nothing new happens."""
     insight, following = import_module("pinnace.insight.trace"), import_module("pinnace.insight.following")
-    shown, reader = following.Following(), ClusterReader(session.http)
+    told, reader = following.Following(), ClusterReader(session.http)
     end = clock.monotonic() + flags["timeout"] if flags["timeout"] > 0 else float("inf")
     news_at = clock.monotonic()
     while True:
@@ -55,8 +58,8 @@ def _follow(session: Session, flags: Values, chosen: list[Selection], objects: l
         if roots is None:
             raise CliError("the server records nothing, so there is nothing to follow")
         now = clock.monotonic()
-        for line in shown.news(roots):
-            print(line, flush=True)
+        for line in told.news(roots):
+            print(shown(line), flush=True)
             news_at = now
         waiting = [one for one, obj in zip(chosen, objects, strict=True) if not following.is_settled(obj)]
         if not waiting and now - news_at >= QUIET_SECONDS:

@@ -21,7 +21,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if not flags["output"]:
         print(f"Client Version: {client['gitVersion']}")
         if server is not None:
-            print(f"Server Version: {server['gitVersion']}")
+            print(f"Server Version: {server.get('gitVersion') or ''}")
         return 0
     from pinnace.cli.printers import to_text
 

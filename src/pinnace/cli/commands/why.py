@@ -14,6 +14,7 @@ from pinnace.cli.cluster_reader import ClusterReader
 from pinnace.cli.command import FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.harmless import shown
 from pinnace.cli.session import Session
 
 FOUND = 2
@@ -40,7 +41,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError("--from and --port need the pod or the service that is connected to")
     else:
         answer = _everything(session, flags, insight)
-    sys.stdout.write(answer.text)
+    sys.stdout.write(shown(answer.text))
     if answer.is_blind:
         return 1
     return FOUND if answer.is_found else 0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pinnace.cli.harmless import escaped
 from pinnace.cli.printers.tabwriter import align
 
 Object = dict[str, Any]
@@ -16,7 +17,7 @@ class Writer:
 
     def line(self, text: str = "", level: int = 0) -> None:
         """One line; tabs separate cells, each level indents by two spaces."""
-        self._text.append(f"{'  ' * level}{text}\n")
+        self._text.append(f"{'  ' * level}{escaped(text)}\n")
 
     def flush(self) -> None:
         """What follows has columns of its own."""

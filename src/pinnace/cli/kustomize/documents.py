@@ -41,6 +41,10 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> Object:
                 )
             seen[key.value] = key.start_mark.line
     loader.flatten_mapping(node)
+    if bad := next((key for key, _ in node.value if not isinstance(key, yaml.ScalarNode)), None):
+        raise Undecorated(
+            f"map[string]interface {{}}(nil): yaml: line {bad.start_mark.line + 1}: invalid map key"
+        )
     pairs = [(key.value, loader.construct_object(value, deep=True)) for key, value in node.value]
     return dict(pairs)
 
@@ -66,6 +70,12 @@ def load_all(text: str, file: str = "") -> list[Any]:
     """The documents that are not empty."""
     try:
         return [found for found in yaml.load_all(text, _Loader) if found is not None]
+    except UnicodeEncodeError as error:
+        where = f" in File: {file}" if file else ""
+        raise MalformedYaml(f"MalformedYAMLError: yaml: invalid leading UTF-8 octet{where}") from error
+    except RecursionError as error:
+        where = f" in File: {file}" if file else ""
+        raise MalformedYaml(f"MalformedYAMLError: yaml: exceeded max depth{where}") from error
     except yaml.YAMLError as error:
         where = f" in File: {file}" if file else ""
         raise MalformedYaml(f"MalformedYAMLError: yaml: {where_in_yaml(error)}{where}") from error
@@ -87,6 +97,8 @@ def _apart(document: Any) -> list[Object]:
     if not document.get("kind") and not document.get("apiVersion") and not document.get("metadata"):
         raise BuildError("missing Resource metadata")
     metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        metadata = {}
     if not (document.get("kind") and (metadata.get("name") or metadata.get("generateName"))):
         what = f"{{{{{document.get('apiVersion', '')} {document.get('kind', '')}}} {{{{ {metadata.get('namespace', '')}}} map[] map[]}}}}"
         raise BuildError(f"missing metadata.name in object {what}")

@@ -85,6 +85,8 @@ def _parsed(text: str) -> Object:
 
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 (a safe loader of ours)
+    except UnicodeEncodeError as error:
+        raise BuildError("invalid Kustomization: yaml: invalid leading UTF-8 octet") from error
     except yaml.YAMLError as error:
         raise BuildError(f"invalid Kustomization: yaml: {where_in_yaml(error)}") from error
     if content is None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from pinnace.apimachinery.jsonpath import JsonPath, JsonPathError, relaxed
 from pinnace.cli.errors import CliError
+from pinnace.cli.harmless import escaped
 from pinnace.cli.printers.columns_text import ColumnWriter
 
 Object = dict[str, Any]
@@ -26,7 +27,7 @@ class CustomColumns:
         rows = [] if self._no_headers else [self._headers]
         self._no_headers = True
         for item in items:
-            rows.append([_cell(path, item) for path in self._paths])
+            rows.append([escaped(_cell(path, item)) for path in self._paths])
         self._writer.write(rows)
 
 

@@ -1,14 +1,17 @@
 """Tables that the server made (`meta.k8s.io/v1 Table`), with the columns that kubectl adds: namespace, labels, kind."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from pinnace.cli.flags import Values
+from pinnace.cli.harmless import escaped
 from pinnace.cli.printers.columns_text import ColumnWriter
 
 Object = dict[str, Any]
+_BREAK = re.compile("[\f\n\r]")
 ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
 
 
@@ -53,7 +56,7 @@ class TablePrinter:
         self._rows = []
 
     def _header(self, names: list[str], *, is_watch: bool) -> list[str]:
-        header = [name.upper() for name in names]
+        header = [_cell(name).upper() for name in names]
         if self._with_namespace:
             header.insert(0, "NAMESPACE")
         if is_watch:
@@ -95,7 +98,7 @@ def _paint(headers: list[str]) -> "Callable[[int, str], str] | None":
 
 
 def _cell(value: Any) -> str:
-    """One line per row: what breaks lines is written as escapes; lists and maps as Go prints them."""
+    """One line per row, without what could take over a terminal; lists and maps as Go prints them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -103,10 +106,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return f"[{' '.join(map(_cell, value))}]"
     text = str(value)
-    if "\n" in text or "\r" in text or "\t" in text:
-        first = text.splitlines()[0] if text.splitlines() else ""
-        return f"{first}..." if "\n" in text.rstrip("\n") else first
-    return text
+    if found := _BREAK.search(text):
+        text = f"{text[: found.start()]}..."
+    return escaped(text)
 
 
 def plain_table(objects: list[Object]) -> Object:

@@ -13,6 +13,7 @@ from pinnace.insight.findings import (
     finding,
     in_namespace,
     ready_to_type,
+    word,
 )
 from pinnace.insight.world import World
 
@@ -28,7 +29,7 @@ def not_scaling(autoscaler: Object, world: World) -> Iterator[Finding]:
         is_absent = "not found" in (able.get("message") or "")
         yield finding(
             autoscaler, f"its target {target} is not there" if is_absent else f"it cannot scale {target}: {able.get('message')}",
-            evidence=[condition(autoscaler, able)], commands=[f"kubectl get {reference['kind'].lower()}{in_namespace(autoscaler)}", ready_to_type("edit", autoscaler)],
+            evidence=[condition(autoscaler, able)], commands=[f"kubectl get {word(reference['kind'].lower())}{in_namespace(autoscaler)}", ready_to_type("edit", autoscaler)],
         )  # fmt: skip
         return
     if active and active.get("status") == "False":
@@ -58,12 +59,12 @@ def _why(autoscaler: Object, target: str, active: Object) -> tuple[str, int, lis
     reason, message = active.get("reason", ""), active.get("message") or ""
     if reason == "ScalingDisabled":
         return f"{target} is scaled to 0, which turns the autoscaler off", CAUSE, [
-            f"kubectl scale {target.replace(' ', '/').lower()} --replicas=1{in_namespace(autoscaler)}"]  # fmt: skip
+            f"kubectl scale {word(target.replace(' ', '/').lower())} --replicas=1{in_namespace(autoscaler)}"]  # fmt: skip
     if "missing request for" in message:
         resource = message.split("missing request for ", 1)[1].split(" ", 1)[0]
         return (
             f"its pods do not say how much {resource} they request, so there is nothing to measure a percentage by",
-            CAUSE, [f"kubectl edit {target.lower()}{in_namespace(autoscaler)}"],
+            CAUSE, [f"kubectl edit {' '.join(map(word, target.lower().split()))}{in_namespace(autoscaler)}"],
         )  # fmt: skip
     if "selector" in message and reason == "AmbiguousSelector":
         return (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
-from pinnace.insight.findings import CAUSE, Evidence, Finding, Object, finding
+from pinnace.insight.findings import CAUSE, Evidence, Finding, Object, finding, word
 from pinnace.insight.pod_state import is_well
 from pinnace.insight.rights import Question, Subject, account_groups, explain
 from pinnace.insight.world import World
@@ -39,10 +39,10 @@ def _refused(pod: Object, container: str, line: str, match: re.Match[str], world
     user = match["user"]
     question = Question(match["verb"], match["resource"], match["group"], "", match["namespace"] or "")
     found = explain(question, Subject(user, account_groups(user)), is_allowed=False, reason="", world=world)
-    scope = f" -n {question.namespace}" if question.namespace else " -A"
+    scope = f" -n {word(question.namespace)}" if question.namespace else " -A"
     what = f"{question.resource}{f'.{question.group}' if question.group else ''}"
     return finding(
         pod, f"its service account {user.removeprefix('system:serviceaccount:').replace(':', '/')} is forbidden to {question.text}",
         rank=CAUSE, evidence=[Evidence(f"log of {meta.name(pod)} {container}", " ".join(line.split())[:300]), *found.evidence],
-        commands=[*found.commands, f"pinnace why can-i {question.verb} {what} --as {user}{scope}"],
+        commands=[*found.commands, f"pinnace why can-i {word(question.verb)} {word(what)} --as {word(user)}{scope}"],
     )  # fmt: skip

@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 
 from pinnace.api import meta
-from pinnace.insight.findings import LIKELY, Finding, Object, field, finding, in_namespace, ready_to_type
+from pinnace.insight.findings import (
+    LIKELY,
+    Finding,
+    Object,
+    field,
+    finding,
+    in_namespace,
+    ready_to_type,
+    word,
+)
 from pinnace.insight.links import backends
 from pinnace.insight.tls_secrets import certificate_problem
 from pinnace.insight.world import World
@@ -106,7 +115,7 @@ def certificate(ingress: Object, world: World) -> Iterator[Finding]:
             continue
         secret = world.get("Secret", namespace, name)
         where = field(ingress, f"spec.tls[{i}].secretName", name)
-        create = f"kubectl create secret tls {name} --cert=FILE --key=FILE{in_namespace(ingress)}"
+        create = f"kubectl create secret tls {word(name)} --cert=FILE --key=FILE{in_namespace(ingress)}"
         if secret is None and world.is_missing("Secret", namespace, name):
             yield finding(
                 ingress,

@@ -13,6 +13,7 @@ from pinnace.insight.findings import (
     finding,
     in_namespace,
     ready_to_type,
+    word,
 )
 from pinnace.insight.world import World
 
@@ -86,7 +87,7 @@ def explain(pod: Object, container: str, image_name: str, reason: str, message: 
     if reason == "ErrImageNeverPull":
         return (
             f"image {image_name} is not on the node, and imagePullPolicy: Never forbids to fetch it",
-            [f"pinnace image load FILE --tag {image_name}", edit],
+            [f"pinnace image load FILE --tag {word(image_name)}", edit],
         )
     registry, repository, tag = split(image_name)
     if any(word in low for word in _TLS):
@@ -100,7 +101,7 @@ def explain(pod: Object, container: str, image_name: str, reason: str, message: 
         with_what = f"the login in secret {secrets[0]} is not accepted" if secrets else "no login is given"
         return (
             f"registry {registry} refuses to give out {repository}: {with_what}, or there is no such repository",
-            [f"kubectl create secret docker-registry NAME --docker-server={registry} --docker-username=USER --docker-password=PASSWORD{namespace}",
+            [f"kubectl create secret docker-registry NAME --docker-server={word(registry)} --docker-username=USER --docker-password=PASSWORD{namespace}",
              f"kubectl patch serviceaccount {pod['spec'].get('serviceAccountName') or 'default'}{namespace} "
              '-p \'{"imagePullSecrets":[{"name":"NAME"}]}\''],
         )  # fmt: skip

@@ -16,6 +16,7 @@ from pinnace.insight.findings import (
     finding,
     in_namespace,
     ready_to_type,
+    word,
 )
 from pinnace.insight.world import World
 
@@ -40,7 +41,7 @@ def references(pod: Object, world: World) -> Iterator[Finding]:
             have = ", ".join(sorted(_keys(obj))) or "none"
             yield finding(
                 pod, f'{kind} {name} has no key "{key}"; it has: {have}', evidence=_evidence(pod, path, f"{name}: {key}", world),
-                commands=[f"kubectl edit {kind.lower()} {name} -n {namespace}"],
+                commands=[f"kubectl edit {kind.lower()} {word(name)} -n {namespace}"],
             )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def account(pod: Object, world: World) -> Iterator[Finding]:
     ):
         yield finding(
             pod, f"its service account {name} is gone", rank=LIKELY, evidence=[field(pod, "spec.serviceAccountName", name)],
-            commands=[f"kubectl create serviceaccount {name}{in_namespace(pod)}"],
+            commands=[f"kubectl create serviceaccount {word(name)}{in_namespace(pod)}"],
         )  # fmt: skip
 
 
@@ -178,4 +179,4 @@ def _evidence(pod: Object, path: str, value: str, world: World) -> list[Evidence
 
 def _creation(kind: str, name: str, key: str, namespace: str) -> str:
     what = "configmap" if kind == "ConfigMap" else "secret generic"
-    return f"kubectl create {what} {name} --from-literal={key or 'KEY'}=VALUE -n {namespace}"
+    return f"kubectl create {what} {word(name)} --from-literal={word(key or 'KEY')}=VALUE -n {namespace}"
