@@ -125,6 +125,19 @@ def from_files(session: Session, flags: Values) -> list[Selection]:
     return [of_manifest(session, obj, source) for source, obj in _read(flags)]
 
 
+def from_files_alone(flags: Values) -> list[Selection]:
+    """The objects of -f or -k as they stand there (`--local`): no server is asked what they are."""
+    return [_as_it_stands(obj, source) for source, obj in _read(flags)]
+
+
+def _as_it_stands(obj: Object, source: str) -> Selection:
+    metadata = obj.setdefault("metadata", {})
+    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
+    kind = str(obj.get("kind", ""))
+    resource = Resource(group, version, kind.lower(), kind, True, kind.lower(), [], [], [])  # noqa: FBT003 (a row of discovery)
+    return Selection(resource, metadata.get("name", ""), metadata.get("namespace", ""), obj, source)
+
+
 def from_files_with_errors(session: Session, flags: Values, errors: list[CliError]) -> Iterator[Selection]:
     """As `from_files`, one after the other; what is wrong with one document or file does not keep the others back."""
     for source, obj in _read(flags, errors):
