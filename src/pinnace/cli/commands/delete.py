@@ -66,7 +66,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 def _confirmed(chosen: list[Selection]) -> bool:
     print(f"You are about to delete the following {len(chosen)} resource(s):")
     for one in chosen:
-        print(f"{one.resource.kind.lower()}{f'.{one.resource.group}' if one.resource.group else ''}/{one.name}")
+        print(
+            f"{one.resource.kind.lower()}{f'.{one.resource.group}' if one.resource.group else ''}/{one.name}"
+        )
     print("Do you want to continue? (y/n): ", end="", flush=True)
     return sys.stdin.readline().strip().lower() == "y"
 

@@ -91,6 +91,7 @@ REPLACE = Command(
         cascade.FLAG,
         Flag("grace-period", kind="int", default=-1, help="Seconds that what --force deletes gets to end."),
         Flag("timeout", kind="duration", help="How long --force waits until the old one is gone."),
+        Flag("wait", kind="bool", help="--force waits until the old one is gone, with or without it."),
         Flag("save-config", kind="bool", help="Keep the configuration in the annotation that apply uses."),
         Flag("subresource", help="status or scale."),
     ),
