@@ -26,7 +26,7 @@ import shlex
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,27 +148,35 @@ async def kubectl(program: str, case: Case, environment: Mapping[str, str]) -> A
 
 
 async def ours(case: Case, environment: Mapping[str, str]) -> Answer:
-    """In this process, in a thread: the server answers meanwhile."""
-    return await asyncio.to_thread(_ours, case, environment)
+    return await in_process(case.words, {**environment, **case.environment}, case.stdin, HERE)
 
 
-def _ours(case: Case, environment: Mapping[str, str]) -> Answer:
-    streams = io.BytesIO(case.stdin.encode()), io.BytesIO(), io.BytesIO()
-    stdin, out, err = (io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in streams)
-    before, directory = dict(os.environ), Path.cwd()
-    standard, sys.stdin = sys.stdin, stdin
+async def in_process(
+    words: Sequence[str], environment: Mapping[str, str], stdin: str = "", directory: Path | None = None
+) -> Answer:
+    """Our command in a thread of this process: no interpreter is started, and the server of the test answers meanwhile."""
+    return await asyncio.to_thread(_in_process, words, environment, stdin, directory)
+
+
+def _in_process(
+    words: Sequence[str], environment: Mapping[str, str], stdin: str, directory: Path | None
+) -> Answer:
+    streams = io.BytesIO(stdin.encode()), io.BytesIO(), io.BytesIO()
+    given, out, err = (io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in streams)
+    before, was = dict(os.environ), Path.cwd()
+    standard, sys.stdin = sys.stdin, given
     try:
         os.environ.clear()
-        os.environ.update({**environment, **case.environment})
-        os.chdir(HERE)
+        os.environ.update(environment)
+        os.chdir(directory or was)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(list(case.words), "kubectl")
+            code = main(list(words), "kubectl")
     except Exception:
         code = 255
         err.write(traceback.format_exc())
     finally:
         sys.stdin = standard
-        os.chdir(directory)
+        os.chdir(was)
         os.environ.clear()
         os.environ.update(before)
     return Answer(code, streams[1].getvalue().decode(), streams[2].getvalue().decode())

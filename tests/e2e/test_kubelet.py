@@ -3,9 +3,11 @@
 import http.client
 import json
 import ssl
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from e2e_support import Space, TestCluster, pod, until
+from pinnace.apimachinery import quantity
 
 
 def told(space: Space, name: str, text: str) -> bool:
@@ -55,6 +57,40 @@ def test_what_the_kubelet_serves_and_to_whom(cluster: TestCluster, space: Space)
     run = f"/run/{space.name}/seen/main?cmd=echo%20hello"
     assert answer(address, port, run, token, "POST") == 403
     assert cluster.out("create", "--raw", f"/api/v1/nodes/{name}/proxy{run}", "-f", "/dev/null") == "hello\n"
+
+
+def test_top_shows_what_each_container_uses(cluster: TestCluster, space: Space) -> None:
+    """`metrics.k8s.io` and `kubectl top`: one container burns, the other one holds memory."""
+    both = pod("both", "while :; do :; done", terminationGracePeriodSeconds=0)
+    holder = {**both["spec"]["containers"][0], "name": "holder"}
+    holder["command"] = ["sh", "-c", "held=$(head -c 60000000 /dev/zero | tr '\\0' x); sleep 3600"]
+    both["spec"]["containers"].append(holder)
+    space.apply(both)
+    space.until_ready("both")
+    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{space.name}/pods/both"
+
+    def used() -> dict[str, tuple[Decimal, Decimal]] | None:
+        metrics = json.loads(cluster.out("get", "--raw", path))
+        assert metrics["kind"] == "PodMetrics"
+        found = {
+            one["name"]: (quantity.parse(one["usage"]["cpu"]), quantity.parse(one["usage"]["memory"]))
+            for one in metrics["containers"]
+        }
+        return found if found["holder"][1] > 45_000_000 and found["main"][0] > 0.02 else None
+
+    found = until(used, 60)
+    assert found is not None
+    assert set(found) == {"main", "holder"}
+    assert found["main"][1] < 40_000_000
+    header, *lines = [line.split() for line in space.out("top", "pod", "both", "--containers").splitlines()]
+    assert header == ["POD", "NAME", "CPU(cores)", "MEMORY(bytes)"]
+    shown = {name: (cpu, memory) for _, name, cpu, memory in lines}
+    assert int(shown["holder"][1].removesuffix("Mi")) >= 40
+    assert int(shown["main"][0].removesuffix("m")) > 0
+    (whole,) = space.out("top", "pod", "both", "--no-headers").splitlines()
+    assert int(whole.split()[2].removesuffix("Mi")) >= 40
+    (node,) = cluster.out("top", "node", "--no-headers").splitlines()
+    assert int(node.split()[1].removesuffix("m")) > 0
 
 
 def answer(address: str, port: int, path: str, token: str, method: str = "GET") -> int:

@@ -108,8 +108,10 @@ def nodes() -> Iterator[Nodes]:
             "token", "create", "--print-join-command", *made.flags(cluster.machine)
         ).stdout
         made.join = line.split()[2:]
-        for name in ("one", "two"):
-            made.start_agent(name, *made.join)
+        at = made.join.index("--server") + 1
+        of_several = [*made.join[:at], f"https://127.0.0.1:1,{made.join[at]}", *made.join[at + 1 :]]
+        made.start_agent("one", *of_several)  # the first of its servers is away for ever
+        made.start_agent("two", *made.join)
         archive = directory / "demo.tar"
         _demo_archive(archive)
         for machine in lan.machines.values():

@@ -3,14 +3,17 @@
 import hashlib
 import http.client
 import os
+import pty
 import random
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -69,6 +72,24 @@ def terminal(web: Space, version: str, *arguments: str) -> "pexpect.spawn[str]":
     )  # fmt: skip
 
 
+def untouched() -> list[Any]:
+    """The modes of a terminal that nobody has changed."""
+    ends = pty.openpty()
+    modes = termios.tcgetattr(ends[0])
+    for end in ends:
+        os.close(end)
+    return modes
+
+
+def ended(child: "pexpect.spawn[str]") -> tuple[str, int]:
+    """(the rest of what it shows, its exit code, less than 0 for a signal); its terminal must be as it was."""
+    rest = child.read()
+    modes = termios.tcgetattr(child.child_fd)
+    child.close()
+    assert modes == untouched()
+    return rest, -child.signalstatus if child.signalstatus else child.exitstatus or 0
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_streams_of(web: Space, version: str, tmp_path: Path) -> None:
     data = binary(3_000_000)
@@ -102,9 +123,7 @@ def test_a_terminal_has_its_size_and_the_exit_code_comes_back(web: Space, versio
     child.sendline("until stty size | grep '40 120'; do :; done")
     child.expect("40 120\r")
     child.sendline("exit 9")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 9
+    assert ended(child)[1] == 9
     attached = terminal(web, version, "attach", "-it", "web", "-c", "terminal")
     attached.sendline("echo here-$((1+2))")
     attached.expect("here-3")
@@ -219,9 +238,7 @@ def test_a_debug_container_sees_the_processes_of_its_target_and_a_terminal_is_le
     attached.expect("here-3", timeout=60)
     attached.send("\x10\x11")
     attached.expect("Session ended, resume using 'pinnace attach web -c terminal", timeout=60)
-    attached.expect(pexpect.EOF, timeout=60)
-    attached.close()
-    assert attached.exitstatus == 0
+    assert ended(attached)[1] == 0
     states = web.json("get", "pod", "web")["status"]
     assert next(s for s in states["containerStatuses"] if s["name"] == "terminal")["state"].get("running")
 
@@ -237,3 +254,43 @@ def test_run_gives_the_exit_code_of_the_container_and_removes_the_pod(space: Spa
     assert f"pod {space.name}/once terminated (Error)\n".encode() in done.stderr
     assert done.returncode == 3
     until(lambda: "once" not in space.out("get", "pods"), within=60)
+
+
+AT_TERMINALS = [version for version in ("1.33", "pinnace") if version in PROGRAMS]
+
+
+@pytest.mark.parametrize("version", AT_TERMINALS)
+def test_ctrl_c_belongs_to_the_program_in_the_container_or_ends_the_client(web: Space, version: str) -> None:
+    script = "trap 'echo trapped-$((1+1)); exit 5' INT; echo ready-$((1+1)); while :; do sleep 0.1; done"
+    inside = terminal(web, version, "exec", "-it", "web", "-c", "main", "--", "sh", "-c", script)
+    inside.expect("ready-2")
+    inside.sendcontrol("c")
+    inside.expect("trapped-2")
+    assert ended(inside)[1] == 5
+    following = terminal(web, version, "logs", "-f", "web", "-c", "main", "--tail=1")
+    following.expect("tick")
+    following.sendcontrol("c")
+    assert ended(following)[1] == 1
+    forwarding = terminal(web, version, "port-forward", "pod/web", ":8080")
+    forwarding.expect(r"Forwarding from 127.0.0.1:(\d+) -> 8080")
+    assert forwarding.match
+    assert b"Hello from Pinnace" in page(int(forwarding.match[1]))
+    forwarding.sendcontrol("c")
+    rest, code = ended(forwarding)
+    assert (code, "Traceback" in rest) == (0, False)
+
+
+@pytest.mark.parametrize("version", AT_TERMINALS)
+def test_run_at_a_terminal_types_into_the_container_and_leaves_no_pod(space: Space, version: str) -> None:
+    child = terminal(
+        space, version, "run", "shell", f"--image={IMAGE}", "-it", "--rm", "--restart=Never", "--",
+        "sh", "-c", "until read -t 1 word; do echo waiting-$((1+1)); done; stty size; echo got-$word; exit 3",
+    )  # fmt: skip
+    child.expect("waiting-2")
+    child.sendline("it")
+    child.expect("33 101\r")
+    child.expect("got-it")
+    rest, code = ended(child)
+    assert 'pod "shell" deleted' in rest
+    assert code == 3
+    until(lambda: "shell" not in space.out("get", "pods"), within=60)

@@ -1,6 +1,7 @@
 """Joining, over HTTPS with the real API server and controllers: discovery, bootstrap, and certificates that live for seconds."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
@@ -12,9 +13,17 @@ import pytest_asyncio
 
 from pinnace.api import meta
 from pinnace.api.certificates import requests
-from pinnace.api.resources import CERTIFICATE_SIGNING_REQUESTS, EVENTS, NODES, SECRETS, SERVICES
+from pinnace.api.resources import (
+    CERTIFICATE_SIGNING_REQUESTS,
+    CONFIG_MAPS,
+    EVENTS,
+    NODES,
+    SECRETS,
+    SERVICES,
+)
 from pinnace.apimachinery.errors import Forbidden, Unauthorized
 from pinnace.apiserver.config_security import AuthenticationConfig
+from pinnace.client.informer import Informer
 from pinnace.client.interface import Client
 from pinnace.client.rest import RestClient
 from pinnace.cluster import addons, discovery, joining, node_identity, tokens
@@ -95,6 +104,71 @@ async def test_a_wrong_token_or_pin_or_a_stranger_is_refused(joinable: Joinable)
     stranger = joinable.client("abcdef.fedcba9876543210")
     with pytest.raises(Unauthorized):
         await node_identity.obtain(stranger, clock, NODE)
+
+
+class Relay:
+    """Another address of the same server, which can go away with its connections."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self.connections = port, 0
+        self._writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> str:
+        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+        return f"https://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        other_reader, other = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += [writer, other]
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while data := await source.read(65536):
+                    target.write(data)
+            target.close()
+
+        await asyncio.gather(copy(reader, other), copy(other_reader, writer))
+
+    def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+async def test_a_client_of_several_servers_goes_to_the_next_when_one_is_away(joinable: Joinable) -> None:
+    """Requests and informers; nothing that a server may have done already is asked twice."""
+    assert joinable.api.server.port is not None
+    relay = Relay(joinable.api.server.port)
+    first, nobody = await relay.open(), "https://127.0.0.1:1"
+    clock, tls = RealClock(), joinable.api.tls(joinable.api.authority.client("admin", ("system:masters",)))
+    client = RestClient(first, others=(nobody, joinable.api.url), tls=tls)
+    joinable.api._clients.append(client)
+    informer = Informer(client, clock, CONFIG_MAPS, namespace="default")
+    running = asyncio.create_task(informer.run())
+    try:
+        await joinable.admin.create(CONFIG_MAPS, {"metadata": {"name": "before"}}, "default")
+        await eventually(lambda: informer.lister.get("before", "default"))
+        assert relay.connections >= 1
+        relay.close()
+        await client.create(CONFIG_MAPS, {"metadata": {"name": "after"}}, "default")
+        await eventually(lambda: informer.lister.get("after", "default"), within=60)
+    finally:
+        running.cancel()
+        relay.close()
+
+
+async def test_a_machine_joins_at_the_server_that_answers(joinable: Joinable) -> None:
+    clock, away = RealClock(), joinable.wish(server="https://127.0.0.1:1")
+    assert await discovery.find_ca_at_any([away, joinable.wish()], clock) == joinable.ca
+    with pytest.raises(ConnectionError):
+        await discovery.find_ca_at_any([away, away], clock)
+    with pytest.raises(JoinError, match="another cluster"):
+        await discovery.find_ca_at_any(
+            [joinable.wish(ca_hashes=(f"sha256:{'1' * 64}",)), joinable.wish()], clock
+        )
 
 
 async def test_a_token_can_ask_for_a_nodes_certificate_and_for_nothing_else(joinable: Joinable) -> None:

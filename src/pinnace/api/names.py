@@ -15,7 +15,6 @@ QUALIFIED_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 LABEL_VALUE_FORMAT = f"({QUALIFIED_FORMAT})?"
 WILDCARD_FORMAT = r"\*\." + SUBDOMAIN_FORMAT
 CONFIG_KEY_FORMAT = r"[-._a-zA-Z0-9]+"
-ENV_NAME_FORMAT = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 C_IDENTIFIER_FORMAT = "[A-Za-z_][A-Za-z0-9_]*"
 PERCENT_FORMAT = "[0-9]+%"
 HTTP_PATH_FORMAT = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"

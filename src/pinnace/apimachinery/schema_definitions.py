@@ -19,7 +19,6 @@ from pinnace.apimachinery.gvk import GVK
 Raw = dict[str, Any]
 
 REF_PREFIX = "#/$defs/"
-GVK_EXTENSION = "x-kubernetes-group-version-kind"
 
 _NAME = re.compile(rb'^    "([^"\n]+)": \{$', re.MULTILINE)  # the file is indented by two spaces a level
 _GVKS = re.compile(rb'"x-kubernetes-group-version-kind": (\[[^\]]*\])')

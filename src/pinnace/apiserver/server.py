@@ -40,6 +40,7 @@ class ApiServer:
         )
         self._listener = Listener(handler, self.services)
         self._background: asyncio.Task[None] | None = None
+        self._tls: ssl.SSLContext | None = None
         self.port = config.port
 
     async def start(self) -> None:
@@ -48,8 +49,8 @@ class ApiServer:
         try:
             bootstrap = Bootstrap(self.services)
             await bootstrap.run()
-            tls = tls_context(self._config)
-            self.port = await self._listener.start(self._config.bind_address, self._config.port, tls)
+            self._tls = tls_context(self._config)
+            self.port = await self._listener.start(self._config.bind_address, self._config.port, self._tls)
             self.services.port = self.port
             await bootstrap.publish(self.port)
             await self.services.aggregator.start()
@@ -60,6 +61,13 @@ class ApiServer:
             raise
         self._background = asyncio.create_task(self._work(), name="apiserver work")
         log.info("API server on %s:%d", self._config.bind_address, self.port)
+
+    def reload_certificates(self) -> None:
+        """Its own and those that it shows to others, from the same files; for the connections to come."""
+        if self._tls is not None:
+            self._tls.load_cert_chain(self._config.tls_cert_file, self._config.tls_private_key_file)
+        self.services.kubelets.reload_certificate()
+        self.services.aggregator.reload_certificate()
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -78,7 +78,7 @@ PLANNED_CLUSTER = ("dashboard", "snapshot")
 
 
 # Where kubectl catches Ctrl-C, in order to clean up; others end by the signal.
-INTERRUPTED_WITH_1 = ("delete", "edit", "events", "rollout status", "wait")
+INTERRUPTED_WITH_1 = ("delete", "edit", "events", "logs", "rollout status", "wait")
 
 
 def entry() -> None:

@@ -1,9 +1,10 @@
 """The `Client` over HTTPS."""
 
+import contextlib
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -18,13 +19,26 @@ DEAD_MILLISECONDS = 30_000  # that what was sent may stay without an acknowledge
 MAX_LINE = 16 * 1024 * 1024  # bytes of one watch event
 
 
+class NotConnected(ConnectionError):
+    """There was no connection, so the server has seen nothing of the request."""
+
+
 class RestClient:
-    """`server` is `https://host:port`; `tls` carries the CA and, if used, the client certificate."""
+    """`server` is `https://host:port`; `tls` carries the CA and, if used, the client certificate.
+
+    `others` are further servers of the same cluster: who does not answer is left for the next one, in a circle.
+    """
 
     def __init__(
-        self, server: str, *, tls: ssl.SSLContext | None = None, token: str = "", user_agent: str = "pinnace"
+        self,
+        server: str,
+        *,
+        others: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
+        token: str = "",
+        user_agent: str = "pinnace",
     ) -> None:
-        self._server = server.rstrip("/")
+        self._servers = [one.rstrip("/") for one in (server, *others)]
         self._tls = tls
         self._headers = {
             "Accept": "application/json",
@@ -78,12 +92,26 @@ class RestClient:
         headers = {"Content-Type": content_type} if data is not None else {}
         if (span := CURRENT.get()) is not None:
             headers["traceparent"] = traceparent(span)
-        session = self._session()
+        for _ in self._servers[1:]:
+            with contextlib.suppress(NotConnected):  # nothing was sent: the next one may be asked the same
+                return await self._ask(method, path, query, data, headers)
+        return await self._ask(method, path, query, data, headers)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        data: bytes | None,
+        headers: dict[str, str],
+    ) -> bytes:
+        """The answer of the current server. One that fails is not asked again before the others."""
+        session, server = self._session(), self._servers[0]
         self._under_way[session] += 1
         try:
             async with session.request(
                 method,
-                self._server + path,
+                server + path,
                 params=query,
                 data=data,
                 headers=headers,
@@ -93,13 +121,21 @@ class RestClient:
                 if response.status >= 400:
                     raise _error(response.status, payload)
                 return payload
-        except aiohttp.ClientError as error:
-            raise ConnectionError(str(error)) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._failed(server, error) from error
         finally:
             self._under_way[session] -= 1
             if session is not self._open_session and not self._under_way[session]:
                 del self._under_way[session]
                 await session.close()
+
+    def _failed(self, server: str, error: Exception) -> Exception:
+        """What to raise; the next server's turn begins, unless somebody else saw it first."""
+        if self._servers[0] == server:
+            self._servers.append(self._servers.pop(0))
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            return NotConnected(str(error))
+        return ConnectionError(str(error)) if isinstance(error, aiohttp.ClientError) else error
 
     async def get(
         self, gvr: GVR, name: str, namespace: str | None = None, *, subresource: str = ""
@@ -125,10 +161,10 @@ class RestClient:
     ) -> AsyncGenerator[WatchEvent, None]:  # fmt: skip
         query = _query(watch="true", resourceVersion=resource_version, labelSelector=label_selector,
                        fieldSelector=field_selector, allowWatchBookmarks="true" if bookmarks else "")  # fmt: skip
-        response = None
+        response, server = None, self._servers[0]
         try:
             async with self._session().get(
-                self._server + gvr.path(namespace),
+                server + gvr.path(namespace),
                 params=query,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
             ) as response:
@@ -145,7 +181,7 @@ class RestClient:
                         if line:
                             yield _event(orjson.loads(line))
         except aiohttp.ClientError as error:
-            raise ConnectionError(str(error)) from error
+            raise self._failed(server, error) from error
         finally:
             if response is not None:
                 self._watches.discard(response)

@@ -124,7 +124,7 @@ class Agent:
             except (ConnectionError, TimeoutError, OSError) as error:
                 if isinstance(error, ssl.SSLCertVerificationError):
                     raise JoinError(discovery.certificate_problem(self._config.server, error)) from error
-                text = f"{self._config.server} cannot be reached ({error or type(error).__name__}): trying again; `curl -k {self._config.server}/readyz` shows the same"
+                text = f"{self._config.server} cannot be reached ({error or type(error).__name__}): trying again; `curl -k {self._config.servers[0]}/readyz` shows the same"
                 if text != told:
                     self._progress.note(text)
                     told = text
@@ -153,12 +153,14 @@ class Agent:
             raise JoinError(
                 f"this node needs a token, {lost}: `pinnace token create --print-join-command` on the server prints the whole command"
             )
-        ca = await discovery.find_ca(Discovery(config.server, config.token, config.ca_hashes), self._clock)
+        ca = await discovery.find_ca_at_any(
+            [Discovery(one, config.token, config.ca_hashes) for one in config.servers], self._clock
+        )
         if self._ca_file.exists() and self._ca_file.read_text() != ca:
             raise JoinError(
                 f"this machine belongs to another cluster than {config.server}: `pinnace agent down --purge --name {config.node.name}` first"
             )
-        client = RestClient(config.server, tls=ssl.create_default_context(cadata=ca), token=config.token)
+        client = self._connect(tls=ssl.create_default_context(cadata=ca), token=config.token)
         try:
             await self._check_name(client)
             key, certificate = await node_identity.obtain(
@@ -193,10 +195,14 @@ class Agent:
             tls = ssl.create_default_context(cadata=self._ca)
             tls.load_cert_chain(self._path(certificate))
             self._tls[certificate] = tls
-            self._clients[certificate] = RestClient(
-                self._config.server, tls=tls, user_agent=f"pinnace-agent/{__version__}"
-            )
+            self._clients[certificate] = self._connect(tls=tls)
         return self._clients[certificate]
+
+    def _connect(self, *, tls: ssl.SSLContext, token: str = "") -> RestClient:
+        first, *others = self._config.servers
+        return RestClient(
+            first, others=others, tls=tls, token=token, user_agent=f"pinnace-agent/{__version__}"
+        )
 
     def _client_for(self, user: str, groups: tuple[str, ...]) -> Client:
         return self._client("kubelet-client" if user == f"system:node:{self._name}" else "parts-client")

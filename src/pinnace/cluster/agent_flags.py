@@ -27,9 +27,13 @@ class AgentConfig:
     """`node` has what every node is configured with; its networks are the cluster's, and empty until they are known."""
 
     node: ClusterConfig
-    server: str
+    server: str  # as it was said: one URL, or several with commas
     token: str = ""
     ca_hashes: tuple[str, ...] = ()
+
+    @property
+    def servers(self) -> list[str]:
+        return self.server.split(",")
 
     def remember(self) -> None:
         values = {"server": self.server, "node_name": self.node.node_name, "ca_hashes": list(self.ca_hashes)}
@@ -39,7 +43,9 @@ class AgentConfig:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--server", help="URL of the cluster's API server: https://HOST:6443")
+    add(
+        "--server", help="URL of the cluster's API server: https://HOST:6443; of several servers: with commas"
+    )
     add("--token", help="bootstrap token; needed to join, not to start again")
     add(
         "--discovery-token-ca-cert-hash", "--ca-hash", dest="ca_hashes", action="append", default=[],
@@ -81,14 +87,7 @@ def from_args(args: argparse.Namespace) -> AgentConfig:
         raise UsageError(
             f"{node.directory} holds a cluster, not an agent: choose another --name or --data-dir"
         )
-    server = (args.server or before.get("server", "")).rstrip("/")
-    if not server:
-        raise UsageError(
-            "say which cluster: `pinnace token create --print-join-command` on its server prints the whole command"
-        )
-    parts = urlsplit(server)
-    if parts.scheme != "https" or not parts.hostname or parts.path:
-        raise UsageError(f"--server {server}: must be https://HOST:PORT")
+    server = _server(args.server or before.get("server", ""))
     if args.token and not TOKEN.match(args.token):
         raise UsageError("--token: must be of the form [a-z0-9]{6}.[a-z0-9]{16}")
     for entry in args.ca_hashes:
@@ -108,3 +107,17 @@ def from_args(args: argparse.Namespace) -> AgentConfig:
     node.network_policy = before.get("network_policy", True)
     hashes = tuple(args.ca_hashes) or tuple(before.get("ca_hashes") or ())
     return AgentConfig(node, server, args.token or "", hashes)
+
+
+def _server(text: str) -> str:
+    """One or several URLs, each once and without a slash at the end. Raises UsageError."""
+    servers = list(dict.fromkeys(one.strip().rstrip("/") for one in text.split(",")))
+    if servers == [""]:
+        raise UsageError(
+            "say which cluster: `pinnace token create --print-join-command` on its server prints the whole command"
+        )
+    for one in servers:
+        parts = urlsplit(one)
+        if parts.scheme != "https" or not parts.hostname or parts.path:
+            raise UsageError(f"--server {one}: must be https://HOST:PORT")
+    return ",".join(servers)

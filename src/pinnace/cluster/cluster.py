@@ -7,6 +7,7 @@ import platform
 import ssl
 from collections.abc import Awaitable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnace import __version__
@@ -24,6 +25,7 @@ from pinnace.cluster.decide import node_addresses
 from pinnace.cluster.node_directories import NodeDirectories
 from pinnace.cluster.pki import Pki, cluster_leaves
 from pinnace.cluster.progress import Progress
+from pinnace.cluster.renewal import Renewal
 from pinnace.cluster.security import seconds
 from pinnace.cluster.state import RunState
 from pinnace.component.clock import Clock
@@ -49,12 +51,13 @@ class Cluster:
         self._pki = Pki(config.directory / "pki", clock.now())
         self._server: ApiServer | None = None
         self._node: Node | None = None
+        self._serving: ssl.SSLContext | None = None  # the kubelet's
         self._record: dict[str, Any] = {}
 
     async def run(self) -> None:
         """Until cancelled; raises what made the start fail. Containers and HAProxy go on running afterwards."""
         config = self._config
-        self._make_certificates()
+        renewal = self._make_certificates()
         preparing = None
         if config.has_real_node:
             from pinnace.cluster.node import Node
@@ -75,6 +78,7 @@ class Cluster:
             self._write_access()
             self._progress.step(f"API server at {self._record['server']}")
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(keep_running("certificates", renewal.run, self._clock), name="certificates")
                 self._start_control_plane(tasks)
                 if preparing is not None:
                     await preparing
@@ -91,7 +95,17 @@ class Cluster:
         from pinnace.kubelet.server.server import serving_tls
 
         pki = self._pki
-        return serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
+        self._serving = serving_tls(pki.cert("kubelet-server"), pki.key("kubelet-server"), pki.ca)
+        return self._serving
+
+    def _use_certificates(self) -> None:
+        """What was made anew, for the connections to come; also the administrator's, whose old one is good for a while."""
+        pki = self._pki
+        assert self._server is not None
+        self._server.reload_certificates()
+        if self._serving is not None:
+            self._serving.load_cert_chain(pki.cert("kubelet-server"), pki.key("kubelet-server"))
+        kubeconfig.renew(Path(self._record["kubeconfig"]), self._config.name, pki.directory)
 
     def _ingress_certificate(self) -> bytes:
         pki = self._pki
@@ -101,7 +115,8 @@ class Cluster:
         assert self._server is not None
         return self._server.local_client(user, groups)
 
-    def _make_certificates(self) -> None:
+    def _make_certificates(self) -> Renewal:
+        """Now; and what makes them anew later."""
         config = self._config
         host = platform.node().lower()
         addresses = [
@@ -121,6 +136,7 @@ class Cluster:
         if self._pki.ensure(leaves):
             self._progress.step("certificates")
         (config.directory / "ca.crt").write_bytes(self._pki.ca.read_bytes())
+        return Renewal(self._pki, leaves, self._clock, self._use_certificates)
 
     def _write_access(self) -> None:
         """kubeconfig, token and the record that `status` and `down` read."""

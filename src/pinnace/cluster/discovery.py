@@ -5,8 +5,10 @@ the CA in it has the pinned hash (if one was given). Then it is read again over 
 """
 
 import base64
+import contextlib
 import json
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -65,6 +67,15 @@ async def find_ca(wish: Discovery, clock: Clock) -> str:
             f"{wish.server} says one thing to strangers and another to those who verify it: somebody sits between"
         )
     return ca
+
+
+async def find_ca_at_any(wishes: Sequence[Discovery], clock: Clock) -> str:
+    """From the first server that answers. What one answers holds: who is refused does not ask the next one."""
+    *first, last = wishes
+    for wish in first:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            return await find_ca(wish, clock)
+    return await find_ca(last, clock)
 
 
 def check_pin(ca: str, hashes: tuple[str, ...]) -> None:

@@ -70,6 +70,18 @@ def merge(path: Path, new: dict[str, Any]) -> None:
     write(path, merged)
 
 
+def renew(path: Path, cluster: str, pki: Path) -> None:
+    """The administrator's certificate was made anew: where the file has the cluster's user, it gets it. Nothing else changes."""
+    content = _read(path)
+    (new,) = entries(cluster, "", b"", (pki / "admin.crt").read_bytes(), (pki / "admin.key").read_bytes())[
+        "users"
+    ]
+    users = content.get("users") or []
+    if any(one.get("name") == new["name"] for one in users):
+        content["users"] = [new if one.get("name") == new["name"] else one for one in users]
+        write(path, content)
+
+
 def remove(path: Path, cluster: str) -> None:
     """Take the cluster's entries out of the file; a file that is not there stays so."""
     if not path.exists():

@@ -3,7 +3,9 @@
 The server is started before anything is checked here: its own preflight runs while this process gets ready to watch.
 """
 
+import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pinnace.cluster import autoscaling, node_settings, progress
-from pinnace.cluster.config import ClusterConfig
+from pinnace.cluster.config import DEFAULT_NAME, ClusterConfig
 from pinnace.cluster.security import command_line
 from pinnace.cluster.state import RunState
 from pinnace.component.blocking_clock import BlockingClock
 
 POLL_SECONDS = 0.02
+STOP_SECONDS = 30.0  # as long as `down` gives a server
 ALREADY_RUNNING = 3  # exit code of a server that found the lock taken
 
 
@@ -45,7 +48,9 @@ def launch(config: ClusterConfig, command: list[str] | None = None) -> int:
             cwd="/" if command is None else None,  # the agent's words may have paths from here
             env=_environment(),
         )
-    return _Watching(config, state, process.pid, process.poll, is_ours=True).until_ready()
+    return _Watching(
+        config, state, process.pid, process.poll, is_ours=True, down=_down(config, command)
+    ).until_ready()
 
 
 def _join(config: ClusterConfig, state: RunState) -> int:
@@ -66,6 +71,14 @@ def _join(config: ClusterConfig, state: RunState) -> int:
         return None if state.is_running() else 1
 
     return _Watching(config, state, state.holder, ended, is_ours=False).until_ready()
+
+
+def _down(config: ClusterConfig, command: list[str] | None) -> str:
+    """What the user types to end what this server has started."""
+    words = ["pinnace", *(["agent"] if command else []), "down"]
+    words += ["--name", config.name] if config.name != DEFAULT_NAME else []
+    words += ["--data-dir", config.data_dir] if config.data_dir else []
+    return shlex.join(words)
 
 
 def _environment() -> dict[str, str]:
@@ -132,9 +145,10 @@ class _Watching:
         ended: Callable[[], int | None],
         *,
         is_ours: bool,
+        down: str = "",
     ) -> None:
         self._config, self._state, self._pid, self._ended = config, state, pid, ended
-        self._is_ours, self._shown = is_ours, 0
+        self._is_ours, self._shown, self._down = is_ours, 0, down
         self._clock = BlockingClock()
         self._begun = self._clock.monotonic()
 
@@ -155,10 +169,20 @@ class _Watching:
                     return outcome
                 self._clock.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
-            if self._is_ours:
-                os.kill(self._pid, signal.SIGTERM)
-                sys.stderr.write("\ninterrupted: the server was told to stop\n")
-            return 130
+            sys.stderr.write("\n")
+            return self._stop() if self._is_ours else 130
+
+    def _stop(self) -> int:
+        """The lock is free again when this returns, so that the next `up` or `down` meets nobody. Interrupted again, it does not wait."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
+        sys.stderr.write("interrupted: the server is being stopped\n")
+        with contextlib.suppress(KeyboardInterrupt):
+            self._let_it_end(STOP_SECONDS)
+        if self._ended() is None:
+            sys.stderr.write(f"the server (pid {self._pid}) is still stopping\n")
+        sys.stderr.write(f"`{self._down}` ends what it had started\n")
+        return 130
 
     def _let_it_end(self, within: float = 5.0) -> None:
         """A server that told its failure still holds the lock for a moment: the next `up` must not meet it."""

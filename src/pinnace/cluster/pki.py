@@ -63,8 +63,13 @@ class Pki:
     def service_account_key(self) -> Path:
         return self.key("service-account")
 
-    def ensure(self, leaves: list[Leaf]) -> bool:
+    def due(self) -> datetime:
+        """When the first of the certificates is to be made anew; after `ensure`."""
+        return min(datetime.fromisoformat(entry["until"]) for entry in self._index.values()) - RENEW_BEFORE
+
+    def ensure(self, leaves: list[Leaf], now: datetime | None = None) -> bool:
         """Make what is missing, expiring, or other than asked for; True when anything was made."""
+        self._now = now or self._now
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._index = json.loads(self._index_file.read_text())

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pinnace.api import meta
+from pinnace.api.core.services import publishes_not_ready
 from pinnace.api.meta import Object
 from pinnace.api.resources import ENDPOINTS, PODS, SERVICES
 from pinnace.client.informer import Key
@@ -42,7 +43,7 @@ def absent(key: Key, world: World) -> Iterator[Action]:
 
 
 def belongs(service: Object, pod: Object) -> bool:
-    leaving = meta.is_terminating(pod) and not backends.publishes_unready(service)
+    leaving = meta.is_terminating(pod) and not publishes_not_ready(service)
     return not leaving and backends.address_of(pod, backends.families(service)[0]) is not None
 
 
@@ -66,7 +67,7 @@ def pack(service: Object, found: list[Object]) -> tuple[list[Object], bool]:
 
 
 def is_served(service: Object, pod: Object) -> bool:
-    return backends.publishes_unready(service) or pods.is_ready(pod)
+    return publishes_not_ready(service) or pods.is_ready(pod)
 
 
 def _without_empty_name(port: Object) -> Object:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pinnace.api import meta
+from pinnace.api.core.services import publishes_not_ready
 from pinnace.api.meta import Object
 from pinnace.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from pinnace.client.informer import Key
@@ -62,7 +63,7 @@ def wanted_endpoints(
     for pod in found:
         address = backends.address_of(pod, family)
         node = world.get(NODES, pods.node_name(pod))
-        if address is None or (node is None and not backends.publishes_unready(service)):
+        if address is None or (node is None and not publishes_not_ready(service)):
             continue
         ports = backends.endpoint_ports(service, pod)
         if ports or not service["spec"].get("ports"):
@@ -85,7 +86,7 @@ def ports_of(key: PortKey) -> list[Object]:
 
 def endpoint(service: Object, pod: Object, address: str, node: Object | None) -> Object:
     serving, terminating = pods.is_ready(pod), meta.is_terminating(pod)
-    ready = backends.publishes_unready(service) or (serving and not terminating)
+    ready = publishes_not_ready(service) or (serving and not terminating)
     entry: Object = {
         "addresses": [address],
         "conditions": {"ready": ready, "serving": serving, "terminating": terminating},

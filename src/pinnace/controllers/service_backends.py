@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from pinnace.api import meta
+from pinnace.api.core import services
+from pinnace.api.core.pods import pod_ips
 from pinnace.api.meta import Object
 from pinnace.client.informer import Key
 from pinnace.controllers.runtime import World, pods
@@ -17,29 +19,15 @@ def has_backends(service: Object) -> bool:
     return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
 
 
-def is_headless(service: Object) -> bool:
-    return service["spec"].get("clusterIP") == "None"
-
-
-def publishes_unready(service: Object) -> bool:
-    return bool(service["spec"].get("publishNotReadyAddresses"))
-
-
 def backing_pods(service: Object, world: World) -> list[Object]:
     """Pods that match and have not finished, in a stable order."""
     found = world.pods_labelled(meta.namespace(service), service["spec"]["selector"])
     return sorted((pod for pod in found if not pods.is_terminal(pod)), key=meta.name)
 
 
-def addresses(pod: Object) -> list[str]:
-    status = pod.get("status") or {}
-    listed = [entry["ip"] for entry in status.get("podIPs") or () if entry.get("ip")]
-    return listed or ([status["podIP"]] if status.get("podIP") else [])
-
-
 def address_of(pod: Object, family: str) -> str | None:
     """The pod's address of this family: IPv4 or IPv6."""
-    return next((ip for ip in addresses(pod) if (":" in ip) == (family == "IPv6")), None)
+    return next((ip for ip in pod_ips(pod) if (":" in ip) == (family == "IPv6")), None)
 
 
 def families(service: Object) -> list[str]:
@@ -107,12 +95,12 @@ def trigger_time(service: Object, backends: Iterable[Object]) -> str:
 def copied_labels(service: Object, reserved: Iterable[str]) -> dict[str, str]:
     """The Service's labels but for those that have a meaning here."""
     own = {key: value for key, value in meta.labels(service).items() if key not in reserved}
-    return {**own, HEADLESS: ""} if is_headless(service) else own
+    return {**own, HEADLESS: ""} if services.is_headless(service) else own
 
 
 def _shown(pod: Object) -> tuple[object, ...]:
     return (
-        meta.labels(pod), addresses(pod), pods.is_ready(pod), meta.is_terminating(pod),
+        meta.labels(pod), pod_ips(pod), pods.is_ready(pod), meta.is_terminating(pod),
         pods.is_terminal(pod), pods.node_name(pod),
     )  # fmt: skip
 
@@ -122,6 +110,6 @@ def services_of_pod(old: Object | None, new: Object | None, world: World) -> Ite
     if old is not None and new is not None and _shown(old) == _shown(new):
         return
     for pod in (old, new):
-        if pod is not None and (addresses(pod) or old is not None):
+        if pod is not None and (pod_ips(pod) or old is not None):
             for service in world.services_selecting(pod):
                 yield meta.key(service)

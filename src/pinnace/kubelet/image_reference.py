@@ -51,7 +51,3 @@ def normalise(image: str) -> str:
     if match[2] or match[3]:
         return match[0]
     return f"{match[0]}:latest"
-
-
-def registry_of(image: str) -> str:
-    return split_domain(image)[0]

@@ -14,7 +14,6 @@ RESTART_COUNT = "io.kubernetes.container.restartCount"
 MESSAGE_PATH = "io.kubernetes.container.terminationMessagePath"
 MESSAGE_POLICY = "io.kubernetes.container.terminationMessagePolicy"
 GRACE_PERIOD = "io.kubernetes.pod.terminationGracePeriod"
-PRE_STOP = "io.kubernetes.container.preStopHandler"
 CONFIG_SOURCE = "kubernetes.io/config.source"
 
 

@@ -31,10 +31,6 @@ class PodRuntime:
     def running(self) -> list[ContainerStatus]:
         return [one for one in self.containers if one.state == ContainerState.RUNNING]
 
-    @property
-    def has_live_sandbox(self) -> bool:
-        return any(sandbox.is_ready for sandbox in self.sandboxes)
-
     def newest(self, name: str) -> ContainerStatus | None:
         found = self.by_name.get(name)
         return found[0] if found else None

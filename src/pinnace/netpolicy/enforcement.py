@@ -97,10 +97,6 @@ class Enforcement:
         for pod_key in affected:
             self._judge(pod_key)
 
-    @property
-    def has_policies(self) -> bool:
-        return bool(self._policies)
-
     # -- groups and their sets --
 
     def _join(self, key: Key, new: Pod | None, groups: frozenset[Group]) -> None:

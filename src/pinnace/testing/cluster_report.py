@@ -5,7 +5,6 @@ from pinnace.api.resources import EVENTS, TABLE
 from pinnace.apimachinery.errors import StatusError
 from pinnace.client.interface import Client, Object
 
-SKIPPED = {"conditions", "containerStatuses", "podIPs", "hostIPs"}
 MOST_EVENTS = 40
 
 

@@ -16,7 +16,6 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.client.interface import ActsFor, Client, Object, WatchEvent
 from pinnace.component.clock import Clock
 
-READS = ("get", "list")
 GUARDED = ("update", "patch", "delete")
 
 

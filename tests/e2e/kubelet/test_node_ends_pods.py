@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.kubelet.node import IMAGE, WAIT, Node, shell
+from e2e.kubelet.node import IMAGE, WAIT, Node, container, shell
 from pinnace.api import meta
 from pinnace.api.meta import Object
+from pinnace.api.resources import PRIORITY_CLASSES
 from pinnace.cluster import demo, images
 from pinnace.cluster.image_archive import ImageSettings
 from pinnace.kubelet.cri.private_containerd import PrivateContainerd
@@ -49,6 +50,52 @@ async def test_a_node_that_runs_short_evicts_and_spares_critical_pods(
     assert kubelet.host.counts.evictions == {signal: 1}
     assert (await node.pod("critical"))["status"]["phase"] == "Running"
     await eventually(lambda: node.has_condition(kind))
+
+
+async def test_a_soft_threshold_waits_then_takes_who_is_above_its_request_and_leaves_it_time(
+    node: Node,
+) -> None:
+    """The one above its request goes first, although the other one uses more and counts less."""
+    await node.stop()
+    node.config = replace(
+        node.config, eviction_hard={}, eviction_soft={"memory.available": "99.9999%"},
+        eviction_soft_grace_seconds={"memory.available": 2.0}, eviction_max_pod_grace_period=20,
+    )  # fmt: skip
+    await node.start()
+    important = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "important"}, "value": 1000}  # fmt: skip
+    await node.client.create(PRIORITY_CLASSES, important)
+    await node.create(
+        "above", holding(5, "1Mi"), priorityClassName="important", terminationGracePeriodSeconds=30
+    )
+    await node.create("within", holding(15, "200Mi"), terminationGracePeriodSeconds=30)
+    above, within = [meta.uid(await node.running(name)) for name in ("above", "within")]
+    kubelet = node.kubelet
+    eviction = Eviction(kubelet.host, node.clock, kubelet.recorder, StatsProvider(kubelet.host, node.clock))
+    begun = node.clock.monotonic()
+    assert await eviction.synchronize() == []
+    await eventually(lambda: node.has_condition("MemoryPressure"))
+    assert await eventually(eviction.synchronize) == [above]
+    assert node.clock.monotonic() - begun >= 2.0
+    assert await eventually(eviction.synchronize) == [within]
+    pod = await node.until("above", failed)
+    assert pod["status"]["reason"] == "Evicted"
+    assert "Container c was using " in pod["status"]["message"]
+    assert "request is 1Mi, has larger consumption of memory. " in pod["status"]["message"]
+    ended = container(pod)["state"]["terminated"]
+    assert ended["exitCode"] == 7  # it had more than the second that a hard threshold leaves
+    pod = await node.until("within", failed)
+    assert pod["status"]["reason"] == "Evicted"
+    assert "Container c was using" not in pod["status"]["message"]
+
+
+def holding(megabytes: int, request: str) -> Object:
+    """A container that is ready when it holds so much memory, and takes two seconds to end."""
+    script = (
+        f"held=$(head -c {megabytes}000000 /dev/zero | tr '\\0' x); trap 'sleep 2; exit 7' TERM; touch /held;"
+        " while :; do sleep 0.05; done"
+    )
+    probe = {"exec": {"command": ["test", "-e", "/held"]}, "periodSeconds": 1}
+    return shell(script, resources={"requests": {"memory": request}}, readinessProbe=probe)
 
 
 class Button:

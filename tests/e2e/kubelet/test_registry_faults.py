@@ -6,6 +6,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,35 @@ async def test_a_slow_registry_holds_up_only_its_own_pod(node: Node, registry: F
     await node.delete("given-up")  # an end does not wait for the pull
     registry.heal()
     await node.running("slow")
+
+
+@pytest.mark.parametrize("serialized", [True, False])
+async def test_pulls_go_one_after_another_only_where_the_settings_say_so(
+    node: Node, registry: FaultyRegistry, serialized: bool
+) -> None:
+    await node.stop()
+    node.config = replace(node.config, serialize_image_pulls=serialized)
+    await node.start()
+    await node.create("first", container_of(registry.image("first", "hang")))
+    await eventually(lambda: _asked(registry, "first"), within=60)
+    await node.create("second", container_of(registry.image("second")))
+    await eventually(lambda: _told(node, "second", "Pulling"), within=60)
+    if serialized:
+        await node.create("present")  # whose image is there waits for nobody
+        await node.running("present")
+        assert not _asked(registry, "second")
+    else:
+        await node.running("second")
+    registry.heal()
+    await node.running("first")
+    await node.running("second")
+    if serialized:
+        assert max(_asked(registry, "first")) < min(_asked(registry, "second"))
+
+
+def _asked(registry: FaultyRegistry, repository: str) -> list[int]:
+    """Which of the registry's requests were for it."""
+    return [at for at, path in enumerate(registry.asked) if path.startswith(f"/v2/{repository}/")]
 
 
 async def _told(node: Node, name: str, reason: str) -> bool:

@@ -12,6 +12,7 @@ import pytest_asyncio
 from beside_kubectl import MANIFEST, NODE, Program
 from pinnace.api import resources as r
 from pinnace.testing.api_server import ApiServerInProcess
+from side_by_side import in_process
 
 
 def newest_kubectl() -> str | None:
@@ -70,9 +71,12 @@ async def side_by_side(
 
         return run
 
-    ours = program(
-        sys.executable,
-        "-c",
-        "import sys; from pinnace.cli.main import main; sys.exit(main(sys.argv[1:], 'kubectl'))",
-    )
+    main = "import sys; from pinnace.cli.main import main; sys.exit(main(sys.argv[1:], 'kubectl'))"
+    own_process = program(sys.executable, "-c", main)
+
+    async def ours(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        if "diff" in arguments:  # the program `diff` writes to its output
+            return await own_process(*arguments, stdin=stdin)
+        return await in_process(arguments, environment, stdin)
+
     return program(kubectl), ours

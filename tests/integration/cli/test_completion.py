@@ -244,8 +244,9 @@ run --image=x y ''
 """
 
 
+@pytest.mark.full
 async def test_answers_are_kubectls(run: Run) -> None:
-    """Without the sentences behind the tab, which are our own."""
+    """At a shell's side, beside whichever kubectl is there; answers that were kept are `completion.cases` of `side_by_side`."""
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl on this machine")
     different = []

@@ -9,6 +9,7 @@ import side_by_side as beside
 NAMES = beside.names()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 async def test_answers_are_kubectls(name: str, tmp_path: Path) -> None:
     mine = await beside.asked(name, tmp_path)

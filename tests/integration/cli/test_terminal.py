@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import re
 import sys
 import termios
@@ -12,10 +13,17 @@ from typing import Any
 import pexpect
 import pytest
 
+from e2e_support import KUBECTLS, OURS, leftovers
 from pinnace.api import resources as r
+from pinnace.cluster.state import RunState
 from pinnace.testing.api_server import ApiServerInProcess
 
 pytestmark = pytest.mark.slow
+VERSIONS = [version for version in (OURS, "1.33") if version == OURS or version in KUBECTLS]
+PROGRAMS = {
+    OURS: [sys.executable, "-m", "pinnace"],
+    **{version: [path] for version, path in KUBECTLS.items()},
+}
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"a": "1"}}
 DEPLOYMENT = {
     "apiVersion": "apps/v1",
@@ -29,17 +37,26 @@ DEPLOYMENT = {
         },
     },
 }
+ERASED = "\r\x1b[K"
+EVENT = {
+    "apiVersion": "v1",
+    "kind": "Event",
+    "metadata": {"name": "said"},
+    "involvedObject": {"kind": "ConfigMap", "name": "one", "namespace": "default", "apiVersion": "v1"},
+    "reason": "Something",
+    "message": "happened",
+    "type": "Normal",
+}
 
 
 class Terminal:
     """One command at a terminal of its own."""
 
-    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+    def __init__(self, environment: dict[str, str], program: list[str], *arguments: str) -> None:
+        command, *words = [*program, *arguments]
         self.process = pexpect.spawn(
-            sys.executable, ["-m", "pinnace", *arguments], env=environment, timeout=60, encoding="utf-8",
-            dimensions=(30, 120),
-        )  # fmt: skip
-        self._before = termios.tcgetattr(self.process.child_fd)
+            command, words, env=environment, timeout=60, encoding="utf-8", dimensions=(30, 120)
+        )
 
     async def until(self, text: str) -> str:
         """What was shown before `text`."""
@@ -54,9 +71,18 @@ class Terminal:
         rest = await asyncio.to_thread(self.process.read)
         after = termios.tcgetattr(self.process.child_fd)
         await asyncio.to_thread(self.process.close)
-        assert after == self._before
+        assert after == untouched()
         signalled = self.process.signalstatus
         return rest, -signalled if signalled else self.process.exitstatus or 0
+
+
+def untouched() -> list[Any]:
+    """The modes of a terminal that nobody has changed."""
+    ends = pty.openpty()
+    modes = termios.tcgetattr(ends[0])
+    for end in ends:
+        os.close(end)
+    return modes
 
 
 Typed = Callable[..., Terminal]
@@ -68,37 +94,83 @@ def typed(api_server: ApiServerInProcess, tmp_path: Path) -> Typed:
                    "PYTHONPATH": ":".join(sys.path)}  # fmt: skip
     environment.pop("NO_COLOR", None)
 
-    def start(*arguments: str, **more: str) -> Terminal:
-        return Terminal({**environment, **more}, *arguments)
+    def start(*arguments: str, version: str = OURS, **more: str) -> Terminal:
+        return Terminal({**environment, **more}, PROGRAMS[version], *arguments)
 
     return start
 
 
 async def create(api_server: ApiServerInProcess, *objects: dict[str, Any]) -> None:
-    rows = {"ConfigMap": r.CONFIG_MAPS, "Deployment": r.DEPLOYMENTS}
+    rows = {"ConfigMap": r.CONFIG_MAPS, "Deployment": r.DEPLOYMENTS, "Event": r.EVENTS}
     for obj in objects:
         await api_server.local_client().create(rows[obj["kind"]], obj, "default")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("arguments", "shown", "code"),
     [
-        (["get", "cm", "-w"], "one", -2),
+        (["get", "cm", "-w"], "one", 1),
+        (["get", "cm", "-w", "-o", "name"], "configmap/one", 1),
+        (["events", "--watch"], "Something", 1),
         (["rollout", "status", "deploy/web"], "Waiting for deployment", 1),
         (["proxy", "--port=0"], "Starting to serve", -2),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else None,
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
 )
 async def test_ctrl_c_ends_as_kubectl_ends(
-    typed: Typed, api_server: ApiServerInProcess, arguments: list[str], shown: str, code: int
+    typed: Typed, api_server: ApiServerInProcess, arguments: list[str], shown: str, code: int, version: str
 ) -> None:
-    await create(api_server, CONFIG_MAP, DEPLOYMENT)
-    terminal = typed(*arguments)
+    await create(api_server, CONFIG_MAP, DEPLOYMENT, EVENT)
+    terminal = typed(*arguments, version=version)
     await terminal.until(shown)
     await terminal.until("\n")
+    if (
+        arguments[0] == "get"
+    ):  # kubectl's handler is there when it watches, not yet when it has shown the list
+        await create(api_server, {**CONFIG_MAP, "metadata": {"name": "later"}})
+        await terminal.until("later")
     terminal.press("c")
     rest, ended = await terminal.end()
     assert (ended, "Traceback" in rest) == (code, False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"), [("jsonpath={.data.a}=2", 1), ("condition=Ready", 1), ("delete", 1), ("create", -2)]
+)
+async def test_ctrl_c_while_waiting_ends_as_kubectl_ends(
+    typed: Typed, api_server: ApiServerInProcess, wish: str, code: int
+) -> None:
+    """What it waits for stands there as long as it waits (kubectl shows nothing), and is gone afterwards."""
+    await create(api_server, CONFIG_MAP)
+    name = "none" if wish == "create" else "one"
+    terminal = typed("wait", f"cm/{name}", f"--for={wish}")
+    await terminal.until(f"waiting for configmap/{name}")
+    terminal.press("c")
+    rest, ended = await terminal.end()
+    assert (ended, "Traceback" in rest) == (code, False)
+    assert rest.endswith(ERASED)
+
+
+async def test_what_is_waited_for_is_shown_at_a_terminal_only_and_erased(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    terminal = typed("wait", "cm/one", "--for=jsonpath={.data.a}=2")
+    await terminal.until("waiting for configmap/one")
+    await api_server.local_client().patch(r.CONFIG_MAPS, "one", {"data": {"a": "2"}}, "default")
+    rest, code = await terminal.end()
+    assert code == 0
+    assert rest.endswith(f"{ERASED}configmap/one condition met\r\n")
+    await api_server.local_client().patch(r.CONFIG_MAPS, "one", {"data": {"a": "1"}}, "default")
+    waiting = ["wait", "cm/one", "--for=jsonpath={.data.a}=2", "--timeout=1s"]
+    error = "error: timed out waiting for the condition on configmaps/one"
+    assert await typed(*waiting, TERM="dumb").end() == (f"{error}\r\n", 1)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pinnace", *waiting, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(api_server.kubeconfig()), "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert (await process.communicate())[1].decode() == f"{error}\n"
 
 
 async def test_ctrl_c_while_an_object_goes_leaves_it_going(
@@ -280,3 +352,25 @@ async def test_a_type_of_nearly_that_name_is_offered_at_a_terminal_only(
     )  # fmt: skip
     _, err = await process.communicate()
     assert err == b'error: the server doesn\'t have a resource type "deploymets"\n'
+
+
+async def test_an_interrupted_up_leaves_no_process_and_no_lock(typed: Typed, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    up = [
+        "up",
+        "--name=cut",
+        f"--data-dir={data}",
+        f"--kubeconfig={tmp_path}/config",
+        "--nodes=none",
+        "--port=0",
+    ]
+    terminal = typed(*up)
+    await terminal.until("API server")
+    terminal.press("c")
+    rest, code = await terminal.end()
+    assert "Traceback" not in rest
+    assert "interrupted: the server is being stopped\r\n" in rest
+    assert f"`pinnace down --name cut --data-dir {data}` ends what it had started\r\n" in rest
+    assert code == 130
+    assert not RunState(data).is_running()
+    assert [one for one in leftovers("cut", data) if one.startswith("process")] == []

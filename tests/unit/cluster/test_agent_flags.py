@@ -39,7 +39,15 @@ def test_a_second_start_needs_nothing_and_the_token_is_not_kept(tmp_path: Path) 
     assert again.ca_hashes == first.ca_hashes
 
 
+def test_several_servers_of_one_cluster_are_kept_in_their_order(tmp_path: Path) -> None:
+    made = parsed(tmp_path, "--server", "https://a:6443/, https://b:6443,https://a:6443", "--node-name", "n1")
+    assert made.servers == ["https://a:6443", "https://b:6443"]
+    made.remember()
+    assert parsed(tmp_path).servers == made.servers
+
+
 @pytest.mark.parametrize(("words", "text"), [
+    (("--server", "https://a:6443,"), "must be https"),
     ((), "say which cluster"),
     (("--server", "http://x:1"), "must be https"),
     ((*SERVER, "--token", "short"), "must be of the form"),

@@ -41,6 +41,22 @@ def test_merging_keeps_what_others_wrote_and_changes_the_current_context(tmp_pat
     assert merged["current-context"] == "pinnace-web"
 
 
+def test_a_certificate_that_was_made_anew_changes_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    kubeconfig.merge(path, OURS)
+    kubeconfig.merge(path, THEIRS)
+    (tmp_path / "admin.crt").write_bytes(b"new cert")
+    (tmp_path / "admin.key").write_bytes(b"new key")
+    before = content(path)
+    kubeconfig.renew(path, "web", tmp_path)
+    (new,) = kubeconfig.entries("web", "", b"", b"new cert", b"new key")["users"]
+    assert content(path) == {**before, "users": [new, *before["users"][1:]]}
+    assert content(path)["current-context"] == "work"
+    kubeconfig.remove(path, "web")
+    kubeconfig.renew(path, "web", tmp_path)  # the user took it out
+    assert "pinnace-web" not in path.read_text()
+
+
 def test_removing_gives_back_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(yaml.safe_dump(THEIRS))

@@ -155,3 +155,26 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.
     (tmp_path / "file").write_text("")
     assert launch(ClusterConfig(data_dir=str(tmp_path / "file" / "data"))) == 1
     assert capsys.readouterr().err.endswith("choose another place with --data-dir DIR\n")
+
+
+@pytest.mark.usefixtures("server")
+def test_interrupted_it_stops_the_server_and_says_what_ends_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It returns when the lock is free, so that the next `up` does not take the old server for one that is starting."""
+    ends_slowly = (
+        "import signal, time\n"
+        "def end(*_):\n    time.sleep(0.3)\n    raise SystemExit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\nprogress.step('API server')\nwhile True:\n    time.sleep(0.05)\n"
+    )
+    config = write_script(tmp_path, ends_slowly)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launching.progress, "show", interrupted)
+    assert launch(config) == 130
+    assert not RunState(config.directory).is_running()
+    assert capsys.readouterr().err == (
+        f"\ninterrupted: the server is being stopped\n`pinnace down --name web --data-dir {tmp_path}/data` ends what it had started\n"
+    )

@@ -177,7 +177,6 @@ def test_nothing_is_left_when_all_is_taken_away() -> None:
     for n in range(3):
         made.set_policy(("a", f"p{n}"), None)
     assert made.table.entries == {}
-    assert not made.has_policies
 
 
 def verdicts(made: Enforcement) -> Iterator[table.Verdict]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from pinnace.api import fields, label_selectors
 from pinnace.api.apps import workload_validation as rules
-from pinnace.api.apps.deployments import int_or_percent
 from pinnace.api.apps.workload_strategy import WorkloadStrategy
 from pinnace.api.core.pod_defaults import set_template_defaults
 from pinnace.api.meta import Object
@@ -13,18 +12,6 @@ from pinnace.apimachinery.errors import Cause
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 UPDATE_TYPES = ("OnDelete", "RollingUpdate")
-
-
-def is_rolling_update(daemon_set: Object) -> bool:
-    return (daemon_set["spec"].get("updateStrategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
-
-
-def rolling_limits(daemon_set: Object, desired: int) -> tuple[int, int]:
-    """(max surge, max unavailable) of `desired` nodes, both rounded up; unavailability is at least 1 without surge."""
-    rolling = (daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-    surge = int_or_percent(rolling.get("maxSurge"), desired, round_up=True)
-    unavailable = int_or_percent(rolling.get("maxUnavailable"), desired, round_up=True)
-    return surge, (unavailable if surge or unavailable else 1)
 
 
 class DaemonSetStrategy(WorkloadStrategy):

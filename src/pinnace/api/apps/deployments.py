@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from pinnace.api import conditions
 from pinnace.api.apps.templates import template_hash
 from pinnace.api.meta import Object
 
@@ -64,12 +63,8 @@ def max_unavailable(deployment: Object) -> int:
     return min(rolling_limits(deployment)[1], desired)
 
 
-def min_available(deployment: Object) -> int:
-    return replicas(deployment) - max_unavailable(deployment) if is_rolling_update(deployment) else 0
-
-
 def replicas(obj: Object) -> int:
-    """`spec.replicas` of a Deployment or ReplicaSet, 1 where it is not given."""
+    """`spec.replicas` of whatever has replicas, 1 where it is not given."""
     wanted = obj["spec"].get("replicas")
     return 1 if wanted is None else wanted
 
@@ -95,10 +90,6 @@ def new_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Objec
 
 def _age_then_name(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("creationTimestamp", ""), obj["metadata"]["name"]
-
-
-def get_condition(deployment: Object, kind: str) -> dict[str, Any] | None:
-    return conditions.find((deployment.get("status") or {}).get("conditions"), kind)
 
 
 def is_complete(deployment: Object, status: dict[str, Any]) -> bool:

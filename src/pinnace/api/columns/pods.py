@@ -122,11 +122,6 @@ def _summarise(pod: Object) -> _Summary:
     return summary
 
 
-def status_text(pod: Object) -> str:
-    """The STATUS cell."""
-    return _summarise(pod).reason
-
-
 def _gates(pod: Object) -> str:
     gates = pod["spec"].get("readinessGates")
     if not gates:

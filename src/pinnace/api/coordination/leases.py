@@ -1,6 +1,6 @@
 """Leases: heartbeats of nodes and locks of leaders."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pinnace.api import fields, names, normalise
 from pinnace.api.meta import Object
@@ -14,13 +14,6 @@ STRATEGIES = ("OldestEmulationVersion",)
 def renewed_at(lease: Object) -> datetime | None:
     text = (lease.get("spec") or {}).get("renewTime")
     return times.parse_time(text) if text else None
-
-
-def is_expired(lease: Object, now: datetime) -> bool:
-    """Nobody renewed it for as long as its holder promised to."""
-    renewed = renewed_at(lease)
-    seconds = (lease.get("spec") or {}).get("leaseDurationSeconds") or 0
-    return renewed is None or renewed + timedelta(seconds=seconds) < now
 
 
 class LeaseStrategy(Strategy):

@@ -36,12 +36,6 @@ def required_terms(pod: Object) -> list[Term] | None:
     return None if required is None else required.get("nodeSelectorTerms") or []
 
 
-def preferred_terms(pod: Object) -> list[Mapping[str, Any]]:
-    """Entries of `weight` and `preference` (a term)."""
-    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
-    return affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or []
-
-
 def matches(pod: Object, node: Object) -> bool:
     """Whether `nodeSelector` and required node affinity allow this node."""
     labels = meta.labels(node)

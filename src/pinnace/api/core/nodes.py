@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Any
 
 from pinnace.api import conditions, meta
-from pinnace.api.core.tolerations import same_taint
 from pinnace.api.meta import Object
 from pinnace.apimachinery import quantity
 
@@ -26,11 +25,6 @@ def is_unschedulable(node: Object) -> bool:
 
 def taints(node: Object) -> list[dict[str, Any]]:
     return (node.get("spec") or {}).get("taints") or []
-
-
-def find_taint(node: Object, key: str, effect: str) -> dict[str, Any] | None:
-    wanted = {"key": key, "effect": effect}
-    return next((taint for taint in taints(node) if same_taint(taint, wanted)), None)
 
 
 def roles(node: Object) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pinnace.api import fields
+from pinnace.api.core.volume_validation import validate_nfs
 from pinnace.api.storage.csi_names import validate_driver_name
 from pinnace.apimachinery.errors import Cause
 
@@ -52,14 +53,6 @@ def _local_place(place: str, path: str) -> Iterator[Cause]:
         yield fields.invalid(path, place, "must not contain '..'")
 
 
-def _nfs(source: Source, path: str) -> Iterator[Cause]:
-    for field in ("server", "path"):
-        if not source.get(field):
-            yield fields.required(f"{path}.{field}")
-    if source.get("path") and not source["path"].startswith("/"):
-        yield fields.invalid(f"{path}.path", source["path"], "must be an absolute path")
-
-
 def _csi(source: Source, path: str) -> Iterator[Cause]:
     yield from validate_driver_name(source.get("driver"), f"{path}.driver")
     if not source.get("volumeHandle"):
@@ -73,4 +66,4 @@ def _csi(source: Source, path: str) -> Iterator[Cause]:
                 yield fields.required(f"{path}.{secret}.{field}")
 
 
-_CHECKS = {"hostPath": _host_path, "local": _local, "nfs": _nfs, "csi": _csi}
+_CHECKS = {"hostPath": _host_path, "local": _local, "nfs": validate_nfs, "csi": _csi}

@@ -39,10 +39,6 @@ def is_active(pod: Object) -> bool:
     return not is_terminal(pod) and not is_terminating(pod)
 
 
-def is_scheduled(pod: Object) -> bool:
-    return bool(node_name(pod))
-
-
 def get_condition(pod: Object, kind: str) -> dict[str, Any] | None:
     return conditions.find((pod.get("status") or {}).get("conditions"), kind)
 

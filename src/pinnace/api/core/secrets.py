@@ -18,7 +18,6 @@ BASIC_AUTH = "kubernetes.io/basic-auth"
 SSH_AUTH = "kubernetes.io/ssh-auth"
 TLS = "kubernetes.io/tls"
 SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
-SERVICE_ACCOUNT_UID = "kubernetes.io/service-account.uid"
 
 _REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
     DOCKER_CONFIG: (".dockercfg",),

@@ -17,11 +17,6 @@ def is_headless(service: Object) -> bool:
     return service["spec"].get("clusterIP") == HEADLESS
 
 
-def has_cluster_ip(service: Object) -> bool:
-    """A virtual address was given to it."""
-    return service["spec"].get("clusterIP") not in (None, "", HEADLESS)
-
-
 def cluster_ips(service: Object) -> list[str]:
     spec = service["spec"]
     return spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
@@ -58,12 +53,3 @@ def selector(service: Object) -> dict[str, str]:
 
 def publishes_not_ready(service: Object) -> bool:
     return bool(service["spec"].get("publishNotReadyAddresses"))
-
-
-def affinity_seconds(service: Object) -> int:
-    """0 without session affinity."""
-    spec = service["spec"]
-    if spec.get("sessionAffinity") != "ClientIP":
-        return 0
-    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
-    return client.get("timeoutSeconds") or DEFAULT_AFFINITY_SECONDS

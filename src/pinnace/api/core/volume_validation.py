@@ -156,7 +156,7 @@ def _validate_claim(source: Source, path: str) -> Found:
         yield fields.required(f"{path}.claimName")
 
 
-def _validate_nfs(source: Source, path: str) -> Found:
+def validate_nfs(source: Source, path: str) -> Found:
     for field in ("server", "path"):
         if not source.get(field):
             yield fields.required(f"{path}.{field}")
@@ -199,7 +199,7 @@ _SOURCES = {
     "downwardAPI": _validate_downward,
     "projected": _validate_projected,
     "persistentVolumeClaim": _validate_claim,
-    "nfs": _validate_nfs,
+    "nfs": validate_nfs,
     "image": _validate_image,
     "csi": _validate_csi,
 }

@@ -15,21 +15,6 @@ ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 MAX_ENDPOINTS, MAX_PORTS, MAX_ADDRESSES = 1000, 20000, 100
 
 
-def is_ready(endpoint: dict[str, Any]) -> bool:
-    """Unknown (null) counts as ready."""
-    return (endpoint.get("conditions") or {}).get("ready") is not False
-
-
-def is_serving(endpoint: dict[str, Any]) -> bool:
-    """Ready, whether terminating or not; unknown falls back to ready."""
-    serving = (endpoint.get("conditions") or {}).get("serving")
-    return is_ready(endpoint) if serving is None else bool(serving)
-
-
-def is_terminating(endpoint: dict[str, Any]) -> bool:
-    return bool((endpoint.get("conditions") or {}).get("terminating"))
-
-
 class EndpointSliceStrategy(Strategy):
     tracks_generation = True
 

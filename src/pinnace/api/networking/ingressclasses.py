@@ -14,10 +14,6 @@ MAX_CONTROLLER = 250
 _PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
-def is_default(ingress_class: Object) -> bool:
-    return (ingress_class["metadata"].get("annotations") or {}).get(DEFAULT_ANNOTATION) == "true"
-
-
 class IngressClassStrategy(Strategy):
     tracks_generation = True
 

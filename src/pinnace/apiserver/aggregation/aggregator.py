@@ -96,6 +96,11 @@ class Aggregator:
             self._transport = Transport(self._config, self._registries, self._clock)
         return self._transport
 
+    def reload_certificate(self) -> None:
+        """The front proxy's, from its file into the connections to come."""
+        if self._transport is not None:
+            self._transport.forget_contexts()
+
     # -- APIServices of this server's own groups ------------------------------------------------------------
     def rows_changed(self) -> None:
         """Custom resources have come or gone: so do the APIServices of their groups and versions."""

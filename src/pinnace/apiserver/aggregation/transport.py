@@ -86,6 +86,10 @@ class Transport:
             self._contexts[key] = context
         return self._contexts[key]
 
+    def forget_contexts(self) -> None:
+        """Our certificate was made anew: the next connection reads it."""
+        self._contexts.clear()
+
     def session(self) -> "aiohttp.ClientSession":
         if self._session is None:
             import aiohttp

@@ -10,10 +10,6 @@ ALL = f"{WRITE} {READ}"
 _EVENTS = ("create patch update", "core events.k8s.io", "events")
 _DISCOVERY = "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/"
 
-_CORE_EDIT = (
-    "pods pods/attach pods/exec pods/portforward pods/proxy replicationcontrollers replicationcontrollers/scale "
-    "services services/proxy configmaps endpoints persistentvolumeclaims secrets serviceaccounts"
-)
 _APPS = "daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale"
 _CORE_VIEW = (
     "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
-from pinnace.apiserver.authz.rules import ALL, Rule
+from pinnace.apiserver.authz.rules import ALL, Rule, contains
 
 
 def uncovered(held: Iterable[Rule], wanted: Iterable[Rule]) -> list[Rule]:
@@ -34,7 +34,7 @@ def _singles(rule: Rule) -> Iterator[Rule]:
 
 
 def _covers(own: Rule, single: Rule) -> bool:
-    if not _has(own.get("verbs"), single["verbs"][0]):
+    if not contains(own.get("verbs"), single["verbs"][0]):
         return False
     if "nonResourceURLs" in single:
         return any(
@@ -42,14 +42,10 @@ def _covers(own: Rule, single: Rule) -> bool:
         )
     names = own.get("resourceNames")
     return (
-        _has(own.get("apiGroups"), single["apiGroups"][0])
+        contains(own.get("apiGroups"), single["apiGroups"][0])
         and _resource_covered(own.get("resources") or (), single["resources"][0])
         and (not names or ("resourceNames" in single and single["resourceNames"][0] in names))
     )
-
-
-def _has(values: Any, wanted: str) -> bool:
-    return bool(values) and (wanted in values or ALL in values)
 
 
 def _resource_covered(values: Any, wanted: str) -> bool:

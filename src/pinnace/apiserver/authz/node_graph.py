@@ -7,6 +7,7 @@ since kubelets ask rarely and a walk needs no memory. Rules: plugin/pkg/auth/aut
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pinnace.api import meta
 from pinnace.api import resources as r
 from pinnace.apimachinery.gvk import GVR
 from pinnace.apimachinery.selectors import FieldRequirement
@@ -43,7 +44,7 @@ class NodeGraph:
         pods = [pod async for pod in self._pods(node, namespace)]
         if gvr == r.PODS:
             return any(pod["metadata"]["name"] == name for pod in pods)
-        if any(name in named(pod, gvr) for pod in pods if _MIRROR not in _annotations(pod)):
+        if any(name in named(pod, gvr) for pod in pods if _MIRROR not in meta.annotations(pod)):
             return True
         return gvr == r.SECRETS and await self._volume_needs(node, namespace, name)
 
@@ -87,10 +88,6 @@ class NodeGraph:
                 if pv is not None and (namespace, secret) in set(_secrets_of_volume(pv, space)):
                     return True
         return False
-
-
-def _annotations(pod: Object) -> Object:
-    return pod["metadata"].get("annotations") or {}
 
 
 def named(pod: Object, gvr: GVR) -> set[str]:

@@ -13,7 +13,7 @@ ALL = "*"
 
 
 def allows(rule: Rule, attributes: Attributes) -> bool:
-    if not _contains(rule.get("verbs"), attributes.verb):
+    if not contains(rule.get("verbs"), attributes.verb):
         return False
     if attributes.is_resource:
         return _allows_resource(rule, attributes)
@@ -25,21 +25,21 @@ def asks_for_name(rule: Rule, attributes: Attributes) -> bool:
     return bool(
         attributes.is_resource
         and rule.get("resourceNames")
-        and _contains(rule.get("verbs"), attributes.verb)
-        and _contains(rule.get("apiGroups"), attributes.group)
+        and contains(rule.get("verbs"), attributes.verb)
+        and contains(rule.get("apiGroups"), attributes.group)
         and _resource_matches(rule.get("resources") or (), attributes.resource, attributes.subresource)
     )
 
 
 def _allows_resource(rule: Rule, attributes: Attributes) -> bool:
     return (
-        _contains(rule.get("apiGroups"), attributes.group)
+        contains(rule.get("apiGroups"), attributes.group)
         and _resource_matches(rule.get("resources") or (), attributes.resource, attributes.subresource)
         and (not rule.get("resourceNames") or attributes.name in rule["resourceNames"])
     )
 
 
-def _contains(values: Any, wanted: str) -> bool:
+def contains(values: Any, wanted: str) -> bool:
     return bool(values) and (wanted in values or ALL in values)
 
 

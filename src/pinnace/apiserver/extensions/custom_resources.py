@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from pinnace.api import meta
 from pinnace.api import resources as r
 from pinnace.apimachinery.errors import StatusError
-from pinnace.apimachinery.gvk import GVR
 from pinnace.apiserver.storage.events import StorageEvent
 from pinnace.apiserver.storage.item import Item, Object
 from pinnace.apiserver.storage.scope import Scope
@@ -117,9 +116,6 @@ class CustomResources:
             if other.group == old.group:
                 self._pending[other.name] = None
         self._wake.set()
-
-    def definition_of(self, gvr: GVR) -> "Definition | None":
-        return self._known.get(gvr.qualified)
 
     def kinds(self) -> "list[CustomKind]":
         """For the documents of OpenAPI."""

@@ -42,8 +42,3 @@ def candidates(network: Network, is_taken: Callable[[Address], bool]) -> Iterato
     make = ipaddress.IPv4Address if network.version == 4 else ipaddress.IPv6Address
     tried = positions(min(size, _MOST), static_addresses(size))
     return (address for position in tried if not is_taken(address := make(first + position)))
-
-
-def first_address(network: Network) -> Address:
-    """The address of the `kubernetes` service."""
-    return network[1]

@@ -7,7 +7,6 @@ import random
 from datetime import datetime
 from typing import Any
 
-from pinnace.apimachinery import errors
 from pinnace.apimachinery.times import format_time
 from pinnace.apimachinery.uids import random_uid
 
@@ -30,11 +29,6 @@ def fill_on_create(obj: Object, now: datetime) -> None:
     metadata["creationTimestamp"] = format_time(now)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generate_name(metadata["generateName"])
-
-
-def check_create(obj: Object, resource: str) -> None:
-    if obj["metadata"].get("resourceVersion"):
-        raise errors.BadRequest("resourceVersion should not be set on objects to be created")
 
 
 def carry_over(new: Object, current: Object) -> None:

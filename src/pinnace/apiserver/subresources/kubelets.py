@@ -38,10 +38,15 @@ class Kubelets:
             context = ssl.create_default_context(cafile=str(authority) if authority else None)
             if authority is None:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            if config.kubelet_client_certificate and config.kubelet_client_key:
-                context.load_cert_chain(config.kubelet_client_certificate, config.kubelet_client_key)
             self._tls = context
+            self.reload_certificate()
         return self._tls
+
+    def reload_certificate(self) -> None:
+        """From its file into the connections to come."""
+        config = self._config
+        if self._tls is not None and config.kubelet_client_certificate and config.kubelet_client_key:
+            self._tls.load_cert_chain(config.kubelet_client_certificate, config.kubelet_client_key)
 
     @property
     def anonymous_tls(self) -> ssl.SSLContext:

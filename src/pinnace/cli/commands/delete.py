@@ -17,6 +17,7 @@ from pinnace.cli.command import DRY_RUN, FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, FileError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session, warn
+from pinnace.cli.waiting_line import waiting
 
 Object = dict[str, Any]
 FORCED = ("Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
@@ -139,20 +140,25 @@ def _wait(session: Session, flags: Values, gone: list[tuple[Selection, str]]) ->
     """Until none of them is there any more (or another one took the name)."""
     end = clock.monotonic() + flags["timeout"] if flags["timeout"] else None
     for one, uid in gone:
-        pause = 0.02
-        while True:
-            try:
-                obj = session.http.get(one.path)
-            except ServerError as error:
-                if not_found(error):
-                    break
-                raise
-            if uid and obj["metadata"].get("uid") != uid:
-                break
-            if end is not None and clock.monotonic() > end:
-                raise CliError(f"timed out waiting for the condition on {one.resource.qualified}/{one.name}")
-            clock.sleep(pause)
-            pause = min(pause * 2, 0.5)
+        with waiting(f"{one.shown} to go"):
+            _until_gone(session, one, uid, end)
+
+
+def _until_gone(session: Session, one: Selection, uid: str, end: float | None) -> None:
+    pause = 0.02
+    while True:
+        try:
+            obj = session.http.get(one.path)
+        except ServerError as error:
+            if not_found(error):
+                return
+            raise
+        if uid and obj["metadata"].get("uid") != uid:
+            return
+        if end is not None and clock.monotonic() > end:
+            raise CliError(f"timed out waiting for the condition on {one.resource.qualified}/{one.name}")
+        clock.sleep(pause)
+        pause = min(pause * 2, 0.5)
 
 
 DELETE = Command(

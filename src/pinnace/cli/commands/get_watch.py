@@ -23,6 +23,13 @@ def watch(session: Session, flags: Values, chosen: list[Selection]) -> int:
     accept = ACCEPT if as_table and flags["server-print"] else "application/json"
     listed = get.read(session, one, flags, accept=accept)
     write = _table_writer(flags, one) if as_table else _object_writer(session, flags, one)
+    try:
+        return _follow(session, flags, one, listed, write, accept)
+    except KeyboardInterrupt:
+        return 1
+
+
+def _follow(session: Session, flags: Values, one: Selection, listed: Object, write: Any, accept: str) -> int:
     if not flags["watch-only"]:
         write(listed, "ADDED")
     version = (listed.get("metadata") or {}).get("resourceVersion", "")

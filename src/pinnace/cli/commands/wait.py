@@ -1,5 +1,6 @@
 """`wait`: until a condition, a JSONPath value, creation or deletion."""
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from pinnace.cli.command import OUTPUT, PLAIN_FILES, SELECTION, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
+from pinnace.cli.waiting_line import waiting
 from pinnace.cli.watching import events
 
 Object = dict[str, Any]
@@ -22,14 +24,18 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     timeout = flags["timeout"] if flags["timeout"] >= 0 else 7 * 86400.0
     end = clock.monotonic() + timeout
     if wanted.lower() == "create":
-        return _until_created(session, flags, arguments, end)
+        try:
+            return _until_created(session, flags, arguments, end)
+        except KeyboardInterrupt:
+            return -signal.SIGINT  # the only wait that kubectl leaves to the signal
     if wanted.lower() == "delete":
         return _until_deleted(session, flags, arguments, end)
     holds = _test(wanted)
     found = False
     for one, obj in resolve(session, arguments, flags):
         found = True
-        _until(session, one, obj, holds, end)
+        with waiting(one.shown):
+            _until(session, one, obj, holds, end)
         print(one.shown if flags["output"] == "name" else f"{one.shown} condition met")
     if not found:
         raise CliError("no matching resources found")
@@ -104,10 +110,11 @@ def _until_deleted(session: Session, flags: Values, arguments: list[str], end: f
             return 0
         raise
     for one, obj in chosen:
-        while not _is_gone(session, one, obj):
-            if clock.monotonic() > end:
-                raise CliError(f"timed out waiting for the condition on {one.resource.name}/{one.name}")
-            clock.sleep(0.1)
+        with waiting(f"{one.shown} to go"):
+            while not _is_gone(session, one, obj):
+                if clock.monotonic() > end:
+                    raise CliError(f"timed out waiting for the condition on {one.resource.name}/{one.name}")
+                clock.sleep(0.1)
         print(one.shown if flags["output"] == "name" else f"{one.shown} condition met")
     return 0
 
@@ -124,18 +131,23 @@ def _is_gone(session: Session, one: Selection, obj: Object) -> bool:
 
 def _until_created(session: Session, flags: Values, arguments: list[str], end: float) -> int:
     for one in select(session, arguments, flags):
-        while True:
-            try:
-                session.http.get(one.path)
-                break
-            except ServerError as error:
-                if not not_found(error):
-                    raise
-            if clock.monotonic() > end:
-                raise CliError(f"timed out waiting for the condition on {one.resource.name}/{one.name}")
-            clock.sleep(0.1)
+        with waiting(one.shown):
+            while not _is_there(session, one):
+                if clock.monotonic() > end:
+                    raise CliError(f"timed out waiting for the condition on {one.resource.name}/{one.name}")
+                clock.sleep(0.1)
         print(one.shown if flags["output"] == "name" else f"{one.shown} condition met")
     return 0
+
+
+def _is_there(session: Session, one: Selection) -> bool:
+    try:
+        session.http.get(one.path)
+    except ServerError as error:
+        if not_found(error):
+            return False
+        raise
+    return True
 
 
 WAIT = Command(

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from pinnace.apimachinery.times import human_duration
-from pinnace.cli.ages import seconds_since
+from pinnace.cli.ages import age
 from pinnace.cli.describe.writer import Writer
 from pinnace.cli.session import Session
 
@@ -40,14 +39,10 @@ def write_events(writer: Writer, events: list[Object]) -> None:
 
 
 def _interval(event: Object) -> str:
-    first = _since(event.get("eventTime") or event.get("firstTimestamp"))
+    first = age(event.get("eventTime") or event.get("firstTimestamp"))
     series = event.get("series")
     if series:
-        return f"{_since(series.get('lastObservedTime'))} (x{series.get('count')} over {first})"
+        return f"{age(series.get('lastObservedTime'))} (x{series.get('count')} over {first})"
     if (event.get("count") or 0) > 1:
-        return f"{_since(event.get('lastTimestamp'))} (x{event['count']} over {first})"
+        return f"{age(event.get('lastTimestamp'))} (x{event['count']} over {first})"
     return first
-
-
-def _since(text: str | None) -> str:
-    return human_duration(seconds_since(text)) if text else "<unknown>"

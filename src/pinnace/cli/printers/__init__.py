@@ -16,10 +16,6 @@ FORMATS = "custom-columns,custom-columns-file,go-template,go-template-file,json,
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def is_table(output: str) -> bool:
-    return output in ("", "wide") or output.startswith("custom-columns")
-
-
 def to_text(obj: Any, output: str, indent: int = 4, *, sort_keys: bool = True) -> str:
     """json, yaml or kyaml, with the line end."""
     if output == "json":

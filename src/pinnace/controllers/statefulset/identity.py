@@ -1,6 +1,7 @@
 """Who a pod of a StatefulSet is: its ordinal, its name, and what it looks like when it is made."""
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import replicas
 from pinnace.api.meta import Object
 from pinnace.controllers.runtime import pods
 from pinnace.controllers.statefulset import claims
@@ -28,11 +29,6 @@ def ordinals(ss: Object) -> range:
     """The ordinals that the set should have pods for."""
     start = (ss["spec"].get("ordinals") or {}).get("start") or 0
     return range(start, start + replicas(ss))
-
-
-def replicas(ss: Object) -> int:
-    wanted = ss["spec"].get("replicas")
-    return 1 if wanted is None else wanted
 
 
 def pod_name(ss: Object, ordinal: int) -> str:

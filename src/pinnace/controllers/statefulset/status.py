@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pinnace.api import meta
+from pinnace.api.apps.deployments import replicas
 from pinnace.api.meta import Object
 from pinnace.controllers.runtime import pods
 from pinnace.controllers.statefulset import identity, rolling
@@ -18,7 +19,7 @@ def observed(
     there = [pod for pod in owned if pods.phase(pod) and identity.ordinal_of(pod) >= 0]
     staying = [identity.revision_of(pod) for pod in there if not meta.is_terminating(pod)]
     ready = [pod for pod in there if is_running_and_ready(pod)]
-    wanted = identity.replicas(ss)
+    wanted = replicas(ss)
     revision, updated = meta.name(current), staying.count(meta.name(update))
     at_current = max(0, staying.count(revision) - rolled)  # what rolls may be of yet another revision
     if rolling.is_rolling(ss) and updated == len(ready) == len(there) == wanted:

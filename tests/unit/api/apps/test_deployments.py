@@ -30,7 +30,6 @@ def test_surge_rounds_up_and_unavailable_down(replicas, surge, unavailable, expe
 def test_recreate_has_no_limits():
     deployment = _deployment(3, None, None, "Recreate")
     assert deployments.max_surge(deployment) == deployments.max_unavailable(deployment) == 0
-    assert deployments.min_available(deployment) == 0
 
 
 def test_hash_ignores_the_order_of_keys_and_heeds_collisions():

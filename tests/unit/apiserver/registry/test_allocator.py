@@ -25,7 +25,6 @@ def test_a_huge_network_is_not_walked_through() -> None:
     network = ipaddress.ip_network("fd00::/64")
     first = next(allocator.candidates(network, lambda _: False))
     assert first in network
-    assert str(allocator.first_address(network)) == "fd00::1"
 
 
 def test_every_position_comes_once() -> None:
