@@ -5,9 +5,9 @@ from typing import Any
 from pinnace.cli.builder import resolve
 from pinnace.cli.command import FILES, Command
 from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
-from pinnace.cli.commands.run import OVERRIDES, overridden
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.overrides import OVERRIDES, overridden
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]

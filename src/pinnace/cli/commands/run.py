@@ -1,6 +1,5 @@
 """`run`: one pod from an image; with `--expose` a service for it, with `-i`, `-t` or `--attach` connected to it."""
 
-import json
 from typing import Any
 
 from pinnace.cli import dry_run
@@ -10,14 +9,11 @@ from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.image_names import INVALID, is_image_name
+from pinnace.cli.overrides import OVERRIDES, overridden
 from pinnace.cli.pods_of import RUNNING_TIMEOUT, default_container
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
-OVERRIDES = (
-    Flag("overrides", help="A patch, as inline JSON, of what is made."),
-    Flag("override-type", default="merge", help="json, merge or strategic."),
-)
 POLICIES = ("Always", "OnFailure", "Never")
 MANAGER = "kubectl-run"
 
@@ -180,31 +176,6 @@ def _service(flags: Values, name: str) -> Object:
     spec = {"ports": [port], "selector": _labels(flags) or {"run": name}}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec,
             "status": {"loadBalancer": {}}}  # fmt: skip
-
-
-def overridden(flags: Values, obj: Object) -> Object:
-    """The object after `--overrides`, which is a patch of one of three types."""
-    if not flags["overrides"]:
-        return obj
-    kind = flags["override-type"]
-    if kind not in ("json", "merge", "strategic"):
-        raise CliError(f"invalid override type: {kind}")
-    from pinnace.apimachinery.errors import StatusError
-    from pinnace.apimachinery.gvk import GVK
-    from pinnace.apimachinery.patch import json_patch, merge_patch, strategic
-    from pinnace.apimachinery.schema import schemas
-
-    try:
-        patch = json.loads(flags["overrides"])
-        if kind == "json":
-            return json_patch.apply(obj, patch)
-        if kind == "merge":
-            return merge_patch.apply(obj, patch)
-        return strategic.apply(obj, patch, schemas.for_gvk(GVK("", "v1", obj["kind"])))
-    except json.JSONDecodeError:
-        raise CliError("Invalid JSON Patch") from None
-    except (ValueError, StatusError) as error:
-        raise CliError(f"cannot apply the overrides: {error}") from error
 
 
 RUN = Command(
