@@ -213,7 +213,13 @@ def as_of_1_36(answer: Answer) -> Answer:
 def as_of_1_33(answer: Answer) -> Answer:
     """Our answer with what came after kubectl 1.33 taken back."""
     out = re.sub(r'(?m)^(\S+ ".*" (?:force )?deleted) from \S+ namespace', r"\1", answer.out)
-    return Answer(answer.code, out, answer.err.replace("jsonpath-file,kyaml,name", "jsonpath-file,name"))
+    return Answer(
+        answer.code,
+        out,
+        answer.err.replace("jsonpath-file,kyaml,name", "jsonpath-file,name").replace(
+            "json,kyaml,yaml", "json,yaml"
+        ),
+    )
 
 
 def without_help(answer: Answer) -> Answer:

@@ -125,6 +125,19 @@ def from_files(session: Session, flags: Values) -> list[Selection]:
     return [of_manifest(session, obj, source) for source, obj in _read(flags)]
 
 
+def from_files_alone(flags: Values) -> list[Selection]:
+    """The objects of -f or -k as they stand there (`--local`): no server is asked what they are."""
+    return [_as_it_stands(obj, source) for source, obj in _read(flags)]
+
+
+def _as_it_stands(obj: Object, source: str) -> Selection:
+    metadata = obj.setdefault("metadata", {})
+    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
+    kind = str(obj.get("kind", ""))
+    resource = Resource(group, version, kind.lower(), kind, True, kind.lower(), [], [], [])
+    return Selection(resource, metadata.get("name", ""), metadata.get("namespace", ""), obj, source)
+
+
 def from_files_with_errors(session: Session, flags: Values, errors: list[CliError]) -> Iterator[Selection]:
     """As `from_files`, one after the other; what is wrong with one document or file does not keep the others back."""
     for source, obj in _read(flags, errors):
@@ -194,7 +207,31 @@ def fetch(session: Session, one: Selection, flags: Values) -> list[Object]:
     """The objects that a selection stands for, each with kind and apiVersion."""
     if one.name:
         return [session.http.get(one.path)]
-    return items_of(listing(session, one, list_query(flags)), one.resource)
+    return [
+        item
+        for page in pages(session, one, list_query(flags), chunk=flags.get("chunk-size", 0))
+        for item in items_of(page, one.resource)
+    ]
+
+
+def pages(
+    session: Session,
+    one: Selection,
+    query: dict[str, str],
+    accept: str = "application/json",
+    *,
+    chunk: int = 0,
+) -> Iterator[Object]:
+    """A list in parts of `chunk`; no part is kept here."""
+    query = {**query, **({"limit": str(chunk)} if chunk else {})}
+    while True:
+        found = listing(session, one, query, accept)
+        token = (found.get("metadata") or {}).get("continue")
+        yield found
+        del found
+        if not token:
+            return
+        query["continue"] = token
 
 
 def listing(

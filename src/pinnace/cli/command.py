@@ -75,5 +75,11 @@ OUTPUT = (
         "allow-missing-template-keys", kind="bool", default=True, help="Ignore missing fields in templates."
     ),
 )
+CHUNK_SIZE = Flag(
+    "chunk-size",
+    kind="int",
+    default=500,
+    help="Ask for lists in chunks of this size; 0 asks for all at once.",
+)
 DRY_RUN = Flag("dry-run", default="none", bare="unchanged", help='"none", "server" or "client".')
 FIELD_MANAGER = Flag("field-manager", help="Name of the manager that owns the fields.")

@@ -21,10 +21,15 @@ def as_text(obj: Object) -> str:
     if ANNOTATION in (metadata.get("annotations") or {}):
         annotations = {k: v for k, v in metadata["annotations"].items() if k != ANNOTATION}
         obj = {**obj, "metadata": {**metadata, "annotations": annotations}}
-    text = json.dumps(obj, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return f"{compact(obj)}\n"
+
+
+def compact(value: Any) -> str:
+    """JSON in one line, as Go writes it."""
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     for char, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         text = text.replace(char, escape)
-    return f"{text}\n"
+    return text
 
 
 def of(obj: Object) -> Object | None:

@@ -6,8 +6,8 @@
 Maps are dicts, slices are lists, nil is None; what is missing is nil. Methods, channels and custom delimiters do not exist here.
 """
 
-from pinnace.apimachinery.gotemplate.errors import TemplateError
+from pinnace.apimachinery.gotemplate.errors import MissingKey, TemplateError
 from pinnace.apimachinery.gotemplate.execute import Template, parse
 from pinnace.apimachinery.gotemplate.functions import is_true, printed
 
-__all__ = ["Template", "TemplateError", "is_true", "parse", "printed"]
+__all__ = ["MissingKey", "Template", "TemplateError", "is_true", "parse", "printed"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pinnace.apimachinery.gotemplate.errors import TemplateError
+from pinnace.apimachinery.gotemplate.errors import MissingKey, TemplateError
 from pinnace.apimachinery.gotemplate.functions import BUILT_IN, LAZY, Functions, is_true, printed
 from pinnace.apimachinery.gotemplate.parser import MAIN, Parser
 from pinnace.apimachinery.gotemplate.tree import (
@@ -35,9 +35,13 @@ class Template:
     def __init__(self, definitions: dict[str, tuple[Node, ...]], functions: Functions) -> None:
         self._definitions, self._functions = definitions, functions
 
-    def render(self, data: Any, functions: Functions | None = None) -> str:
-        """Raises TemplateError. `functions` replace known ones for this time, e.g. those that look at `data`."""
-        run = _Run(self._definitions, {**self._functions, **functions} if functions else self._functions)
+    def render(self, data: Any, functions: Functions | None = None, *, missing_is_error: bool = False) -> str:
+        """Raises TemplateError. `functions` replace known ones for this time, e.g. those that look at `data`.
+
+        `missing_is_error`: a key that a map does not have raises MissingKey (Go's option `missingkey=error`).
+        """
+        known = {**self._functions, **functions} if functions else self._functions
+        run = _Run(self._definitions, known, missing_is_error=missing_is_error)
         run.template(MAIN, data)
         return "".join(run.out)
 
@@ -48,8 +52,11 @@ class _Jumped(Exception):
 
 
 class _Run:
-    def __init__(self, definitions: dict[str, tuple[Node, ...]], functions: Functions) -> None:
+    def __init__(
+        self, definitions: dict[str, tuple[Node, ...]], functions: Functions, *, missing_is_error: bool
+    ) -> None:
         self._definitions, self._functions = definitions, functions
+        self._missing_is_error = missing_is_error
         self._scope: list[tuple[str, Any]] = []
         self._depth = 0
         self.out: list[str] = []
@@ -173,6 +180,8 @@ class _Run:
             case Chain():
                 value = self._operand(operand.base, dot)
                 for field in operand.fields:
+                    if self._missing_is_error and isinstance(value, dict) and field not in value:
+                        raise MissingKey(_text(operand), field)
                     value = _field(value, field)
                 return value
 
@@ -181,6 +190,11 @@ class _Run:
             if known == name:
                 return value
         raise TemplateError(f"undefined variable: {name}")
+
+
+def _text(chain: Chain) -> str:
+    base = chain.base.name if isinstance(chain.base, Variable) else ""
+    return base + "".join(f".{field}" for field in chain.fields)
 
 
 def _field(value: Any, name: str) -> Any:

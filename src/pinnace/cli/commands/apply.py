@@ -6,7 +6,7 @@ from typing import Any
 from pinnace.cli import cascade, dry_run, last_applied, printers, pruning
 from pinnace.cli.builder import Selection, from_files_with_errors, has_files, raise_all
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
-from pinnace.cli.commands.apply_last_applied import SET_LAST_APPLIED, VIEW_LAST_APPLIED
+from pinnace.cli.commands.apply_last_applied import EDIT_LAST_APPLIED, SET_LAST_APPLIED, VIEW_LAST_APPLIED
 from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, FileError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -43,6 +43,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     if flags["force-conflicts"] and not flags["server-side"]:
         raise CliError("--force-conflicts only works with --server-side")
+    if flags["subresource"] and not flags["server-side"]:
+        raise CliError("--subresource can only be specified for --server-side")
     pruning.check(flags)
     if flags["prune"] and flags["server-side"]:
         raise CliError(
@@ -123,8 +125,9 @@ def _server_side(session: Session, flags: Values, one: Selection) -> Done:
     query = {**dry_run.query(flags, SERVER_MANAGER), **validation(flags)}
     query["force"] = "true" if flags["force-conflicts"] else "false"
     try:
+        path = one.resource.path(one.namespace, one.name, flags["subresource"])
         obj = session.http.request(
-            "PATCH", one.path, query, one.manifest, content_type="application/apply-patch+yaml"
+            "PATCH", path, query, one.manifest, content_type="application/apply-patch+yaml"
         )
     except ServerError as error:
         if error.reason == "Conflict":
@@ -226,9 +229,14 @@ APPLY = Command(
         *pruning.FLAGS,
         cascade.FLAG,
         Flag("grace-period", kind="int", default=-1, help="Seconds that what is pruned gets to end."),
+        Flag("subresource", help="With --server-side: apply to this part alone, e.g. status."),
         Flag("force-conflicts", kind="bool", help="Take over fields of other managers."),
     ),
     "-f FILENAME",
     "Apply a configuration to a resource by file name or stdin.",
-    {"set-last-applied": SET_LAST_APPLIED, "view-last-applied": VIEW_LAST_APPLIED},
+    {
+        "edit-last-applied": EDIT_LAST_APPLIED,
+        "set-last-applied": SET_LAST_APPLIED,
+        "view-last-applied": VIEW_LAST_APPLIED,
+    },
 )

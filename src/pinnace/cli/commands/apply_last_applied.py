@@ -1,13 +1,15 @@
-"""`apply view-last-applied` and `set-last-applied`: the annotation in which apply remembers what it applied."""
+"""`apply view-last-applied`, `set-last-applied` and `edit-last-applied`: the annotation in which apply remembers what it applied."""
 
 from typing import Any
 
 from pinnace.cli import dry_run, last_applied, printers
 from pinnace.cli.builder import NOTHING_NAMED, from_files, resolve
-from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTOR, Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
+from pinnace.cli.commands.create import VALIDATE, validation
+from pinnace.cli.commands.edit import HEAD, WINDOWS, check_output, in_editor, parsed
+from pinnace.cli.errors import CliError, PlainError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.session import Session
+from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
 
@@ -58,6 +60,41 @@ def put(session: Session, flags: Values, arguments: list[str]) -> int:
     return 0
 
 
+def edit(session: Session, flags: Values, arguments: list[str]) -> int:
+    """In an editor; the annotation alone is changed."""
+    validation(flags)
+    check_output(flags)
+    chosen = [(one, last_applied.of(obj)) for one, obj in resolve(session, arguments, flags)]
+    if any(original is None for _, original in chosen):
+        raise CliError(
+            "no last-applied-configuration annotation found on resources, to create the annotation, use command "
+            f"`{session.program} apply set-last-applied --create-annotation`"
+        )
+    for one, original in chosen:
+        text = printers.to_text(original, "yaml")
+        edited = in_editor(HEAD + text, windows=flags["windows-line-endings"])
+        stripped = "\n".join(line for line in edited.splitlines() if not line.startswith("#")).strip()
+        if not stripped:
+            raise PlainError("Edit cancelled, saved file was empty.")
+        if stripped == text.strip():
+            warn("Edit cancelled, no changes made.")
+            continue
+        wanted = parsed(stripped + "\n")
+        patch = {"metadata": {"annotations": {last_applied.ANNOTATION: last_applied.as_text(wanted)}}}
+        query = {"fieldManager": flags["field-manager"] or "kubectl-last-applied", **validation(flags)}
+        new = session.http.request(
+            "PATCH", one.path, query, patch, content_type="application/merge-patch+json"
+        )
+        printers.printer(flags, lambda _, one=one: one.shown, "edited")(new)  # type: ignore[misc]
+    return 0
+
+
+EDIT_LAST_APPLIED = Command(
+    edit,
+    (*FILES, *OUTPUT, FIELD_MANAGER, VALIDATE, WINDOWS),
+    "(RESOURCE/NAME | -f FILENAME)",
+    "Edit the latest last-applied-configuration annotations of a resource.",
+)
 VIEW_LAST_APPLIED = Command(
     view,
     (

@@ -3,11 +3,11 @@
 import sys
 from typing import Any
 
-from pinnace.cli.command import Command
+from pinnace.cli.command import OUTPUT, Command
 from pinnace.cli.commands import config_entries, config_files, config_values
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.printers import to_text
+from pinnace.cli.printers import FORMATS, printer, to_text
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session, warn
 from pinnace.client import kubeconfig
@@ -20,12 +20,15 @@ ORDER = (
     "username", "password", "auth-provider", "exec",
     "cluster", "user", "context", "namespace",
 )  # fmt: skip
+FIELDS_IN_ORDER = ("", "json", "yaml", "kyaml")  # these show the fields in their order
 EXEC_ORDER = ("command", "args", "env", "apiVersion", "installHint", "provideClusterInfo", "interactiveMode")
 SECRET_FIELDS = {"certificate-authority-data": "DATA+OMITTED", "client-certificate-data": "DATA+OMITTED",
                  "client-key-data": "DATA+OMITTED", "token": "REDACTED", "password": "REDACTED"}  # fmt: skip
 
 
 def view(session: Session, flags: Values, arguments: list[str]) -> int:
+    if not flags["merge"] and not flags["kubeconfig"]:
+        raise CliError("if merge==false a precise file must be specified")
     config = session.config
     if flags["minify"]:
         config = _minified(config, flags["context"])
@@ -40,8 +43,21 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
         ]
         shown[section] = entries or None
     ordered = _ordered(shown)
+    if flags["template"] or flags["output"] not in FIELDS_IN_ORDER:
+        _print(flags, shown)
+        return 0
     sys.stdout.write(to_text(ordered, flags["output"] or "yaml", sort_keys=False))
     return 0
+
+
+def _print(flags: Values, shown: Object) -> None:
+    output = flags["output"]
+    if output == "wide" or output.startswith("custom-columns"):
+        formats = FORMATS.replace("custom-columns,custom-columns-file,", "").replace("wide,", "")
+        raise CliError(
+            f'unable to match a printer suitable for the output format "{output}", allowed formats are: {formats}'
+        )
+    printer(flags, lambda _: "config/<unknown>")(shown)  # a configuration has no name
 
 
 def _ordered(value: Any) -> Any:
@@ -173,7 +189,8 @@ CONFIG = Command(
         "view": Command(
             view,
             (
-                Flag("output", "o", help="json or yaml."),
+                *OUTPUT,
+                Flag("merge", kind="bool", default=True, help="Merge the files of KUBECONFIG; else one must be named."),
                 Flag("raw", kind="bool", help="Show secrets."),
                 Flag("minify", kind="bool", help="Only what the current context uses."),
                 Flag("flatten", kind="bool", help="Show secrets inline."),

@@ -1,5 +1,6 @@
 """`delete`: by name, by label, by file; and waiting until the objects are gone."""
 
+import sys
 from typing import Any
 
 from pinnace.cli import cascade, clock, dry_run, raw
@@ -45,6 +46,11 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         warn(FORCED)
     errors: list[CliError] = []
     gone: list[tuple[Selection, str]] = []
+    if flags["interactive"]:
+        chosen = [target for one in chosen for target in _targets(session, flags, one, errors)]
+        if chosen and not _confirmed(chosen):
+            print("deletion is cancelled")
+            return 0
     for one in chosen:
         for target in _targets(session, flags, one, errors):
             uid = _delete(session, flags, target, options, errors)
@@ -56,6 +62,16 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         _wait(session, flags, gone)
     raise_all([*errors, *unread])
     return 0
+
+
+def _confirmed(chosen: list[Selection]) -> bool:
+    print(f"You are about to delete the following {len(chosen)} resource(s):")
+    for one in chosen:
+        print(
+            f"{one.resource.kind.lower()}{f'.{one.resource.group}' if one.resource.group else ''}/{one.name}"
+        )
+    print("Do you want to continue? (y/n): ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() == "y"
 
 
 def _targets(session: Session, flags: Values, one: Selection, errors: list[CliError]) -> list[Selection]:
@@ -155,6 +171,7 @@ DELETE = Command(
         Flag("all", kind="bool", help="Delete all resources of the type in the namespace."),
         cascade.FLAG,
         raw.FLAG,
+        Flag("interactive", "i", kind="bool", help="Ask before anything is deleted."),
         Flag("force", kind="bool", help="Remove from the API at once, without waiting for the node."),
         Flag("grace-period", kind="int", default=-1, help="Seconds the resource gets to end."),
         Flag("now", kind="bool", help="As --grace-period=1."),

@@ -7,7 +7,7 @@ from typing import Any
 
 from pinnace.cli import colours
 from pinnace.cli.builder import Selection, fetch, raise_all, select
-from pinnace.cli.command import ALL_NAMESPACES, FILES, SELECTOR, Command
+from pinnace.cli.command import ALL_NAMESPACES, CHUNK_SIZE, FILES, SELECTOR, Command
 from pinnace.cli.describe.writer import Writer
 from pinnace.cli.errors import PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -128,6 +128,7 @@ DESCRIBE = Command(
         *FILES,
         SELECTOR,
         ALL_NAMESPACES,
+        CHUNK_SIZE,
         Flag("show-events", kind="bool", default=True, help="Show the events of the objects."),
     ),
     "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",

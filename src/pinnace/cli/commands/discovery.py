@@ -49,7 +49,7 @@ def _header(flags: Values) -> list[str]:
 def _chosen(session: Session, flags: Values) -> list[Resource]:
     """The preferred version of each resource, by group and name."""
     seen: dict[tuple[str, str], Resource] = {}
-    for row in session.mapper.all(fresh=True):
+    for row in session.mapper.all(fresh=not flags["cached"]):
         seen.setdefault((row.group, row.name), row)
     rows = list(seen.values())
     if "api-group" in flags.given:
@@ -100,6 +100,7 @@ API_RESOURCES = Command(
     run_resources,
     (
         Flag("output", "o", help="wide or name."),
+        Flag("cached", kind="bool", help="Use what was learned from the server before, if it is there."),
         Flag("api-group", help="Limit to resources in the group."),
         Flag("namespaced", kind="bool", default=True, help="Only (not) namespaced resources."),
         Flag("verbs", kind="list", help="Only resources with these verbs."),

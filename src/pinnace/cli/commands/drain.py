@@ -3,7 +3,8 @@
 from typing import Any
 
 from pinnace.cli import clock, dry_run
-from pinnace.cli.command import DRY_RUN, Command
+from pinnace.cli.ages import seconds_since
+from pinnace.cli.command import CHUNK_SIZE, DRY_RUN, Command
 from pinnace.cli.commands.nodes import SELECTOR, chosen_nodes, set_cordoned
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -40,7 +41,15 @@ def _drain(session: Session, flags: Values, name: str) -> list[str]:
     query = {"fieldSelector": f"spec.nodeName={name}"}
     if flags["pod-selector"]:
         query["labelSelector"] = flags["pod-selector"]
-    pods = session.http.get("/api/v1/pods", query).get("items") or []
+    if flags["chunk-size"]:
+        query["limit"] = str(flags["chunk-size"])
+    pods: list[Object] = []
+    while True:
+        page = session.http.get("/api/v1/pods", query)
+        pods += page.get("items") or []
+        query["continue"] = (page.get("metadata") or {}).get("continue") or ""
+        if not query["continue"]:
+            break
     doomed, warnings, problems = sort_out(session, flags, pods)
     if problems:
         return problems
@@ -67,7 +76,7 @@ def sort_out(
     found: dict[str, list[str]] = {}
     for pod in pods:
         reason = _obstacle(session, flags, pod)
-        if reason == "skip":
+        if reason == "skip" or (not reason and _is_long_deleted(flags, pod)):
             continue
         allowed = _is_allowed(flags, reason)
         if reason:
@@ -94,6 +103,11 @@ ERRORS = {
     "bare": "cannot delete Pods that declare no controller (use --force to override)",
     "local": "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
 }
+
+
+def _is_long_deleted(flags: Values, pod: Object) -> bool:
+    since, limit = pod["metadata"].get("deletionTimestamp"), flags["skip-wait-for-delete-timeout"]
+    return bool(since) and limit > 0 and seconds_since(since) > limit
 
 
 def _is_allowed(flags: Values, reason: str) -> bool:
@@ -198,6 +212,12 @@ DRAIN = Command(
             "grace-period", kind="int", default=-1, help="Seconds each pod gets to end; its own by default."
         ),
         Flag("timeout", kind="duration", help="How long to wait before giving up; 0 means for ever."),
+        CHUNK_SIZE,
+        Flag(
+            "skip-wait-for-delete-timeout",
+            kind="int",
+            help="Leave pods whose deletion began more than so many seconds ago; 0 leaves none.",
+        ),
         Flag("pod-selector", help="Only pods with these labels."),
         Flag("disable-eviction", kind="bool", help="Delete instead of evicting, past disruption budgets."),
     ),

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from pinnace.cli.command import Command
+from pinnace.cli.builder import FILES_AND_ARGUMENTS, from_files
+from pinnace.cli.command import PLAIN_FILES, Command
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.pods_of import RUNNING_TIMEOUT, default_container, one_pod
+from pinnace.cli.pods_of import RUNNING_TIMEOUT, default_container, of_selection, one_pod
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -14,7 +15,7 @@ Object = dict[str, Any]
 def run_exec(session: Session, flags: Values, arguments: list[str]) -> int:
     split = flags["--"]
     if split < 0:
-        if len(arguments) > 1:
+        if len(arguments) > (0 if flags["filename"] else 1):
             raise CliError(
                 "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\n"
                 f"See '{session.path} -h' for help and examples"
@@ -25,19 +26,38 @@ def run_exec(session: Session, flags: Values, arguments: list[str]) -> int:
             f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples"
         )
     names, command = arguments[:split], arguments[split:]
-    if len(names) != 1:
+    if flags["filename"] and names:
+        raise CliError(FILES_AND_ARGUMENTS)
+    if len(names) != 1 and not flags["filename"]:
         raise CliError(
             f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples"
         )
     if not command:
         raise CliError("you must specify at least one command for the container")
-    pod = one_pod(session, flags, names[0])
+    pod = _of_file(session, flags) if flags["filename"] else one_pod(session, flags, names[0])
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         raise CliError(
             f"cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}"
         )
     _connect(session, flags, pod, command)
     return 0
+
+
+def _of_file(session: Session, flags: Values) -> Object:
+    """A pod as the file has it, or one of the pods of the workload that is in it."""
+    chosen = from_files(session, flags)
+    if len(chosen) != 1:
+        raise CliError("cannot exec into multiple objects at a time")
+    (one,) = chosen
+    if one.resource.qualified != "pods":
+        found = of_selection(session, flags, one)
+        if not found:
+            raise CliError("timed out waiting for the condition")
+        return found[0]
+    pod: Object = one.manifest or {}
+    if not (pod.get("spec") or {}).get("containers"):
+        raise CliError(f"pod {one.namespace}/{one.name} does not have any containers")
+    return pod
 
 
 def run_attach(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -81,7 +101,7 @@ _FLAGS = (
 )
 EXEC = Command(
     run_exec,
-    _FLAGS,
+    (*_FLAGS, PLAIN_FILES[0]),
     "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]",
     "Execute a command in a container.",
 )

@@ -7,6 +7,7 @@ from pinnace.cli.command import FILES, Command
 from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.overrides import OVERRIDES, overridden
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -24,7 +25,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     for one, obj in resolve(session, arguments, _without_selector(flags)):
         if one.resource.qualified not in EXPOSABLE:
             raise CliError(f"cannot expose a {one.resource.kind}.{one.resource.group}".removesuffix("."))
-        service = _service(flags, one.resource.qualified, obj)
+        service = overridden(flags, _service(flags, one.resource.qualified, obj))
         create_one(session, flags, generated(session, flags, service), done="exposed")
     return 0
 
@@ -125,6 +126,7 @@ EXPOSE = Command(
         *FILES,
         *CHANGE,
         SAVE,
+        *OVERRIDES,
         Flag("port", help="The port that the service serves on."),
         Flag("target-port", help="Name or number of the port of the container."),
         Flag("protocol", help="TCP, UDP or SCTP."),

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from pinnace.cli import printers
-from pinnace.cli.builder import Selection, items_of, list_query, listing, raise_all, select
-from pinnace.cli.command import FILES, OUTPUT, SELECTION, Command
+from pinnace.cli import builder, printers
+from pinnace.cli.builder import Selection, items_of, list_query, raise_all, select
+from pinnace.cli.command import CHUNK_SIZE, FILES, OUTPUT, SELECTION, Command
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.printers.table import ACCEPT, TablePrinter, plain_table
@@ -74,18 +74,9 @@ def read(
 def pages(
     session: Session, one: Selection, flags: Values, accept: str, more: dict[str, str]
 ) -> Iterator[Object]:
-    """A list in parts of --chunk-size; no part is kept here."""
+    """A list in parts of --chunk-size."""
     query = {**list_query(flags), **more}
-    if flags["chunk-size"]:
-        query["limit"] = str(flags["chunk-size"])
-    while True:
-        found = listing(session, one, query, accept)
-        token = (found.get("metadata") or {}).get("continue")
-        yield found
-        del found
-        if not token:
-            return
-        query["continue"] = token
+    return builder.pages(session, one, query, accept, chunk=flags["chunk-size"])
 
 
 # --- tables
@@ -125,13 +116,14 @@ def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
 
 def _parts(session: Session, one: Selection, flags: Values, more: dict[str, str]) -> Iterator[Object]:
     """What there is to print of one selection, page after page where the order is the server's."""
+    accept = ACCEPT if flags["server-print"] else "application/json"
     if one.name:
-        yield as_table(read(session, one, flags, accept=ACCEPT, **more))
+        yield as_table(read(session, one, flags, accept=accept, **more))
     elif flags["sort-by"]:
-        table = as_table(read(session, one, flags, accept=ACCEPT, **more))
+        table = as_table(read(session, one, flags, accept=accept, **more))
         yield {**table, "rows": _sorted(table.get("rows") or [], flags["sort-by"])}
     else:
-        for answer in pages(session, one, flags, ACCEPT, more):
+        for answer in pages(session, one, flags, accept, more):
             yield as_table(answer)
 
 
@@ -218,11 +210,12 @@ GET = Command(
         Flag("sort-by", help="Sort by a field, given as JSONPath."),
         Flag("ignore-not-found", kind="bool", help="Be silent about objects that are not there."),
         Flag("subresource", help="Fetch a subresource, e.g. status or scale."),
+        CHUNK_SIZE,
         Flag(
-            "chunk-size",
-            kind="int",
-            default=500,
-            help="Ask for lists in chunks of this size; 0 asks for all at once.",
+            "server-print",
+            kind="bool",
+            default=True,
+            help="Let the server make the tables; else name and age.",
         ),
         Flag("raw", help="Path to request, printed as it comes."),
     ),

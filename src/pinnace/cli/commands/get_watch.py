@@ -20,7 +20,7 @@ def watch(session: Session, flags: Values, chosen: list[Selection]) -> int:
         raise CliError("you may only specify a single resource type")
     (one,) = chosen
     as_table = flags["output"] in ("", "wide")
-    accept = ACCEPT if as_table else "application/json"
+    accept = ACCEPT if as_table and flags["server-print"] else "application/json"
     listed = get.read(session, one, flags, accept=accept)
     write = _table_writer(flags, one) if as_table else _object_writer(session, flags, one)
     try:

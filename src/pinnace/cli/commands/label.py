@@ -1,9 +1,10 @@
 """`label` and `annotate`: set and remove keys of metadata."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import resolve
+from pinnace.cli.builder import Selection, from_files_alone, has_files, resolve
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTION, Command, Run
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
@@ -22,7 +23,11 @@ def _changing(field: str, word: str) -> Run:
         if not changes and not flags["list"]:
             raise CliError(f"at least one {field.removesuffix('s')} update is required")
         wanted, removed = _parsed(changes, field)
-        for one, obj in resolve(session, resources, flags):
+        _check_flags(flags, resources, field)
+        shown = ""
+        write = printers.printer(flags, lambda _: shown)  # one for all annotated objects, as kubectl has it
+        for one, obj in _chosen(session, resources, flags):
+            shown = one.shown
             if flags["list"]:
                 _show(one.shown, obj["metadata"].get(field) or {}, several=len(resources) > 2)
                 continue
@@ -41,16 +46,57 @@ def _changing(field: str, word: str) -> Run:
                 else f"not {word}"
             )
             new = obj
-            if (patch or gone) and dry_run.mode(flags) != "client":
-                body = {"metadata": {field: {**patch, **gone}}}
+            if flags["local"]:
+                new = _changed(obj, field, patch, gone)
+            elif (patch or gone) and dry_run.mode(flags) != "client":
+                body: Object = {"metadata": {field: {**patch, **gone}}}
+                if flags["resource-version"]:
+                    body["metadata"]["resourceVersion"] = flags["resource-version"]
                 query = dry_run.query(flags, f"kubectl-{session.path.split()[-1]}")
                 new = session.http.request("PATCH", one.path, query, body, content_type=MERGE)
             if field == "annotations":
                 done = word
+                if flags["output"] or flags["template"]:
+                    write(new)
+                    continue
             printers.printer(flags, lambda _, one=one: one.shown, f"{done}{dry_run.suffix(flags)}")(new)  # type: ignore[misc]
         return 0
 
     return run
+
+
+def _check_flags(flags: Values, resources: list[str], field: str) -> None:
+    if flags["local"]:
+        if dry_run.mode(flags) == "server":
+            raise CliError("cannot specify --local and --dry-run=server - did you mean --dry-run=client?")
+        if resources or not has_files(flags):
+            name = "pod" if field == "labels" else "rsrc"
+            raise CliError(
+                f"can only use local files by -f {name}.yaml or --filename={name}.json when --local=true is set"
+            )
+    if flags["resource-version"] and (flags["all"] or flags["selector"]):
+        raise CliError("--resource-version may only be used with a single resource")
+
+
+def _chosen(session: Session, resources: list[str], flags: Values) -> Iterator[tuple[Selection, Object]]:
+    """The objects, from the server or, with --local, as the files have them."""
+    if flags["local"]:
+        yield from ((one, one.manifest or {}) for one in from_files_alone(flags))
+        return
+    found = resolve(session, resources, flags)
+    if not flags["resource-version"]:
+        yield from found
+        return
+    pairs = list(found)
+    if len(pairs) > 1:
+        raise CliError("--resource-version may only be used with a single resource")
+    yield from pairs
+
+
+def _changed(obj: Object, field: str, patch: Object, gone: Object) -> Object:
+    pairs = {**(obj["metadata"].get(field) or {}), **patch}
+    kept = {key: value for key, value in pairs.items() if key not in gone}
+    return {**obj, "metadata": {**obj["metadata"], field: kept}}
 
 
 def _is_change(text: str) -> bool:
@@ -105,6 +151,8 @@ _FLAGS = (
     FIELD_MANAGER,
     Flag("all", kind="bool", help="All resources of the type in the namespace."),
     Flag("list", kind="bool", help="Show instead of changing."),
+    Flag("local", kind="bool", help="Change the objects of files without asking the server."),
+    Flag("resource-version", help="Change the object only when it is in this version."),
     Flag("overwrite", kind="bool", help="Allow other values for keys that are set."),
 )
 LABEL = Command(

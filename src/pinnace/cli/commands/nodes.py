@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pinnace.cli import dry_run
+from pinnace.cli import dry_run, printers
 from pinnace.cli.builder import Selection, fetch, select
-from pinnace.cli.command import DRY_RUN, Command, Run
+from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, OUTPUT, Command, Run
+from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, UsageError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
@@ -64,6 +65,8 @@ def run_taint(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError("at least one resource name must be specified since 'all' parameter is not set"
                        if arguments else "one or more resources must be specified as <resource> <name> or <resource>/<name>")  # fmt: skip
     added, removed = _parsed(specs)
+    dry_run.mode(flags)
+    validation(flags)
     if flags["all"] and not names:
         targets = [
             (one, obj) for one in select(session, ["nodes"], flags) for obj in fetch(session, one, flags)
@@ -116,13 +119,18 @@ def _taint(
                 f"node {one.name} already has {new['key']} taint(s) with same effect(s) and --overwrite is false"
             )
         gone += len(same)
-        taints = [t for t in taints if t not in same] + [new]
-    session.http.request("PATCH", one.path, None, {"spec": {"taints": taints or None}}, content_type=MERGE)
+        taints = [t for t in taints if t not in same]
+    taints = [*added, *taints]  # as kubectl orders them
+    new = {**node, "spec": {**node["spec"], "taints": taints}}
+    if dry_run.mode(flags) != "client":
+        query = {**dry_run.query(flags, "kubectl-taint"), **validation(flags)}
+        body = {"spec": {"taints": taints or None}}
+        new = session.http.request("PATCH", one.path, query, body, content_type=MERGE)
     if added and gone:
         done = "modified"
     else:
         done = "tainted" if added else "untainted"
-    print(f"{one.shown} {done}")
+    printers.printer(flags, lambda _: one.shown, done)(new)
 
 
 CORDON = Command(_cordoning(True), (SELECTOR, DRY_RUN), "NODE", "Mark node as unschedulable.")
@@ -131,6 +139,10 @@ TAINT = Command(
     run_taint,
     (
         SELECTOR,
+        *OUTPUT,
+        DRY_RUN,
+        FIELD_MANAGER,
+        VALIDATE,
         Flag("all", kind="bool", help="All nodes."),
         Flag("overwrite", kind="bool", help="Replace a taint of the same key and effect."),
     ),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import resolve
+from pinnace.cli.builder import from_files_alone, has_files, resolve
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.flags import Flag, Values
@@ -24,6 +24,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     text = _read(flags["patch-file"]) if flags["patch-file"] else flags["patch"]
     patch = _parsed(text)
+    if flags["local"]:
+        return _here(flags, arguments, patch)
     found = False
     for one, obj in resolve(session, arguments, flags):
         found = True
@@ -44,6 +46,40 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if not found:
         raise CliError("no objects passed to patch")
     return 0
+
+
+def _here(flags: Values, arguments: list[str], patch: Any) -> int:
+    """The objects of files, patched without a server."""
+    if dry_run.mode(flags) == "server":
+        raise CliError("cannot specify --local and --dry-run=server - did you mean --dry-run=client?")
+    if arguments:
+        raise CliError("cannot specify --local and server resources")
+    if not has_files(flags):
+        raise CliError("must specify one of -f and -k")
+    from pinnace.apimachinery.errors import StatusError
+
+    for one in from_files_alone(flags):
+        try:
+            new = _patched(one.manifest or {}, patch, flags["type"])
+        except StatusError as error:
+            raise CliError(str(error)) from error
+        done = "patched (no change)" if new == one.manifest else "patched"
+        printers.printer(flags, lambda _, one=one: one.shown, f"{done}{dry_run.suffix(flags)}")(new)  # type: ignore[misc]
+    return 0
+
+
+def _patched(obj: Object, patch: Any, kind: str) -> Object:
+    from pinnace.apimachinery.gvk import GVK
+    from pinnace.apimachinery.patch import json_patch, merge_patch, strategic
+    from pinnace.apimachinery.schema import schemas
+
+    if kind == "json":
+        return json_patch.apply(obj, patch)
+    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
+    schema = schemas.for_gvk(GVK(group, version, str(obj.get("kind", ""))))
+    if kind == "merge" or schema is None:
+        return merge_patch.apply(obj, patch)
+    return strategic.apply(obj, patch, schema)
 
 
 def _parsed(text: str) -> Any:
@@ -74,6 +110,7 @@ PATCH = Command(
         Flag("patch-file", help="A file with the patch."),
         Flag("type", default="strategic", help="json, merge or strategic."),
         Flag("subresource", help="status or scale."),
+        Flag("local", kind="bool", help="Patch the objects of files without asking the server."),
     ),
     "(-f FILENAME | TYPE NAME) [-p PATCH|--patch-file FILE]",
     "Update fields of a resource.",

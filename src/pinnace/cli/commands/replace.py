@@ -1,12 +1,17 @@
 """`replace`: put what a manifest says in the place of what is there."""
 
-from pinnace.cli import dry_run, printers, raw
-from pinnace.cli.builder import from_files_with_errors, has_files, raise_all
+from typing import Any
+
+from pinnace.cli import cascade, clock, dry_run, last_applied, printers, raw
+from pinnace.cli.builder import Selection, from_files_with_errors, has_files, raise_all
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, Command
 from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, FileError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
+
+Object = dict[str, Any]
+FORCED_TIMEOUT = 300.0  # kubectl's, where none is given
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -15,19 +20,22 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         return raw.send(session, flags, "PUT")
     if not has_files(flags):
         raise CliError("must specify one of -f and -k")
+    _check(flags)
     errors: list[CliError] = []
     unread: list[CliError] = []
     for one in from_files_with_errors(session, flags, unread):
         assert one.manifest is not None
         query = {**dry_run.query(flags, "kubectl-replace"), **validation(flags)}
+        body = last_applied.with_annotation(one.manifest) if flags["save-config"] else one.manifest
         try:
             if flags["force"]:
-                _delete(session, one.path)
-                new = session.http.request("POST", one.resource.path(one.namespace), query, one.manifest)
+                _delete(session, flags, one)
+                new = session.http.request("POST", one.resource.path(one.namespace), query, body)
             elif dry_run.mode(flags) == "client":
-                new = one.manifest
+                new = body
             else:
-                new = session.http.request("PUT", one.path, query, one.manifest)
+                path = one.resource.path(one.namespace, one.name, flags["subresource"])
+                new = session.http.request("PUT", path, query, body)
         except ServerError as error:
             errors.append(FileError(error, f'error when replacing "{one.source}"'))
             continue
@@ -36,12 +44,38 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     return 0
 
 
-def _delete(session: Session, path: str) -> None:
+def _check(flags: Values) -> None:
+    cascade.policy(flags)
+    if flags["force"] and dry_run.mode(flags) != "none":
+        raise CliError("--dry-run can not be used when --force is set")
+    if flags["grace-period"] >= 0 and not flags["force"]:
+        raise CliError("--grace-period must have --force specified")
+    if flags["timeout"] and not flags["force"]:
+        raise CliError("--timeout must have --force specified")
+
+
+def _delete(session: Session, flags: Values, one: Selection) -> None:
+    """And wait until it is gone, so that its name is free."""
+    options: Object = {"propagationPolicy": cascade.policy(flags)}
+    options["gracePeriodSeconds"] = max(0, flags["grace-period"])
     try:
-        session.http.request("DELETE", path, None, {"gracePeriodSeconds": 0})
+        session.http.request("DELETE", one.path, None, options)
     except ServerError as error:
-        if not not_found(error):
+        if not_found(error):
+            return
+        raise
+    print(f'{one.resource.shown} "{one.name}" deleted')
+    end = clock.monotonic() + (flags["timeout"] or FORCED_TIMEOUT)
+    while True:
+        try:
+            session.http.get(one.path)
+        except ServerError as error:
+            if not_found(error):
+                return
             raise
+        if clock.monotonic() > end:
+            raise CliError(f"timed out waiting for the condition on {one.resource.qualified}/{one.name}")
+        clock.sleep(0.05)
 
 
 REPLACE = Command(
@@ -54,6 +88,12 @@ REPLACE = Command(
         VALIDATE,
         raw.FLAG,
         Flag("force", kind="bool", help="Delete and create again."),
+        cascade.FLAG,
+        Flag("grace-period", kind="int", default=-1, help="Seconds that what --force deletes gets to end."),
+        Flag("timeout", kind="duration", help="How long --force waits until the old one is gone."),
+        Flag("wait", kind="bool", help="--force waits until the old one is gone, with or without it."),
+        Flag("save-config", kind="bool", help="Keep the configuration in the annotation that apply uses."),
+        Flag("subresource", help="status or scale."),
     ),
     "-f FILENAME",
     "Replace a resource by file name or stdin.",

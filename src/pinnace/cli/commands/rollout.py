@@ -81,7 +81,9 @@ def history(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(f"revision must be a positive integer: {flags['revision']}")
     for one, obj in _chosen(session, flags, arguments):
         known = revisions.of(session, one, obj)
-        if flags["revision"]:
+        if flags["output"] or flags["template"]:
+            _print_revisions(flags, one, obj, known)
+        elif flags["revision"]:
             if flags["revision"] not in known:
                 raise CliError("unable to find the specified revision")
             text = revisions.template_text(known[flags["revision"]])
@@ -89,6 +91,19 @@ def history(session: Session, flags: Values, arguments: list[str]) -> int:
         else:
             print(f"{one.shown} \n{revisions.table(known)}")
     return 0
+
+
+def _print_revisions(flags: Values, one: Selection, obj: Object, known: dict[int, Object]) -> None:
+    """The object as it was: the replica set of a deployment, else the object with the revision's template."""
+    if flags["revision"] and flags["revision"] not in known:
+        raise CliError("unable to find the specified revision")
+    chosen = [flags["revision"]] if flags["revision"] else sorted(known)
+    shown = ""
+    write = printers.printer(flags, lambda _: shown)
+    for number in chosen:
+        was = revisions.as_it_was(obj, known[number])
+        shown = f"{was['kind'].lower()}.{one.resource.group}/{was['metadata']['name']}"
+        write(was)
 
 
 def undo(session: Session, flags: Values, arguments: list[str]) -> int:

@@ -39,7 +39,7 @@ def _owned(session: Session, resource: Resource, owner: Object) -> list[Object]:
     found = session.http.get(path, {"labelSelector": of_label_selector(owner["spec"].get("selector"))})
     uid = owner["metadata"]["uid"]
     return [
-        item
+        {"apiVersion": resource.api_version, "kind": resource.kind, **item}
         for item in found.get("items") or ()
         if any(
             o.get("uid") == uid and o.get("controller") for o in item["metadata"].get("ownerReferences") or ()
@@ -66,6 +66,16 @@ def target(one: Selection, known: dict[int, Object], wanted: int) -> int:
     if len(known) < 2:
         raise CliError(f'no rollout history found for {one.resource.kind.lower()} "{one.name}"')
     return sorted(known)[-2]
+
+
+def as_it_was(obj: Object, revision: Object) -> Object:
+    if revision["kind"] != "ControllerRevision":
+        return revision
+    from pinnace.apimachinery.gvk import GVK
+    from pinnace.apimachinery.patch import strategic
+    from pinnace.apimachinery.schema import schemas
+
+    return strategic.apply(obj, revision["data"], schemas.for_gvk(GVK("apps", "v1", obj["kind"])))
 
 
 def template(revision: Object) -> Object:

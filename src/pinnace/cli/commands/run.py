@@ -1,6 +1,5 @@
 """`run`: one pod from an image; with `--expose` a service for it, with `-i`, `-t` or `--attach` connected to it."""
 
-import json
 from typing import Any
 
 from pinnace.cli import dry_run
@@ -10,6 +9,7 @@ from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError, PlainError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.image_names import INVALID, is_image_name
+from pinnace.cli.overrides import OVERRIDES, overridden
 from pinnace.cli.pods_of import RUNNING_TIMEOUT, default_container
 from pinnace.cli.session import Session
 
@@ -23,7 +23,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     flags["field-manager"] = flags["field-manager"] or MANAGER
     _check(session, flags, arguments)
     if not flags["attach"]:
-        pod = generated(session, flags, _overridden(flags, manifest(flags, arguments)))
+        pod = generated(session, flags, overridden(flags, manifest(flags, arguments)))
         if not flags["expose"]:
             create_one(session, flags, pod)
             return 0
@@ -38,7 +38,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def _attached(session: Session, flags: Values, arguments: list[str]) -> int:
     """As `attach` does, when it has started; the exit code is the container's where it can be told."""
-    one = generated(session, flags, _overridden(flags, manifest(flags, arguments)))
+    one = generated(session, flags, overridden(flags, manifest(flags, arguments)))
     query = dry_run.query(flags, MANAGER)
     pod = session.http.request("POST", one.resource.path(one.namespace), query, one.manifest)
     paths = [(f'pod "{one.name}"', one.path)]
@@ -178,29 +178,6 @@ def _service(flags: Values, name: str) -> Object:
             "status": {"loadBalancer": {}}}  # fmt: skip
 
 
-def _overridden(flags: Values, pod: Object) -> Object:
-    """The pod after `--overrides`, which is a patch of one of three types."""
-    if not flags["overrides"]:
-        return pod
-    kind = flags["override-type"]
-    if kind not in ("json", "merge", "strategic"):
-        raise CliError(f"invalid override type: {kind}")
-    from pinnace.apimachinery.errors import StatusError
-    from pinnace.apimachinery.gvk import GVK
-    from pinnace.apimachinery.patch import json_patch, merge_patch, strategic
-    from pinnace.apimachinery.schema import schemas
-
-    try:
-        patch = json.loads(flags["overrides"])
-        if kind == "json":
-            return json_patch.apply(pod, patch)
-        if kind == "merge":
-            return merge_patch.apply(pod, patch)
-        return strategic.apply(pod, patch, schemas.for_gvk(GVK("", "v1", "Pod")))
-    except (ValueError, StatusError) as error:
-        raise CliError(f"cannot apply the overrides: {error}") from error
-
-
 RUN = Command(
     run,
     (
@@ -216,8 +193,7 @@ RUN = Command(
         Flag("restart", default="Always", help="Always, OnFailure or Never."),
         Flag("privileged", kind="bool", help="Run the container in privileged mode."),
         Flag("expose", kind="bool", help="Create a ClusterIP service for the pod, too; requires --port."),
-        Flag("overrides", help="A patch, as inline JSON, of the pod that is made."),
-        Flag("override-type", default="merge", help="json, merge or strategic."),
+        *OVERRIDES,
         Flag("stdin", "i", kind="bool", help="Keep standard input open on the container, and attach."),
         Flag("tty", "t", kind="bool", help="Allocate a terminal for the container."),
         Flag("attach", kind="bool", help="Wait for the pod and attach to it; so with -i."),
