@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import HealthCheck, settings
 from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client, simulated_cluster
 
 __all__ = ["api_server", "fake_clock", "local_client", "rest_client", "simulated_cluster"]
+
+# A run that a shell put into the background ignores Ctrl-C, and so would all programs that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("PINNACE_DETECT_MUTATION", "1")  # caches check that nobody changes what they hold
 
