@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pinnace.testing.fixtures import api_server, fake_clock, local_client, rest_client, simulated_cluster
+# pexpect forks, and what gRPC would do then in the child is written to the terminal that is tested.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+from pinnace.testing.fixtures import (
+    api_server,
+    fake_clock,
+    local_client,
+    rest_client,
+    simulated_cluster,
+)
 
 __all__ = ["api_server", "fake_clock", "local_client", "rest_client", "simulated_cluster"]
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import re
+import socket
 import sys
 import termios
 from collections.abc import Callable
@@ -355,19 +356,16 @@ async def test_a_type_of_nearly_that_name_is_offered_at_a_terminal_only(
 
 
 async def test_an_interrupted_up_leaves_no_process_and_no_lock(typed: Typed, tmp_path: Path) -> None:
+    """While it waits for a store that takes connections and never answers."""
     data = tmp_path / "data"
-    up = [
-        "up",
-        "--name=cut",
-        f"--data-dir={data}",
-        f"--kubeconfig={tmp_path}/config",
-        "--nodes=none",
-        "--port=0",
-    ]
-    terminal = typed(*up)
-    await terminal.until("API server")
-    terminal.press("c")
-    rest, code = await terminal.end()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = f"--etcd-servers=http://127.0.0.1:{silent.getsockname()[1]}"
+        terminal = typed(
+            "up", "--name=cut", f"--data-dir={data}", f"--kubeconfig={tmp_path}/config", "--nodes=none", "--port=0", "--store=etcd", store,
+        )  # fmt: skip
+        await terminal.until("certificates")
+        terminal.press("c")
+        rest, code = await terminal.end()
     assert "Traceback" not in rest
     assert "interrupted: the server is being stopped\r\n" in rest
     assert f"`pinnace down --name cut --data-dir {data}` ends what it had started\r\n" in rest
