@@ -7,7 +7,14 @@ import pytest
 from e2e_support import IMAGE, OURS, VERSIONS, Space, until
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+# The oldest, the newest and our own; those between with `--all`.
+CHOSEN = [
+    pytest.param(version, marks=() if version in (VERSIONS[0], *VERSIONS[-2:]) else pytest.mark.full)
+    for version in VERSIONS
+]
+
+
+@pytest.mark.parametrize("version", CHOSEN)
 def test_a_day_with(space: Space, version: str) -> None:
     def run(*arguments: str, **options: object) -> str:
         return space.out(*arguments, version=version, **options)
