@@ -6,7 +6,6 @@ import pytest
 
 from e2e_support import IMAGE, OURS, VERSIONS, Space, until
 
-
 # The oldest, the newest and our own; those between with `--all`.
 CHOSEN = [
     pytest.param(version, marks=() if version in (VERSIONS[0], *VERSIONS[-2:]) else pytest.mark.full)
