@@ -96,13 +96,13 @@ def packed(asked: Question, made: Answer, limit: int) -> bytes:
 
 
 def orders(asked: Question, made: Answer, limit: int, shuffle: random.Random) -> list[bytes]:
-    """The answer in some of its orders, which spreads clients that take the first address."""
+    """The answer in some of its orders, with another address at the front of each, which spreads clients that take the first."""
     first = packed(asked, made, limit)
     loose = made.answers[made.aliases :]
     if len(loose) < 2 or int.from_bytes(first[2:4], "big") & wire.TRUNCATED:
         return [first]
-    found = []
-    for _ in range(MOST_ORDERS):
-        made.answers[made.aliases :] = shuffle.sample(loose, len(loose))
+    found, mixed = [], shuffle.sample(loose, len(loose))
+    for first_at in range(min(MOST_ORDERS, len(mixed))):
+        made.answers[made.aliases :] = mixed[first_at:] + mixed[:first_at]
         found.append(packed(asked, made, limit))
     return found
