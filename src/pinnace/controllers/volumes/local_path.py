@@ -6,7 +6,6 @@ here, those of other machines by their kubelets; volumes of simulated nodes have
 """
 
 import asyncio
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +23,7 @@ from pinnace.apimachinery.errors import AlreadyExists
 from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
+from pinnace.component import volume_directory
 from pinnace.component.clock import Clock
 from pinnace.controllers.runtime.workers import Workers
 from pinnace.controllers.volumes import local_path_volumes as rules
@@ -132,7 +132,7 @@ class LocalPathProvisioner:
     async def _make_directory(self, claim: Object, node: Object) -> Path:
         directory = rules.directory_of(claim, self._config.directory)
         if meta.name(node) == self._config.node:
-            await asyncio.to_thread(_make, directory)
+            await asyncio.to_thread(volume_directory.make, directory)
         elif self._config.others is not None and not rules.is_simulated(node):
             return Path(await self._config.others.make(meta.name(node), directory.name))
         return directory
@@ -190,7 +190,7 @@ class LocalPathProvisioner:
             return
         if path.parent != self._config.directory or not path.name.startswith("pvc-"):
             raise OSError(f"{path} is not a directory of this provisioner")
-        await asyncio.to_thread(_remove, path)
+        await asyncio.to_thread(volume_directory.remove, path)
 
     async def _let_go(self, volume: Object) -> None:
         fresh = await self._client.get(PERSISTENT_VOLUMES, meta.name(volume))
@@ -205,14 +205,3 @@ class LocalPathProvisioner:
             }
         }
         await self._client.patch(PERSISTENT_VOLUMES, meta.name(volume), body)
-
-
-def _make(directory: Path) -> None:
-    directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    directory.mkdir(exist_ok=True)
-    directory.chmod(0o777)
-
-
-def _remove(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)

@@ -6,13 +6,12 @@ where the directory is, and names no other than those below this one place.
 
 import asyncio
 import re
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
 import orjson
 from aiohttp import web
 
+from pinnace.component import volume_directory
 from pinnace.kubelet.contracts import KubeletHost
 from pinnace.kubelet.server.routing import Refusal, Route, route
 
@@ -33,21 +32,10 @@ class LocalVolumes:
         if not NAME.match(params["name"]):
             raise Refusal(400, f"{params['name']!r} is no name of a local volume")
         directory = root / params["name"]
+        change = volume_directory.make if request.method == "POST" else volume_directory.remove
         try:
-            await asyncio.to_thread(make if request.method == "POST" else remove, directory)
+            await asyncio.to_thread(change, directory)
         except OSError as error:
             raise Refusal(500, str(error)) from error
         body = orjson.dumps({"path": str(directory)})
         return web.Response(body=body, content_type="application/json")
-
-
-def make(directory: Path) -> None:
-    """Containers write to it as any user."""
-    directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    directory.mkdir(exist_ok=True)
-    directory.chmod(0o777)
-
-
-def remove(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
