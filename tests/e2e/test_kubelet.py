@@ -63,7 +63,12 @@ def test_top_shows_what_each_container_uses(cluster: TestCluster, space: Space) 
     """`metrics.k8s.io` and `kubectl top`: one container burns, the other one holds memory."""
     both = pod("both", "while :; do :; done", terminationGracePeriodSeconds=0)
     holder = {**both["spec"]["containers"][0], "name": "holder"}
-    holder["command"] = ["sh", "-c", "held=$(head -c 60000000 /dev/zero | tr '\\0' x); sleep 3600"]
+    # `sleep` must not be the last command: the shell would become it, and what it holds would be gone.
+    holder["command"] = [
+        "sh",
+        "-c",
+        "held=$(head -c 60000000 /dev/zero | tr '\\0' x); sleep 3600; echo ${#held}",
+    ]
     both["spec"]["containers"].append(holder)
     space.apply(both)
     space.until_ready("both")
