@@ -87,7 +87,8 @@ class Mapper:
             found = self._lookup(text.lower(), fresh=fresh)
             if found is not None:
                 return found
-        raise CliError(f'the server doesn\'t have a resource type "{text}"{self._meant(text)}')
+        name = text.partition(".")[0]
+        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
 
     def _meant(self, text: str) -> str:
         """Types of nearly this name; to somebody at a terminal only, so that scripts read what kubectl says."""

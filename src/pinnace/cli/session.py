@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pinnace.client.kubeconfig import Connection
 
 NO_SERVER = "localhost:8080"
+# with one of these given, what kubectl checks before it connects is worth the time
+CHECKED_FLAGS = ("as-group", "as-uid", "as-user-extra", "username", "password", "certificate-authority",
+                 "client-certificate", "client-key")  # fmt: skip
 
 
 class Session:
@@ -50,10 +53,15 @@ class Session:
         from pinnace.client import kubeconfig
 
         flags = self.flags
+        if any(flags[name] for name in CHECKED_FLAGS):
+            self._check()
         try:
             found = kubeconfig.connection(
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
+        except kubeconfig.Unusable as error:
+            self._check()
+            raise CliError(str(error)) from error
         except kubeconfig.KubeconfigError as error:
             if flags["context"] and str(error).startswith("context"):
                 name = flags["context"]
@@ -67,7 +75,7 @@ class Session:
         if flags["server"]:
             changes["server"] = flags["server"]
         if flags["token"]:
-            changes.update(token=flags["token"], certificate="", key="")
+            changes.update(token=flags["token"])
         if flags["username"] or flags["password"]:
             changes.update(username=flags["username"], password=flags["password"], token="", exec_plugin=None)
         if flags["insecure-skip-tls-verify"] and flags["certificate-authority"]:
@@ -86,7 +94,19 @@ class Session:
         if not found.server and not changes and (inside := in_cluster()):
             return inside
         found = found._replace(**changes)
-        return found if found.server else found._replace(server=f"http://{NO_SERVER}")
+        if not found.server:
+            found = found._replace(server=f"http://{NO_SERVER}")
+        if found.server.startswith("https:") and not _is_known(found):
+            from pinnace.cli.config_checks import asked_for
+
+            username, password = asked_for()
+            found = found._replace(username=username, password=password)
+        return found
+
+    def _check(self) -> None:
+        from pinnace.cli.config_checks import check
+
+        check(self.config, self.flags)
 
     @cached_property
     def http(self) -> "Transport":
@@ -130,6 +150,10 @@ class Session:
     @property
     def namespace_is_given(self) -> bool:
         return bool(self.flags["namespace"])
+
+
+def _is_known(connection: "Connection") -> bool:
+    return bool(connection.token or connection.certificate or connection.username or connection.exec_plugin)
 
 
 def in_cluster(folder: str = "/var/run/secrets/kubernetes.io/serviceaccount") -> "Connection | None":

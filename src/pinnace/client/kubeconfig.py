@@ -19,6 +19,10 @@ class KubeconfigError(ValueError):
     """The configuration names something that is not there, or is not readable."""
 
 
+class Unusable(KubeconfigError):
+    """What the configuration says of a cluster or a user cannot be used as it is."""
+
+
 class Connection(NamedTuple):
     """How to reach and be known to one cluster. Certificates and keys are PEM text."""
 
@@ -236,9 +240,13 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
     at = entry(config, "clusters", cluster_name) if cluster_name else {}
     who = entry(config, "users", user_name) if user_name else {}
     if at is None:
-        raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+        if cluster:
+            raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+        at = {}  # a context that names nothing: nothing is configured, as upstream has it
     if who is None:
-        raise KubeconfigError(f'auth info "{user_name}" does not exist')
+        if user:
+            raise KubeconfigError(f'auth info "{user_name}" does not exist')
+        who = {}
     token = who.get("token", "")
     if not token and who.get("tokenFile"):
         token = _read(who["tokenFile"]).strip()
@@ -273,7 +281,7 @@ def _read(path: str) -> str:
     try:
         return _text(path)
     except OSError as error:
-        raise KubeconfigError(f"unable to read {path}: {error.strerror}") from error
+        raise Unusable(f"unable to read {path}: {error.strerror}") from error
 
 
 def _text(path: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 from pinnace.cli.command import OUTPUT, Command
 from pinnace.cli.commands import config_entries, config_files, config_values
 from pinnace.cli.errors import CliError
+from pinnace.cli.help import of_path, unexpected
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.printers import FORMATS, printer, to_text
+from pinnace.cli.printers import WITHOUT_TABLES, printer, to_text
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session, warn
 from pinnace.client import kubeconfig
@@ -51,13 +52,7 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
 
 
 def _print(flags: Values, shown: Object) -> None:
-    output = flags["output"]
-    if output == "wide" or output.startswith("custom-columns"):
-        formats = FORMATS.replace("custom-columns,custom-columns-file,", "").replace("wide,", "")
-        raise CliError(
-            f'unable to match a printer suitable for the output format "{output}", allowed formats are: {formats}'
-        )
-    printer(flags, lambda _: "config/<unknown>")(shown)  # a configuration has no name
+    printer(flags, lambda _: "config/<unknown>", formats=WITHOUT_TABLES)(shown)  # a configuration has no name
 
 
 def _ordered(value: Any) -> Any:
@@ -130,7 +125,7 @@ def get_users(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def use_context(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) != 1:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     (name,) = arguments
     if kubeconfig.entry(session.config, "contexts", name) is None:
         raise CliError(f'no context exists with the name: "{name}"')
@@ -142,7 +137,7 @@ def use_context(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def set_context(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) > 1:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     name = session.config["current-context"] if flags["current"] else "".join(arguments)
     if not name:
         raise CliError("you must specify a non-empty context name or --current")
@@ -153,7 +148,10 @@ def set_context(session: Session, flags: Values, arguments: list[str]) -> int:
 
 
 def delete_context(session: Session, flags: Values, arguments: list[str]) -> int:
-    name = "".join(arguments[:1])
+    if len(arguments) != 1:
+        print(of_path(session.path))
+        return 0
+    (name,) = arguments
     path = config_files.delete_entry(session, "contexts", name)
     if session.config["current-context"] == name:
         warn(

@@ -34,14 +34,19 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
                 f"error: Unexpected args: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
             )
         raise CliError("must specify one of -f and -k")
+    validation(flags)
     errors: list[CliError] = []
     unread: list[CliError] = []
+    found = False
     for one in from_files_with_errors(session, flags, unread):
+        found = True
         try:
             create_one(session, flags, one)
         except ServerError as error:
             errors.append(FileError(error, f'error when creating "{one.source}"'))
     raise_all([*errors, *unread])
+    if not found:
+        raise CliError("no objects passed to create")
     return 0
 
 

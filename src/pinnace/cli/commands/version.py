@@ -17,9 +17,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["output"] not in ("", "json", "yaml"):
         raise CliError("--output must be 'yaml' or 'json'")
     client = client_version()
+    if not flags["output"]:
+        print(f"Client Version: {client['gitVersion']}", flush=True)
     server = None if flags["client"] else session.http.get("/version")
     if not flags["output"]:
-        print(f"Client Version: {client['gitVersion']}")
         if server is not None:
             print(f"Server Version: {server.get('gitVersion') or ''}")
         return 0
