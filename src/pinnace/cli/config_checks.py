@@ -19,7 +19,11 @@ Object = dict[str, Any]
 def check(config: Object, flags: Values) -> None:
     """Raises what kubectl says of the configuration, all of it at once."""
     context = flags["context"] or config.get("current-context") or ""
-    chosen = kubeconfig.entry(config, "contexts", context) or {}
+    chosen = kubeconfig.entry(config, "contexts", context) if context else {}
+    missing = [f"context was not found for specified context: {context}"] if chosen is None else []
+    chosen = chosen or {}
+    if flags["cluster"] and kubeconfig.entry(config, "clusters", flags["cluster"]) is None:
+        return  # said elsewhere
     cluster_name = flags["cluster"] or chosen.get("cluster", "")
     user_name = flags["user"] or chosen.get("user", "")
     user = _with_flags(kubeconfig.entry(config, "users", user_name), flags, ("client-certificate", "client-key"))
@@ -29,7 +33,9 @@ def check(config: Object, flags: Values) -> None:
     cluster = _with_flags(kubeconfig.entry(config, "clusters", cluster_name), flags, ("certificate-authority",))
     if flags["server"]:
         cluster["server"] = flags["server"]
-    found = [*_of_user(user_name, user, flags), *_of_cluster(cluster_name, cluster)]
+    found = [*missing, *_of_user(user_name, user, flags), *_of_cluster(cluster_name, cluster)]
+    if missing and len(found) == 1:
+        raise PlainError(f"Error in configuration: {found[0]}")
     if len(found) == 1:
         raise CliError(found[0])
     if found:

@@ -45,6 +45,18 @@ class Session:
 
         try:
             return kubeconfig.load(self.flags["kubeconfig"])
+        except kubeconfig.KubeconfigErrors as error:
+            raise PlainError(str(error)) from error
+        except kubeconfig.KubeconfigError as error:
+            raise CliError(str(error)) from error
+
+    @property
+    def unresolved_config(self) -> dict[str, Any]:
+        """With the names of files as they stand there."""
+        from pinnace.client import kubeconfig
+
+        try:
+            return kubeconfig.load(self.flags["kubeconfig"], resolve=False)
         except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
 
@@ -53,7 +65,7 @@ class Session:
         from pinnace.client import kubeconfig
 
         flags = self.flags
-        if any(flags[name] for name in CHECKED_FLAGS):
+        if not self._is_plain():
             self._check()
         try:
             found = kubeconfig.connection(
@@ -103,6 +115,24 @@ class Session:
             found = found._replace(username=username, password=password)
         return found
 
+    def _is_plain(self) -> bool:
+        """Whether the configuration is of the usual sort, in which nothing can be wrong that `check` would find."""
+        from pinnace.client.kubeconfig import entry
+
+        config, flags = self.config, self.flags
+        if any(flags[name] for name in CHECKED_FLAGS) or (flags["token"] and not config["users"]):
+            return False
+        context = flags["context"] or config["current-context"]
+        chosen = entry(config, "contexts", context) if context else {}
+        if chosen is None:
+            return False
+        cluster = entry(config, "clusters", flags["cluster"] or chosen.get("cluster", "")) or {}
+        user = entry(config, "users", flags["user"] or chosen.get("user", "")) or {}
+        is_plain = cluster.keys() <= {"server", "certificate-authority-data", "tls-server-name"}
+        if not is_plain or not (cluster.get("server") or not cluster):
+            return False
+        return user.keys() <= {"token"} or user.keys() == {"client-certificate-data", "client-key-data"}
+
     def _check(self) -> None:
         from pinnace.cli.config_checks import check
 
@@ -122,7 +152,6 @@ class Session:
                     "corresponding time unit (e.g. 1s | 2m | 3h)"
                 ) from None
             timeout = float(flags["request-timeout"])
-        timeout = max(0.0, timeout)
         if self.connection.exec_plugin and flags.get("--preferences"):
             from pinnace.cli.kuberc import check_plugin
 
@@ -133,7 +162,7 @@ class Session:
             impersonate.append(("Impersonate-Uid", flags["as-uid"]))
         impersonate += _extra(flags["as-user-extra"])
         return Transport(
-            self.connection, timeout=timeout or None, verbose=flags["v"] >= 6, impersonate=tuple(impersonate)
+            self.connection, timeout=max(0.0, timeout) or None, asked_timeout=timeout, verbose=flags["v"] >= 6, impersonate=tuple(impersonate)
         )
 
     @cached_property

@@ -30,7 +30,7 @@ SECRET_FIELDS = {"certificate-authority-data": "DATA+OMITTED", "client-certifica
 def view(session: Session, flags: Values, arguments: list[str]) -> int:
     if not flags["merge"] and not flags["kubeconfig"]:
         raise CliError("if merge==false a precise file must be specified")
-    config = session.config
+    config = session.unresolved_config
     if flags["minify"]:
         config = _minified(config, flags["context"])
     shown = dict(config)
@@ -38,7 +38,7 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
         entries = [
             {
                 "name": entry["name"],
-                inner: entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner]),
+                inner: _filled(inner, entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner])),
             }
             for entry in sorted(shown[section], key=lambda e: str(e["name"]))
         ]
@@ -64,6 +64,14 @@ def _ordered(value: Any) -> Any:
             for key in sorted(value, key=lambda key: (rank.get(key, len(rank)), key))
         }
     return [_ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def _filled(inner: str, body: Object) -> Object:
+    """With the fields that upstream's types always show."""
+    if inner == "user" and body.get("exec"):
+        plugin = {"command": "", "args": None, "env": None, "provideClusterInfo": False, **body["exec"]}
+        return {**body, "exec": plugin}
+    return {**{name: "" for name in {"cluster": ("server",), "context": ("cluster", "user")}.get(inner, ())}, **body}
 
 
 def _redacted(body: Object) -> Object:

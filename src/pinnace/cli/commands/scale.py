@@ -34,13 +34,15 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 def _found(session: Session, flags: Values, arguments: list[str]) -> Iterator[tuple[Selection, Object]]:
     found = 0
     try:
+        pairs = []
         for pair in resolve(session, arguments, flags):
             found += 1
-            yield pair
+            pairs.append(pair)
     except ServerError as error:
         if not found and not_found(error):
             raise CliError(f"no objects passed to scale {error}") from error
         raise
+    yield from pairs
 
 
 def _scale(session: Session, flags: Values, one: Selection, wanted: int) -> None:

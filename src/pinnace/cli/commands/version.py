@@ -4,7 +4,7 @@ import sys
 
 from pinnace import __version__
 from pinnace.cli.command import Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
 
@@ -19,7 +19,14 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     client = client_version()
     if not flags["output"]:
         print(f"Client Version: {client['gitVersion']}", flush=True)
-    server = None if flags["client"] else session.http.get("/version")
+    try:
+        server = None if flags["client"] else session.http.get("/version")
+    except (PlainError, ServerError):
+        raise
+    except CliError as error:
+        if session.__dict__.get("http") is None:
+            raise  # nothing was asked
+        raise CliError(f"unable to parse the server version: {error}") from error
     if not flags["output"]:
         if server is not None:
             print(f"Server Version: {server.get('gitVersion') or ''}")
