@@ -27,7 +27,14 @@ class Reply(NamedTuple):
 
 
 def status(code: int, reason: str, message: str) -> str:
-    found = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "code": code}
+    found = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "code": code,
+    }
     return json.dumps({**found, "reason": reason} if reason else found)
 
 
@@ -94,7 +101,14 @@ _DISCOVERY = {
         "kind": "APIResourceList",
         "groupVersion": "v1",
         "resources": [
-            {"name": name, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": _VERBS, **more}
+            {
+                "name": name,
+                "singularName": kind.lower(),
+                "namespaced": True,
+                "kind": kind,
+                "verbs": _VERBS,
+                **more,
+            }
             for name, kind, more in (
                 ("configmaps", "ConfigMap", {"shortNames": ["cm"]}),
                 ("pods", "Pod", {"shortNames": ["po"]}),
@@ -133,7 +147,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.close_connection = bool(reply.claimed)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 (what the library calls)
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -142,7 +156,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 # --- certificates
 
 
-def _certificate(folder: Path, name: str, hosts: list[str], days: tuple[int, int], authority: str = "") -> str:
+def _certificate(
+    folder: Path, name: str, hosts: list[str], days: tuple[int, int], authority: str = ""
+) -> str:
     """Writes NAME.crt and NAME.key, signed by itself or by another one in the folder; the name."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -168,7 +184,9 @@ def _certificate(folder: Path, name: str, hosts: list[str], days: tuple[int, int
     made = builder.sign(signer, hashes.SHA256())
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
     )
     return name
 
@@ -198,7 +216,10 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
         servers[name] = _server(context)
-    threads = [threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True) for server in servers.values()]
+    threads = [
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        for server in servers.values()
+    ]
     for thread in threads:
         thread.start()
     with socket.socket() as taken:  # bound and never listening: whoever connects is refused
@@ -222,7 +243,9 @@ class _Server(http.server.ThreadingHTTPServer):
     context: ssl.SSLContext | None = None
 
     def finish_request(self, request: object, client_address: object) -> None:
-        if self.context is not None:  # in the thread of the request, so that a client that says nothing keeps nobody else waiting
+        if (
+            self.context is not None
+        ):  # in the thread of the request, so that a client that says nothing keeps nobody else waiting
             request = self.context.wrap_socket(request, server_side=True)  # type: ignore[arg-type]
         super().finish_request(request, client_address)  # type: ignore[arg-type]
 

@@ -107,7 +107,10 @@ async def cluster(directory: Path) -> Any:
         )
 
 
-SERVERS = ("kubeconfig", "servers")  # the files of cases that talk to servers that are none: tests/bad_servers.py
+SERVERS = (
+    "kubeconfig",
+    "servers",
+)  # the files of cases that talk to servers that are none: tests/bad_servers.py
 
 
 @contextlib.asynccontextmanager

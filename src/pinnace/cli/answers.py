@@ -34,7 +34,11 @@ def error_of(code: int, payload: bytes, kind: str, method: str, path: str) -> Se
             status = None
         if isinstance(status, dict) and status.get("kind") == "Status":
             return ServerError(status)
-    text = payload[:_MOST_TEXT].decode(errors="replace").strip() if not kind or kind.startswith("text/") else "unknown"
+    text = (
+        payload[:_MOST_TEXT].decode(errors="replace").strip()
+        if not kind or kind.startswith("text/")
+        else "unknown"
+    )
     reason, message = _meaning(code, text, method)
     if resource := resource_of(path):
         message = f"{message} ({method.lower()} {resource})"
@@ -49,7 +53,10 @@ def _meaning(code: int, text: str, method: str) -> tuple[str, str]:
     if code in (403, 406, 415):
         return {403: "Forbidden", 406: "NotAcceptable", 415: "UnsupportedMediaType"}[code], text
     if code >= 500:
-        return "InternalError", f"an error on the server ({json.dumps(text)}) has prevented the request from succeeding"
+        return (
+            "InternalError",
+            f"an error on the server ({json.dumps(text)}) has prevented the request from succeeding",
+        )
     return "", f"the server responded with the status code {code} but did not return more information"
 
 

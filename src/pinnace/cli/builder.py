@@ -163,7 +163,7 @@ def _unrecognized(session: Session, flags: Values, source: str, error: CliError)
         return f'unable to recognize "{source}": {told(error, f"{server}/api?timeout=32s")}'
     return (
         f'error validating "{source}": error validating data: failed to download openapi: '
-        f'{told(error, f"{server}/openapi/v2?timeout=32s")}; '
+        f"{told(error, f'{server}/openapi/v2?timeout=32s')}; "
         "if you choose to ignore these errors, turn validation off with --validate=false"
     )
 

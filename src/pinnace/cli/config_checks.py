@@ -26,11 +26,15 @@ def check(config: Object, flags: Values) -> None:
         return  # said elsewhere
     cluster_name = flags["cluster"] or chosen.get("cluster", "")
     user_name = flags["user"] or chosen.get("user", "")
-    user = _with_flags(kubeconfig.entry(config, "users", user_name), flags, ("client-certificate", "client-key"))
+    user = _with_flags(
+        kubeconfig.entry(config, "users", user_name), flags, ("client-certificate", "client-key")
+    )
     for name in ("username", "password", "token"):
         if flags[name]:
             user[name] = flags[name]
-    cluster = _with_flags(kubeconfig.entry(config, "clusters", cluster_name), flags, ("certificate-authority",))
+    cluster = _with_flags(
+        kubeconfig.entry(config, "clusters", cluster_name), flags, ("certificate-authority",)
+    )
     if flags["server"]:
         cluster["server"] = flags["server"]
     found = [*missing, *_of_user(user_name, user, flags), *_of_cluster(cluster_name, cluster)]
@@ -63,7 +67,9 @@ def _of_user(name: str, user: Object, flags: Values) -> list[str]:
                 f"client-cert-data and client-cert are both specified for {name}. client-cert-data will override."
             )
         if key and user.get("client-key-data"):
-            found.append(f"client-key-data and client-key are both specified for {name}; client-key-data will override")
+            found.append(
+                f"client-key-data and client-key are both specified for {name}; client-key-data will override"
+            )
         if not key and not user.get("client-key-data"):
             found.append(
                 f"client-key-data or client-key must be specified for {name} to use the clientCert authentication method."
@@ -106,7 +112,9 @@ def _of_cluster(name: str, cluster: Object) -> list[str]:
     if not cluster:
         return []  # nothing is configured: the default address is asked
     if not cluster.get("server"):
-        found.append(f'no server found for cluster "{name}"' if name else "default cluster has no server defined")
+        found.append(
+            f'no server found for cluster "{name}"' if name else "default cluster has no server defined"
+        )
     proxy = str(cluster.get("proxy-url") or "")
     if proxy and (problem := _wrong_proxy(proxy)):
         found.append(f'invalid \'proxy-url\' "{proxy}" for cluster "{name}": {problem}')
@@ -121,7 +129,7 @@ def _of_cluster(name: str, cluster: Object) -> list[str]:
 
 def _wrong_proxy(text: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", text)
-    if scheme is None and ":" in text.split("/")[0]:
+    if scheme is None and ":" in text.split("/", maxsplit=1)[0]:
         return f'parse "{text}": first path segment in URL cannot contain colon'
     if scheme is None:
         return 'unsupported scheme "", must be http, https, or socks5'

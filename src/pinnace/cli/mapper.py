@@ -61,7 +61,8 @@ class Mapper:
     def __init__(self, http: Transport, cache_dir: str = "") -> None:
         self._http = http
         folder = cache_dir or os.path.join(os.path.expanduser("~"), ".kube", "cache")  # noqa: PTH118, PTH111 (start-up time)
-        self._file = os.path.join(folder, "pinnace", f"{http.host}_{http.port}{http.path.replace('/', '_')}.json")  # noqa: PTH118
+        place = f"{http.host}_{http.port}{http.path.replace('/', '_')}"
+        self._file = os.path.join(folder, "pinnace", f"{place}.json")  # noqa: PTH118
         self._resources: list[Resource] | None = None
         self._is_fresh = False
 

@@ -27,9 +27,7 @@ def pods_of(session: Session, flags: Values, argument: str, doing: str = "attach
     return of_selection(session, flags, one, doing)
 
 
-def of_selection(
-    session: Session, flags: Values, one: Selection, doing: str = "attach to"
-) -> list[Object]:
+def of_selection(session: Session, flags: Values, one: Selection, doing: str = "attach to") -> list[Object]:
     (obj,) = fetch(session, one, flags)
     if one.resource.qualified == "pods":
         return [obj]

@@ -162,7 +162,11 @@ class Session:
             impersonate.append(("Impersonate-Uid", flags["as-uid"]))
         impersonate += _extra(flags["as-user-extra"])
         return Transport(
-            self.connection, timeout=max(0.0, timeout) or None, asked_timeout=timeout, verbose=flags["v"] >= 6, impersonate=tuple(impersonate)
+            self.connection,
+            timeout=max(0.0, timeout) or None,
+            asked_timeout=timeout,
+            verbose=flags["v"] >= 6,
+            impersonate=tuple(impersonate),
         )
 
     @cached_property

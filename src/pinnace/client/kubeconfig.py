@@ -106,8 +106,12 @@ def parse(text: str, name: str = "") -> Object:
 
 
 _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
-_HEAD = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-_SCHEME = "k8s.io/client-go/tools/clientcmd/api/latest/latest.go:50"  # upstream's words name a line of its own
+_HEAD = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
+_SCHEME = (
+    "k8s.io/client-go/tools/clientcmd/api/latest/latest.go:50"  # upstream's words name a line of its own
+)
 _KINDS: dict[type, str] = {
     dict: "object",
     list: "array",

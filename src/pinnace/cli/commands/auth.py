@@ -94,7 +94,10 @@ def _list(session: Session, flags: Values) -> int:
     rows = [] if flags["no-headers"] else [["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]]
     from pinnace.cli.describe.rbac import rows_of
 
-    rows += [list(cells) for cells in rows_of([*(status.get("resourceRules") or ()), *(status.get("nonResourceRules") or ())])]
+    rows += [
+        list(cells)
+        for cells in rows_of([*(status.get("resourceRules") or ()), *(status.get("nonResourceRules") or ())])
+    ]
     ColumnWriter().write(rows)
     return 0
 

@@ -6,8 +6,8 @@ from typing import Any
 from pinnace.cli.command import OUTPUT, Command
 from pinnace.cli.commands import config_entries, config_files, config_values
 from pinnace.cli.errors import CliError
-from pinnace.cli.help import of_path, unexpected
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.help import of_path, unexpected
 from pinnace.cli.printers import WITHOUT_TABLES, printer, to_text
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session, warn
@@ -38,7 +38,9 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
         entries = [
             {
                 "name": entry["name"],
-                inner: _filled(inner, entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner])),
+                inner: _filled(
+                    inner, entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner])
+                ),
             }
             for entry in sorted(shown[section], key=lambda e: str(e["name"]))
         ]
@@ -71,7 +73,10 @@ def _filled(inner: str, body: Object) -> Object:
     if inner == "user" and body.get("exec"):
         plugin = {"command": "", "args": None, "env": None, "provideClusterInfo": False, **body["exec"]}
         return {**body, "exec": plugin}
-    return {**{name: "" for name in {"cluster": ("server",), "context": ("cluster", "user")}.get(inner, ())}, **body}
+    return {
+        **dict.fromkeys({"cluster": ("server",), "context": ("cluster", "user")}.get(inner, ()), ""),
+        **body,
+    }
 
 
 def _redacted(body: Object) -> Object:

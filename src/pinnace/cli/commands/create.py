@@ -120,6 +120,8 @@ def from_session(make: Callable[[Session, Values, list[str]], Iterable[Object]])
             try:
                 create_one(session, flags, generated(session, flags, manifest))
             except CliError as error:
+                if not isinstance(error, ServerError) and str(error).startswith("Invalid dry-run value"):
+                    raise
                 words = _FAILED.get(manifest["kind"])
                 if manifest["kind"] == "Service" and "app" in (manifest["spec"].get("selector") or ()):
                     words = f"{manifest['spec']['type']} service:"
@@ -157,7 +159,9 @@ def _of_known_kind(session: Session, manifest: Object) -> Selection | None:
     if is_namespaced:
         metadata.setdefault("namespace", session.namespace)
     row = Resource(group, version, _KNOWN[kind], kind, is_namespaced, kind.lower(), [], [], [])
-    return Selection(row, metadata.get("name", ""), metadata.get("namespace", "") if is_namespaced else "", manifest)
+    return Selection(
+        row, metadata.get("name", ""), metadata.get("namespace", "") if is_namespaced else "", manifest
+    )
 
 
 def _subcommand(make: "generators.Generator", flags: tuple[Flag, ...], usage: str, summary: str) -> Command:

@@ -21,11 +21,12 @@ def run_resources(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["output"] not in ("", "wide", "name"):
         raise CliError(f"--output {flags['output']} is not available")
     try:
-        rows = _chosen(session, flags)
+        session.mapper.all(fresh=not flags["cached"])
     except CliError:
         if flags["output"] != "name" and not flags["no-headers"]:
             ColumnWriter().write([_header(flags)])
         raise
+    rows = _chosen(session, flags)
     if flags["output"] == "name":
         for row in rows:
             print(row.qualified)

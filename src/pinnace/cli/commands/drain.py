@@ -22,7 +22,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         problems = _drain(session, flags, one.name)
         if problems:
             failed[one.name] = problems
-            warn(f'error: unable to drain node "{one.name}" due to error: {_joined(problems)}, continuing command...')
+            warn(
+                f'error: unable to drain node "{one.name}" due to error: {_joined(problems)}, continuing command...'
+            )
         else:
             print(f"{one.shown} drained{dry_run.suffix(flags)}")
     if failed:

@@ -124,7 +124,12 @@ def _found(
 ) -> Iterator[tuple[Selection, Object]]:
     for one in chosen:
         try:
-            yield one, as_table(read(session, one, flags, accept=ACCEPT if flags["server-print"] else "application/json"))
+            yield (
+                one,
+                as_table(
+                    read(session, one, flags, accept=ACCEPT if flags["server-print"] else "application/json")
+                ),
+            )
         except ServerError as error:
             if not (flags["ignore-not-found"] and not_found(error)):
                 errors.append(error)

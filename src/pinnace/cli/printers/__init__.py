@@ -101,7 +101,9 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
 
 
 def _no_printer(output: str, formats: str) -> str:
-    return f'unable to match a printer suitable for the output format "{output}", allowed formats are: {formats}'
+    return (
+        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {formats}'
+    )
 
 
 def _not_executed(template: str, obj: Object, error: Exception) -> str:
