@@ -29,8 +29,7 @@ async def test_kubectl_still_answers_so(name: str, tmp_path: Path) -> None:
     if program is None:
         pytest.skip(f"no kubectl {beside.VERSION} on this machine")
     theirs = await beside.asked(name, tmp_path, program)
-    kept = beside.read_golden(name)
-    changed = [told for _, equal, told in beside.compare(name, kept, theirs) if not equal]
+    changed = list(beside.changes(name, beside.read_golden(name), theirs))
     assert not changed, "\n".join(changed)
 
 
