@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pinnace.cli.connecting import in_cluster
 from pinnace.cli.errors import CliError
 from pinnace.cli.proxies import Proxy, is_excepted, proxy_for
-from pinnace.cli.connecting import in_cluster
 from pinnace.cli.transport import Transport
 from pinnace.client.kubeconfig import Connection, connection
 
