@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pinnace.cli.transport import Transport
     from pinnace.client.kubeconfig import Connection
 
+COMPLETES = "--completes"  # among the flags' values: somebody waits at a prompt and asked nothing
+COMPLETION_SECONDS = 15.0
+
 
 class Session:
     """`path` is the command as typed, for messages: `kubectl rollout status`."""
@@ -84,8 +87,13 @@ class Session:
             from pinnace.cli.kuberc import check_plugin
 
             check_plugin(flags["--preferences"], self.connection.exec_plugin)
+        completes = flags.get(COMPLETES)
         if not is_known(self.connection):
+            if completes:
+                raise CliError("there are no credentials")
             self.connection = asked_for(self.connection)
+        if completes:
+            return Transport(self.connection, timeout=timeout or COMPLETION_SECONDS, repeats=0)
         return Transport(self.connection, timeout=timeout or None, verbosity=flags["v"])
 
     @cached_property

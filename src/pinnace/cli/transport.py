@@ -48,7 +48,14 @@ class Request(NamedTuple):
 class Transport:
     """`timeout` bounds each request; None waits for ever. `verbosity` is that of -v: from 6 on requests are shown on standard error."""
 
-    def __init__(self, connection: Connection, *, timeout: float | None = None, verbosity: int = 0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        timeout: float | None = None,
+        verbosity: int = 0,
+        repeats: int = MOST_REPEATS,
+    ) -> None:
         self.connection = connection
         try:
             self._tls, self.host, self.port, self._path = urls.server_of(connection.server)
@@ -56,7 +63,7 @@ class Transport:
             raise CliError(f'host must be a URL or a host:port pair: "{connection.server}"') from error
         if self.port > 65535:
             raise PlainError(f"Unable to connect to the server: dial tcp: address {self.port}: invalid port")
-        self._timeout, self._verbosity = timeout, verbosity
+        self._timeout, self._verbosity, self._repeats = timeout, verbosity, repeats
         self._open: http_client.Connection | None = None
         self._context: ssl.SSLContext | None = None
         self._token, self._token_read = connection.token, clock.monotonic()
@@ -174,7 +181,7 @@ class Transport:
             proxy_url=ours.proxy_url,
             compresses=ours.compresses,
         )
-        return Transport(other, timeout=self._timeout, verbosity=self._verbosity)
+        return Transport(other, timeout=self._timeout, verbosity=self._verbosity, repeats=self._repeats)
 
     def _answered(
         self, request: Request, connection: http_client.Connection | None = None
@@ -182,7 +189,7 @@ class Transport:
         """Repeated up to ten times when the server says when (Retry-After), and a GET when the connection breaks; once with
         new credentials of a plugin."""
         renewed, before = False, ""
-        for left in range(MOST_REPEATS, -1, -1):
+        for left in range(self._repeats, -1, -1):
             used = connection or self._connected()
             try:
                 response = self._sent(request, used)

@@ -65,7 +65,11 @@ def test_a_plugin_is_told_about_the_cluster_when_it_wants(tmp_path: Path) -> Non
         tmp_path, {"status": {"clientCertificateData": PEM, "clientKeyData": PEM}}, provideClusterInfo=True
     )
     extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}
-    ca = {"certificate-authority-data": "Q0E=", "extensions": [extension], "tls-server-name": "n"}
+    ca: dict[str, Any] = {
+        "certificate-authority-data": "Q0E=",
+        "extensions": [extension],
+        "tls-server-name": "n",
+    }
     assert ExecPlugin(connected({"exec": wanted}, **ca)).credentials() == Credentials("", PEM, PEM)
     told = json.loads((tmp_path / "calls").read_text())
     cluster = {"server": "https://s:1", "tls-server-name": "n", "certificate-authority-data": "Q0E=", "config": {"audience": "a"}}  # fmt: skip
@@ -232,8 +236,9 @@ def test_files_that_are_not_there() -> None:
     gone = "due to open /none: no such file or directory"
     with pytest.raises(KubeconfigError, match=f"unable to read client-cert /none for u {gone}"):
         connected({"client-certificate": "/none"})
+    gone_authority: dict[str, Any] = {"certificate-authority": "/none"}
     with pytest.raises(KubeconfigError, match=f"unable to read certificate-authority /none for c {gone}"):
-        connected({"token": "t"}, **{"certificate-authority": "/none"})
+        connected({"token": "t"}, **gone_authority)
     with pytest.raises(CliError, match=f"unable to read client-key /none for u {gone}"):
         connected({"token": "t"}, "--client-key=/none")
 
