@@ -326,6 +326,20 @@ def service(name: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": body}
 
 
+def own_ports() -> range:
+    """300 ports for the Services and pods of this process's clusters: what the rules of one cluster take from a port of the
+    machine, whatever listens there, is lost for the other clusters on it. Below those that the kernel gives to who asks for any."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = 20000 + int(worker) % 40 * 300
+    return range(first, first + 300)
+
+
+def node_ports(first: int, last: int) -> str:
+    """The flag for a part of this process's ports."""
+    ports = own_ports()
+    return f"--service-node-port-range={ports[first]}-{ports[last]}"
+
+
 def leftovers(name: str, directory: Path) -> list[str]:
     """What of a cluster is still on the machine; [] is what `down` must leave."""
     found = []
