@@ -67,6 +67,7 @@ async def require_typed(kubectl: Kubectl) -> None:
         pytest.skip("this kubectl asks for JSON")
 
 
+@pytest.mark.slow
 async def test_what_go_decodes_is_what_is_stored(kubectl: Kubectl) -> None:
     await require_typed(kubectl)
     for command in COMMANDS:

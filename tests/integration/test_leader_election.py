@@ -117,6 +117,7 @@ async def test_one_server_works_and_the_other_takes_over_when_it_is_killed(serve
     await eventually(told, within=10)
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_stopped_hands_over_at_once(servers: list[Server]) -> None:
     first, second = servers
 
