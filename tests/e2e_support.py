@@ -47,7 +47,7 @@ def command_line(version: str = "") -> list[str]:
     return [sys.executable, "-m", "pinnace", "kubectl"] if version == OURS or not program else [program]
 
 
-def until(probe: Callable[[], T], within: float = 30.0, every: float = 0.1) -> T:
+def until(probe: Callable[[], T], within: float = 60.0, every: float = 0.1) -> T:
     """The first truthy answer; AssertionError with the last answer after `within` seconds."""
     end = time.monotonic() + within
     last: object = None
@@ -259,10 +259,10 @@ class Space:
         """The STATUS that `get pods` shows."""
         return self.out("get", "pod", pod, "--no-headers").split()[2]
 
-    def until_status(self, pod: str, wanted: str, within: float = 30.0) -> None:
+    def until_status(self, pod: str, wanted: str, within: float = 60.0) -> None:
         until(lambda: self.status_column(pod) == wanted, within)
 
-    def until_ready(self, pod: str, within: float = 30.0) -> None:
+    def until_ready(self, pod: str, within: float = 60.0) -> None:
         until(lambda: _is_ready(self.json("get", "pod", pod)), within)
 
     def until_rolled_out(self, deployment: str) -> None:

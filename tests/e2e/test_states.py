@@ -10,7 +10,7 @@ import pytest
 from e2e_support import IMAGE, Space, TestCluster, pod, until
 
 
-def described(space: Space, name: str, *words: str, within: float = 30.0) -> None:
+def described(space: Space, name: str, *words: str, within: float = 60.0) -> None:
     def look() -> bool:
         text = space.out("describe", "pod", name)
         missing = [word for word in words if word not in text]
@@ -39,7 +39,7 @@ def test_running_and_terminating(space: Space) -> None:
     space.kubectl("delete", "pod", "slow", "--wait=false", "--grace-period=5")
     space.until_status("slow", "Terminating")
     described(space, "slow", "Stopping container main")
-    until(lambda: space.kubectl("get", "pod", "slow", check=False).returncode == 1, within=20)
+    until(lambda: space.kubectl("get", "pod", "slow", check=False).returncode == 1, within=60)
 
 
 def test_pending_because_nothing_fits(space: Space) -> None:
@@ -310,7 +310,7 @@ def test_node_unknown_when_its_heartbeat_is_lost_and_back(tmp_path_factory: pyte
                 in other.out("get", "node", "lost", "-o", "jsonpath={.spec.taints[*].key}")
             )
         )
-        until(lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Unknown", within=40)
+        until(lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Unknown", within=60)
         assert "Unknown" in other.out("describe", "node", "lost")
         assert "NodeNotReady" in other.out("describe", "node", "lost")
         back = json.dumps({"status": {"conditions": [ready_condition()]}})
