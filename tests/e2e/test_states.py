@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import time
 
@@ -201,7 +202,7 @@ def test_liveness_failure_restarts_and_readiness_failure_takes_out(space: Space)
 def test_evicted_under_node_pressure(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A threshold that this machine cannot meet puts the node under pressure at once."""
     other = TestCluster(
-        "e2eevict",
+        f"e2eevict{secrets.token_hex(2)}",
         tmp_path_factory.mktemp("evict"),
         (
             "--port=0",
@@ -277,7 +278,7 @@ def ready_condition() -> dict:
 def test_node_unknown_when_its_heartbeat_is_lost_and_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One node lives, another was registered by hand and never reports: it is given up, with its pods, until it reports."""
     flags = ("--port=0", "--nodes=sim:1", "--store=memory", "--node-monitor-grace-period=14")
-    other = TestCluster("e2elost", tmp_path_factory.mktemp("lost"), flags)
+    other = TestCluster(f"e2elost{secrets.token_hex(2)}", tmp_path_factory.mktemp("lost"), flags)
 
     def lost_status() -> str:
         return other.out("get", "node", "lost", "--no-headers").split()[1]
