@@ -45,6 +45,7 @@ class Span:
 
     ended = OPEN
     uid = cause = ""
+    many: dict[str, str] | None = None  # other objects that it was about, their uids by name
     has_children = False
     is_request = is_examined = False  # the latter: whether to find out what each admission plugin changes
     facts: dict[str, Any] | None = None
@@ -173,9 +174,10 @@ class Tracer:
             self.dropped += size > 0
             self.dropped_until = old.begun
 
-    def also_wrote(self, span: Span, revision: int) -> None:
+    def also_wrote(self, span: Span, revision: int, size: int = 0) -> None:
         """A recorded span that stored something more: leaves the ring's account with an entry of its own."""
-        self._ring.append((span, 0, revision))
+        self._ring.append((span, size, revision))
+        self.bytes += size
         self.writers[revision] = span
 
     def writer_of(self, revision: str) -> Span | None:
@@ -206,6 +208,13 @@ def happened(name: str, **facts: Any) -> None:
     """A moment of what the current span does."""
     with step(name, **facts):
         pass
+
+
+def note(**facts: Any) -> None:
+    """What somebody who asks what the current pass or step did, and why, is told besides."""
+    span = CURRENT.get()
+    if span is not None and not span.is_request:
+        span.facts = {**(span.facts or {}), **facts}
 
 
 def traceparent(span: Span) -> str:
