@@ -190,7 +190,17 @@ class Tracer:
 
     def spans(self) -> list[Span]:
         """Each once, the oldest first."""
-        return list(dict.fromkeys(self.recorded))
+        found = list(dict.fromkeys(self.recorded))
+        for span in found:
+            if span.cause and not span.parent:
+                self._find_parent(span)
+        return found
+
+    def _find_parent(self, span: Span) -> None:
+        """A watch may tell of a revision before the request that wrote it is recorded."""
+        writer = self.writer_of(span.cause)
+        if writer is not None and writer is not span:
+            span.parent, span.trace = writer.id, writer.trace
 
 
 def step(name: str, **facts: Any) -> AbstractContextManager[object]:

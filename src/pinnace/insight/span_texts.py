@@ -17,8 +17,9 @@ def sentence(node: Node) -> str:
         return _request(node)
     words = _WORDS.get(node.name)
     text = words(node.facts) if words is not None else ""
+    why = f", {shown(node.facts['why'])}" if node.facts.get("why") else ""
     error = f": {shown(node.facts['error'])}" if node.facts.get("error") else ""
-    return f"{part(node)}: {node.name} {node.about}{text}{error}"
+    return f"{part(node)}: {node.name} {node.about}".rstrip() + f"{text}{why}{error}"
 
 
 def part(node: Node) -> str:
@@ -33,14 +34,21 @@ def _request(node: Node) -> str:
     sub = facts.get("subresource")
     verb = "bind" if sub == "binding" else node.name
     what = node.about if not sub or verb == "bind" else f"{node.about} ({sub})"
-    by, where = _user(facts.get("user", "")), ""
-    if facts.get("sourceIP"):  # over a connection: parts of the server's own process have no address
-        agent = str(facts.get("userAgent", "")).partition(" ")[0][:_MOST_AGENT]
-        where = f" ({agent}) from {facts['sourceIP']}" if agent else f" from {facts['sourceIP']}"
+    many = f", {facts['objects']} of them" if facts.get("objects") else ""
     code = f" {facts['code']}" if facts.get("code", 0) >= 400 else ""
     end = f" -> revision {facts['revision']}" if facts.get("revision") else ""
     refused = f" refused{code}: {shown(facts['error'])}" if facts.get("error") else ""
-    return f"{node.part}: {verb} {what} by {by}{where}{end}{refused}"
+    return f"{node.part}: {verb} {what} by {who(node)}{many}{end}{refused}"
+
+
+def who(node: Node) -> str:
+    """Who sent a request, with what, and from where."""
+    facts = node.facts
+    by, address = _user(facts.get("user", "")), facts.get("sourceIP")
+    if not address:  # parts of the server's own process have none
+        return by
+    agent = str(facts.get("userAgent", "")).partition(" ")[0][:_MOST_AGENT]
+    return f"{by} ({agent}) from {address}" if agent else f"{by} from {address}"
 
 
 def _user(name: str) -> str:

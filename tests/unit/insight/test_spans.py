@@ -8,7 +8,7 @@ from pinnace.insight.following import Following, is_settled
 from pinnace.insight.picture import as_svg
 from pinnace.insight.span_tree import as_text, duration
 from pinnace.insight.spans import trees, walk
-from pinnace.insight.trace import picture, roots, trace
+from pinnace.insight.trace import roots, trace
 from pinnace.insight.world import Unreadable
 from unit.insight.recorded import NOW, Object, Recorded, event, obj, owned, pod
 
@@ -80,8 +80,8 @@ def test_of_very_many_alike_the_first_are_shown() -> None:
         span(str(at), "apiserver", "create", f"pods/p{at}", at / 1000, parent="0") for at in range(1, 26)
     ]
     text = as_text(trees([span("0", "replicaset", "reconcile", "replicasets.apps/web", 0), *children]))
-    assert text[-1].endswith("└─ apiserver: create of 5 more of pod (-o json shows them)")
-    assert len(text) == 1 + 1 + 20 + 1
+    assert text[-1].endswith("└─ ... 22 more: apiserver: create pod, 22 spans")
+    assert len(text) == 1 + 1 + 3 + 1
 
 
 def test_users_by_short_names() -> None:
@@ -143,11 +143,11 @@ def test_the_record_comes_first_and_events_that_it_does_not_tell_follow() -> Non
     when = {"eventTime": "2026-01-01T11:50:09.000000Z"}
     created = {**event(made, "Created", "Container created", "Normal"), **when}
     backoff = {**event(made, "BackOff", "Back-off pulling image", "Warning"), **when}
-    text = trace([made], Server([made, created, backoff], told), NOW, Unreadable, is_json=False)
+    text = trace([made], Server([made, created, backoff], told), NOW, Unreadable).as_text()
     assert text.startswith(EXPECTED)
     assert "BackOff: Back-off pulling image" in text
     assert "Container created" not in text
-    found = json.loads(trace([made], Server([made], told), NOW, Unreadable, is_json=True))
+    found = json.loads(trace([made], Server([made], told), NOW, Unreadable).as_json())
     assert [one["name"] for one in found["spans"]] == [
         "create",
         "schedule",
@@ -163,31 +163,29 @@ def test_the_record_comes_first_and_events_that_it_does_not_tell_follow() -> Non
 def test_the_node_is_asked_where_the_server_knows_nothing_of_it() -> None:
     made, told = pods_story()
     server = Server([made], told[:3], {"n1": told[3:]})
-    text = trace([made], server, NOW, Unreadable, is_json=False)
+    text = trace([made], server, NOW, Unreadable).as_text()
     assert text == EXPECTED + "\n"
-    assert server.asked == [(("pods", "shop", "web"), [UID], ""), (("pods", "shop", "web"), [UID], "n1")]
+    assert server.asked == [(("pods", "shop", "web"), [UID], ""), (("pods", "", ""), [UID], "n1")]
     whole = Server([made], told)
-    trace([made], whole, NOW, Unreadable, is_json=False)
+    trace([made], whole, NOW, Unreadable).as_text()
     assert [node for _, _, node in whole.asked] == [""]
 
 
 def test_what_the_record_cannot_tell_is_said() -> None:
     made, told = pods_story()
-    late = trace([made], Server([made], told[3:], since=T0 + 60), NOW, Unreadable, is_json=False)
+    late = trace([made], Server([made], told[3:], since=T0 + 60), NOW, Unreadable).as_text()
     assert "pod/web is older than the record, which began 2026-01-01 11:51:00.000Z with the server." in late
-    full = trace(
-        [made], Server([made], told[3:], droppedUntil=T0 + 5, leftOut=3), NOW, Unreadable, is_json=False
-    )
+    full = trace([made], Server([made], told[3:], droppedUntil=T0 + 5, leftOut=3), NOW, Unreadable).as_text()
     assert "What happened before 2026-01-01 11:50:05.000Z had to make room in the record." in full
     assert "3 spans more are left out." in full
 
 
 def test_without_a_record_there_is_the_timeline_and_no_picture() -> None:
     made, _ = pods_story()
-    assert "pod/web" in trace([made], Recorded([made]), NOW, Unreadable, is_json=False)
-    assert picture([made], Recorded([made]), NOW, Unreadable) is None
+    assert "pod/web" in trace([made], Recorded([made]), NOW, Unreadable).as_text()
+    assert trace([made], Recorded([made]), NOW, Unreadable).as_svg("t") is None
     assert roots([made], Recorded([made]), NOW, Unreadable) is None
-    drawn = picture([made], Server([made], story()), NOW, Unreadable)
+    drawn = trace([made], Server([made], story()), NOW, Unreadable).as_svg("t")
     assert drawn is not None
     assert drawn.startswith("<svg")
 
@@ -196,7 +194,7 @@ def test_an_object_of_the_family_without_spans_keeps_its_timeline() -> None:
     owner = obj("ReplicaSet", "rs", metadata={"creationTimestamp": "2026-01-01T11:49:00Z"})
     made, told = pods_story()
     made = owned(made, owner)
-    text = trace([made], Server([owner, made], told), NOW, Unreadable, is_json=False)
+    text = trace([made], Server([owner, made], told), NOW, Unreadable).as_text()
     assert "replicaset/rs  created" in text
     assert "pod/web        created" not in text
 
