@@ -56,7 +56,10 @@ def recorded(questions: Iterable[Asked], chain: list[Object], world: World) -> R
     found: dict[str, Object] = {}
     notes: list[str] = []
     for one in questions:
-        page = world.spans((one.resource, one.namespace, one.name), uids if one.obj is not None or not one.uid else [*uids, one.uid])
+        page = world.spans(
+            (one.resource, one.namespace, one.name),
+            uids if one.obj is not None or not one.uid else [*uids, one.uid],
+        )
         if page is None:
             return None
         found.update((span["spanID"], span) for span in page.get("spans") or ())

@@ -106,6 +106,24 @@ def _with(key: str, before: str = " ") -> Callable[[Facts], str]:
     return lambda facts: f"{before}{facts[key]}" if facts.get(key) else ""
 
 
+def _image(facts: Facts) -> str:
+    size = f", {_size(facts['bytes'])}" if facts.get("bytes") else ""
+    return f" {facts.get('image')}{size}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+
+
+def _created(facts: Facts) -> str:
+    attempt = f" (attempt {facts['attempt']})" if facts.get("attempt") else ""
+    return f" {facts.get('container')}{attempt}"
+
+
+def _on(facts: Facts) -> str:
+    return f" on {facts['node']}" if facts.get("node") else ""
+
+
 def _probed(facts: Facts) -> str:
     return f" {facts.get('container')}: {facts.get('result')}"
 
@@ -115,15 +133,20 @@ _WORDS: dict[str, Callable[[Facts], str]] = {
     "run pod": _with("node", " on "),
     "simulated": _with("node", " on "),
     "volumes": _with("volumes", ": "),
-    "pull image": _with("image"),
-    "image present": _with("image"),
-    "create container": _with("container"),
+    "pull image": _image,
+    "image present": _image,
+    "create container": _created,
+    "stop container": _with("container"),
+    "preStop": _with("container"),
+    "back-off": lambda facts: f" {facts.get('container')} for {facts.get('seconds')} s",
     "start container": _with("container"),
     "postStart": _with("container"),
     "readiness probe": _probed,
     "startup probe": _probed,
     "liveness probe": _probed,
     "apply rules": lambda facts: (
-        f" of service {facts.get('service')}, {facts.get('lines')} lines in one transaction"
+        f" of service {facts.get('service')}{_on(facts)}, {facts.get('lines')} lines in one transaction"
     ),
+    "apply routes": lambda facts: f", HAProxy was {facts.get('how')}",
+    "records": lambda facts: f" of service {facts.get('service')}, {facts.get('names')} names",
 }
