@@ -17,12 +17,14 @@ class AppliedTrace(Generic[K]):
 
     def __init__(self, tracer: Tracer, part: str, name: str) -> None:
         self._tracer, self._part, self._name = tracer, part, name
-        self._causes: dict[K, tuple[About, str, str]] = {}  # what changed last, with uid and revision
+        self._causes: dict[
+            K, tuple[About, str, str, float]
+        ] = {}  # what changed last, with uid, revision, and when
 
     def saw(self, key: K, gvr: GVR, obj: Object | None) -> None:
         if obj is not None and len(self._causes) < MOST_CAUSES:
             about = About(gvr.qualified, *meta.key(obj))
-            self._causes[key] = about, meta.uid(obj), meta.resource_version(obj)
+            self._causes[key] = about, meta.uid(obj), meta.resource_version(obj), self._tracer.now()
 
     @property
     def waiting(self) -> list[K]:
@@ -33,9 +35,9 @@ class AppliedTrace(Generic[K]):
         for key in keys:
             if key not in self._causes:
                 continue
-            about, uid, revision = self._causes.pop(key)
+            about, uid, revision, seen = self._causes.pop(key)
             span = self._tracer.begin(self._part, self._name, about, cause=revision)
-            span.begun, span.uid, span.facts = begun, uid, facts(key)
+            span.begun, span.uid, span.facts = max(begun, seen), uid, facts(key)
             span.end()
             self._tracer.record(span)
 

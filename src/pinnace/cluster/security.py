@@ -18,7 +18,7 @@ from pinnace.apiserver.config_security import (
     OidcConfig,
 )
 from pinnace.cluster.errors import UsageError
-from pinnace.cluster.tracing import check_buffer
+from pinnace.cluster.tracing import TRACE_BUFFER, check_buffer
 from pinnace.component.tracing import MOST_BYTES
 
 

@@ -10,7 +10,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple, Protocol
 
@@ -218,6 +218,18 @@ def happened(name: str, **facts: Any) -> None:
     """A moment of what the current span does."""
     with step(name, **facts):
         pass
+
+
+@contextmanager
+def slow_step(name: str, at_least: float) -> Iterator[None]:
+    """A step that is no news when it took less than so many seconds."""
+    above = CURRENT.get()
+    begun = above.tracer.now() if above is not None else 0.0
+    yield
+    if above is not None and above.tracer.now() - begun >= at_least:
+        with step(name) as span:
+            if isinstance(span, Span):
+                span.begun = begun
 
 
 def note(**facts: Any) -> None:

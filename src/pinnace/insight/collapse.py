@@ -1,11 +1,19 @@
-"""Of very many children of one kind the telling ones: the first, those that failed or are slowest, and how many there are besides. Pure."""
+"""What of many spans is shown, and where a new clock begins. Pure.
 
+Of very many children of one kind the telling ones: the first, those that failed or are slowest, and how many there are besides. What happened
+long after everything before it gets a section of its own, with times since its own beginning.
+"""
+
+from dataclasses import replace
 from typing import NamedTuple
 
 from pinnace.insight.spans import Node, walk
 
 MOST_ALIKE = 6  # children of one kind below one span that are all shown
 FIRST = 3  # of more than that: so many of the first, then the slowest, and of those that failed again so many
+
+
+GAP_SECONDS = 20.0  # in which nothing happened, and after which a section begins
 
 
 class More(NamedTuple):
@@ -63,3 +71,33 @@ def _more(left: list[Node], part: str, name: str, kind: str) -> More:
         len(left), part, name, kind, min(one.start for one in left), max(map(ended, left)),
         sum(map(has_failed, left)), sum(1 for _ in walk(left)),
     )  # fmt: skip
+
+
+def sections(roots: list[Node]) -> list[list[Node]]:
+    """Trees that belong together in time. A part of a tree that begins long after what it followed from stands alone in a later one."""
+    apart: list[Node] = []
+    waiting = list(roots)
+    while waiting:
+        apart.append(_pruned(waiting.pop(0), waiting))
+    found: list[list[Node]] = []
+    last = 0.0
+    for root in sorted(apart, key=lambda one: one.start):
+        if not found or root.start - last > GAP_SECONDS:
+            found.append([])
+        found[-1].append(root)
+        last = max(last, ended(root))
+    return found
+
+
+def _pruned(node: Node, later: list[Node]) -> Node:
+    """The tree without the branches that begin much later than what is above them was over; these go to `later`."""
+    near: list[Node] = []
+    last = node.end if node.end is not None else float("inf")
+    for child in sorted(node.children, key=lambda one: one.start):
+        if child.start - last > GAP_SECONDS:
+            later.append(child)
+        else:
+            pruned = _pruned(child, later)
+            near.append(pruned)
+            last = max(last, ended(pruned))
+    return replace(node, children=near)

@@ -5,12 +5,12 @@ The words of a bar stand at its right, or at its left where the right has no roo
 
 from xml.sax.saxutils import escape, quoteattr
 
-from pinnace.insight.collapse import More, ended, told
+from pinnace.insight.collapse import More, ended, sections, told
 from pinnace.insight.span_texts import details, part, sentence
 from pinnace.insight.span_tree import clock_time, duration
 from pinnace.insight.spans import Node
 
-ROW, TOP, WIDTH, MARGIN = 20, 84, 1400, 20
+ROW, TOP, HEAD, WIDTH, MARGIN = 20, 60, 34, 1400, 20  # HEAD: above the rows of a section
 LETTER = 5.6  # pixels of one of the words, on average; what is narrower stays free
 TEXT_ROOM = 420.0  # pixels at the right of the last moment
 MOST_ROWS = 500
@@ -33,32 +33,51 @@ Row = tuple[Node | More, int]  # with the number of the row that it followed fro
 
 
 def as_svg(roots: list[Node], title: str, *, is_full: bool = False) -> str:
-    rows = _rows(roots, is_full)
-    left_out, rows = max(0, len(rows) - MOST_ROWS), rows[:MOST_ROWS]
-    begun = min((one.start for one, _ in rows), default=0.0)
-    span = max(max((_end(one) for one, _ in rows), default=0.0) - begun, 1e-4)
-    scale = (WIDTH - 2 * MARGIN - TEXT_ROOM) / span
-    names = dict.fromkeys(_part(one) for one, _ in rows)
+    parts, left_out = _limited([_rows(section, is_full) for section in sections(roots)])
+    names = dict.fromkeys(_part(one) for rows in parts for one, _ in rows)
     colours = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(names)}
-    height = TOP + ROW * (len(rows) + 2)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+    lines: list[str] = []
+    y = TOP
+    for rows in parts:
+        lines += _section(rows, y, colours)
+        y += HEAD + ROW * len(rows) + ROW
+    if left_out:
+        lines.append(f'<text x="{MARGIN}" y="{y}" fill="{_QUIET}">and {left_out} more rows</text>')
+        y += ROW
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" '
         'font-family="Helvetica, Arial, sans-serif" font-size="11">',
         f"<title>{escape(title)}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
         f'<text x="{MARGIN}" y="22" font-size="15" font-weight="bold">{escape(_cut(title, WIDTH - 2 * MARGIN, 8.5))}</text>',
-        f'<text x="{MARGIN}" y="38" fill="{_QUIET}">since {clock_time(begun)}, {duration(span)}</text>',
-        *_legend(colours),
-        *_axis(span, scale, height),
+        *_legend(colours), *lines, "</svg>",
+    ]) + "\n"  # fmt: skip
+
+
+def _limited(parts: list[list[Row]]) -> tuple[list[list[Row]], int]:
+    """As many rows as a picture may have, and how many are left out."""
+    kept, room = [], MOST_ROWS
+    for rows in parts:
+        kept.append(rows[:room])
+        room -= len(kept[-1])
+    return [rows for rows in kept if rows], sum(map(len, parts)) - sum(map(len, kept))
+
+
+def _section(rows: list[Row], top: int, colours: dict[str, str]) -> list[str]:
+    """What belongs together in time, with an axis of its own."""
+    begun = min(one.start for one, _ in rows)
+    span = max(max(_end(one) for one, _ in rows) - begun, 1e-4)
+    scale = (WIDTH - 2 * MARGIN - TEXT_ROOM) / span
+    first = top + HEAD
+    lines = [
+        f'<text x="{MARGIN}" y="{top + 10}" fill="{_QUIET}">since {clock_time(begun)}, {duration(span)}</text>',
+        *_axis(span, scale, first, first + ROW * len(rows)),
     ]
     for at, (one, above) in enumerate(rows):
         if above >= 0:
-            lines.append(_branch(rows[above][0], above, one, at, begun, scale))
-        lines += _bar(one, TOP + ROW * at, begun, begun + span, scale, colours[_part(one)])
-    if left_out:
-        y = TOP + ROW * len(rows) + 14
-        lines.append(f'<text x="{MARGIN}" y="{y}" fill="{_QUIET}">and {left_out} more rows</text>')
-    return "\n".join([*lines, "</svg>"]) + "\n"
+            lines.append(_branch(rows[above][0], above, one, at, begun, scale, first))
+        lines += _bar(one, first + ROW * at, begun, begun + span, scale, colours[_part(one)])
+    return lines
 
 
 def _rows(roots: list[Node], is_full: bool) -> list[Row]:
@@ -90,22 +109,20 @@ def _legend(colours: dict[str, str]) -> list[str]:
         room = 22 + len(name) * LETTER
         if x + room > WIDTH - MARGIN:
             break  # the words of each bar name its part anyway
-        lines.append(f'<rect x="{x:.1f}" y="46" width="10" height="10" rx="2" fill={quoteattr(colour)}/>')
-        lines.append(f'<text x="{x + 14:.1f}" y="55" fill="{_QUIET}">{escape(name)}</text>')
+        lines.append(f'<rect x="{x:.1f}" y="34" width="10" height="10" rx="2" fill={quoteattr(colour)}/>')
+        lines.append(f'<text x="{x + 14:.1f}" y="43" fill="{_QUIET}">{escape(name)}</text>')
         x += room + 8
     return lines
 
 
-def _axis(span: float, scale: float, height: int) -> list[str]:
+def _axis(span: float, scale: float, top: int, bottom: int) -> list[str]:
     step = next((one for one in _STEPS if span / one <= 8), span)
     lines = []
     for at in range(int(span / step) + 1):
         x = MARGIN + at * step * scale
+        lines.append(f'<line x1="{x:.1f}" y1="{top - 6}" x2="{x:.1f}" y2="{bottom}" stroke="#eeeeee"/>')
         lines.append(
-            f'<line x1="{x:.1f}" y1="{TOP - 12}" x2="{x:.1f}" y2="{height - ROW}" stroke="#eeeeee"/>'
-        )
-        lines.append(
-            f'<text x="{x:.1f}" y="{TOP - 14}" fill="#888888" font-size="9">{_tick(at * step)}</text>'
+            f'<text x="{x:.1f}" y="{top - 9}" fill="#888888" font-size="9">{_tick(at * step)}</text>'
         )
     return lines
 
@@ -115,13 +132,15 @@ def _tick(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms" if seconds else "0"
 
 
-def _branch(above: Node | More, row: int, one: Node | More, at: int, begun: float, scale: float) -> str:
+def _branch(
+    above: Node | More, row: int, one: Node | More, at: int, begun: float, scale: float, top: int
+) -> str:
     """From the cause down and across to what followed: down where the effect begins, if the cause lasted till then, else where the cause began."""
     x = MARGIN + (above.start - begun) * scale + 3
-    y = TOP + ROW * at + ROW / 2
+    y = top + ROW * at + ROW / 2
     to = max(MARGIN + (one.start - begun) * scale, x)
     return (
-        f'<path d="M {x:.1f} {TOP + ROW * row + ROW - 3} V {y:.1f} H {to:.1f}" fill="none" stroke="{_LINE}"/>'
+        f'<path d="M {x:.1f} {top + ROW * row + ROW - 3} V {y:.1f} H {to:.1f}" fill="none" stroke="{_LINE}"/>'
     )
 
 

@@ -62,7 +62,7 @@ def recorded(questions: Iterable[Asked], chain: list[Object], world: World) -> R
         )
         if page is None:
             return None
-        found.update((span["spanID"], span) for span in page.get("spans") or ())
+        found.update((span["spanID"], span) for span in page.get("spans") or () if not _is_stray(span, one))
         notes += _notes(one, page)
     for node, pod_uids in _unseen(chain, found.values()).items():
         page = world.spans(("pods", "", ""), pod_uids, node)
@@ -106,6 +106,18 @@ def _add_rules(found: dict[str, Object], chain: list[Object], world: World) -> N
                 found.setdefault(span["spanID"], span)
 
 
+def _is_stray(span: Object, one: Asked) -> bool:
+    """Somebody found nothing under this name before the object was there: that is the end of another one's story."""
+    born = _born(one)
+    is_missing = (span.get("facts") or {}).get("code") == 404 and not span.get("uid")
+    return born is not None and is_missing and float(span["start"]) < born
+
+
+def _born(one: Asked) -> float | None:
+    created = one.obj["metadata"].get("creationTimestamp") if one.obj is not None else None
+    return datetime.fromisoformat(created).timestamp() if created else None
+
+
 def _is_simulated(node: Object) -> bool:
     """No process stands behind it that could be asked."""
     runtime = ((node.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion") or ""
@@ -114,8 +126,7 @@ def _is_simulated(node: Object) -> bool:
 
 def _notes(one: Asked, page: Object) -> list[str]:
     notes = []
-    created = one.obj["metadata"].get("creationTimestamp") if one.obj is not None else None
-    born = datetime.fromisoformat(created).timestamp() if created else None
+    born = _born(one)
     since, dropped = page.get("since"), page.get("droppedUntil")
     if born is not None and since is not None and born + 1 < since:
         notes.append(

@@ -19,7 +19,8 @@ def sentence(node: Node) -> str:
     text = words(node.facts) if words is not None else ""
     why = f", {shown(node.facts['why'])}" if node.facts.get("why") else ""
     error = f": {shown(node.facts['error'])}" if node.facts.get("error") else ""
-    return f"{part(node)}: {node.name} {node.about}".rstrip() + f"{text}{why}{error}"
+    name = node.name.removesuffix(" pod") if node.about.startswith("pod/") else node.name
+    return f"{part(node)}: {name} {node.about}".rstrip() + f"{text}{why}{error}"
 
 
 def part(node: Node) -> str:

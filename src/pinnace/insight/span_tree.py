@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pinnace.insight.collapse import More, told
+from pinnace.insight.collapse import More, sections, told
 from pinnace.insight.span_texts import details, sentence
 from pinnace.insight.spans import Node
 
@@ -14,10 +14,13 @@ LEAST_TEXT = 24  # columns that words get beside the branches, however narrow th
 
 def as_text(roots: list[Node], *, width: int = 0, is_full: bool = False) -> list[str]:
     """`width`: of the screen, where long lines are to be broken; 0: they stay."""
-    begun = min(root.start for root in roots)
-    lines = [f"{'AT':>12}  {'TOOK':>10}  since {clock_time(begun)}"]
-    for root in told(roots, is_full=is_full):
-        lines += _lines(root, begun, "", "", width, is_full)
+    lines: list[str] = []
+    for section in sections(roots):
+        begun = section[0].start
+        lines += [""] if lines else []
+        lines.append(f"{'AT':>12}  {'TOOK':>10}  since {clock_time(begun)}")
+        for root in told(section, is_full=is_full):
+            lines += _lines(root, begun, "", "", width, is_full)
     return lines
 
 
@@ -56,10 +59,13 @@ def _broken(columns: str, first: str, rest: str, text: str, width: int) -> Itera
 
 
 def duration(seconds: float) -> str:
-    """`0.4 ms`, `812.0 ms`, `1.204 s`, `75 s`."""
+    """`0.4 ms`, `812.0 ms`, `1.204 s`, `1m15.2s`, `2h03m`."""
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms"
-    return f"{seconds:.3f} s" if seconds < 60 else f"{seconds:.0f} s"
+    if seconds < 60:
+        return f"{seconds:.3f} s"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f}m{rest:04.1f}s" if minutes < 60 else f"{minutes // 60:.0f}h{minutes % 60:02.0f}m"
 
 
 def clock_time(seconds: float) -> str:

@@ -51,7 +51,7 @@ EXPECTED = """\
                              │   refused: 2 by NodeResourcesFit
                              │   best: n1 99
     +11.0 ms      1.0 ms     └─ apiserver: bind pod/web by system:kube-scheduler -> revision 11
-    +20.0 ms     goes on        └─ kubelet: run pod pod/web on n1
+    +20.0 ms     goes on        └─ kubelet: run pod/web on n1
     +30.0 ms     2.500 s           └─ kubelet: pull image pod/web reg/<x>&y:1: slow & "bad\""""
 
 
@@ -111,7 +111,7 @@ def test_the_picture_is_xml_with_a_bar_and_words_for_each_span() -> None:
 
 
 def test_durations() -> None:
-    assert [duration(one) for one in (0.0, 0.0123, 1.5, 75.2)] == ["0.0 ms", "12.3 ms", "1.500 s", "75 s"]
+    assert [duration(one) for one in (0.0, 0.0123, 1.5, 75.2)] == ["0.0 ms", "12.3 ms", "1.500 s", "1m15.2s"]
 
 
 class Server(Recorded):
@@ -207,7 +207,10 @@ def test_following_shows_each_beginning_and_end_once() -> None:
     assert shown.news(trees(told[:4])) == []
     told[3]["end"] = T0 + 3
     again = shown.news(trees(told))
-    assert [line.split(":")[1].strip().partition(" pod/")[0] for line in again] == ["run pod", "pull image"]
+    assert [line.split(":")[1].strip().partition("pod/")[0].strip() for line in again] == [
+        "run",
+        "pull image",
+    ]
     assert "2.980 s" in again[0]
 
 
