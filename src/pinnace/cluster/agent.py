@@ -8,8 +8,6 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ from pinnace.cluster.node import Node, known_subnets
 from pinnace.cluster.node_identity import NodeCertificate, Wish
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
-from pinnace.cluster.tracing import agents_export
+from pinnace.cluster.tracing import sending_spans
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.component.tracing import Tracer
@@ -76,7 +74,11 @@ class Agent:
         try:
             await node.prepare()
             self._progress.step("containerd")
-            async with self._sending_spans(), asyncio.TaskGroup() as tasks:
+            file = self._config.node.tracing_config_file
+            async with (
+                sending_spans(self._tracer, self._clock, file, self._name),
+                asyncio.TaskGroup() as tasks,
+            ):
                 for certificate in self._certificates.values():
                     tasks.create_task(certificate.run())
                 tasks.create_task(keep_running("own node", self._follow_own_node, self._clock))
@@ -84,23 +86,6 @@ class Agent:
         finally:
             for client in self._clients.values():
                 await client.close()
-
-    @asynccontextmanager
-    async def _sending_spans(self) -> AsyncIterator[None]:
-        file = self._config.node.tracing_config_file
-        export = (
-            agents_export(self._tracer, self._clock, file, self._name) if self._tracer is not None else None
-        )
-        if export is None:
-            yield
-            return
-        sending = asyncio.create_task(export.run(), name="spans to the collector")
-        try:
-            yield
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-            await export.close()
 
     # -- joining ---------------------------------------------------------------------------------------------------
     async def _join(self) -> None:

@@ -1,14 +1,13 @@
 """`--tracing-config-file` and `--trace-buffer-bytes`, of a server and of an agent."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pinnace.cluster.errors import UsageError
 from pinnace.component.clock import Clock
 from pinnace.component.tracing import Tracer
-
-if TYPE_CHECKING:
-    from pinnace.component.span_export import SpanExport
 
 TRACE_BUFFER = "memory that recorded spans may take (default 4194304); 0: none are recorded"
 
@@ -32,14 +31,22 @@ def check_buffer(most_bytes: int, file: str) -> None:
         raise UsageError("--tracing-config-file needs spans: --trace-buffer-bytes must not be 0")
 
 
-def agents_export(tracer: Tracer, clock: Clock, file: str, node: str) -> "SpanExport | None":
-    """Sends what the node records, under kubelet's name; None where no collector is named."""
-    if not file:
-        return None
+@asynccontextmanager
+async def sending_spans(tracer: Tracer | None, clock: Clock, file: str, node: str) -> AsyncIterator[None]:
+    """Meanwhile what an agent records goes to the collector that `file` names, under kubelet's name; "": nothing is sent."""
+    if tracer is None or not file:
+        yield
+        return
     from pinnace.apiserver.tracing_config import MILLION, load_tracing_configuration
     from pinnace.component.span_export import SpanExport
 
     told = load_tracing_configuration(Path(file))
     rate = told.sampling_rate_per_million / MILLION
     tracer.exporter = export = SpanExport(tracer, clock, told.endpoint, rate, node, service="kubelet")
-    return export
+    sending = asyncio.create_task(export.run(), name="spans to the collector")
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await export.close()

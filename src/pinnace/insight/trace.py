@@ -87,9 +87,10 @@ def trace(
         if (one.obj is None or meta.is_terminating(one.obj))
         and (why := ending.why_gone(every, one.uid, one.shown))
     }
+    notes = [f"{one.shown} is not there any more." for one in gone if one.name and one.shown not in endings]
     chain += [one.placeholder() for one in gone]
     found = _timeline_of(chain, {about(span) for span in recording.spans}, world)
-    return Told(every, recording.spans, [*recording.notes, *earlier], found, world.unread, endings)
+    return Told(every, recording.spans, [*notes, *recording.notes, *earlier], found, world.unread, endings)
 
 
 def _identified(gone: Sequence[Asked], world: World) -> tuple[list[Asked], list[str]]:
@@ -194,7 +195,11 @@ def _as_text(told: Told, width: int, is_full: bool) -> str:
 
 
 def _timeline(found: list[Moment]) -> list[str]:
-    begun = found[0].at
+    return timeline_lines(found, found[0].at)
+
+
+def timeline_lines(found: list[Moment], begun: datetime) -> list[str]:
+    """With the seconds since `begun`."""
     width = max(len(one.about) for one in found)
     return [
         f"{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z  {_after(begun, one.at):>8}  {one.about.ljust(width)}  {one.text}"

@@ -244,3 +244,51 @@ def test_settled() -> None:
     assert is_settled({"kind": "Service", "metadata": {}}) is None
     assert is_settled(pod("a", phase="Succeeded"))
     assert not is_settled(pod("a", phase="Pending"))
+
+
+def test_of_many_pods_the_first_the_slowest_and_the_failed_are_shown_and_full_shows_all() -> None:
+    children = [
+        span(str(at), "apiserver", "create", f"pods/p{at}", at / 1000, parent="0") for at in range(1, 101)
+    ]
+    children[49]["end"] += 5
+    children[69]["facts"] = {"error": "exceeded quota"}
+    roots_of = trees([span("0", "replicaset", "reconcile", "replicasets.apps/web", 0), *children])
+    text = as_text(roots_of)
+    shown = [line.partition("pod/")[2].split()[0].rstrip(":") for line in text[2:] if "pod/" in line]
+    assert shown == ["p1", "p2", "p3", "p50", "p70"]
+    assert text[-1].split("└─ ")[1] == "... 95 more: apiserver: create pod, 95 spans"
+    assert len(as_text(roots_of, is_full=True)) == 2 + 100
+    bars = as_svg(roots_of, "t").count("<rect x=")
+    assert as_svg(roots_of, "t", is_full=True).count("<rect x=") == bars + 95 - 1
+
+
+def test_on_a_narrow_screen_long_lines_are_broken_below_their_words() -> None:
+    wide = as_text(trees(story()))
+    narrow = as_text(trees(story()), width=70)
+    assert max(map(len, narrow)) <= 70
+    words = [line[26:].lstrip("│├└─ ") for line in narrow[1:]]
+    assert " ".join(words).split() == " ".join(line[26:].lstrip("│├└─ ") for line in wide[1:]).split()
+    assert all(line.startswith(" " * 26) or line[:13].strip() for line in narrow)
+
+
+def test_what_happens_long_after_gets_a_clock_of_its_own() -> None:
+    told = [*story(), span("9", "apiserver", "patch", "pods/web", 3600, user="jane", uid=UID)]
+    told[3]["end"] = T0 + 3
+    later = span("10", "kubelet", "back-off", "pods/web", 7200, parent="4", container="main", seconds=10)
+    text = as_text(trees([*told, later]))
+    heads = [line.split("since ")[1] for line in text if "TOOK" in line]
+    assert heads == [f"2026-01-01 {hour}:50:00.000Z" for hour in ("11", "12", "13")]
+    assert text[-1].split()[:2] == ["+0.0", "ms"]
+
+
+def test_where_nothing_is_recorded_following_tells_each_moment_once() -> None:
+    made, _ = pods_story()
+    when = {"eventTime": "2026-01-01T11:50:09.000000Z"}
+    first = trace([made], Recorded([made]), NOW, Unreadable).timeline
+    more = trace(
+        [made], Recorded([made, {**event(made, "BackOff", "Back-off"), **when}]), NOW, Unreadable
+    ).timeline
+    following = Following()
+    assert len(following.timeline_news(first)) == 1
+    assert [line.split()[2:4] for line in following.timeline_news(more)] == [["+9s", "pod/web"]]
+    assert following.timeline_news(more) == []

@@ -112,10 +112,13 @@ def _follow(session: Session, flags: Values, chosen: list[Selection], objects: l
     news_at = clock.monotonic()
     while True:
         roots = insight.roots(objects, reader, clock.now(), ServerError)
-        if roots is None:
-            raise CliError("the server records nothing, so there is nothing to follow")
+        if roots is None:  # another cluster
+            screen = None
+            lines = told.timeline_news(insight.trace(objects, reader, clock.now(), ServerError).timeline)
+        else:
+            lines = told.news(roots)
         now = clock.monotonic()
-        if lines := told.news(roots):
+        if lines:
             news_at = now
             if screen is not None:
                 screen.draw(roots)
