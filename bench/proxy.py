@@ -27,7 +27,10 @@ from pinnace.component.nft_events import TableEvents
 from pinnace.proxy.loop import ProxyConfig, ServiceProxy
 from pinnace.testing.fake_client import FakeClient
 
-POD, CLIENT, OTHER, GATEWAY, PORT = "10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.1", 8080
+POD, CLIENT, OTHER, GATEWAY = "10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.1"
+# Ports of the pod behind the Service and for who goes there directly. Were they one, the kernel would meet the pair of a connection that ended a
+# moment ago under other addresses: it has to look for another port then, and SYNs whose clock seems to go backwards are repeated a second later.
+PORT, DIRECT = 8080, 8081
 NODE = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n1"}}
 LABEL = "kubernetes.io/service-name"
 
@@ -56,9 +59,9 @@ def endpoint_slice(number: int, *ips: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def serve() -> None:
+def serve(port: int) -> None:
     """A pod that takes connections and ends them."""
-    with socket.create_server((POD, PORT), backlog=4096) as server:
+    with socket.create_server((POD, port), backlog=4096) as server:
         while True:
             connection, _ = server.accept()
             connection.close()
@@ -83,12 +86,12 @@ def cost(address: str, port: int, count: int, server: int) -> tuple[float, float
     return count / (time.perf_counter() - begun), (on_cpu(os.getpid(), server) - used) / count * 1e6
 
 
-def in_turns(rounds: int, count: int, number: int, server: int) -> dict[str, Any]:
+def in_turns(rounds: int, count: int, number: int, servers: dict[int, int]) -> dict[str, Any]:
     """Straight to the pod and through the Service, in short turns, so that a busy machine slows both."""
     direct, through = [], []
     for _ in range(rounds):
-        direct.append(cost(POD, PORT, count, server))
-        through.append(cost(cluster_ip(number), 80, count, server))
+        direct.append(cost(POD, DIRECT, count, servers[DIRECT]))
+        through.append(cost(cluster_ip(number), 80, count, servers[PORT]))
     rates, costs = ([spread([each[i] for each in part]) for part in (direct, through)] for i in (0, 1))
     return {
         "direct_per_s": rates[0]["median"], "service_per_s": rates[1]["median"], "rate_ratio": round(rates[1]["max"] / rates[0]["max"], 3),
@@ -139,8 +142,8 @@ async def case(services: int, options: argparse.Namespace) -> dict[str, Any]:
         command = (
             "--measure",
             str(services // 2),
-            "--server",
-            str(options.server),
+            "--servers",
+            json.dumps(options.servers),
             "--rounds",
             str(options.rounds),
             "--connections",
@@ -176,24 +179,34 @@ def prepare(pods: dict[str, str]) -> None:
 def inside(options: argparse.Namespace) -> None:
     """In the node's namespace."""
     prepare({options.pod: POD, options.client: CLIENT})
-    this = [sys.executable, __file__, "--serve"]
-    server = subprocess.Popen(["ip", "netns", "exec", options.pod, *this])  # which becomes that program
-    options.server = server.pid
+    # The server ends connections: without this each would stay for a minute, and there are 28,000 ports.
+    subprocess.run(
+        ["ip", "netns", "exec", options.pod, "sysctl", "-qw", "net.ipv4.tcp_max_tw_buckets=0"], check=True
+    )
+    servers = [
+        subprocess.Popen(  # `ip` becomes that program
+            ["ip", "netns", "exec", options.pod, sys.executable, __file__, "--serve", str(port)]
+        )
+        for port in (PORT, DIRECT)
+    ]
+    options.servers = {PORT: servers[0].pid, DIRECT: servers[1].pid}
     try:
-        while True:
-            try:
-                connect(POD, PORT, 1)
-                break
-            except OSError:
-                time.sleep(0.05)
+        for port in options.servers:
+            while True:
+                try:
+                    connect(POD, port, 1)
+                    break
+                except OSError:
+                    time.sleep(0.05)
         rows = {
             f"{services} services": asyncio.run(case(services, options))
             for services in map(int, options.services.split(","))
         }
         report("proxy", rows)
     finally:
-        server.kill()
-        server.wait()
+        for server in servers:
+            server.kill()
+            server.wait()
 
 
 def main() -> None:
@@ -208,15 +221,14 @@ def main() -> None:
     parser.add_argument("--pod", default="", help=argparse.SUPPRESS)
     parser.add_argument("--client", default="", help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=int, default=-1, help=argparse.SUPPRESS)
-    parser.add_argument("--server", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--servers", default="{}", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        return serve()
+        return serve(options.serve)
     if options.measure >= 0:
-        return print(
-            json.dumps(in_turns(options.rounds, options.connections, options.measure, options.server))
-        )
+        servers = {int(port): pid for port, pid in json.loads(options.servers).items()}
+        return print(json.dumps(in_turns(options.rounds, options.connections, options.measure, servers)))
     if options.pod:
         return inside(options)
     if os.geteuid():
