@@ -25,7 +25,9 @@ from pinnace.cluster.demo import root_directory
 
 EXEC = "v5.channel.k8s.io"
 # A log is rotated when it reaches 10 MiB, and only the newest file is read, as upstream's kubelet does both: not while logs are measured.
-SETTINGS = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncontainerLogMaxSize: 100Gi\n"
+SETTINGS = (
+    "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncontainerLogMaxSize: 100Gi\n"
+)
 QUIET = "sleep 1000000"
 
 

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.processes import pss_mib
 from support.report import percentile, report, spread
 
 from pinnace.api.resources import ENDPOINT_SLICES
@@ -134,10 +135,13 @@ async def changes(client: FakeClient, count: int, number: int) -> dict[str, Any]
 async def case(services: int, options: argparse.Namespace) -> dict[str, Any]:
     client = FakeClient([NODE, *(each for number in range(services) for each in objects(number))])
     proxy = ServiceProxy(client, RealClock(), ProxyConfig("n1", table="bench"))
-    begun, used = time.perf_counter(), cpu()
+    begun, used, memory = time.perf_counter(), cpu(), pss_mib(os.getpid())
     running = asyncio.create_task(proxy.run())
     await asyncio.wait_for(proxy.synced.wait(), 600)
-    built = {"build_s": round(time.perf_counter() - begun, 2), "build_cpu_s": round(cpu() - used, 2)}
+    built = {
+        "build_s": round(time.perf_counter() - begun, 2), "build_cpu_s": round(cpu() - used, 2),
+        "mib": round(pss_mib(os.getpid()) - memory, 1),
+    }  # fmt: skip
     try:
         command = (
             "--measure",

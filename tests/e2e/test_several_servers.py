@@ -144,7 +144,10 @@ def test_a_node_goes_on_with_the_other_server_when_its_own_is_killed_and_comes_b
         # Also pods reach the node, whoever schedules now, and the way back (logs) leads through the server that is left.
         name = f"web-{number}"
         made = pod(name, "echo here; sleep 3600", terminationGracePeriodSeconds=0)
-        until(lambda left=left, made=made: pair.kubectl(left, "apply", "-f", "-", stdin=json.dumps(made)), PATIENCE)
+        until(
+            lambda left=left, made=made: pair.kubectl(left, "apply", "-f", "-", stdin=json.dumps(made)),
+            PATIENCE,
+        )
         until(
             lambda left=left, name=name: pair.get(left, "pod", name)["status"].get("phase") == "Running",
             PATIENCE,

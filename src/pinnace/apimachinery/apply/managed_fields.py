@@ -47,7 +47,9 @@ def record_update(
         changes = _created(ownable(new, unchanged), schema, api_version, remembered)
         if not changes.modified:  # there is nobody to take anything from
             owner = Owner(manager, "Update", api_version, subresource)
-            _store(new, Entries([Entry(owner, changes.added, times.format_time(now))] if changes.added else ()))
+            _store(
+                new, Entries([Entry(owner, changes.added, times.format_time(now))] if changes.added else ())
+            )
             return
     entries = _starting_point(old, new, subresource)
     if entries is None:
