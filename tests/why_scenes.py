@@ -1,7 +1,10 @@
 """What the tests of `pinnace why` share: a command line in this process against a simulated cluster, and objects to break."""
 
 import asyncio
+import io
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +55,7 @@ class Asked:
     ) -> None:  # fmt: skip
         monkeypatch.setenv("KUBECONFIG", str(cluster.api.kubeconfig()))
         monkeypatch.setattr(cli_clock, "now", lambda: cluster.clock.now().timestamp())
-        self._cache, self._capsys = cache, capsys
+        self._cache, self._capsys, self._monkeypatch = cache, capsys, monkeypatch
 
     async def plain(self, *words: str) -> Told:
         code = await asyncio.to_thread(main, ["why", *words, "--cache-dir", str(self._cache)])
@@ -61,6 +64,28 @@ class Asked:
 
     async def __call__(self, *words: str) -> Told:
         return await self.plain(*words, "-o", "json")
+
+    async def run(self, command: str, put: dict[str, str] | None = None) -> Told:
+        """A command that `why` proposed, as a shell would read it: words, `echo ... |` and `> FILE`. Editors change nothing."""
+        for placeholder, value in (put or {}).items():
+            command = command.replace(placeholder, value)
+        assert not re.search(r"\bYOUR_", command), f"nothing to put into {command}"
+        lexer = shlex.shlex(command, posix=True, punctuation_chars="|>")
+        lexer.whitespace_split, lexer.commenters = True, ""
+        words, text, target = list(lexer), "", None
+        if words[0] == "echo":
+            assert words[2] == "|", words
+            text, words = f"{words[1]}\n", words[3:]
+        if ">" in words:
+            target, words = Path(words[-1]), words[: words.index(">")]
+        assert words[0] in ("kubectl", "pinnace"), words
+        self._monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        self._monkeypatch.setenv("KUBE_EDITOR", "true")
+        code = await asyncio.to_thread(main, [*words[1:], "--cache-dir", str(self._cache)])
+        out, err = self._capsys.readouterr()
+        if target is not None:
+            target.write_text(out)
+        return Told(code, out + err)
 
 
 def workload(kind: str = "Deployment", name: str = "web", replicas: int = 1, **pod: Any) -> Object:

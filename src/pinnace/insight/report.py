@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pinnace.insight.commands import PLACEHOLDER, is_edit, is_look
 from pinnace.insight.diagnosis import Diagnosis
 from pinnace.insight.findings import CAUSE, EFFECT, LIKELY, NOTE, Finding
 
@@ -52,7 +53,8 @@ def _paragraph(number: int, one: Finding) -> list[str]:
     lines = [f"{number}. {one.about}: {one.cause}{words.get(certainty(one.rank), '')}"]
     for title, texts in (
         ("seen", [f"{seen.where}: {seen.text}" for seen in one.evidence]),
-        ("try", [*one.commands]),
+        ("try", [command for command in one.commands if not is_look(command)]),
+        ("look", [command for command in one.commands if is_look(command)]),
     ):
         for at, text in enumerate(dict.fromkeys(texts)):
             lines.append(f"   {title if at == 0 else '':<5}{text}")
@@ -82,4 +84,13 @@ def _entry(one: Finding) -> dict[str, Any]:
         "alike": one.alike,
         "evidence": [{"where": seen.where, "text": seen.text} for seen in one.evidence],
         "commands": list(one.commands),
+        "steps": [_step(command) for command in one.commands],
+    }
+
+
+def _step(command: str) -> dict[str, Any]:
+    return {
+        "command": command,
+        "does": "look" if is_look(command) else "edit" if is_edit(command) else "change",
+        "placeholders": sorted(set(PLACEHOLDER.findall(command))),
     }

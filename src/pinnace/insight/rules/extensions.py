@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.insight.commands import patch
 from pinnace.insight.findings import (
     CAUSE,
     LIKELY,
@@ -77,8 +78,16 @@ def webhook(configuration: Object, world: World) -> Iterator[Finding]:
             configuration, f"webhook {hook['name']} cannot answer: {why}; {effect}", rank=CAUSE if fails else NOTE,
             evidence=[field(configuration, f"webhooks[{i}].clientConfig.service", f"{reference['namespace']}/{reference['name']}"),
                       field(configuration, f"webhooks[{i}].failurePolicy", hook.get("failurePolicy") or "Fail")],
-            commands=[f"pinnace why service {reference['name']} -n {reference['namespace']}", ready_to_type("delete", configuration)],
+            commands=ways_out(configuration, i) if fails else [f"pinnace why service {reference['name']} -n {reference['namespace']}"],
         )  # fmt: skip
+
+
+def ways_out(configuration: Object, at: int) -> list[str]:
+    """Of a webhook that does not answer: do without it until it does, or find out why."""
+    reference = (configuration["webhooks"][at].get("clientConfig") or {}).get("service")
+    ignore = [{"op": "replace", "path": f"/webhooks/{at}/failurePolicy", "value": "Ignore"}]
+    look = f"pinnace why service {reference['name']} -n {reference['namespace']}" if reference else ""
+    return [patch(configuration, ignore, "json"), ready_to_type("delete", configuration), *([look] if look else [])]
 
 
 def _unserved(reference: Object, world: World) -> str:

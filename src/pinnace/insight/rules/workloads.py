@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.insight.commands import apply
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -138,8 +139,14 @@ def governing_service(stateful_set: Object, world: World) -> Iterator[Finding]:
         yield finding(
             stateful_set, f"service {name} is not there, so its pods have no names of their own (POD.{name})",
             rank=NOTE, evidence=[field(stateful_set, "spec.serviceName", name)],
-            commands=[f"kubectl create service clusterip {name} --clusterip=None -n {meta.namespace(stateful_set)}"],
+            commands=[apply(_headless(stateful_set, name))],
         )  # fmt: skip
+
+
+def _headless(stateful_set: Object, name: str) -> Object:
+    selector = stateful_set["spec"]["selector"].get("matchLabels") or meta.labels(stateful_set["spec"]["template"])
+    metadata = {"name": name, "namespace": meta.namespace(stateful_set)}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"clusterIP": "None", "selector": selector}}  # fmt: skip
 
 
 def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
