@@ -5,6 +5,8 @@ import io
 import json
 import re
 import shlex
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,3 +148,31 @@ async def has_condition(
         one["type"] == kind and one["status"] == status
         for one in (obj.get("status") or {}).get("conditions") or ()
     )
+
+
+def certificate(host: str, days: int = 3650) -> dict[str, str]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    end = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(end)
+    )
+    signed = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=True).sign(
+        key, SHA256()
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "tls.crt": b64encode(signed.public_bytes(Encoding.PEM)).decode(),
+        "tls.key": b64encode(secret).decode(),
+    }

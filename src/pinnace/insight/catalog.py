@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     "creation-refused": Rule(creation.refused, (*_SETS, "Job"), "pods that may not be created: quota (also one that leaves no room for a rollout), service account, pod security, webhooks, admission policies, limit ranges, priority class"),
     "paused": Rule(workloads.paused, ("Deployment",), "a paused rollout"),
     "short-of-pods": Rule(workloads.short, ("Deployment", *_SETS), "fewer pods available than wanted; progress deadline"),
+    "rollout": Rule(workloads.rollout, ("Deployment",), "a rollout whose new pods do not come, while the old ones serve"),
     "not-observed": Rule(workloads.unobserved, ("Deployment", *_SETS), "no controller acts on it", 30),
     "scaled-to-0": Rule(workloads.scaled_to_nothing, ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController"), "no pods are wanted"),
     "ordered-pods": Rule(workloads.ordered, ("StatefulSet",), "a pod that is not ready keeps later ones waiting"),

@@ -43,7 +43,7 @@ def maker(obj: Object, world: World) -> Object:
     if reference is None or reference["kind"] == "Node":
         return obj
     namespace = meta.namespace(obj)
-    if reference["kind"] in ("ReplicaSet", "Job"):
+    if reference["kind"] in ("ReplicaSet", "Job", "Deployment"):
         owner = world.get(reference["kind"], namespace, reference["name"])
         if owner is not None:
             return maker(owner, world)

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from pinnace.apimachinery.gvk import GVR
 from pinnace.cli.cluster_reader import ClusterReader
 from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
-from why_scenes import Asked, container, has_condition, has_event, named, pod, workload
+from why_scenes import Asked, certificate, container, has_condition, has_event, named, pod, workload
 
 Start = Callable[..., Awaitable[tuple[SimulatedCluster, Asked]]]
 
@@ -357,33 +356,6 @@ async def test_services_and_ingresses(start: Start) -> None:
     )
     await cluster.client.patch(r.SECRETS, "cert", {"data": certificate("a.example.org", days=-1)}, "default")
     assert "was valid until" in (await asked("ingress/first")).cause("ingress-certificate")
-
-
-def certificate(host: str, days: int = 3650) -> dict[str, str]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    begin = datetime(2025, 1, 1, tzinfo=UTC)
-    end = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(begin)
-        .not_valid_after(end)
-    )
-    signed = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=True).sign(
-        key, SHA256()
-    )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {
-        "tls.crt": b64encode(signed.public_bytes(Encoding.PEM)).decode(),
-        "tls.key": b64encode(secret).decode(),
-    }
 
 
 async def test_what_extends_the_api(start: Start) -> None:

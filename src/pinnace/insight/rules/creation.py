@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pinnace.api import meta
 from pinnace.apimachinery.quantity import parse
-from pinnace.insight.commands import edit_template, patch
+from pinnace.insight.commands import edit_template, maker, patch
 from pinnace.insight.findings import (
     Finding,
     Object,
@@ -81,7 +81,7 @@ def explain(owner: Object, message: str, world: World) -> tuple[str, list[str]]:
         name, requested, used, limited = match.groups()
         return (
             f"quota {name} allows no more pods like it: asked for {requested}, used {used}, limited to {limited}",
-            [*_larger(owner, name, requested, used, limited), f"kubectl edit resourcequota {name}{namespace}", f"kubectl describe resourcequota {name}{namespace}"],
+            [*_larger(owner, match.groups(), world), f"kubectl edit resourcequota {name}{namespace}", f"kubectl describe resourcequota {name}{namespace}"],
         )  # fmt: skip
     if "failed quota" in message or "must specify" in message:
         return (
@@ -119,13 +119,15 @@ def explain(owner: Object, message: str, world: World) -> tuple[str, list[str]]:
     return f"its pods cannot be created: {message}", [ready_to_type("describe", owner)]
 
 
-def _larger(owner: Object, quota: str, requested: str, used: str, limited: str) -> list[str]:
+def _larger(owner: Object, message: tuple[str, ...], world: World) -> list[str]:
     """The quota with room for all pods that are missing."""
+    quota, requested, used, limited = message
+    missing = _missing(owner, world)
     asked, have, hard = _amounts(requested), _amounts(used), dict[str, str]()
     for resource, limit in _amounts(limited).items():
         if resource not in asked or resource not in have:
             return []
-        enough = have[resource] + asked[resource] * _missing(owner)
+        enough = have[resource] + asked[resource] * missing
         hard[resource] = amount(max(enough, limit))
     obj = {"kind": "ResourceQuota", "metadata": {"name": quota, "namespace": meta.namespace(owner)}}
     return [patch(obj, {"spec": {"hard": hard}})] if hard else []
@@ -139,11 +141,22 @@ def _amounts(text: str) -> dict[str, Decimal]:
         return {}
 
 
-def _missing(owner: Object) -> int:
+def _missing(owner: Object, world: World) -> int:
+    made_by = maker(owner, world)
+    if made_by["kind"] == "Deployment" and "spec" in made_by:
+        return _missing_of_rollout(made_by)
     spec, status = owner["spec"], owner.get("status") or {}
     if owner["kind"] == "DaemonSet":
         return int(status.get("desiredNumberScheduled") or 1) - int(status.get("currentNumberScheduled") or 0)
     return max(1, int(spec.get("replicas", spec.get("parallelism", 1)) or 0) - int(status.get("replicas") or 0))
+
+
+def _missing_of_rollout(deployment: Object) -> int:
+    """Also those that a rollout has above what is wanted."""
+    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status") or {}
+    surge = str(((deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}).get("maxSurge", "25%"))
+    more = -(-int(surge[:-1]) * wanted // 100) if surge.endswith("%") else int(surge)
+    return max(1, wanted + more - int(status.get("replicas") or 0))
 
 
 def _of_webhook(name: str, message: str, edit: list[str], world: World) -> tuple[str, list[str]]:

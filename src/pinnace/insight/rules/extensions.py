@@ -44,14 +44,14 @@ def definition(crd: Object, _: World) -> Iterator[Finding]:
         )
 
 
-def api_service(service: Object, _: World) -> Iterator[Finding]:
+def api_service(service: Object, world: World) -> Iterator[Finding]:
     found = meta.find_condition(service, "Available")
     if found and found.get("status") != "True":
         backend = service["spec"].get("service") or {}
         yield finding(
             service, f"the API {meta.name(service)} is not available ({found.get('reason')}): {found.get('message')}",
             evidence=[condition(service, found), field(service, "spec.service", f"{backend.get('namespace')}/{backend.get('name')}")],
-            commands=[f"pinnace why service {backend.get('name')} -n {backend.get('namespace')}"] if backend else [],
+            commands=[ready_to_type("delete", service), _look(backend, world)] if backend else [],
         )  # fmt: skip
 
 
@@ -78,16 +78,22 @@ def webhook(configuration: Object, world: World) -> Iterator[Finding]:
             configuration, f"webhook {hook['name']} cannot answer: {why}; {effect}", rank=CAUSE if fails else NOTE,
             evidence=[field(configuration, f"webhooks[{i}].clientConfig.service", f"{reference['namespace']}/{reference['name']}"),
                       field(configuration, f"webhooks[{i}].failurePolicy", hook.get("failurePolicy") or "Fail")],
-            commands=ways_out(configuration, i) if fails else [f"pinnace why service {reference['name']} -n {reference['namespace']}"],
+            commands=[*(ways_out(configuration, i) if fails else []), _look(reference, world)],
         )  # fmt: skip
 
 
 def ways_out(configuration: Object, at: int) -> list[str]:
-    """Of a webhook that does not answer: do without it until it does, or find out why."""
-    reference = (configuration["webhooks"][at].get("clientConfig") or {}).get("service")
+    """Of a webhook that does not answer: do without it until it does."""
     ignore = [{"op": "replace", "path": f"/webhooks/{at}/failurePolicy", "value": "Ignore"}]
-    look = f"pinnace why service {reference['name']} -n {reference['namespace']}" if reference else ""
-    return [patch(configuration, ignore, "json"), ready_to_type("delete", configuration), *([look] if look else [])]
+    return [patch(configuration, ignore, "json"), ready_to_type("delete", configuration)]
+
+
+def _look(reference: Object, world: World) -> str:
+    """At the service of a webhook or an aggregated API, or at those that there are instead."""
+    namespace, name = reference["namespace"], reference["name"]
+    if world.is_missing("Service", namespace, name):
+        return f"kubectl get services -n {namespace}"
+    return f"pinnace why service {name} -n {namespace}"
 
 
 def _unserved(reference: Object, world: World) -> str:

@@ -72,6 +72,21 @@ def short(owner: Object, world: World) -> Iterator[Finding]:
     )
 
 
+def rollout(deployment: Object, world: World) -> Iterator[Finding]:
+    """The old pods serve, and the new ones do not come."""
+    status, spec = deployment.get("status") or {}, deployment["spec"]
+    wanted, have = spec.get("replicas", 1), status.get("availableReplicas") or 0
+    behind = (status.get("updatedReplicas") or 0) < wanted or (status.get("replicas") or 0) > (status.get("updatedReplicas") or 0)  # fmt: skip
+    if have < wanted or not behind or spec.get("paused") or int(_revision(deployment)) < 2:
+        return
+    progress = meta.find_condition(deployment, "Progressing") or {}
+    yield finding(
+        deployment, f"its rollout does not come further: {status.get('updatedReplicas') or 0} of {wanted} pods are of the new template, and old ones serve on",
+        rank=EFFECT, evidence=[field(deployment, "status.updatedReplicas", status.get("updatedReplicas")), field(deployment, "status.unavailableReplicas", status.get("unavailableReplicas") or 0)],
+        commands=[ready_to_type("rollout undo", deployment), ready_to_type("rollout history", deployment)], is_progress=_is_under_way(deployment, progress, world),
+    )  # fmt: skip
+
+
 def _is_under_way(owner: Object, progress: Object, world: World) -> bool:
     """A Deployment says so itself; of others, something is younger than a start may take."""
     if progress:
