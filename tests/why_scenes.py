@@ -176,3 +176,24 @@ def certificate(host: str, days: int = 3650) -> dict[str, str]:
         "tls.crt": b64encode(signed.public_bytes(Encoding.PEM)).decode(),
         "tls.key": b64encode(secret).decode(),
     }
+
+
+def request_of(name: str) -> str:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject)
+        .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    )
+    return b64encode(made.public_bytes(Encoding.PEM)).decode()

@@ -61,9 +61,15 @@ def _paragraph(number: int, one: Finding) -> list[str]:
     return lines
 
 
+def is_partial(unread: Mapping[str, str]) -> bool:
+    """Logs only add to what is known otherwise."""
+    return any(not what.startswith("log of ") for what in unread)
+
+
 def as_json(found: Diagnosis, unread: Mapping[str, str]) -> str:
     return json.dumps(
         {
+            "complete": not is_partial(unread),
             "healthy": not any(one.rank > NOTE for one in found.findings),
             "findings": [_entry(one) for one in found.findings],
             "lookedAt": found.looked_at,

@@ -4,7 +4,8 @@ A scene makes one fault in a namespace of its own. Where nobody but a person can
 """
 
 from base64 import b64decode
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +14,20 @@ import pytest_asyncio
 
 from pinnace.api import meta
 from pinnace.api import resources as r
-from pinnace.api.resources import BY_GVK
+from pinnace.api.resources import BY_GVK, BY_GVR
+from pinnace.cli.cluster_reader import ClusterReader
+from pinnace.insight.catalog import RULES
 from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
-from why_scenes import Asked, Told, certificate, container, named, pod, workload
+from why_scenes import Asked, Told, certificate, container, named, pod, request_of, workload
 
 Object = dict[str, Any]
 LATER = 130  # seconds after which every rule's patience is over
-ADMISSION, NETWORKING, STORAGE = "admissionregistration.k8s.io/v1", "networking.k8s.io/v1", "storage.k8s.io/v1"
+ADMISSION, NETWORKING, STORAGE = (
+    "admissionregistration.k8s.io/v1",
+    "networking.k8s.io/v1",
+    "storage.k8s.io/v1",
+)
 RESTARTABLE = {"restartPolicy": "Never", "containers": [container()]}
 
 
@@ -30,7 +37,9 @@ class Scene(NamedTuple):
     objects: tuple[Object, ...]
     mended: bool = True
     put: dict[str, str] = {}  # into the placeholders
-    changes: tuple[tuple[str, Object], ...] = ()  # patches of `resource/name` once all is there; {} deletes, `status` goes to the status
+    changes: tuple[
+        tuple[str, Object], ...
+    ] = ()  # patches of `resource/name` once all is there; {} deletes, `status` goes to the status
 
 
 def claimed(name: str, **spec: Any) -> Object:
@@ -147,6 +156,61 @@ SCENES = (
 )  # fmt: skip
 
 
+VERSIONS = [{"name": name, "served": True, "storage": name == "v2", "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+            for name in ("v1", "v2")]  # fmt: skip
+BUDGET = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "twice"}}}
+
+
+def disk(name: str, space: str, **spec: Any) -> Object:
+    """A volume of a driver, with a claim to which it belongs."""
+    return named("PersistentVolume", name, spec={
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+        "csi": {"driver": "csi.example.org", "volumeHandle": name}, "claimRef": {"namespace": space, "name": name}, **spec})  # fmt: skip
+
+
+WIDER = (
+    Scene("volume", "pv/old", (disk("old", "default"),), changes=(("persistentvolumes/old", {"spec": {"claimRef": {"uid": "gone"}}}),)),
+    Scene("attachment", "pod/attached", (
+        disk("attached", "s1"), claimed("attached", volumeName="attached", storageClassName=""),
+        named("VolumeAttachment", "there", STORAGE, spec={"attacher": "csi.example.org", "nodeName": "sim-1", "source": {"persistentVolumeName": "attached"}}),
+        pod("attached", nodeName="sim-0", containers=[container(image="x:bad")], volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "attached"}}])), mended=False),
+    Scene("creating", "pod/nothing", (pod("nothing", containers=[container(image="x:bad")]),), mended=False),
+    Scene("owner", "configmap/orphan", (named("ConfigMap", "orphan") | {"metadata": {"name": "orphan", "ownerReferences": [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "gone", "uid": "gone"}]}},), mended=False),
+    Scene("conversion", "crd/widgets.example.org", (named("CustomResourceDefinition", "widgets.example.org", "apiextensions.k8s.io/v1", spec={
+        "group": "example.org", "scope": "Namespaced", "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}, "versions": VERSIONS,
+        "conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"service": {"namespace": "default", "name": "hook"}}}}}),), mended=False),
+    Scene("network-policy", "netpol/out", (workload(name="front"), named("NetworkPolicy", "out", NETWORKING, spec={
+        "podSelector": {"matchLabels": {"app": "front"}}, "policyTypes": ["Egress"],
+        "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "db"}}}], "ports": [{"port": 5432}]}]}))),
+    Scene("budgets-overlap", "pdb/one", (workload(name="twice"), named("PodDisruptionBudget", "one", "policy/v1", spec=BUDGET), named("PodDisruptionBudget", "two", "policy/v1", spec=BUDGET))),
+    Scene("missed-nodes", "ds/agent", (workload("DaemonSet", "agent", nodeSelector={"disk": "ssd"}),), changes=(("nodes/sim-0", {"metadata": {"labels": {"disk": "ssd"}}}),)),
+    Scene("no-daemon-node", "ds/gpu", (workload("DaemonSet", "gpu", nodeSelector={"gpu": "yes"}),)),
+    Scene("nominated", "pod/high", (named("PriorityClass", "high", "scheduling.k8s.io/v1", value=1000), workload(name="low", labels={"does": "linger"}, nodeSelector={"disk": "ssd"}, containers=[container(requests={"cpu": "30"})], terminationGracePeriodSeconds=600),
+          ), mended=False),
+    Scene("disrupted", "deploy/low -n s9", (), mended=False),
+    Scene("api-service", "apiservice/v1.far.example.org", (named("APIService", "v1.far.example.org", "apiregistration.k8s.io/v1", spec={
+        "group": "far.example.org", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 10, "insecureSkipTLSVerify": True,
+        "service": {"namespace": "default", "name": "far"}}),), mended=False),
+    Scene("namespace-terminating", "ns/going", (named("Namespace", "going"),)),
+    Scene("certificate-request", "csr/n9", (named("CertificateSigningRequest", "n9", "certificates.k8s.io/v1", spec={
+        "signerName": "kubernetes.io/kube-apiserver-client-kubelet", "usages": ["client auth"], "request": request_of("system:node:n9")}),), mended=False),  # no signer runs here
+    Scene("definition", "crd/widgets.two.k8s.io", (named("CustomResourceDefinition", "widgets.two.k8s.io", "apiextensions.k8s.io/v1", spec={
+        "group": "two.k8s.io", "scope": "Namespaced", "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}, "versions": VERSIONS}) | {
+        "metadata": {"name": "widgets.two.k8s.io", "annotations": {"api-approved.kubernetes.io": "unapproved, experimental-only"}}},), mended=False),
+    Scene("ingress-conflict", "ingress/z", (service("z"), *(named("Ingress", name, NETWORKING, spec={"rules": [{"host": "a.example.org", "http": {"paths": [
+        {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "z", "port": {"number": 80}}}}]}}]}) for name in ("a", "z"))), mended=False),
+    Scene("schedule", "cronjob/often", (named("CronJob", "often", "batch/v1", spec={"schedule": "*/1 * * * *", "jobTemplate": {"spec": {"template": {"spec": RESTARTABLE}}}}),), mended=False),
+    Scene("not-observed", "sts/unseen", (workload("StatefulSet", "unseen"),), mended=False),
+    Scene("leaders", "lease/kube-scheduler -n kube-system", (), mended=False),
+    Scene("node-not-ready", "node/sim-1", (), mended=False),
+    Scene("node-clock", "node/sim-1", (), mended=False),
+    Scene("node-version", "node/sim-1", (), mended=False),
+    Scene("cordoned", "node/sim-1", (), changes=(("nodes/sim-1", {"spec": {"unschedulable": True}}),)),
+    Scene("pod-terminating", "pod/stuck", (pod("stuck", nodeName="sim-1"),)),
+)  # fmt: skip
+
+
 def simulated(one: Object) -> Behaviour | None:
     """Images named x:bad do not come, memory of 16Mi does not do, and labels say the rest."""
     labels, first = meta.labels(one), one["spec"]["containers"][0]
@@ -158,6 +222,8 @@ def simulated(one: Object) -> Behaviour | None:
         return Behaviour(runs=(Run(seconds=1, exit_code=137, reason="OOMKilled"),))
     if labels.get("does") == "crash" or labels.get("job-name") == "bad":
         return Behaviour(runs=(Run(seconds=1, exit_code=3),))
+    if labels.get("does") == "linger":
+        return Behaviour(leaves_after=500)
     if labels.get("does") == "unready":
         return Behaviour(runs=(Run(ready_after=None),))
     if one["metadata"]["name"] == "init":
@@ -166,8 +232,9 @@ def simulated(one: Object) -> Behaviour | None:
 
 
 @pytest_asyncio.fixture
-async def cluster(tmp_path: Path) -> AsyncGenerator[SimulatedCluster, None]:
-    async with SimulatedCluster(tmp_path / "pki") as made:
+async def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[SimulatedCluster, None]:
+    """With the controllers that the test names."""
+    async with SimulatedCluster(tmp_path / "pki", controllers=getattr(request, "param", ("*",))) as made:
         made.pods.behave(simulated)
         yield made
 
@@ -177,11 +244,89 @@ def asked(cluster: SimulatedCluster, tmp_path: Path, capsys: pytest.CaptureFixtu
     return Asked(cluster, tmp_path / "cache", capsys, monkeypatch)
 
 
-async def test_every_command_is_accepted_and_mends(cluster: SimulatedCluster, asked: Asked, tmp_path: Path) -> None:
+async def test_every_command_is_accepted_and_mends(
+    cluster: SimulatedCluster, asked: Asked, tmp_path: Path
+) -> None:
     await play(SCENES, cluster, asked, tmp_path)
 
 
-async def play(scenes: tuple[Scene, ...], cluster: SimulatedCluster, asked: Asked, directory: Path) -> None:
+@pytest.mark.parametrize("cluster", [("*", "-garbage-collector", "-cronjob", "-statefulset")], indirect=True)
+async def test_nodes_volumes_and_what_is_wider_than_a_namespace(cluster: SimulatedCluster, asked: Asked, tmp_path: Path) -> None:  # fmt: skip
+    places = {scene.rule: f"s{at}" for at, scene in enumerate(WIDER)}
+
+    async def last() -> None:
+        """What a node that runs would undo at once, so it is silent before."""
+        await cluster.create(held(named("ConfigMap", "kept")), "going")
+        await cluster.client.delete(r.NAMESPACES, "going")
+        cluster.nodes.silence("sim-1")
+        await cluster.advance(60)
+        await cluster.client.delete(r.PODS, "stuck", places["pod-terminating"])
+        ahead = (cluster.now() + timedelta(seconds=90)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+        await cluster.client.patch(r.LEASES, "sim-1", {"spec": {"renewTime": ahead}}, "kube-node-lease")
+        old = {"status": {"nodeInfo": {"kubeletVersion": "v1.20.1"}}}
+        await cluster.client.patch(r.NODES, "sim-1", old, subresource="status")
+        high = pod("high", priorityClassName="high", containers=[container(requests={"cpu": "30"})])
+        await cluster.create(high, places["nominated"])
+        lease = {
+            "holderIdentity": "n1",
+            "leaseDurationSeconds": 15,
+            "renewTime": "2026-01-01T11:00:00.000000Z",
+        }
+        await cluster.create(
+            named("Lease", "kube-scheduler", "coordination.k8s.io/v1", spec=lease), "kube-system"
+        )
+        await cluster.advance(60)
+
+    await play(WIDER, cluster, asked, tmp_path, last)
+
+
+SAID = {
+    "shop": "dial tcp: lookup bd.s0.svc.cluster.local on 10.96.0.10:53: no such host",
+    "near": 'could not translate host name "bd" to address: Name or service not known',
+    "dark": "getaddrinfo EAI_AGAIN db",
+    "closed": "dial tcp 10.43.7.7:5432: connect: connection refused",
+    "bot": 'pods is forbidden: User "system:serviceaccount:s4:bot" cannot list resource "pods" in API group "" in the namespace "s4"',
+}
+LOGS = (
+    Scene("names", "pod/shop", (pod("shop"), service("db"))),
+    Scene("names", "pod/near", (pod("near"), service("db"))),
+    Scene("names", "pod/dark", (pod("dark"), named("Service", "kube-dns", spec={"clusterIP": "10.43.0.10", "ports": [{"port": 53, "protocol": "UDP"}]}) | {
+        "metadata": {"name": "kube-dns", "namespace": "kube-system"}})),
+    Scene("names", "pod/closed", (pod("closed"), service("db", clusterIP="10.43.7.7"))),
+    Scene("forbidden", "pod/bot", (named("ServiceAccount", "bot"), pod("bot", serviceAccountName="bot"))),
+)  # fmt: skip
+
+
+async def test_what_applications_say_in_their_logs(
+    cluster: SimulatedCluster, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines are made up, since simulated pods write none; the services and rights that they name are the cluster's."""
+    monkeypatch.setattr(ClusterReader, "log", lambda _, __, name, *___, **____: ["starting", SAID[name]])
+    scenes = tuple(one._replace(mended=False) for one in LOGS)
+    await play(scenes, cluster, asked, tmp_path)
+    causes = [(await asked(one.ask, "-n", f"s{at}")).cause(one.rule) for at, one in enumerate(LOGS[:4])]
+    assert causes == [
+        "it looks for bd.s0.svc.cluster.local, and there is no service bd in namespace s0; db comes nearest",
+        "it looks for bd, and there is no service bd in namespace s1; db comes nearest",
+        "it asked for the name db, and nobody answered: kube-system/kube-dns has no endpoint that is ready",
+        "its connection to 10.43.7.7:5432 is refused: service s3/db has no port 5432; it has 80",
+    ]
+
+
+def test_every_rule_has_its_commands_run() -> None:
+    only_described = {
+        "conditions",
+        "warnings",
+        "claim-resize",
+        "node-pressure",
+    }  # what they propose to type is `describe`
+    run = {one.rule for one in (*SCENES, *WIDER, *LOGS)}
+    assert set(RULES) - run == only_described
+
+
+async def play(
+    scenes: tuple[Scene, ...], cluster: SimulatedCluster, asked: Asked, directory: Path, last: Callable[[], Awaitable[None]] | None = None
+) -> None:  # fmt: skip
     for file, content in certificate("a.example.org").items():
         (directory / file).write_bytes(b64decode(content))
     for at in range(len(scenes)):
@@ -195,9 +340,13 @@ async def play(scenes: tuple[Scene, ...], cluster: SimulatedCluster, asked: Aske
         for what, body in scene.changes:
             await _change(cluster, what, body, f"s{at}")
     await cluster.advance(LATER)
+    if last is not None:
+        await last()
     failures = []
     for at, scene in enumerate(scenes):
-        failures += [f"{scene.rule} {scene.ask}: {one}" for one in await _act(scene, f"s{at}", asked, directory)]
+        failures += [
+            f"{scene.rule} {scene.ask}: {one}" for one in await _act(scene, f"s{at}", asked, directory)
+        ]
     await cluster.advance(LATER)
     for at, scene in enumerate(scenes):
         told = await _question(scene, f"s{at}", asked)
@@ -209,7 +358,10 @@ async def play(scenes: tuple[Scene, ...], cluster: SimulatedCluster, asked: Aske
 async def _placed(cluster: SimulatedCluster, obj: Object, space: str) -> Object:
     if obj["kind"] == "Event":
         about = await cluster.get(r.PODS, obj["involvedObject"]["name"], space)
-        return {**obj, "involvedObject": {**obj["involvedObject"], "namespace": space, "uid": meta.uid(about)}}
+        return {
+            **obj,
+            "involvedObject": {**obj["involvedObject"], "namespace": space, "uid": meta.uid(about)},
+        }
     return obj
 
 
@@ -220,15 +372,19 @@ async def _change(cluster: SimulatedCluster, what: str, body: Object, space: str
     if "=" in name:
         names = [meta.name(one) for one in await cluster.list(gvr, space, labels=name)]
         assert names, what
+    scope = space if BY_GVR[gvr].namespaced else None
     for one in names:
         if not body:
-            await cluster.client.delete(gvr, one, space)
+            await cluster.client.delete(gvr, one, scope)
         else:
-            await cluster.client.patch(gvr, one, body, space, **({"subresource": "status"} if "status" in body else {}))
+            await cluster.client.patch(
+                gvr, one, body, scope, **({"subresource": "status"} if "status" in body else {})
+            )
 
 
 async def _question(scene: Scene, space: str, asked: Asked) -> Told:
-    return await asked(*scene.ask.split(), "-n", space)
+    words = scene.ask.split()
+    return await asked(*words) if "-n" in words else await asked(*words, "-n", space)
 
 
 async def _act(scene: Scene, space: str, asked: Asked, directory: Path) -> list[str]:
@@ -240,7 +396,10 @@ async def _act(scene: Scene, space: str, asked: Asked, directory: Path) -> list[
     steps = [step for one in found for step in one["steps"]]
     if scene.mended and not any(step["does"] == "change" for step in steps):
         return [f"nothing that mends: {steps}"]
-    put = {name: str(directory / value) if value.startswith("tls.") else value for name, value in scene.put.items()}
+    put = {
+        name: str(directory / value) if value.startswith("tls.") else value
+        for name, value in scene.put.items()
+    }
     put.setdefault("YOUR_FILE", str(directory / f"{space}.yaml"))
     failures = []
     for step in sorted(steps, key=lambda one: one["does"] != "look"):

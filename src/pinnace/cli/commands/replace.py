@@ -30,7 +30,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         try:
             if flags["force"]:
                 _delete(session, flags, one)
-                new = session.http.request("POST", one.resource.path(one.namespace), query, _unversioned(body))
+                new = session.http.request(
+                    "POST", one.resource.path(one.namespace), query, _unversioned(body)
+                )
             elif dry_run.mode(flags) == "client":
                 new = body
             else:

@@ -1,7 +1,7 @@
 """`why`: what keeps an object, or anything in the cluster, from working; who may do what; whether a connection is let through.
 
 The rules are in `pinnace.insight`, reached by name, since parts never import each other. This module asks the cluster for them.
-Exit codes: 0 nothing is wrong, 2 something was found, 1 the question could not be answered.
+Exit codes: 0 nothing is wrong, 2 something was found, 3 nothing was found and not all could be looked at, 1 the question could not be answered.
 """
 
 import sys
@@ -17,7 +17,7 @@ from pinnace.cli.flags import Flag, Values
 from pinnace.cli.harmless import shown
 from pinnace.cli.session import Session
 
-FOUND = 2
+FOUND, PARTIAL = 2, 3
 Object = dict[str, Any]
 
 
@@ -44,7 +44,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     sys.stdout.write(shown(answer.text))
     if answer.is_blind:
         return 1
-    return FOUND if answer.is_found else 0
+    if answer.is_found:
+        return FOUND
+    return PARTIAL if answer.is_partial else 0
 
 
 def _everything(session: Session, flags: Values, insight: Any) -> Any:

@@ -11,6 +11,7 @@ from pinnace.insight.findings import (
     Finding,
     Object,
     condition,
+    field,
     finding,
     in_namespace,
     ready_to_type,
@@ -43,6 +44,7 @@ def not_scaling(autoscaler: Object, world: World) -> Iterator[Finding]:
         yield finding(
             autoscaler, "no controller has looked at it yet", rank=LIKELY - 20, commands=[ready_to_type("describe", autoscaler)]
         )  # fmt: skip
+    yield from _held_back(autoscaler, able)
     limited = meta.find_condition(autoscaler, "ScalingLimited")
     if (
         limited
@@ -56,9 +58,28 @@ def not_scaling(autoscaler: Object, world: World) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _held_back(autoscaler: Object, able: Object | None) -> Iterator[Finding]:
+    """By its own `behavior`."""
+    for name in ("scaleUp", "scaleDown"):
+        rules = (autoscaler["spec"].get("behavior") or {}).get(name) or {}
+        if rules.get("selectPolicy") == "Disabled":
+            yield finding(
+                autoscaler, f"it never scales {name.removeprefix('scale').lower()}: spec.behavior.{name}.selectPolicy is Disabled", rank=NOTE,
+                evidence=[field(autoscaler, f"spec.behavior.{name}.selectPolicy", "Disabled")],
+                commands=[patch(autoscaler, {"spec": {"behavior": {name: {"selectPolicy": "Max"}}}}, "merge")],
+            )  # fmt: skip
+    if able and able.get("reason") == "ScaleDownStabilized":
+        yield finding(
+            autoscaler, "it would like fewer pods, and waits until that was so for the whole stabilizationWindowSeconds", rank=NOTE,
+            evidence=[condition(autoscaler, able)], commands=[ready_to_type("describe", autoscaler)],
+        )  # fmt: skip
+
+
 def _further(autoscaler: Object, name: str) -> str:
     now = int(autoscaler["spec"].get(name, 1))
-    return patch(autoscaler, {"spec": {name: now * 2 if name == "maxReplicas" else max(1, now // 2)}}, "merge")
+    return patch(
+        autoscaler, {"spec": {name: now * 2 if name == "maxReplicas" else max(1, now // 2)}}, "merge"
+    )
 
 
 def _why(autoscaler: Object, target: str, active: Object) -> tuple[str, int, list[str]]:

@@ -34,6 +34,26 @@ def _one_may_go(budget: Object, expected: int) -> str:
     return patch(budget, {"spec": {"maxUnavailable": 1}}, "merge")
 
 
+def overlap(budget: Object, world: World) -> Iterator[Finding]:
+    """The API refuses every eviction of a pod that two budgets select."""
+    namespace = meta.namespace(budget)
+    mine = {meta.name(one) for one in world.pods_matching(namespace, budget["spec"].get("selector"))}
+    for other in world.every("PodDisruptionBudget", namespace):
+        if meta.name(other) <= meta.name(budget) and not (
+            world.is_asked(budget) and meta.name(other) != meta.name(budget)
+        ):
+            continue
+        both = sorted(
+            mine & {meta.name(one) for one in world.pods_matching(namespace, other["spec"].get("selector"))}
+        )
+        if both:
+            yield finding(
+                budget, f"budget {meta.name(other)} selects the same pods ({', '.join(both[:3])}): no pod with two budgets can be evicted",
+                evidence=[field(budget, "spec.selector", budget["spec"].get("selector")), field(other, "spec.selector", other["spec"].get("selector"))],
+                commands=[ready_to_type("delete", other), ready_to_type("edit", budget)],
+            )  # fmt: skip
+
+
 def blocks(budget: Object, world: World) -> Iterator[Finding]:
     status, spec = budget.get("status") or {}, budget["spec"]
     allowed, healthy = status.get("disruptionsAllowed"), status.get("currentHealthy") or 0

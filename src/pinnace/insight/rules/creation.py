@@ -148,13 +148,17 @@ def _missing(owner: Object, world: World) -> int:
     spec, status = owner["spec"], owner.get("status") or {}
     if owner["kind"] == "DaemonSet":
         return int(status.get("desiredNumberScheduled") or 1) - int(status.get("currentNumberScheduled") or 0)
-    return max(1, int(spec.get("replicas", spec.get("parallelism", 1)) or 0) - int(status.get("replicas") or 0))
+    return max(
+        1, int(spec.get("replicas", spec.get("parallelism", 1)) or 0) - int(status.get("replicas") or 0)
+    )
 
 
 def _missing_of_rollout(deployment: Object) -> int:
     """Also those that a rollout has above what is wanted."""
     wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status") or {}
-    surge = str(((deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}).get("maxSurge", "25%"))
+    surge = str(
+        ((deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}).get("maxSurge", "25%")
+    )
     more = -(-int(surge[:-1]) * wanted // 100) if surge.endswith("%") else int(surge)
     return max(1, wanted + more - int(status.get("replicas") or 0))
 

@@ -16,7 +16,26 @@ from pinnace.insight.findings import (
     finding,
     ready_to_type,
 )
+from pinnace.insight.tls_secrets import bundle_problem
 from pinnace.insight.world import World
+
+
+def conversion(crd: Object, world: World) -> Iterator[Finding]:
+    """Objects of other versions than the stored one cannot be read without it."""
+    hook = ((crd["spec"].get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
+    if not hook.get("service"):
+        return
+    if why := _unserved(hook["service"], world):
+        versions = [
+            one["name"]
+            for one in crd["spec"].get("versions") or ()
+            if one.get("served") and not one.get("storage")
+        ]
+        yield finding(
+            crd, f"its versions cannot be converted: {why}; requests for {', '.join(versions) or 'other versions'} fail",
+            evidence=[field(crd, "spec.conversion.webhook.clientConfig.service", f"{hook['service']['namespace']}/{hook['service']['name']}")],
+            commands=[_look(hook["service"], world)],
+        )  # fmt: skip
 
 
 def definition(crd: Object, _: World) -> Iterator[Finding]:
@@ -61,7 +80,7 @@ def webhook(configuration: Object, world: World) -> Iterator[Finding]:
         reference = (hook.get("clientConfig") or {}).get("service")
         if not reference:
             continue
-        why = _unserved(reference, world)
+        why = _unserved(reference, world) or bundle_problem(hook["clientConfig"].get("caBundle"), world.now)
         if not why:
             continue
         fails = (hook.get("failurePolicy") or "Fail") == "Fail"

@@ -47,7 +47,9 @@ def ingress_class(ingress: Object, world: World) -> Iterator[Finding]:
 
 def _take_class(ingress: Object, classes: list[Object]) -> list[str]:
     """The only one that there is."""
-    return [patch(ingress, {"spec": {"ingressClassName": meta.name(classes[0])}})] if len(classes) == 1 else []
+    return (
+        [patch(ingress, {"spec": {"ingressClassName": meta.name(classes[0])}})] if len(classes) == 1 else []
+    )
 
 
 def backend(ingress: Object, world: World) -> Iterator[Finding]:

@@ -105,7 +105,11 @@ def _more_memory(pod: Object, container: str, limit: str, world: World) -> list[
     if not now or not has_template(made_by):
         return edit_template(pod, world) if limit else []
     which = "limits" if limit else "requests"
-    return [ready_to_type("set resources", made_by, f"-c {word(container)} --{which}=memory={amount(parse(now) * 2)}")]
+    return [
+        ready_to_type(
+            "set resources", made_by, f"-c {word(container)} --{which}=memory={amount(parse(now) * 2)}"
+        )
+    ]
 
 
 def _why(ended: Object) -> str:

@@ -295,10 +295,9 @@ def _selector(pod: Object, world: World) -> Iterator[Finding]:
         if value not in have:
             others = f"; nodes have {key}={shown(have[:5])}" if have else f"; no node has a label {key}"
             text = f"no node has the label {key}={value} that its nodeSelector asks for{others}"
-            commands.insert(
-                0,
-                f"kubectl label node {_nearest_node(pod, world)} {key}={value}{' --overwrite' if have else ''}",
-            )
+            if key != "kubernetes.io/hostname":  # it says which node it is
+                text_of = f"{key}={value}{' --overwrite' if have else ''}"
+                commands.insert(0, f"kubectl label node {_nearest_node(pod, world)} {text_of}")
             break
     else:
         nearest = next(
@@ -311,7 +310,7 @@ def _selector(pod: Object, world: World) -> Iterator[Finding]:
 
 
 def _nearest_node(pod: Object, world: World) -> str:
-    return next((one.node for one in fits(pod, world)), "NODE")
+    return next((one.node for one in fits(pod, world)), "YOUR_NODE")
 
 
 def _cordoned(pod: Object, message: str, world: World) -> Iterator[Finding]:

@@ -134,7 +134,11 @@ def _other_port(service: Object, at: int, target: str, have: Sequence[str | int]
     near = [one for one in have if _almost(target, str(one))]
     best = have if len(have) == 1 else near
     path = f"/spec/ports/{at}/targetPort"
-    return [patch(service, [{"op": "replace", "path": path, "value": best[0]}], "json")] if len(best) == 1 else []
+    return (
+        [patch(service, [{"op": "replace", "path": path, "value": best[0]}], "json")]
+        if len(best) == 1
+        else []
+    )
 
 
 def _by_hand(service: Object, world: World) -> Iterator[Finding]:
