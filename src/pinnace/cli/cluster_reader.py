@@ -14,8 +14,9 @@ PAGE = 500  # objects of one request, so that a large cluster is not asked for e
 class ClusterReader:
     """Implements `pinnace.insight.world.Reader` with the public API, and with the scheduler's pages where there are any."""
 
-    def __init__(self, http: Transport) -> None:
-        self._http = http
+    def __init__(self, http: Transport, *, is_slim: bool = False) -> None:
+        """`is_slim`: lists without managed fields, which take half the room; `why` does not look at them."""
+        self._http, self._is_slim = http, is_slim
 
     def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         try:
@@ -86,7 +87,8 @@ class ClusterReader:
         more = {"limit": str(PAGE)}
         while more:
             page = self._http.get(path, {**query, **more})
-            found += map(_slim, page.get("items") or ())
+            items = page.get("items") or []
+            found += map(_slim, items) if self._is_slim else items
             token = (page.get("metadata") or {}).get("continue")
             more = {"limit": str(PAGE), "continue": token} if token else {}
         return found

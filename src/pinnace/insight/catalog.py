@@ -43,6 +43,7 @@ class Rule(NamedTuple):
     kinds: tuple[str, ...]
     tells: str
     patience: int = 0  # seconds for which what is not certain may be just on its way
+    is_last: bool = False  # asked only where those before say nothing of the object
 
 
 ANY: tuple[str, ...] = ("*",)
@@ -61,7 +62,6 @@ RULES: dict[str, Rule] = {
     "mounts": Rule(pod_references.mounts, _POD, "volumes, devices and sandboxes that the node cannot prepare", 10),
     "attachment": Rule(pod_waits.attachments, _POD, "a volume that is attached elsewhere or cannot be attached, a CSI driver that the node has not"),
     "nominated": Rule(pod_waits.nominated, _POD, "room is made by preemption, and who has to go is not gone", 30),
-    "creating": Rule(pod_waits.creating, _POD, "its node has it, starts nothing, and does not say why"),
     "names": Rule(pod_names.names, _POD, "by its log: names that are not found (no such service, the nearest; no name server, or a policy before it), connections to services that are refused"),
     "crash": Rule(pod_crashes.crash, _POD, "exit code, signal, memory limit, failing liveness or startup probe, last lines of the log"),
     "not-ready": Rule(pod_readiness.not_ready, _POD, "readiness probe, readiness gates", 10),
@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
     "pod-failed": Rule(pod_ends.failed, _POD, "evicted, refused by the node, deadline, lost node"),
     "pod-terminating": Rule(pod_ends.terminating, _POD, "node gone or not ready, grace not over, containers that do not end"),
     "finalizers": Rule(pod_ends.finalizers, ANY, "deleted objects that a finalizer holds", 30),
+    "creating": Rule(pod_waits.creating, _POD, "its node has it, starts nothing, and does not say why", is_last=True),
     "creation-refused": Rule(creation.refused, (*_SETS, "Job"), "pods that may not be created: quota (also one that leaves no room for a rollout), service account, pod security, webhooks, admission policies, limit ranges, priority class"),
     "paused": Rule(workloads.paused, ("Deployment",), "a paused rollout"),
     "short-of-pods": Rule(workloads.short, ("Deployment", *_SETS), "fewer pods available than wanted; progress deadline"),

@@ -76,7 +76,7 @@ def held(obj: Object) -> Object:
 
 
 PORTS = [container(ports=[{"name": "web", "containerPort": 8080}])]
-AS_NOBODY = {"securityContext": {"runAsNonRoot": True}}
+AS_NOBODY: Object = {"securityContext": {"runAsNonRoot": True}}
 SETTINGS = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "b"}}}]
 TOKEN = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "token", "key": "b"}}}]
 HOOK: Object = {"name": "v.example.org", "sideEffects": "None", "admissionReviewVersions": ["v1"], "clientConfig": {"service": {"namespace": "default", "name": "hook"}},
@@ -378,7 +378,7 @@ async def _change(cluster: SimulatedCluster, what: str, body: Object, space: str
             await cluster.client.delete(gvr, one, scope)
         else:
             await cluster.client.patch(
-                gvr, one, body, scope, **({"subresource": "status"} if "status" in body else {})
+                gvr, one, body, scope, subresource="status" if "status" in body else ""
             )
 
 

@@ -34,7 +34,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         if not objects:
             raise CliError(f"no resources found in {session.namespace} namespace")
         answer = insight.about_objects(
-            objects, ClusterReader(session.http), clock.now(), ServerError,
+            objects, ClusterReader(session.http, is_slim=True), clock.now(), ServerError,
             is_json=flags["output"] == "json", source=_source(session, flags, objects), port=flags["port"],
         )  # fmt: skip
     elif flags["from"] or flags["port"]:
@@ -53,7 +53,7 @@ def _everything(session: Session, flags: Values, insight: Any) -> Any:
     namespace = session.namespace if session.namespace_is_given and not flags["all-namespaces"] else ""
     if not session.http.get("/version"):
         raise CliError("the server does not say which version it has")
-    reader = ClusterReader(session.http)
+    reader = ClusterReader(session.http, is_slim=True)
     return insight.about_everything(
         namespace, reader, clock.now(), ServerError, is_json=flags["output"] == "json"
     )
@@ -102,7 +102,7 @@ def _right(session: Session, flags: Values, arguments: list[str], insight: Any) 
         subject = rights.Subject(user.get("username", ""), tuple(user.get("groups") or ()))
         verdict = bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or ""
         return insight.about_right(
-            question, subject, verdict, ClusterReader(own.http), clock.now(), ServerError, is_json=flags["output"] == "json"
+            question, subject, verdict, ClusterReader(own.http, is_slim=True), clock.now(), ServerError, is_json=flags["output"] == "json"
         )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def _unknown(pod: Object, name: str, line: str, where: Evidence, world: World) -
     if len(parts) == 2 and world.is_missing("Namespace", "", namespace):
         return  # example.org: a name outside
     have = [meta.name(one) for one in world.every("Service", namespace)]
-    near = get_close_matches(parts[0], have, n=1)
+    near = get_close_matches(parts[0], have, n=1, cutoff=0.5)
     elsewhere = [meta.namespace(one) for one in world.every("Service") if meta.name(one) == parts[0]]
     hint = f"; {near[0]} comes nearest" if near else ""
     if elsewhere:

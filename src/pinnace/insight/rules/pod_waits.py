@@ -9,6 +9,7 @@ from pinnace.insight.findings import LIKELY, Evidence, Finding, Object, field, f
 from pinnace.insight.world import World
 
 CREATES_SECONDS = 60
+AGES = 1e9  # of what does not say when it was created
 
 
 def nominated(pod: Object, world: World) -> Iterator[Finding]:
@@ -80,7 +81,7 @@ def creating(pod: Object, world: World) -> Iterator[Finding]:
         pods.phase(pod) != "Pending"
         or not pods.node_name(pod)
         or pods.is_terminating(pod)
-        or world.age(pod) < CREATES_SECONDS
+        or not CREATES_SECONDS <= world.age(pod) < AGES
     ):
         return  # fmt: skip
     states = [(one.get("state") or {}) for one in pods.container_statuses(pod)]
