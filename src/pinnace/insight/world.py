@@ -48,6 +48,7 @@ KINDS = {
     "PersistentVolumeClaim": Kind("v1", "persistentvolumeclaims"),
     "Pod": Kind("v1", "pods"),
     "PodDisruptionBudget": Kind("policy/v1", "poddisruptionbudgets"),
+    "PriorityClass": Kind("scheduling.k8s.io/v1", "priorityclasses", namespaced=False),
     "ReplicaSet": Kind("apps/v1", "replicasets"),
     "ReplicationController": Kind("v1", "replicationcontrollers"),
     "ResourceQuota": Kind("v1", "resourcequotas"),

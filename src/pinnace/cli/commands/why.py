@@ -43,6 +43,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         answer = _everything(session, flags, insight)
     sys.stdout.write(shown(answer.text))
     if answer.is_blind:
+        if not flags["output"] and not arguments and not session.namespace_is_given:
+            sys.stdout.write("With -n NAMESPACE only that namespace is read.\n")
         return 1
     if answer.is_found:
         return FOUND

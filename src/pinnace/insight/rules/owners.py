@@ -14,7 +14,6 @@ def owners(obj: Object, world: World) -> Iterator[Finding]:
     if not world.is_asked(obj) or meta.is_terminating(obj):
         return
     namespace = meta.namespace(obj)
-    invalid = world.events(obj, "OwnerRefInvalidNamespace")
     for at, one in enumerate(obj["metadata"].get("ownerReferences") or ()):
         kind, name = one.get("kind", ""), one.get("name", "")
         if kind not in KINDS:
@@ -22,6 +21,7 @@ def owners(obj: Object, world: World) -> Iterator[Finding]:
         found = world.get(kind, namespace, name)
         where = field(obj, f"metadata.ownerReferences[{at}]", f"{kind} {name} (uid {one.get('uid')})")
         if found is None and world.is_missing(kind, namespace, name):
+            invalid = world.events(obj, "OwnerRefInvalidNamespace")
             text = "in its namespace: an owner may not be in another one" if invalid else "any more"
             yield finding(
                 obj, f"its owner {kind} {name} is not there {text}; the garbage collector deletes it, or does not run", rank=CAUSE if invalid else LIKELY,

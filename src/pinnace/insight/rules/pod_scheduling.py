@@ -23,6 +23,7 @@ from pinnace.insight.findings import (
     ready_to_type,
     shown,
 )
+from pinnace.insight.whatif import preemption
 from pinnace.insight.whatif.nearest import Fit, fits, sentences
 from pinnace.insight.whatif.obstacles import HARD, amount, taint_text
 from pinnace.insight.world import World
@@ -91,9 +92,15 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
         for text, meaning in _PLAIN.items() if text in message
     ]  # fmt: skip
     evidence += [Evidence("what if", text) for text in sentences(nearest)]
+    if way := preemption.room(pod, nearest, world):
+        evidence.append(Evidence("what if", way.text))
     if specific and nearest and len({one.mend for one in nearest[0].obstacles}) > 1:
         evidence += [Evidence("in the way", one.cause) for one in specific]
         specific = [_several(pod, nearest[0])]
+    if specific and way:
+        specific[0] = specific[0]._replace(
+            commands=(*specific[0].commands, *preemption.commands(pod, way, world))
+        )
     for at, one in enumerate(specific):
         yield one._replace(evidence=(*one.evidence, *(evidence if at == 0 else evidence[:1])))
     if not specific:
