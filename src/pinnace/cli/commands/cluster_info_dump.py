@@ -117,7 +117,8 @@ def _write_logs(session: Session, pod: Object) -> None:
             log = session.http.raw("GET", path, {"container": container["name"]}, accept="application/json, */*")
             sys.stdout.write(log.decode(errors="replace"))
         except ServerError as error:
-            sys.stdout.write(f"Request log error: {error}\n")
+            where = f" (get pods {metadata['name']})" if str(error).endswith("the requested resource") else ""
+            sys.stdout.write(f"Request log error: {error}{where}\n")
         sys.stdout.write(f"==== END {about} ====\n")
 
 

@@ -1,6 +1,7 @@
 """`top node` and `top pod`: current use of cpu and memory, from the metrics API."""
 
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from pinnace.apimachinery import quantity
@@ -173,12 +174,16 @@ def _amounts(used: dict[str, Decimal]) -> list[str]:
 
 def _amount(measure: str, amount: Decimal) -> str:
     if measure == "cpu":
-        return f"{-int(-amount * 1000 // 1)}m"
+        return f"{ceil(amount * 1000)}m"
     return f"{int(amount) // (1024 * 1024)}Mi"
 
 
 def _percent(amount: Decimal, whole: str | None) -> str:
-    return f"{int(amount * 100 / quantity.parse(whole))}%" if whole else "<unknown>"
+    """Of thousandths, which are rounded up before, as kubectl does it."""
+    if not whole:
+        return "<unknown>"
+    room = ceil(quantity.parse(whole) * 1000)
+    return f"{int(ceil(amount * 1000) / room * 100) if room else 0}%"
 
 
 _COMMON = (

@@ -56,11 +56,21 @@ def _objects(
     session: Session, arguments: list[str], flags: Values, errors: list[CliError]
 ) -> Iterator[tuple[Selection, Object]]:
     """What is to be waited for; when all is to go, what is not there is no error."""
-    try:
-        yield from resolve(session, arguments, flags)
-    except ServerError as error:
-        if not (flags["for"].lower() == "delete" and not_found(error)):
-            errors.append(error)
+    for words in _one_by_one(arguments):
+        try:
+            yield from resolve(session, words, flags)
+        except ServerError as error:
+            if not (flags["for"].lower() == "delete" and not_found(error)):
+                errors.append(error)
+
+
+def _one_by_one(arguments: list[str]) -> list[list[str]]:
+    """So that what is said about one stands before what is said about the next."""
+    if arguments and all("/" in word for word in arguments):
+        return [[word] for word in arguments]
+    if len(arguments) > 2 and not any("/" in word or "," in word for word in arguments):
+        return [[arguments[0], name] for name in arguments[1:]]
+    return [arguments]
 
 
 def _print(flags: Values, one: Selection, obj: Object) -> None:
