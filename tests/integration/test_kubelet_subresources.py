@@ -157,7 +157,9 @@ async def test_a_log_can_be_asked_of_a_kubelet_whose_certificate_is_not_ours(
 ) -> None:
     """Refused by default, read when the client says that it may be anybody's; our own certificate is shown all the same."""
     kubelets = api_server.server.services.kubelets
-    kubelets._config = replace(kubelets._config, kubelet_certificate_authority=TestAuthority(tmp_path / "other").ca)
+    kubelets._config = replace(
+        kubelets._config, kubelet_certificate_authority=TestAuthority(tmp_path / "other").ca
+    )
     client, path = api_server.rest_client(), "/api/v1/namespaces/default/pods/web/log"
     with pytest.raises(errors.InternalError, match="certificate"):
         await client.raw("GET", path)

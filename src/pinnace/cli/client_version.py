@@ -28,7 +28,8 @@ def check_match(http: "Transport") -> None:
     except CliError as error:
         raise CliError(f"couldn't read version from server: {error}") from error
     if any(
-        server.get(field, "") != client.get(field, "") for field in ("gitVersion", "gitCommit", "gitTreeState")
+        server.get(field, "") != client.get(field, "")
+        for field in ("gitVersion", "gitCommit", "gitTreeState")
     ):
         raise CliError(
             f"server version (&{_go_syntax(server)}) differs from client version ({_go_syntax(client)})"

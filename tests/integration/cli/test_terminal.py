@@ -327,7 +327,7 @@ async def test_what_is_to_be_created_can_be_edited_before(
     assert await value(api_server) == "2"
     seen = (tmp_path / "seen-0").read_text()
     assert seen.startswith("# Please edit the object below.")
-    assert seen.endswith('kind: ConfigMap\nmetadata:\n  name: one\n  namespace: default\n')
+    assert seen.endswith("kind: ConfigMap\nmetadata:\n  name: one\n  namespace: default\n")
 
 
 async def test_an_edited_object_is_opened_again_until_it_can_be_read_and_may_be_in_windows_lines(
@@ -350,7 +350,15 @@ async def test_what_the_server_refuses_to_create_is_kept(
     await create(api_server, CONFIG_MAP)
     file = tmp_path / "object.json"
     file.write_text(json.dumps(CONFIG_MAP))
-    terminal = typed("create", "--edit", "-ojson", "-f", str(file), EDITOR=editor(tmp_path, 'sed -i "s/: .1./: \\"7\\"/" "$1"'), TMPDIR=str(tmp_path))
+    terminal = typed(
+        "create",
+        "--edit",
+        "-ojson",
+        "-f",
+        str(file),
+        EDITOR=editor(tmp_path, 'sed -i "s/: .1./: \\"7\\"/" "$1"'),
+        TMPDIR=str(tmp_path),
+    )
     first, second = (rest := await terminal.end())[0].splitlines()
     assert rest[1] == 1
     assert second == 'Error from server (AlreadyExists): configmaps "one" already exists'

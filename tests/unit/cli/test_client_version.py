@@ -23,7 +23,13 @@ def test_the_same_version_is_taken() -> None:
 
 
 def test_another_version_is_refused_in_the_words_of_kubectl() -> None:
-    server = {"major": "1", "minor": "33", "gitVersion": "v1.33.1", "gitCommit": "8adc", "gitTreeState": "clean"}
+    server = {
+        "major": "1",
+        "minor": "33",
+        "gitVersion": "v1.33.1",
+        "gitCommit": "8adc",
+        "gitTreeState": "clean",
+    }
     with pytest.raises(CliError) as caught:
         check_match(Http(server))  # type: ignore[arg-type]
     words = str(caught.value)
@@ -35,7 +41,8 @@ def test_another_version_is_refused_in_the_words_of_kubectl() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minor", "is_warned"), [("34", True), ("35", False), ("36+", False), ("37", False), ("38+", True), ("", False)]
+    ("minor", "is_warned"),
+    [("34", True), ("35", False), ("36+", False), ("37", False), ("38+", True), ("", False)],
 )
 def test_two_minor_versions_apart_is_said(
     minor: str, is_warned: bool, capsys: pytest.CaptureFixture[str]

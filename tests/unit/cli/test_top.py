@@ -41,7 +41,9 @@ def shown(capsys: pytest.CaptureFixture[str], kind: str, answers: dict[str, Any]
 def pods(*usages: dict[str, str]) -> dict[str, Any]:
     metadata = {"namespace": "default", "name": "web"}
     containers = [{"name": f"c{at}", "usage": usage} for at, usage in enumerate(usages)]
-    return {f"{METRICS}/namespaces/default/pods": {"items": [{"metadata": metadata, "containers": containers}]}}
+    return {
+        f"{METRICS}/namespaces/default/pods": {"items": [{"metadata": metadata, "containers": containers}]}
+    }
 
 
 BOTH = pods({"cpu": "1500000n", "memory": "3072Ki"}, {"cpu": "10m", "memory": "1Mi", "swap": "5Mi"})

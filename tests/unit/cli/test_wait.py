@@ -31,7 +31,10 @@ def test_what_holds_in_the_file_is_met(file: str, wish: str, capsys: pytest.Capt
         ("condition=Progressing", "condition not met for deployment.apps/web"),
         ("jsonpath={.status.replicas}=4", "condition not met for deployment.apps/web"),
         ("jsonpath={.status}=4", "jsonpath leads to a nested object or list which is not supported"),
-        ("jsonpath={.status.conditions[*]['type','status']}", "given jsonpath expression matches more than one value"),
+        (
+            "jsonpath={.status.conditions[*]['type','status']}",
+            "given jsonpath expression matches more than one value",
+        ),
         ("delete", "--local cannot tell whether something is deleted"),
     ],
 )

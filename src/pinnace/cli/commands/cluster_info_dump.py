@@ -114,7 +114,9 @@ def _write_logs(session: Session, pod: Object) -> None:
         about = f"logs for container {container['name']} of pod {metadata['namespace']}/{metadata['name']}"
         sys.stdout.write(f"==== START {about} ====\n")
         try:
-            log = session.http.raw("GET", path, {"container": container["name"]}, accept="application/json, */*")
+            log = session.http.raw(
+                "GET", path, {"container": container["name"]}, accept="application/json, */*"
+            )
             sys.stdout.write(log.decode(errors="replace"))
         except ServerError as error:
             where = f" (get pods {metadata['name']})" if str(error).endswith("the requested resource") else ""

@@ -41,7 +41,9 @@ def _edit(session: Session, flags: Values, one: Selection, obj: Object) -> int:
     shown = obj if flags["show-managed-fields"] else printers.without_managed_fields(obj)
     text, problems, last_try = printers.to_text(shown, "yaml"), list[str](), ""
     while True:
-        edited = in_editor(HEAD + head(one, problems) + (last_try or text), windows=flags["windows-line-endings"])
+        edited = in_editor(
+            HEAD + head(one, problems) + (last_try or text), windows=flags["windows-line-endings"]
+        )
         stripped = without_comments(edited)
         if not stripped:
             raise PlainError("Edit cancelled, saved file was empty.")

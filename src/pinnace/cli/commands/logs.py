@@ -222,7 +222,9 @@ LOGS = Command(
         Flag("max-log-requests", kind="int", default=5, help="Most logs to follow at a time."),
         Flag("ignore-errors", kind="bool", help="Go on when one log cannot be read."),
         Flag(
-            "insecure-skip-tls-verify-backend", kind="bool", help="Do not check the certificate of the kubelet."
+            "insecure-skip-tls-verify-backend",
+            kind="bool",
+            help="Do not check the certificate of the kubelet.",
         ),
         RUNNING_TIMEOUT._replace(default=20.0),
     ),

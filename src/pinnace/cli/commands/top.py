@@ -114,7 +114,9 @@ def run_pods(session: Session, flags: Values, arguments: list[str]) -> int:
                 used = {name: quantity.parse(container["usage"].get(name, "0")) for name in measures}
                 rows.append([*space, key[1], container["name"], *_amounts(used)])
         else:
-            rows.append([*space, key[1], *_amounts(dict(zip(measures, _sum(keyed[key], *measures), strict=True)))])
+            rows.append(
+                [*space, key[1], *_amounts(dict(zip(measures, _sum(keyed[key], *measures), strict=True)))]
+            )
     if flags["sum"]:
         blanks = len(measures) - 1 + (0 if flags["no-headers"] else len(before))  # as kubectl counts them
         sums = [sum(parts) for parts in zip(*(_sum(metric, *measures) for metric in found), strict=True)]
@@ -163,9 +165,7 @@ def _usage(usage: Object) -> tuple[Decimal, Decimal]:
 
 def _sum(metric: Object, *measures: str) -> tuple[Decimal, ...]:
     used = [container["usage"] for container in metric.get("containers") or ()]
-    return tuple(
-        sum((quantity.parse(one.get(name, "0")) for one in used), Decimal(0)) for name in measures
-    )
+    return tuple(sum((quantity.parse(one.get(name, "0")) for one in used), Decimal(0)) for name in measures)
 
 
 def _amounts(used: dict[str, Decimal]) -> list[str]:
