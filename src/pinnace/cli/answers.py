@@ -1,116 +1,119 @@
-"""What a server's answer, or none, means in kubectl's words: Status objects, bare codes, broken connections, answers that are no JSON."""
+"""What answers that are no good mean, in the words of upstream's client: codes without a Status, pages of proxies, half an answer. Pure."""
 
-import socket
+import json
 from typing import Any
 
-from pinnace.cli import json_text
-from pinnace.cli.errors import CliError, PlainError, ServerError
-from pinnace.net import http_client
+from pinnace.cli.errors import CliError, ServerError
 
-# What upstream says of a code whose answer does not say more: reason, words.
-BARE = {
+Object = dict[str, Any]
+# whose errors upstream takes from the code alone, whatever Status is in the body
+_BY_CODE = frozenset(("/api", "/apis", "/version"))
+_MOST_TEXT = 2048
+_MEANINGS = {
     400: ("BadRequest", "the server rejected our request for an unknown reason"),
     401: ("Unauthorized", "the server has asked for the client to provide credentials"),
     404: ("NotFound", "the server could not find the requested resource"),
     405: ("MethodNotAllowed", "the server does not allow this method on the requested resource"),
-    406: ("NotAcceptable", "the server was unable to respond with a content type that the client supports"),
     409: ("Conflict", "the server reported a conflict"),
     422: ("Invalid", "the server rejected our request due to an error in our request"),
     429: ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
     503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
-    504: ("Timeout", "the server was unable to return a response in the time allotted, but may still be processing the request"),
-}  # fmt: skip
-KINDS: dict[type, str] = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
+    504: (
+        "Timeout",
+        "the server was unable to return a response in the time allotted, but may still be processing the request",
+    ),
+}
 
 
-def obj(payload: bytes) -> Any:
-    """An object, {} for null."""
-    try:
-        found = json_text.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise CliError(_not_json(payload)) from error
-    if not isinstance(found, dict | None):
-        raise CliError(f"json: cannot unmarshal {KINDS[type(found)]} into Go value of type runtime.TypeMeta")
-    return found or {}
+def error_of(code: int, payload: bytes, kind: str, method: str, path: str) -> ServerError:
+    """Of an answer with a code of failure; `kind` is its content type, `path` what was asked for."""
+    if path not in _BY_CODE and not path.startswith("/openapi/"):
+        try:
+            status = json.loads(payload)
+        except (ValueError, RecursionError):
+            status = None
+        if isinstance(status, dict) and status.get("kind") == "Status":
+            return ServerError(status)
+    text = (
+        payload[:_MOST_TEXT].decode(errors="replace").strip()
+        if not kind or kind.startswith("text/")
+        else "unknown"
+    )
+    reason, message = _meaning(code, text, method)
+    if resource := resource_of(path):
+        message = f"{message} ({method.lower()} {resource})"
+    return ServerError({"code": code, "reason": reason, "message": message})
 
 
-def _not_json(payload: bytes) -> str:
+def _meaning(code: int, text: str, method: str) -> tuple[str, str]:
+    if code == 409 and method == "POST":
+        return "AlreadyExists", _MEANINGS[409][1]
+    if code in _MEANINGS:
+        return _MEANINGS[code]
+    if code in (403, 406, 415):
+        return {403: "Forbidden", 406: "NotAcceptable", 415: "UnsupportedMediaType"}[code], text
+    if code >= 500:
+        return (
+            "InternalError",
+            f"an error on the server ({json.dumps(text)}) has prevented the request from succeeding",
+        )
+    return "", f"the server responded with the status code {code} but did not return more information"
+
+
+def resource_of(path: str) -> str:
+    """`pods one` or `deployments.apps`, of a path to objects; "" of others."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api":
+        group, rest = "", parts[2:]
+    elif parts[0] == "apis":
+        group, rest = (parts[1] if len(parts) > 1 else ""), parts[3:]
+    else:
+        return ""
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    if not rest:
+        return ""
+    resource = f"{rest[0]}.{group}" if group else rest[0]
+    return f"{resource} {rest[1]}" if len(rest) > 1 else resource
+
+
+def check_object(found: Any, payload: bytes, kind: str, path: str) -> None:
+    """Raises for an answer of success that holds no object where one was asked for."""
+    if not resource_of(path):
+        return
+    if kind.startswith("text/"):
+        raise CliError(f"serializer for {kind} doesn't exist")
+    if isinstance(found, dict) and found.get("kind") == "Status" and found.get("status") == "Failure":
+        raise ServerError(found)
+    if not isinstance(found, dict) or not found.get("kind"):
+        raise CliError(f"Object 'Kind' is missing in '{payload.decode(errors='replace')}'")
+
+
+def not_json(payload: bytes, kind: str, path: str) -> str:
     """In the words of Go's decoder, as far as the beginning tells."""
-    text = payload[:200].decode(errors="replace").lstrip()
+    if resource_of(path) and kind.startswith("text/"):
+        return f"serializer for {kind} doesn't exist"
+    text = payload.decode(errors="replace").lstrip()
     if not text:
         return "unexpected end of JSON input"
     if text[0] in '{["':
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as error:
+            if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+                return "unexpected end of JSON input"
+        except (ValueError, RecursionError):
+            pass
         return "the server's answer is not JSON"
-    return f"invalid character '{text[0] if text[0].isprintable() else ascii(text[0])[1:-1]}' looking for beginning of value"
+    shown = text[0] if text[0].isprintable() else ascii(text[0])[1:-1]
+    return f"invalid character '{shown}' looking for beginning of value"
 
 
-def error_of(code: int, payload: bytes, *, bare: bool = False) -> ServerError:
-    """Of an answer that says no; `bare` takes the code's own words, as upstream does in discovery."""
-    try:
-        status = None if bare else json_text.loads(payload)
-    except (ValueError, RecursionError):
-        status = None
-    if isinstance(status, dict) and status.get("kind") == "Status":
-        return ServerError(status)
-    text = "" if bare else payload.decode(errors="replace").strip()
-    if code in BARE:
-        reason, message = BARE[code]
-        return ServerError({"code": code, "reason": reason, "message": message})
-    if code == 403:
-        return ServerError({"code": code, "reason": "Forbidden", "message": text or "unknown"})
-    if code == 415:
-        return ServerError({"code": code, "reason": "UnsupportedMediaType", "message": text or "unknown"})
-    if code >= 500:
-        quoted = json_text.dumps(text or "unknown").decode()
-        message = f"an error on the server ({quoted}) has prevented the request from succeeding"
-        return ServerError({"code": code, "reason": "InternalError", "message": message})
-    return ServerError(
-        {
-            "code": code,
-            "message": text
-            or f"the server responded with the status code {code} but did not return more information",
-        }
+_KINDS: dict[type, str] = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
+
+
+def wrong_kind(found: Any, path: str) -> str:
+    into = {"/version": "version.Info", "/api": "v1.APIVersions", "/apis": "v1.APIGroupList"}.get(
+        path, "unstructured.detector"
     )
-
-
-def unreachable(error: Exception, host: str, port: int) -> CliError:
-    """No answer at all."""
-    before = "Unable to connect to the server: "
-    if isinstance(error, CliError):
-        return error
-    if isinstance(error, ConnectionRefusedError):
-        return PlainError(
-            f"The connection to the server {host}:{port} was refused - did you specify the right host or port?"
-        )
-    if (reason := getattr(error, "verify_message", None)) is not None:  # ssl.SSLCertVerificationError
-        return PlainError(f"{before}tls: failed to verify certificate: x509: {_certificate(error, reason)}")
-    if isinstance(error, socket.gaierror):
-        return PlainError(f"{before}dial tcp: lookup {host}: no such host")
-    if isinstance(error, TimeoutError):
-        return PlainError(
-            f"{before}context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        )
-    if isinstance(error, http_client.ProtocolError):
-        return PlainError(f"{before}{error}")
-    if isinstance(error, OSError) and error.strerror and not hasattr(error, "library"):
-        return PlainError(f"{before}{error.strerror.lower()}")
-    return PlainError(f"{before}{error}")
-
-
-def _certificate(error: Exception, reason: str) -> str:
-    code = getattr(error, "verify_code", 0)
-    if code in (18, 19, 20, 21):  # what OpenSSL tells apart, and Go does not: no chain to one that is trusted
-        return "certificate signed by unknown authority"
-    if code in (9, 10):
-        return f"certificate has expired or is not yet valid: {reason}"
-    return reason
-
-
-def broken_off(error: Exception) -> CliError:
-    """The head of the answer came, its body did not."""
-    reason = str(error)
-    if isinstance(error, TimeoutError):
-        reason = "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
-    elif isinstance(error, OSError) and error.strerror:
-        reason = error.strerror.lower()
-    return CliError(f"unexpected error when reading response body. Please retry. Original error: {reason}")
+    return f"json: cannot unmarshal {_KINDS[type(found)]} into Go value of type {into}"

@@ -19,6 +19,7 @@ class Command(NamedTuple):
     usage: str = ""
     summary: str = ""
     subcommands: "dict[str, Command]" = {}
+    usage_code: int = 1  # the exit code of a wrong flag
 
 
 GLOBAL_FLAGS = (
@@ -46,6 +47,7 @@ GLOBAL_FLAGS = (
     ),
     Flag("cache-dir", help="Where to keep discovery between calls; default $HOME/.kube/cache."),
     Flag("disable-compression", kind="bool", help="Do not ask the server for compressed answers."),
+    Flag("match-server-version", kind="bool", help="Refuse a server of another version than this client."),
     Flag("warnings-as-errors", kind="bool", help="Exit with 1 when the server warned."),
     Flag("v", "v", kind="int", help="Log level; from 6 on requests are shown on standard error."),
     Flag("help", "h", kind="bool", help="Show help."),

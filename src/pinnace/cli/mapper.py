@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from pinnace.cli import answers, clock, json_text
+from pinnace.cli import clock, json_text
 from pinnace.cli.errors import CliError, ServerError
 from pinnace.cli.transport import Transport
 from pinnace.cli.urls import quote
@@ -62,7 +62,8 @@ class Mapper:
     def __init__(self, http: Transport, cache_dir: str = "") -> None:
         self._http = http
         folder = cache_dir or os.path.join(os.path.expanduser("~"), ".kube", "cache")  # noqa: PTH118, PTH111 (start-up time)
-        self._file = os.path.join(folder, "pinnace", f"{http.host}_{http.port}.json")  # noqa: PTH118
+        place = f"{http.host}_{http.port}{http.path.replace('/', '_')}"
+        self._file = os.path.join(folder, "pinnace", f"{place}.json")  # noqa: PTH118
         self._resources: list[Resource] | None = None
         self._is_fresh = False
 
@@ -88,7 +89,8 @@ class Mapper:
             found = self._lookup(text.lower(), fresh=fresh)
             if found is not None:
                 return found
-        raise CliError(f'the server doesn\'t have a resource type "{text}"{self._meant(text)}')
+        name = text.partition(".")[0]
+        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
 
     def _meant(self, text: str) -> str:
         """Types of nearly this name; to somebody at a terminal only, so that scripts read what kubectl says."""
@@ -138,9 +140,7 @@ class Mapper:
 
     def _get(self, path: str, accept: str) -> Any:
         query = {"timeout": f"{DISCOVERY_SECONDS}s"}
-        return answers.obj(
-            self._http.raw("GET", path, query, accept=accept, timeout=DISCOVERY_SECONDS, bare_errors=True)
-        )
+        return self._http.request("GET", path, query, accept=accept, timeout=DISCOVERY_SECONDS)
 
     def _one_by_one(self, answer: dict[str, Any]) -> list[list[Any]]:
         """For servers that do not offer aggregated discovery."""

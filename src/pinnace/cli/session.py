@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 COMPLETES = "--completes"  # among the flags' values: somebody waits at a prompt and asked nothing
 COMPLETION_SECONDS = 15.0
+# with one of these given, what kubectl checks before it connects is worth the time
+CHECKED_FLAGS = ("as-group", "as-uid", "as-user-extra", "username", "password", "certificate-authority",
+                 "client-certificate", "client-key")  # fmt: skip
 
 
 class Session:
@@ -42,6 +45,18 @@ class Session:
 
         try:
             return kubeconfig.load(self.flags["kubeconfig"])
+        except kubeconfig.KubeconfigErrors as error:
+            raise PlainError(str(error)) from error
+        except kubeconfig.KubeconfigError as error:
+            raise CliError(str(error)) from error
+
+    @property
+    def unresolved_config(self) -> dict[str, Any]:
+        """With the names of files as they stand there."""
+        from pinnace.client import kubeconfig
+
+        try:
+            return kubeconfig.load(self.flags["kubeconfig"], resolve=False)
         except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
 
@@ -50,10 +65,15 @@ class Session:
         from pinnace.client import kubeconfig
 
         flags = self.flags
+        if not self._is_plain():
+            self._check()
         try:
             found = kubeconfig.connection(
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
+        except kubeconfig.Unusable as error:
+            self._check()
+            raise CliError(str(error)) from error
         except kubeconfig.KubeconfigError as error:
             if flags["context"] and str(error).startswith("context"):
                 name = flags["context"]
@@ -67,9 +87,32 @@ class Session:
 
         return with_flags(found, self.config, flags)
 
+    def _is_plain(self) -> bool:
+        """Whether the configuration is of the usual sort, in which nothing can be wrong that `check` would find."""
+        from pinnace.client.kubeconfig import entry
+
+        config, flags = self.config, self.flags
+        if any(flags[name] for name in CHECKED_FLAGS) or (flags["token"] and not config["users"]):
+            return False
+        context = flags["context"] or config["current-context"]
+        chosen = entry(config, "contexts", context) if context else {}
+        if chosen is None:
+            return False
+        cluster = entry(config, "clusters", flags["cluster"] or chosen.get("cluster", "")) or {}
+        user = entry(config, "users", flags["user"] or chosen.get("user", "")) or {}
+        is_plain = cluster.keys() <= {"server", "certificate-authority-data", "tls-server-name"}
+        if not is_plain or not (cluster.get("server") or not cluster):
+            return False
+        return user.keys() <= {"token"} or user.keys() == {"client-certificate-data", "client-key-data"}
+
+    def _check(self) -> None:
+        from pinnace.cli.config_checks import check
+
+        check(self.config, self.flags)
+
     @cached_property
     def http(self) -> "Transport":
-        from pinnace.cli.connecting import asked_for, is_known
+        from pinnace.cli.connecting import is_known
         from pinnace.cli.transport import Transport
 
         flags = self.flags
@@ -82,7 +125,6 @@ class Session:
                     "corresponding time unit (e.g. 1s | 2m | 3h)"
                 ) from None
             timeout = float(flags["request-timeout"])
-        timeout = max(0.0, timeout)
         if self.connection.exec_plugin and flags.get("--preferences"):
             from pinnace.cli.kuberc import check_plugin
 
@@ -91,10 +133,22 @@ class Session:
         if not is_known(self.connection):
             if completes:
                 raise CliError("there are no credentials")
-            self.connection = asked_for(self.connection)
-        if completes:
-            return Transport(self.connection, timeout=timeout or COMPLETION_SECONDS, repeats=0)
-        return Transport(self.connection, timeout=timeout or None, verbosity=flags["v"])
+            from pinnace.cli.config_checks import asked_for
+
+            username, password = asked_for()
+            self.connection = self.connection._replace(username=username, password=password)
+        http = Transport(
+            self.connection,
+            timeout=max(0.0, timeout) or (COMPLETION_SECONDS if completes else None),
+            asked_timeout=timeout,
+            verbosity=flags["v"],
+            **({"repeats": 0} if completes else {}),
+        )
+        if flags["match-server-version"]:
+            from pinnace.cli.client_version import check_match
+
+            check_match(http)
+        return http
 
     @cached_property
     def mapper(self) -> "Mapper":

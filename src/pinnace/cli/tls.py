@@ -5,38 +5,30 @@ import os
 import ssl
 from collections.abc import Iterator
 
-from pinnace.cli.errors import CliError, PlainError
+from pinnace.cli.errors import CliError
 from pinnace.client.kubeconfig import Connection
 
 
 def context(connection: Connection, certificate: str = "", key: str = "") -> ssl.SSLContext:
     """With a certificate of its own, or the connection's."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if connection.insecure:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-    elif connection.ca:
-        try:
+    certificate, key = certificate or connection.certificate, key or connection.key
+    try:
+        if connection.insecure:
+            made.check_hostname = False
+            made.verify_mode = ssl.CERT_NONE
+        elif connection.ca:
             made.load_verify_locations(cadata=connection.ca)
-        except ssl.SSLError:
-            raise CliError(
-                "unable to load root certificates: no valid certificate authority data seen"
-            ) from None
-    else:
-        made.load_default_certs()
-    if certificate := certificate or connection.certificate:
-        with _as_file(f"{certificate}\n{key or connection.key}\n") as path:
-            try:
+        else:
+            made.load_default_certs()
+        if certificate:
+            with _as_file(f"{certificate}\n{key}\n") as path:
                 made.load_cert_chain(path)
-            except ssl.SSLError as error:
-                raise _unusable(error) from None
+    except (ssl.SSLError, ValueError) as error:
+        from pinnace.cli.unreachable import unusable
+
+        raise CliError(unusable(connection.ca, certificate, key, error)) from error
     return made
-
-
-def _unusable(error: ssl.SSLError) -> CliError:
-    if error.reason == "KEY_VALUES_MISMATCH":
-        return PlainError("Unable to connect to the server: tls: private key does not match public key")
-    return CliError("tls: failed to find any PEM data in certificate input")
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinnace import __version__
-from pinnace.cli import answers, clock, json_text, urls
-from pinnace.cli.errors import CliError, PlainError
+from pinnace.cli import clock, json_text, urls
+from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.client.kubeconfig import Connection
 from pinnace.net import http_client
 
@@ -48,24 +48,28 @@ class Request(NamedTuple):
 class Transport:
     """`timeout` bounds each request; None waits for ever. `verbosity` is that of -v: from 6 on requests are shown on standard error."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        timeout: float | None = None,
-        verbosity: int = 0,
-        repeats: int = MOST_REPEATS,
-    ) -> None:
+    def __init__(self, connection: Connection, *, timeout: float | None = None, verbosity: int = 0,
+                 repeats: int = MOST_REPEATS, asked_timeout: float = 0.0) -> None:  # fmt: skip
         self.connection = connection
         try:
-            self._tls, self.host, self.port, self._path = urls.server_of(connection.server)
+            self._tls, self.host, self.port, self.path = urls.server_of(connection.server)
         except ValueError as error:
             raise CliError(f'host must be a URL or a host:port pair: "{connection.server}"') from error
+        scheme = connection.server.partition("://")[0].lower()
+        if "://" in connection.server and scheme not in ("http", "https"):
+            raise PlainError(f'Unable to connect to the server: unsupported protocol scheme "{scheme}"')
         if self.port > 65535:
             raise PlainError(f"Unable to connect to the server: dial tcp: address {self.port}: invalid port")
         self._timeout, self._verbosity, self._repeats = timeout, verbosity, repeats
         self._open: http_client.Connection | None = None
+        self._asked_timeout = asked_timeout  # told to the server, too
         self._context: ssl.SSLContext | None = None
+        if connection.insecure and connection.ca:
+            raise CliError("specifying a root certificates file with the insecure flag is not allowed")
+        if self._tls and _are_odd(connection):
+            from pinnace.cli import tls
+
+            self._context = tls.context(connection)  # said before anything is connected
         self._token, self._token_read = connection.token, clock.monotonic()
         self._plugin: ExecPlugin | None = None
         self._proxy_found: tuple[Proxy | None] | None = None
@@ -78,21 +82,49 @@ class Transport:
         return self.request("GET", path, query, accept=accept)
 
     def request(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
-                content_type: str = JSON, accept: str = JSON) -> Any:  # fmt: skip
+                content_type: str = JSON, accept: str = JSON, timeout: float | None = None) -> Any:  # fmt: skip
         """The decoded answer, an object; raises ServerError for a Status of failure."""
-        return answers.obj(self.raw(method, path, query, body, content_type=content_type, accept=accept))
+        response, payload = self._answer(method, path, query, body, content_type, accept, timeout)
+        kind = response.header("content-type") or ""
+        try:
+            found = json_text.loads(payload)
+        except (ValueError, RecursionError) as error:
+            from pinnace.cli.answers import not_json
 
-    def raw(self, method: str, path: str, query: Query | None = None, body: Any = None, *, content_type: str = JSON,
-            accept: str = JSON, timeout: float | None = None, bare_errors: bool = False) -> bytes:  # fmt: skip
-        """`timeout` counts where the user gave none; see `answers.error_of` for `bare_errors`."""
+            raise CliError(not_json(payload, kind, path)) from error
+        if not isinstance(found, dict | None):
+            from pinnace.cli.answers import wrong_kind
+
+            raise CliError(wrong_kind(found, path))
+        if not found or "kind" not in found or found["kind"] == "Status" or kind.startswith("text/"):
+            from pinnace.cli.answers import check_object
+
+            check_object(found, payload, kind, path)
+        return found or {}
+
+    def raw(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
+            content_type: str = JSON, accept: str = JSON) -> bytes:  # fmt: skip
+        return self._answer(method, path, query, body, content_type, accept)[1]
+
+    def _answer(self, method: str, path: str, query: Query | None, body: Any, content_type: str, accept: str,
+                timeout: float | None = None) -> tuple[http_client.Response, bytes]:  # fmt: skip
+        """The answer and its body, when it is one of success. `timeout` counts where the user gave none."""
+        if self._asked_timeout:
+            from pinnace.apimachinery.times import go_duration
+
+            pairs = query.items() if isinstance(query, dict) else query or ()
+            query = [
+                *(pair for pair in pairs if pair[0] != "timeout"),
+                ("timeout", go_duration(self._asked_timeout)),
+            ]
         data = body if isinstance(body, bytes) or body is None else json_text.dumps(body)
         request = Request(
             method, self._target(path, query), data, content_type, accept, self._timeout or timeout
         )
         response, payload = self._followed(request)
         if response.status >= 300:
-            raise answers.error_of(response.status, payload, bare=bare_errors)
-        return payload
+            raise _error(response, payload, method, path)
+        return response, payload
 
     def stream(self, path: str, query: Query | None = None, *, accept: str = JSON) -> "Stream":
         """An answer that is read while it comes, on a connection of its own."""
@@ -100,7 +132,7 @@ class Transport:
         connection = self._connect()
         response = self._answered(request, connection)
         if response.status >= 300:
-            raise answers.error_of(response.status, self._whole(response))
+            raise _error(response, self._whole(response), "GET", path)
         return Stream(connection, response)
 
     def upgrade(
@@ -109,31 +141,36 @@ class Transport:
         """Switch protocols; the raw socket, and the answer's headers in lower case. No redirect is followed."""
         connection = self._connect()
         sent = [*self._headers(JSON), *headers.items()]
-        target = f"{self._path}{path}?{urls.encode(query)}"
+        target = f"{self.path}{path}?{urls.encode(query)}"
         log = self._logged(method, target, sent, None, fresh=True)
         try:
             response = connection.upgrade(method, target, sent)
         except OSError as error:
             connection.close()
-            raise answers.unreachable(error, self.host, self.port) from error
+            raise self._unreachable(error, method, target) from error
         if log is not None:
             log.answered(response, connection)
         if response.status != 101 or connection.sock is None:
             payload = self._whole(response)
             connection.close()
-            raise answers.error_of(response.status, payload)
+            raise _error(response, payload, method, path)
         return connection.sock, {name.lower(): value for name, value in response.headers}
 
     def pass_on(
-        self, method: str, target: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[http_client.Connection, http_client.Response]:
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None, *,
+        with_server_path: bool = False, keepalive: float = 0.0,
+    ) -> tuple[http_client.Connection, http_client.Response]:  # fmt: skip
         """Somebody else's request, with our credentials, on a connection of its own; for `proxy`."""
         connection = self._connect()
+        if keepalive:
+            _keep_alive(connection.connect(), keepalive)
         ours = ("Host", "Authorization", "Proxy-Authorization")
         sent = [pair for pair in self._headers(JSON) if pair[0] in ours or pair[0].startswith("Impersonate-")]
         sent += headers.items()
         send = connection.upgrade if "Upgrade" in headers else connection.request
-        return connection, send(method, self._on_the_wire(self._path + target), sent, body)
+        return connection, send(
+            method, self._on_the_wire((self.path if with_server_path else "") + target), sent, body
+        )
 
     def close(self) -> None:
         if self._open is not None:
@@ -230,7 +267,7 @@ class Transport:
                 url = f"{self._place()}{request.target}"
                 return CliError(f'Get "{url}": {text} - error from a previous attempt: {before}')
             return PlainError(f"Unable to connect to the server: {text}")
-        return answers.unreachable(error, self.host, self.port)
+        return self._unreachable(error, request.method, request.target)
 
     def _sent(self, request: Request, connection: http_client.Connection) -> http_client.Response:
         headers = self._headers(request.accept)
@@ -275,7 +312,7 @@ class Transport:
     # --- the wire
 
     def _target(self, path: str, query: Query | None) -> str:
-        return self._path + path + (f"?{urls.encode(query)}" if query else "")
+        return self.path + path + (f"?{urls.encode(query)}" if query else "")
 
     def _on_the_wire(self, target: str) -> str:
         """A proxy is asked for the whole URL of a server without TLS."""
@@ -365,7 +402,14 @@ class Transport:
             payload = response.read()
         except OSError as error:
             self.close()
-            raise answers.broken_off(error) from error
+            reason = str(error)
+            if isinstance(error, TimeoutError):
+                reason = (
+                    "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
+                )
+            raise CliError(
+                f"unexpected error when reading response body. Please retry. Original error: {reason}"
+            ) from error
         if self._log is not None:
             self._log.body(payload)
         return payload
@@ -383,6 +427,17 @@ class Transport:
             from pinnace.cli.harmless import shown
 
             print(f"Warning: {shown(text)}", file=sys.stderr)
+
+    def _unreachable(self, error: Exception, method: str, target: str) -> CliError:
+        if isinstance(error, CliError):
+            return error
+        from pinnace.cli.unreachable import unreachable
+
+        path, _, query = target.partition("?")
+        ordered = "&".join(sorted(query.split("&")))
+        url = f"{self._place()}{path}" + (f"?{ordered}" if query else "")
+        name = self.connection.tls_server_name or self.host
+        return unreachable(error, method, url, self.host, self.port, name)
 
 
 class Stream:
@@ -405,6 +460,21 @@ class Stream:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _are_odd(connection: Connection) -> bool:
+    """Whether certificates and keys do not even look like such; they are read in earnest when they are needed."""
+    pieces = (connection.ca, connection.certificate, connection.key)
+    return any(piece and "-----BEGIN " not in piece for piece in pieces)
+
+
+def _keep_alive(connected: socket.socket, seconds: float) -> None:
+    """The kernel probes the other side when nothing was said for this long."""
+    every = max(1, round(seconds))
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        if hasattr(socket, option):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), every)
 
 
 def segment(text: str) -> str:
@@ -431,3 +501,9 @@ def _broken(error: OSError, connection: http_client.Connection) -> str:
         here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return f"read tcp {here}->{connection.peer}: read: connection reset by peer"
     return "connection reset by peer"
+
+
+def _error(response: http_client.Response, payload: bytes, method: str, path: str) -> ServerError:
+    from pinnace.cli.answers import error_of
+
+    return error_of(response.status, payload, response.header("content-type") or "", method, path)
