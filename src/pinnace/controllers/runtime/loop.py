@@ -26,7 +26,7 @@ from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
 from pinnace.controllers.runtime.tracing import PassTrace
 from pinnace.controllers.runtime.workers import RETRIES_PER_SECOND, Failures, Pool
-from pinnace.controllers.runtime.world import Memory, World, steady_time
+from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class ControllerLoop:
 
     def world(self, key: Key | None = None) -> World:
         failure = self._failures.get(key) if key is not None else None
-        return World(self._listers, self._clock.now(), failure, self._memory, steady_time(self._clock))
+        return World(self._listers, self._clock, failure, self._memory)
 
     def _primary_changed(self, old: Object | None, new: Object | None) -> None:
         changed = new if new is not None else old

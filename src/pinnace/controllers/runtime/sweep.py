@@ -17,7 +17,7 @@ from pinnace.controllers.runtime.executor import Executor
 from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
 from pinnace.controllers.runtime.tracing import PassTrace
-from pinnace.controllers.runtime.world import Memory, World, steady_time
+from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class SweepLoop:
 
     async def _once(self) -> None:
         listers = {gvr: informer.lister for gvr, informer in self._informers.items()}
-        world = World(listers, self._clock.now(), None, self._memory, steady_time(self._clock))
+        world = World(listers, self._clock, None, self._memory)
         for action in self.sweep.reconcile(world):  # one that fails does not stop the others
             work = self._executor.carry_out(self.name, (action,))
             outcome = await (work if self._trace is None else self._trace.of_pass(self.name, None, work))
