@@ -19,6 +19,7 @@ class Command(NamedTuple):
     usage: str = ""
     summary: str = ""
     subcommands: "dict[str, Command]" = {}
+    usage_code: int = 1  # the exit code of a wrong flag
 
 
 GLOBAL_FLAGS = (

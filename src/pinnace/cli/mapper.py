@@ -61,7 +61,8 @@ class Mapper:
     def __init__(self, http: Transport, cache_dir: str = "") -> None:
         self._http = http
         folder = cache_dir or os.path.join(os.path.expanduser("~"), ".kube", "cache")  # noqa: PTH118, PTH111 (start-up time)
-        self._file = os.path.join(folder, "pinnace", f"{http.host}_{http.port}.json")  # noqa: PTH118
+        place = f"{http.host}_{http.port}{http.path.replace('/', '_')}"
+        self._file = os.path.join(folder, "pinnace", f"{place}.json")  # noqa: PTH118
         self._resources: list[Resource] | None = None
         self._is_fresh = False
 
@@ -87,7 +88,8 @@ class Mapper:
             found = self._lookup(text.lower(), fresh=fresh)
             if found is not None:
                 return found
-        raise CliError(f'the server doesn\'t have a resource type "{text}"{self._meant(text)}')
+        name = text.partition(".")[0]
+        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
 
     def _meant(self, text: str) -> str:
         """Types of nearly this name; to somebody at a terminal only, so that scripts read what kubectl says."""

@@ -45,6 +45,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError("--force-conflicts only works with --server-side")
     if flags["subresource"] and not flags["server-side"]:
         raise CliError("--subresource can only be specified for --server-side")
+    validation(flags)
     pruning.check(flags)
     if flags["prune"] and flags["server-side"]:
         raise CliError(

@@ -17,7 +17,7 @@ from pinnace.client.informer import Handler, Informer, Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
-from pinnace.component.tracing import Tracer
+from pinnace.component.tracing import About, Tracer
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.actions import Action, Create, Delete
 from pinnace.controllers.runtime.controller import Controller, KeysOf
@@ -52,7 +52,10 @@ class ControllerLoop:
         tracer: Tracer | None = None,
     ) -> None:
         self.controller, self._clock = controller, clock
-        self._trace = PassTrace(tracer, controller) if tracer is not None else None
+        self._trace: PassTrace[Key] | None = None
+        if tracer is not None:
+            resource = controller.primary.qualified
+            self._trace = PassTrace(tracer, controller.name, lambda key: About(resource, *key))
         self._informers: dict[GVR, Informer] = {gvr: informers.of(gvr) for gvr in controller.resources}
         for gvr, informer in self._informers.items():
             indexes.add_to(informer.lister, gvr)
