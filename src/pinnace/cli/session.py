@@ -161,13 +161,18 @@ class Session:
         if flags["as-uid"]:
             impersonate.append(("Impersonate-Uid", flags["as-uid"]))
         impersonate += _extra(flags["as-user-extra"])
-        return Transport(
+        http = Transport(
             self.connection,
             timeout=max(0.0, timeout) or None,
             asked_timeout=timeout,
             verbose=flags["v"] >= 6,
             impersonate=tuple(impersonate),
         )
+        if flags["match-server-version"]:
+            from pinnace.cli.client_version import check_match
+
+            check_match(http)
+        return http
 
     @cached_property
     def mapper(self) -> "Mapper":

@@ -134,14 +134,17 @@ class Transport:
         return connection.sock, {name.lower(): value for name, value in response.headers}
 
     def pass_on(
-        self, method: str, target: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[http_client.Connection, http_client.Response]:
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None, *,
+        with_server_path: bool = False, keepalive: float = 0.0,
+    ) -> tuple[http_client.Connection, http_client.Response]:  # fmt: skip
         """Somebody else's request, with our credentials, on a connection of its own; for `proxy`."""
         connection = self._connect()
+        if keepalive:
+            _keep_alive(connection.connect(), keepalive)
         sent = [pair for pair in self._headers(JSON) if pair[0] in ("Host", "Authorization")]
         sent += [*headers.items(), *self._impersonate]
         send = connection.upgrade if "Upgrade" in headers else connection.request
-        return connection, send(method, self.path + target, sent, body)
+        return connection, send(method, (self.path if with_server_path else "") + target, sent, body)
 
     def close(self) -> None:
         if self._open is not None:
@@ -288,6 +291,15 @@ def _are_odd(connection: Connection) -> bool:
     """Whether certificates and keys do not even look like such; they are read in earnest when they are needed."""
     pieces = (connection.ca, connection.certificate, connection.key)
     return any(piece and "-----BEGIN " not in piece for piece in pieces)
+
+
+def _keep_alive(connected: socket.socket, seconds: float) -> None:
+    """The kernel probes the other side when nothing was said for this long."""
+    every = max(1, round(seconds))
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        if hasattr(socket, option):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), every)
 
 
 def tls_context(connection: Connection) -> "ssl.SSLContext":
