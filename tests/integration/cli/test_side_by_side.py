@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 
 import side_by_side as beside
+from pinnace.cli import clock
 
 NAMES = beside.names()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-async def test_answers_are_kubectls(name: str, tmp_path: Path) -> None:
+async def test_answers_are_kubectls(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in beside.SERVERS:  # they answer the tenth time as they do the first
+        monkeypatch.setattr(clock, "sleep", lambda seconds: None)
     mine = await beside.asked(name, tmp_path)
     known = {line for file, line in beside.reasons() if file == name}
     found = list(beside.compare(name, beside.read_golden(name), mine))
