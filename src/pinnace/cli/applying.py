@@ -181,7 +181,7 @@ def _delete_and_create(
     except ServerError as error:
         metadata = {k: v for k, v in before["metadata"].items() if k != "resourceVersion"}
         try:
-            session.http.request("POST", collection, query, {**before, "metadata": metadata})
+            session.http.request("POST", collection, query, _body({**before, "metadata": metadata}))
         except ServerError as again:
             raise CliError(
                 f"{head}An error occurred force-replacing the existing object with the newly provided one:\n\n"

@@ -74,7 +74,10 @@ class ApplySet:
 
     @property
     def _is_built_in(self) -> bool:
-        return self._parent.resource.api_version == "v1" and self._parent.resource.name in ("secrets", "configmaps")
+        return self._parent.resource.api_version == "v1" and self._parent.resource.name in (
+            "secrets",
+            "configmaps",
+        )
 
     def _parent_types(self) -> set[str]:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -144,14 +147,18 @@ class ApplySet:
         if KINDS not in annotations:
             if annotations.get(RESOURCES):
                 return self._of_resources(annotations[RESOURCES])
-            raise CliError(f'kubectl requires the "{KINDS}" annotation to be set on all ApplySet parent objects')
+            raise CliError(
+                f'kubectl requires the "{KINDS}" annotation to be set on all ApplySet parent objects'
+            )
         found = {}
         for text in filter(None, annotations[KINDS].split(",")):
             kind, _, group = text.partition(".")
             row = self._session.mapper.of_group_kind(group, kind)
             if row is None:
                 where = f'kind "{kind}" in group "{group}"'
-                raise CliError(f'could not find mapping for kind in "{KINDS}" annotation: no matches for {where}')
+                raise CliError(
+                    f'could not find mapping for kind in "{KINDS}" annotation: no matches for {where}'
+                )
             found[text] = row
         return found
 
@@ -162,7 +169,9 @@ class ApplySet:
             row = self._session.mapper.lookup(name)
             if row is None:
                 plural, _, group = name.partition(".")
-                raise CliError(f'invalid group resource in "{RESOURCES}" annotation: no matches for {group}/, Resource={plural}')
+                raise CliError(
+                    f'invalid group resource in "{RESOURCES}" annotation: no matches for {group}/, Resource={plural}'
+                )
             found[_group_kind(row)] = row
         return found
 
@@ -182,7 +191,9 @@ class ApplySet:
         for _, row in sorted(self._kinds.items()):
             for namespace in sorted(self._namespaces) if row.namespaced else ("",):
                 try:
-                    listed = self._session.http.get(row.path(namespace), {"labelSelector": f"{PART_OF}={self.id}"})
+                    listed = self._session.http.get(
+                        row.path(namespace), {"labelSelector": f"{PART_OF}={self.id}"}
+                    )
                 except ServerError as error:
                     kind = f"{row.group}/{row.version}, Kind={row.kind}"
                     raise CliError(f"listing {kind} objects for pruning: {error}") from error

@@ -21,7 +21,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         found = super().construct_mapping(node, deep=deep)
         if all(type(key) is str for key in found):
-            return found  # type: ignore[no-any-return]
+            return found
         return {_key(key): value for key, value in found.items()}
 
 

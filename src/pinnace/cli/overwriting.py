@@ -7,8 +7,8 @@ every change is such a conflict. https://github.com/kubernetes/kubernetes/blob/m
 from typing import Any, NamedTuple
 
 from pinnace.apimachinery.schema import Schema
-from pinnace.cli.builder import Selection
 from pinnace.cli.applying_errors import about
+from pinnace.cli.builder import Selection
 from pinnace.cli.errors import CliError
 from pinnace.cli.last_applied import ANNOTATION, compact
 from pinnace.cli.printers import to_text
@@ -63,7 +63,8 @@ def conflicts(left: Any, right: Any, schema: Schema | None) -> bool:
         if schema is not None and "replace" in schema.patch_strategies:
             return False
         return any(
-            name in right and conflicts(value, right[name], schema.child(name) if schema is not None else None)
+            name in right
+            and conflicts(value, right[name], schema.child(name) if schema is not None else None)
             for name, value in left.items()
             if not name.startswith("$")
         )

@@ -71,9 +71,7 @@ class Migration(NamedTuple):
 
     def _migrated(self, obj: Object) -> Object | None:
         """None when there was nothing to do."""
-        old = {
-            entry["manager"] for entry in _owners(obj["metadata"].get("managedFields") or [], "Update")
-        }
+        old = {entry["manager"] for entry in _owners(obj["metadata"].get("managedFields") or [], "Update")}
         for attempt in range(ATTEMPTS):
             entries = obj["metadata"].get("managedFields") or []
             moved = upgraded(entries, old, self.query["fieldManager"])
@@ -124,9 +122,7 @@ def upgraded(entries: list[Object], old: set[str], new: str) -> list[Object]:
 
     def is_new(entry: Object) -> bool:
         return (
-            entry.get("manager") == new
-            and entry.get("operation") == "Apply"
-            and not entry.get("subresource")
+            entry.get("manager") == new and entry.get("operation") == "Apply" and not entry.get("subresource")
         )
 
     target = next((entry for entry in entries if is_new(entry)), None) or next(

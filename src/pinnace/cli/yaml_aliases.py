@@ -14,11 +14,11 @@ class ExcessiveAliasing(yaml.YAMLError):
         super().__init__("document contains excessive aliasing")
 
 
-def check(root: yaml.Node) -> None:
+def check(root: yaml.Node | None) -> None:
     """Walks as a decoder does, into each alias anew; raises ExcessiveAliasing as soon as aliases outweigh the rest."""
     seen: set[int] = set()
     steps = inside = 0
-    stack = [(root, False)]
+    stack = [(root, False)] if root is not None else []
     while stack:
         node, is_alias = stack.pop()
         steps += 1

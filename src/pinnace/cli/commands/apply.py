@@ -61,7 +61,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if _is_whole(flags):
         _show(flags, applied)
     if applyset is not None:
-        applyset.prune({uid for _, obj in applied if (uid := obj["metadata"].get("uid"))}, lambda *pruned: _say(flags, *pruned))
+        applyset.prune(
+            {uid for _, obj in applied if (uid := obj["metadata"].get("uid"))},
+            lambda *pruned: _say(flags, *pruned),
+        )
     elif flags["prune"]:
         _prune(session, flags, pruned_types, applied)
     return 0
@@ -169,11 +172,26 @@ APPLY = Command(
         cascade.FLAG,
         Flag("grace-period", kind="int", default=-1, help="Seconds that what is deleted gets to end."),
         Flag("force", kind="bool", help="Delete and create again what cannot be patched."),
-        Flag("timeout", kind="duration", help="How long --force waits until the old one is gone; 0 for ever."),
+        Flag(
+            "timeout", kind="duration", help="How long --force waits until the old one is gone; 0 for ever."
+        ),
         Flag("wait", kind="bool", help="--force waits until the old one is gone, with or without it."),
-        Flag("overwrite", kind="bool", default=True, help="Overwrite what others changed; otherwise it is an error."),
-        Flag("openapi-patch", kind="bool", default=True, help="Whether an error of --overwrite=false is told for each way to know how lists merge."),
-        Flag("applyset", help="[RESOURCE][.GROUP]/NAME of the parent that tracks the set (alpha, needs KUBECTL_APPLYSET=true)."),
+        Flag(
+            "overwrite",
+            kind="bool",
+            default=True,
+            help="Overwrite what others changed; otherwise it is an error.",
+        ),
+        Flag(
+            "openapi-patch",
+            kind="bool",
+            default=True,
+            help="Whether an error of --overwrite=false is told for each way to know how lists merge.",
+        ),
+        Flag(
+            "applyset",
+            help="[RESOURCE][.GROUP]/NAME of the parent that tracks the set (alpha, needs KUBECTL_APPLYSET=true).",
+        ),
         Flag("subresource", help="With --server-side: apply to this part alone, e.g. status."),
         Flag("force-conflicts", kind="bool", help="Take over fields of other managers."),
     ),
