@@ -28,16 +28,22 @@ def _changing(field: str, word: str) -> Run:
         write = printers.printer(flags, lambda _: shown)  # one for all annotated objects, as kubectl has it
         for one, obj in _chosen(session, resources, flags):
             shown = one.shown
-            if flags["list"]:
-                _show(one.shown, obj["metadata"].get(field) or {}, several=len(resources) > 2)
-                continue
             now = obj["metadata"].get(field) or {}
             _check(now, wanted, flags, field)
             patch = {key: value for key, value in wanted.items() if now.get(key) != value}
             gone = {key: None for key in removed if key in now}
+            if flags["list"]:
+                _show(
+                    one,
+                    _changed(obj, field, patch, gone)["metadata"][field],
+                    field,
+                    several=_are_several(resources, flags),
+                )
+                continue
+            is_here = flags["local"] or dry_run.mode(flags) == "client"
             for key in removed:
-                if key not in now:
-                    print(f'{field.removesuffix("s")} "{key}" not found.')
+                if key not in now and field == "labels" and not is_here:
+                    print(f'label "{key}" not found.')
             done = (
                 "unlabeled"
                 if field == "labels" and gone and not patch
@@ -46,9 +52,9 @@ def _changing(field: str, word: str) -> Run:
                 else f"not {word}"
             )
             new = obj
-            if flags["local"]:
-                new = _changed(obj, field, patch, gone)
-            elif (patch or gone) and dry_run.mode(flags) != "client":
+            if is_here:
+                new = _changed(obj, field, patch, gone) if patch or gone else obj
+            elif patch or gone:
                 body: Object = {"metadata": {field: {**patch, **gone}}}
                 if flags["resource-version"]:
                     body["metadata"]["resourceVersion"] = flags["resource-version"]
@@ -74,6 +80,9 @@ def _check_flags(flags: Values, resources: list[str], field: str) -> None:
             raise CliError(
                 f"can only use local files by -f {name}.yaml or --filename={name}.json when --local=true is set"
             )
+    for other in ("selector", "field-selector"):
+        if flags["all"] and flags[other]:
+            raise CliError(f"cannot set --all and --{other} at the same time")
     if flags["resource-version"] and (flags["all"] or flags["selector"]):
         raise CliError("--resource-version may only be used with a single resource")
 
@@ -107,6 +116,8 @@ def _parsed(changes: list[str], field: str) -> tuple[dict[str, str], list[str]]:
     wanted, removed = {}, []
     for text in changes:
         key, equals, value = text.partition("=")
+        if field == "labels" and "=" in value:
+            raise CliError(f"invalid label spec: {text}")
         if equals and key:
             wanted[key] = value
         elif text.endswith("-") and len(text) > 1:
@@ -119,7 +130,7 @@ def _parsed(changes: list[str], field: str) -> tuple[dict[str, str], list[str]]:
             )
     both = [key for key in removed if key in wanted]
     if both:
-        raise CliError(f"cannot modify and remove the same {field.removesuffix('s')} \"{both[0]}\"" if field == "labels"
+        raise CliError("can not both modify and remove a label in the same command" if field == "labels"
                        else f"can not both modify and remove the following annotation(s) in the same command: {', '.join(both)}")  # fmt: skip
     return wanted, removed
 
@@ -136,9 +147,18 @@ def _check(now: Object, wanted: dict[str, str], flags: Values, field: str) -> No
             )
 
 
-def _show(name: str, pairs: Object, *, several: bool) -> None:
+def _are_several(resources: list[str], flags: Values) -> bool:
+    """Whether the objects are named in the list: all but a single named one, or a single file."""
+    if has_files(flags):
+        return len(flags["filename"]) != 1
+    if resources and "/" in resources[0]:
+        return len(resources) > 1
+    return len(resources) != 2 or "," in resources[0]
+
+
+def _show(one: Selection, pairs: Object, field: str, *, several: bool) -> None:
     if several:
-        print(f"Listing labels for {name}:")
+        print(f"Listing {field} for {one.resource.kind}.{one.resource.group}/{one.name}:")
     for key in sorted(pairs):
         print(f" {key}={pairs[key]}" if several else f"{key}={pairs[key]}")
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, fetch, select
+from pinnace.cli.builder import Selection, fetch, raise_all, select
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, OUTPUT, Command, Run
 from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, UsageError
@@ -65,18 +65,45 @@ def run_taint(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError("at least one resource name must be specified since 'all' parameter is not set"
                        if arguments else "one or more resources must be specified as <resource> <name> or <resource>/<name>")  # fmt: skip
     added, removed = _parsed(specs)
+    _check_specs(session, added, removed)
     dry_run.mode(flags)
     validation(flags)
-    if flags["all"] and not names:
-        targets = [
-            (one, obj) for one in select(session, ["nodes"], flags) for obj in fetch(session, one, flags)
-        ]
-        chosen = [(one._replace(name=obj["metadata"]["name"]), obj) for one, obj in targets]
-    else:
-        chosen = chosen_nodes(session, flags, names)
-    for one, node in chosen:
-        _taint(session, flags, one, node, added, removed)
+    errors: list[CliError] = []
+    for one, node in _to_taint(session, flags, names):
+        try:
+            _taint(session, flags, one, node, added, removed)
+        except CliError as error:
+            errors.append(error)
+    raise_all(errors)
     return 0
+
+
+def _to_taint(session: Session, flags: Values, names: list[str]) -> list[tuple[Selection, Object]]:
+    if not flags["all"]:
+        return chosen_nodes(session, flags, names)
+    found = [(one, obj) for one in select(session, ["nodes"], flags) for obj in fetch(session, one, flags)]
+    return [(one._replace(name=obj["metadata"]["name"]), obj) for one, obj in found]
+
+
+def _check_specs(session: Session, added: list[Object], removed: list[tuple[str, str]]) -> None:
+    seen = set()
+    for taint in added:
+        if (taint["key"], taint["effect"]) in seen:
+            shown = f"{{{taint['key']} {taint.get('value', '')} {taint['effect']} <nil>}}"
+            raise CliError(
+                f"duplicated taints with the same key and effect: {shown}\nSee '{session.path} -h' for help and examples"
+            )
+        seen.add((taint["key"], taint["effect"]))
+    both = [
+        f"{key}={effect}"
+        for taint in added
+        for key, effect in removed
+        if key == taint["key"] and effect in ("", taint["effect"])
+    ]
+    if both:
+        raise CliError(
+            f"can not both modify and remove the following taint(s) in the same command: {', '.join(both)}"
+        )
 
 
 def _parsed(specs: list[str]) -> tuple[list[Object], list[tuple[str, str]]]:
