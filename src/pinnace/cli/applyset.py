@@ -217,7 +217,7 @@ class ApplySet:
     def _write_parent(self, kinds: Iterable[str], namespaces: set[str]) -> None:
         if dry_run.mode(self._flags) == "client":
             return
-        from pinnace.cli.commands.version import client_version
+        from pinnace.cli.client_version import client_version
 
         row = self._parent.resource
         metadata: Object = {

@@ -14,8 +14,9 @@ PAGE = 500  # objects of one request, so that a large cluster is not asked for e
 class ClusterReader:
     """Implements `pinnace.insight.world.Reader` with the public API, and with the scheduler's pages where there are any."""
 
-    def __init__(self, http: Transport) -> None:
-        self._http = http
+    def __init__(self, http: Transport, *, is_slim: bool = False) -> None:
+        """`is_slim`: lists without managed fields, which take half the room; `why` does not look at them."""
+        self._http, self._is_slim = http, is_slim
 
     def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         try:
@@ -56,6 +57,16 @@ class ClusterReader:
         found = self._http.get(path)
         return found if isinstance(found, dict) else None
 
+    def version(self) -> str:
+        return str((self._http.get("/version") or {}).get("gitVersion") or "")
+
+    def contents(self, group: str, plural: str, namespace: str) -> list[Object]:
+        api = "v1"
+        if group:
+            api = f"{group}/{self._http.get(f'/apis/{quote(group)}')['preferredVersion']['version']}"
+        root = f"/apis/{api}" if group else f"/api/{api}"
+        return self._pages(f"{root}/namespaces/{quote(namespace)}/{quote(plural)}", {})
+
     def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
         resource, namespace, name = about
         path = f"/api/v1/nodes/{quote(node)}/proxy" if node else ""
@@ -76,10 +87,18 @@ class ClusterReader:
         more = {"limit": str(PAGE)}
         while more:
             page = self._http.get(path, {**query, **more})
-            found += page.get("items") or []
+            items = page.get("items") or []
+            found += map(_slim, items) if self._is_slim else items
             token = (page.get("metadata") or {}).get("continue")
             more = {"limit": str(PAGE), "continue": token} if token else {}
         return found
+
+
+def _slim(obj: Object) -> Object:
+    """Without what takes most room and says least here; of leases it says when they were written."""
+    if "renewTime" not in (obj.get("spec") or {}):
+        (obj.get("metadata") or {}).pop("managedFields", None)
+    return obj
 
 
 def _path(kind: Any, namespace: str) -> str:

@@ -61,7 +61,8 @@ class Mapper:
     def __init__(self, http: Transport, cache_dir: str = "") -> None:
         self._http = http
         folder = cache_dir or os.path.join(os.path.expanduser("~"), ".kube", "cache")  # noqa: PTH118, PTH111 (start-up time)
-        self._file = os.path.join(folder, "pinnace", f"{http.host}_{http.port}.json")  # noqa: PTH118
+        place = f"{http.host}_{http.port}{http.path.replace('/', '_')}"
+        self._file = os.path.join(folder, "pinnace", f"{place}.json")  # noqa: PTH118
         self._resources: list[Resource] | None = None
         self._is_fresh = False
 
@@ -86,7 +87,8 @@ class Mapper:
         found = self.lookup(text)
         if found is not None:
             return found
-        raise CliError(f'the server doesn\'t have a resource type "{text}"{self._meant(text)}')
+        name = text.partition(".")[0]
+        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
 
     def lookup(self, text: str) -> Resource | None:
         """As `find`; None when there is no such type."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pinnace.client.kubeconfig import Connection
 
 NO_SERVER = "localhost:8080"
+# with one of these given, what kubectl checks before it connects is worth the time
+CHECKED_FLAGS = ("as-group", "as-uid", "as-user-extra", "username", "password", "certificate-authority",
+                 "client-certificate", "client-key")  # fmt: skip
 
 
 class Session:
@@ -42,6 +45,18 @@ class Session:
 
         try:
             return kubeconfig.load(self.flags["kubeconfig"])
+        except kubeconfig.KubeconfigErrors as error:
+            raise PlainError(str(error)) from error
+        except kubeconfig.KubeconfigError as error:
+            raise CliError(str(error)) from error
+
+    @property
+    def unresolved_config(self) -> dict[str, Any]:
+        """With the names of files as they stand there."""
+        from pinnace.client import kubeconfig
+
+        try:
+            return kubeconfig.load(self.flags["kubeconfig"], resolve=False)
         except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
 
@@ -50,10 +65,15 @@ class Session:
         from pinnace.client import kubeconfig
 
         flags = self.flags
+        if not self._is_plain():
+            self._check()
         try:
             found = kubeconfig.connection(
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
+        except kubeconfig.Unusable as error:
+            self._check()
+            raise CliError(str(error)) from error
         except kubeconfig.KubeconfigError as error:
             if flags["context"] and str(error).startswith("context"):
                 name = flags["context"]
@@ -67,7 +87,7 @@ class Session:
         if flags["server"]:
             changes["server"] = flags["server"]
         if flags["token"]:
-            changes.update(token=flags["token"], certificate="", key="")
+            changes.update(token=flags["token"])
         if flags["username"] or flags["password"]:
             changes.update(username=flags["username"], password=flags["password"], token="", exec_plugin=None)
         if flags["insecure-skip-tls-verify"] and flags["certificate-authority"]:
@@ -86,7 +106,37 @@ class Session:
         if not found.server and not changes and (inside := in_cluster()):
             return inside
         found = found._replace(**changes)
-        return found if found.server else found._replace(server=f"http://{NO_SERVER}")
+        if not found.server:
+            found = found._replace(server=f"http://{NO_SERVER}")
+        if found.server.startswith("https:") and not _is_known(found):
+            from pinnace.cli.config_checks import asked_for
+
+            username, password = asked_for()
+            found = found._replace(username=username, password=password)
+        return found
+
+    def _is_plain(self) -> bool:
+        """Whether the configuration is of the usual sort, in which nothing can be wrong that `check` would find."""
+        from pinnace.client.kubeconfig import entry
+
+        config, flags = self.config, self.flags
+        if any(flags[name] for name in CHECKED_FLAGS) or (flags["token"] and not config["users"]):
+            return False
+        context = flags["context"] or config["current-context"]
+        chosen = entry(config, "contexts", context) if context else {}
+        if chosen is None:
+            return False
+        cluster = entry(config, "clusters", flags["cluster"] or chosen.get("cluster", "")) or {}
+        user = entry(config, "users", flags["user"] or chosen.get("user", "")) or {}
+        is_plain = cluster.keys() <= {"server", "certificate-authority-data", "tls-server-name"}
+        if not is_plain or not (cluster.get("server") or not cluster):
+            return False
+        return user.keys() <= {"token"} or user.keys() == {"client-certificate-data", "client-key-data"}
+
+    def _check(self) -> None:
+        from pinnace.cli.config_checks import check
+
+        check(self.config, self.flags)
 
     @cached_property
     def http(self) -> "Transport":
@@ -102,7 +152,6 @@ class Session:
                     "corresponding time unit (e.g. 1s | 2m | 3h)"
                 ) from None
             timeout = float(flags["request-timeout"])
-        timeout = max(0.0, timeout)
         if self.connection.exec_plugin and flags.get("--preferences"):
             from pinnace.cli.kuberc import check_plugin
 
@@ -112,9 +161,18 @@ class Session:
         if flags["as-uid"]:
             impersonate.append(("Impersonate-Uid", flags["as-uid"]))
         impersonate += _extra(flags["as-user-extra"])
-        return Transport(
-            self.connection, timeout=timeout or None, verbose=flags["v"] >= 6, impersonate=tuple(impersonate)
+        http = Transport(
+            self.connection,
+            timeout=max(0.0, timeout) or None,
+            asked_timeout=timeout,
+            verbose=flags["v"] >= 6,
+            impersonate=tuple(impersonate),
         )
+        if flags["match-server-version"]:
+            from pinnace.cli.client_version import check_match
+
+            check_match(http)
+        return http
 
     @cached_property
     def mapper(self) -> "Mapper":
@@ -130,6 +188,10 @@ class Session:
     @property
     def namespace_is_given(self) -> bool:
         return bool(self.flags["namespace"])
+
+
+def _is_known(connection: "Connection") -> bool:
+    return bool(connection.token or connection.certificate or connection.username or connection.exec_plugin)
 
 
 def in_cluster(folder: str = "/var/run/secrets/kubernetes.io/serviceaccount") -> "Connection | None":

@@ -32,17 +32,25 @@ class Transport:
     """`timeout` bounds each request; None waits for ever. `verbose` shows requests on standard error."""
 
     def __init__(self, connection: Connection, *, timeout: float | None = None, verbose: bool = False,
-                 impersonate: "tuple[tuple[str, str], ...]" = ()) -> None:  # fmt: skip
+                 impersonate: "tuple[tuple[str, str], ...]" = (), asked_timeout: float = 0.0) -> None:  # fmt: skip
         self.connection = connection
         try:
-            self._tls, self.host, self.port, self._path = urls.server_of(connection.server)
+            self._tls, self.host, self.port, self.path = urls.server_of(connection.server)
         except ValueError as error:
             raise CliError(f'host must be a URL or a host:port pair: "{connection.server}"') from error
+        scheme = connection.server.partition("://")[0].lower()
+        if "://" in connection.server and scheme not in ("http", "https"):
+            raise PlainError(f'Unable to connect to the server: unsupported protocol scheme "{scheme}"')
         if self.port > 65535:
             raise PlainError(f"Unable to connect to the server: dial tcp: address {self.port}: invalid port")
         self._timeout, self._verbose, self._impersonate = timeout, verbose, impersonate
+        self._asked_timeout = asked_timeout  # told to the server, too
         self._open: http_client.Connection | None = None
         self._context: ssl.SSLContext | None = None
+        if connection.insecure and connection.ca:
+            raise CliError("specifying a root certificates file with the insecure flag is not allowed")
+        if self._tls and _are_odd(connection):
+            self._context = tls_context(connection)  # said before anything is connected
         self._token = connection.token
         self.warned = False
 
@@ -54,39 +62,56 @@ class Transport:
     def request(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
                 content_type: str = JSON, accept: str = JSON) -> Any:  # fmt: skip
         """The decoded answer, an object; raises ServerError for a Status of failure."""
-        payload = self.raw(method, path, query, body, content_type=content_type, accept=accept)
+        response, payload = self._answer(method, path, query, body, content_type, accept)
+        kind = response.header("content-type") or ""
         try:
             found = json_text.loads(payload)
         except (ValueError, RecursionError) as error:
-            raise CliError(_not_json(payload)) from error
+            from pinnace.cli.answers import not_json
+
+            raise CliError(not_json(payload, kind, path)) from error
         if not isinstance(found, dict | None):
-            raise CliError(
-                f"json: cannot unmarshal {_KINDS[type(found)]} into Go value of type runtime.TypeMeta"
-            )
+            from pinnace.cli.answers import wrong_kind
+
+            raise CliError(wrong_kind(found, path))
+        if not found or "kind" not in found or found["kind"] == "Status" or kind.startswith("text/"):
+            from pinnace.cli.answers import check_object
+
+            check_object(found, payload, kind, path)
         return found or {}
 
     def raw(self, method: str, path: str, query: Query | None = None, body: Any = None, *,
             content_type: str = JSON, accept: str = JSON) -> bytes:  # fmt: skip
+        return self._answer(method, path, query, body, content_type, accept)[1]
+
+    def _answer(self, method: str, path: str, query: Query | None, body: Any, content_type: str, accept: str,
+                ) -> tuple[http_client.Response, bytes]:  # fmt: skip
+        """The answer and its body, when it is one of success."""
+        if self._asked_timeout:
+            from pinnace.apimachinery.times import go_duration
+
+            pairs = query.items() if isinstance(query, dict) else query or ()
+            query = [*pairs, ("timeout", go_duration(self._asked_timeout))]
         response = self._send(self._connected(), method, path, query, body, content_type, accept)
         payload = self._whole(response)
         if response.will_close:
             self.close()
         if response.status >= 400:
-            raise _error(response.status, payload)
+            raise _error(response, payload, method, path)
         if response.status >= 300:
             # Not followed: the token would go wherever an answer says.
             where = response.header("location") or "nowhere"
             raise PlainError(
                 f"Unable to connect to the server: it answered {response.status}, a redirect to {where}"
             )
-        return payload
+        return response, payload
 
     def stream(self, path: str, query: Query | None = None, *, accept: str = JSON) -> "Stream":
         """An answer that is read while it comes, on a connection of its own."""
         connection = self._connect()
         response = self._send(connection, "GET", path, query, None, JSON, accept)
         if response.status >= 400:
-            raise _error(response.status, self._whole(response))
+            raise _error(response, self._whole(response), "GET", path)
         return Stream(connection, response)
 
     def upgrade(
@@ -94,7 +119,7 @@ class Transport:
     ) -> tuple[socket.socket, dict[str, str]]:
         """Switch protocols; the raw socket, and the answer's headers in lower case."""
         connection = self._connect()
-        target = f"{self._path}{path}?{urls.encode(query)}"
+        target = f"{self.path}{path}?{urls.encode(query)}"
         try:
             response = connection.upgrade(
                 method, target, [*self._headers(JSON), *self._impersonate, *headers.items()]
@@ -105,18 +130,21 @@ class Transport:
         if response.status != 101 or connection.sock is None:
             payload = self._whole(response)
             connection.close()
-            raise _error(response.status, payload)
+            raise _error(response, payload, method, path)
         return connection.sock, {name.lower(): value for name, value in response.headers}
 
     def pass_on(
-        self, method: str, target: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[http_client.Connection, http_client.Response]:
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None, *,
+        with_server_path: bool = False, keepalive: float = 0.0,
+    ) -> tuple[http_client.Connection, http_client.Response]:  # fmt: skip
         """Somebody else's request, with our credentials, on a connection of its own; for `proxy`."""
         connection = self._connect()
+        if keepalive:
+            _keep_alive(connection.connect(), keepalive)
         sent = [pair for pair in self._headers(JSON) if pair[0] in ("Host", "Authorization")]
         sent += [*headers.items(), *self._impersonate]
         send = connection.upgrade if "Upgrade" in headers else connection.request
-        return connection, send(method, self._path + target, sent, body)
+        return connection, send(method, (self.path if with_server_path else "") + target, sent, body)
 
     def close(self) -> None:
         if self._open is not None:
@@ -179,7 +207,7 @@ class Transport:
 
     def _send(self, connection: http_client.Connection, method: str, path: str, query: Query | None, body: Any,
               content_type: str, accept: str) -> http_client.Response:  # fmt: skip
-        target = self._path + path + (f"?{urls.encode(query)}" if query else "")
+        target = self.path + path + (f"?{urls.encode(query)}" if query else "")
         headers = [*self._headers(accept), *self._impersonate]
         data = body if isinstance(body, bytes) or body is None else json_text.dumps(body)
         if data is not None:
@@ -194,10 +222,10 @@ class Transport:
                 connection.close()
                 if attempt == 1 and not is_fresh:  # the server closed an idle connection
                     continue
-                raise self._unreachable(error) from error
+                raise self._unreachable(error, method, target) from error
             except OSError as error:
                 connection.close()
-                raise self._unreachable(error) from error
+                raise self._unreachable(error, method, target) from error
             self._warn(response)
             return response
         raise AssertionError("not reached")
@@ -207,7 +235,9 @@ class Transport:
             return response.read()
         except OSError as error:
             self.close()
-            raise self._unreachable(error) from error
+            raise CliError(
+                f"unexpected error when reading response body. Please retry. Original error: {error}"
+            ) from error
 
     def _warn(self, response: http_client.Response) -> None:
         for name, value in response.headers:
@@ -223,23 +253,15 @@ class Transport:
 
             print(f"Warning: {shown(text)}", file=sys.stderr)
 
-    def _unreachable(self, error: Exception) -> CliError:
-        place = f"{self.host}:{self.port}"
-        if isinstance(error, ConnectionRefusedError):
-            return PlainError(
-                f"The connection to the server {place} was refused - did you specify the right host or port?"
-            )
-        if (reason := getattr(error, "verify_message", None)) is not None:  # ssl.SSLCertVerificationError
-            return PlainError(
-                f"Unable to connect to the server: tls: failed to verify certificate: x509: {reason}"
-            )
-        if isinstance(error, socket.gaierror):
-            return PlainError(f"Unable to connect to the server: dial tcp: lookup {self.host}: no such host")
-        if isinstance(error, TimeoutError):
-            return PlainError(
-                "Unable to connect to the server: context deadline exceeded (Client.Timeout exceeded)"
-            )
-        return PlainError(f"Unable to connect to the server: {error}")
+    def _unreachable(self, error: Exception, method: str = "GET", target: str = "") -> CliError:
+        from pinnace.cli.unreachable import unreachable
+
+        scheme = "https" if self._tls else "http"
+        path, _, query = target.partition("?")
+        ordered = "&".join(sorted(query.split("&")))
+        url = f"{scheme}://{self.host}:{self.port}{path}" + (f"?{ordered}" if query else "")
+        name = self.connection.tls_server_name or self.host
+        return unreachable(error, method, url, self.host, self.port, name)
 
 
 class Stream:
@@ -265,20 +287,40 @@ class Stream:
         self._connection.close()
 
 
+def _are_odd(connection: Connection) -> bool:
+    """Whether certificates and keys do not even look like such; they are read in earnest when they are needed."""
+    pieces = (connection.ca, connection.certificate, connection.key)
+    return any(piece and "-----BEGIN " not in piece for piece in pieces)
+
+
+def _keep_alive(connected: socket.socket, seconds: float) -> None:
+    """The kernel probes the other side when nothing was said for this long."""
+    every = max(1, round(seconds))
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        if hasattr(socket, option):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), every)
+
+
 def tls_context(connection: Connection) -> "ssl.SSLContext":
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if connection.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif connection.ca:
-        context.load_verify_locations(cadata=connection.ca)
-    else:
-        context.load_default_certs()
-    if connection.certificate:
-        with _as_file(f"{connection.certificate}\n{connection.key}\n") as path:
-            context.load_cert_chain(path)
+    try:
+        if connection.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif connection.ca:
+            context.load_verify_locations(cadata=connection.ca)
+        else:
+            context.load_default_certs()
+        if connection.certificate:
+            with _as_file(f"{connection.certificate}\n{connection.key}\n") as path:
+                context.load_cert_chain(path)
+    except (ssl.SSLError, ValueError) as error:
+        from pinnace.cli.unreachable import unusable
+
+        raise CliError(unusable(connection.ca, connection.certificate, connection.key, error)) from error
     return context
 
 
@@ -307,29 +349,7 @@ def segment(text: str) -> str:
     return urls.quote(text)
 
 
-_KINDS: dict[type, str] = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
+def _error(response: http_client.Response, payload: bytes, method: str, path: str) -> ServerError:
+    from pinnace.cli.answers import error_of
 
-
-def _not_json(payload: bytes) -> str:
-    """In the words of Go's decoder, as far as the beginning tells."""
-    text = payload[:200].decode(errors="replace").lstrip()
-    if not text:
-        return "unexpected end of JSON input"
-    if text[0] in '{["':
-        return "the server's answer is not JSON"
-    return f"invalid character '{text[0] if text[0].isprintable() else ascii(text[0])[1:-1]}' looking for beginning of value"
-
-
-def _error(code: int, payload: bytes) -> ServerError:
-    try:
-        status = json_text.loads(payload)
-    except (ValueError, RecursionError):
-        status = None
-    if isinstance(status, dict) and status.get("kind") == "Status":
-        return ServerError(status)
-    text = payload.decode(errors="replace").strip()
-    if code == 404:
-        return ServerError(
-            {"code": 404, "reason": "NotFound", "message": "the server could not find the requested resource"}
-        )
-    return ServerError({"code": code, "message": text or f"the server answered {code}"})
+    return error_of(response.status, payload, response.header("content-type") or "", method, path)

@@ -6,6 +6,9 @@ from typing import NamedTuple
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
 
 
+_SCHEME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.")
+
+
 class Server(NamedTuple):
     is_tls: bool
     host: str
@@ -20,6 +23,8 @@ def server_of(text: str) -> Server:
         scheme, rest = "http", text
     place, slash, path = rest.partition("/")
     place = place.rsplit("@", 1)[-1]
+    if not place or " " in place or (found and not _SCHEME.issuperset(scheme)):
+        raise ValueError(text)
     is_tls = scheme.lower() == "https"
     if place.startswith("["):
         host, closed, port = place[1:].partition("]")

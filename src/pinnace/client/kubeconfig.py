@@ -19,6 +19,14 @@ class KubeconfigError(ValueError):
     """The configuration names something that is not there, or is not readable."""
 
 
+class KubeconfigErrors(KubeconfigError):
+    """Of several files, a line for each."""
+
+
+class Unusable(KubeconfigError):
+    """What the configuration says of a cluster or a user cannot be used as it is."""
+
+
 class Connection(NamedTuple):
     """How to reach and be known to one cluster. Certificates and keys are PEM text."""
 
@@ -45,13 +53,18 @@ def default_paths(explicit: str = "") -> list[str]:
     return listed or [os.path.join(os.path.expanduser("~"), ".kube", "config")]  # noqa: PTH111, PTH118
 
 
-def load(explicit: str = "") -> Object:
-    """The merged configuration; file names in it are made absolute. An explicit file must exist."""
+def load(explicit: str = "", *, resolve: bool = True) -> Object:
+    """The merged configuration; file names in it are made absolute, or left as they are. An explicit file must exist."""
     merged: Object = {"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [], "users": [],
                       "current-context": "", "preferences": {}}  # fmt: skip
+    problems: list[KubeconfigError] = []
     for path in default_paths(explicit):
         try:
             text = _text(path)
+            folder = os.path.dirname(os.path.abspath(path)) if resolve else ""  # noqa: PTH100, PTH120
+            _merge(merged, parse(text, path), folder)
+        except KubeconfigError as error:
+            problems.append(error)
         except FileNotFoundError:
             if explicit:
                 raise KubeconfigError(f"stat {path}: no such file or directory") from None
@@ -62,7 +75,10 @@ def load(explicit: str = "") -> Object:
             raise KubeconfigError(f'error loading config file "{path}": {reason}') from error
         except UnicodeDecodeError as error:
             raise KubeconfigError(f'error loading config file "{path}": it is not UTF-8 text') from error
-        _merge(merged, parse(text, path), os.path.dirname(path))  # noqa: PTH120
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise KubeconfigErrors("\n".join(map(str, problems))) from problems[0]
     return merged
 
 
@@ -82,13 +98,20 @@ def parse(text: str, name: str = "") -> Object:
             found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
         except yaml.YAMLError as error:
             raise KubeconfigError(f'error loading config file "{name}": yaml: {_told(error)}') from error
-    if not isinstance(found, dict):
+    if found is None:
         return {}
     if wrong := _wrong_type(found):
-        raise KubeconfigError(f'error loading config file "{name}": json: cannot unmarshal {wrong}')
+        raise KubeconfigError(f'error loading config file "{name}": {wrong}')
     return found
 
 
+_BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
+_HEAD = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
+_SCHEME = (
+    "k8s.io/client-go/tools/clientcmd/api/latest/latest.go:50"  # upstream's words name a line of its own
+)
 _KINDS: dict[type, str] = {
     dict: "object",
     list: "array",
@@ -105,11 +128,19 @@ _TEXTS = {
 }  # fmt: skip
 
 
-def _wrong_type(found: Object) -> str:
+def _wrong_type(found: Any) -> str:
     """What of the file is not of its type, as Go's decoder says it; "" when all is well."""
 
     def told(value: Any, field: str, wanted: str) -> str:
-        return f"{_KINDS.get(type(value), 'string')} into Go struct field {field} of type {wanted}"
+        kind = _KINDS.get(type(value), "string")
+        return f"json: cannot unmarshal {kind} into Go struct field {field} of type {wanted}"
+
+    if not isinstance(found, dict):
+        kind = _KINDS.get(type(found), "string")
+        return f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type {_HEAD}"
+    kind, version = found.get("kind") or "Config", found.get("apiVersion") or "v1"
+    if kind != "Config" or version != "v1":
+        return f'no kind "{kind}" is registered for version "{version}" in scheme "{_SCHEME}"'
 
     current = found.get("current-context")
     if not isinstance(current, str | None):
@@ -131,12 +162,31 @@ def _wrong_type(found: Object) -> str:
             for field in _TEXTS[section]:
                 if not isinstance(texts.get(field), str | None):
                     return told(texts[field], f"{kind}.{section}.{inner}.{field}", "string")
+                if field.endswith("-data") and (at := _wrong_base64(texts.get(field) or "")) >= 0:
+                    return f"illegal base64 data at input byte {at}"
+            for field in ("insecure-skip-tls-verify", "disable-compression"):
+                if not isinstance(texts.get(field), bool | None):
+                    return told(texts[field], f"{kind}.{section}.{inner}.{field}", "bool")
     return ""
 
 
+def _wrong_base64(text: str) -> int:
+    """Where it stops being base64; -1 when it is."""
+    text = text.replace("\n", "").replace("\r", "")
+    match = _BASE64.match(text)
+    assert match is not None
+    if match.end() == len(text) and len(text) % 4 == 0:
+        return -1
+    return match.end() if match.end() < len(text) else len(text) - len(text) % 4
+
+
 def _told(error: Any) -> str:
+    """With the line as upstream's reader counts it: from one while it looks at characters, from nought while at the grammar."""
     mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}: {error.problem}" if mark else str(error)
+    if mark is None:
+        return str(error)
+    line = mark.line + (type(error).__name__ == "ScannerError")
+    return f"line {line}: {error.problem}" if line else str(error.problem)
 
 
 # A mapping entry or list item whose value is plain beyond doubt: no quotes, anchors, comments, flows, numbers or dates.
@@ -210,7 +260,7 @@ def _merge(merged: Object, more: Object, folder: str) -> None:
 def _absolute(body: Object, folder: str) -> Object:
     paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
     return {
-        key: os.path.normpath(os.path.join(folder, value)) if key in paths and value else value  # noqa: PTH118
+        key: os.path.normpath(os.path.join(folder, value)) if key in paths and value and folder else value  # noqa: PTH118
         for key, value in body.items()
     }
 
@@ -236,9 +286,13 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
     at = entry(config, "clusters", cluster_name) if cluster_name else {}
     who = entry(config, "users", user_name) if user_name else {}
     if at is None:
-        raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+        if cluster:
+            raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+        at = {}  # a context that names nothing: nothing is configured, as upstream has it
     if who is None:
-        raise KubeconfigError(f'auth info "{user_name}" does not exist')
+        if user:
+            raise KubeconfigError(f'auth info "{user_name}" does not exist')
+        who = {}
     token = who.get("token", "")
     if not token and who.get("tokenFile"):
         token = _read(who["tokenFile"]).strip()
@@ -273,7 +327,7 @@ def _read(path: str) -> str:
     try:
         return _text(path)
     except OSError as error:
-        raise KubeconfigError(f"unable to read {path}: {error.strerror}") from error
+        raise Unusable(f"unable to read {path}: {error.strerror}") from error
 
 
 def _text(path: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e_support import Space, pod, until
+from e2e_support import Space, own_ports, pod, until
 
 S = "[sig-network] "
 C = " [Conformance]"
@@ -487,7 +487,7 @@ def test_a_pod_chooses_its_name_server(net: Net) -> None:
     + C
 )
 def test_one_host_port_on_several_addresses_and_protocols(net: Net) -> None:
-    port = 54323
+    port = own_ports()[296]
     wanted = {
         "port-1": ("127.0.0.1", "TCP", 8080),
         "port-2": (net.node_ip, "TCP", 8080),

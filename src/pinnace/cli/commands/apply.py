@@ -8,7 +8,7 @@ from pinnace.cli import applying, cascade, dry_run, printers, pruning
 from pinnace.cli.builder import Selection, from_files_with_errors, has_files, raise_all
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
 from pinnace.cli.commands.apply_last_applied import EDIT_LAST_APPLIED, SET_LAST_APPLIED, VIEW_LAST_APPLIED
-from pinnace.cli.commands.create import VALIDATE
+from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError, UsageError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.mapper import Resource
@@ -29,6 +29,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if not has_files(flags):
         raise CliError("must specify one of -f and -k")
     cascade.policy(flags)
+    validation(flags)
     applyset = _applyset(session, flags)
     pruned_types = pruning.types(session, flags) if flags["prune"] and applyset is None else []
     _check(flags, applyset)

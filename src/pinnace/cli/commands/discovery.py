@@ -1,16 +1,11 @@
-"""`api-resources`, `api-versions`, `cluster-info`: what the server offers."""
+"""`api-resources`, `api-versions`: what the server offers."""
 
-from typing import Any
-
-from pinnace.cli.builder import items_of
 from pinnace.cli.command import Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.errors import CliError, told
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.mapper import Resource
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session
-
-Object = dict[str, Any]
 
 
 def run_resources(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -20,6 +15,12 @@ def run_resources(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     if flags["output"] not in ("", "wide", "name"):
         raise CliError(f"--output {flags['output']} is not available")
+    try:
+        session.mapper.all(fresh=not flags["cached"])
+    except CliError:
+        if flags["output"] != "name" and not flags["no-headers"]:
+            ColumnWriter().write([_header(flags)])
+        raise
     rows = _chosen(session, flags)
     if flags["output"] == "name":
         for row in rows:
@@ -72,27 +73,13 @@ def run_versions(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(
             f"unexpected arguments: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
         )
-    for name in sorted({row.api_version for row in session.mapper.all(fresh=True)}):
+    try:
+        rows = session.mapper.all(fresh=True)
+    except CliError as error:
+        url = f"{session.connection.server}/api?timeout=32s"
+        raise CliError(f"couldn't get available api versions from server: {told(error, url)}") from error
+    for name in sorted({row.api_version for row in rows}):
         print(name)
-    return 0
-
-
-def run_cluster_info(session: Session, flags: Values, arguments: list[str]) -> int:
-    server = session.connection.server
-    print(f"Kubernetes control plane is running at {server}")
-    services = session.mapper.find("services")
-    found = session.http.get(
-        services.path("kube-system"), {"labelSelector": "kubernetes.io/cluster-service=true"}
-    )
-    for service in items_of(found, services):
-        metadata = service["metadata"]
-        name = (metadata.get("labels") or {}).get("kubernetes.io/name") or metadata["name"]
-        ports = service["spec"].get("ports") or [{}]
-        port = f":{ports[0]['name']}" if ports[0].get("name") else ""
-        print(
-            f"{name} is running at {server}/api/v1/namespaces/kube-system/services/{metadata['name']}{port}/proxy"
-        )
-    print()
     return 0
 
 
@@ -111,4 +98,3 @@ API_RESOURCES = Command(
     summary="Print the supported API resources on the server.",
 )
 API_VERSIONS = Command(run_versions, summary="Print the supported API versions on the server.")
-CLUSTER_INFO = Command(run_cluster_info, summary="Display the addresses of the control plane and services.")

@@ -86,6 +86,13 @@ def _patched(obj: Object, patch: Any, kind: str) -> Object:
 
 
 def _parsed(text: str, flags: Values) -> Any:
+    if text.lstrip().startswith("{"):
+        import json
+
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text.encode()  # as it is: the server says what is wrong with it
     import yaml
 
     from pinnace.cli.manifests import where_in_yaml

@@ -32,7 +32,9 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         body = last_applied.with_annotation(one.manifest) if flags["save-config"] else one.manifest
         try:
             if flags["force"]:
-                new = session.http.request("POST", one.resource.path(one.namespace), query, body)
+                new = session.http.request(
+                    "POST", one.resource.path(one.namespace), query, _unversioned(body)
+                )
             elif dry_run.mode(flags) == "client":
                 new = body
             else:
@@ -44,6 +46,12 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         printers.printer(flags, lambda _, one=one: one.shown, f"replaced{dry_run.suffix(flags)}")(new)  # type: ignore[misc]
     raise_all([*errors, *unread])
     return 0
+
+
+def _unversioned(body: Object) -> Object:
+    """What was written out with `get -o yaml` has the version of the one that is deleted, which a new one may not have."""
+    metadata = {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}
+    return {**body, "metadata": metadata}
 
 
 def _check(flags: Values) -> None:
