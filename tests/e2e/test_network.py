@@ -33,7 +33,7 @@ def test_a_pod_reaches_pods_and_services_by_address_and_name(web: Space) -> None
     ip = cluster_ip(web)
     until(lambda: "Hello" in fetch(web, f"http://{ip}/"))
     for name in ("web", f"web.{web.name}", f"web.{web.name}.svc.cluster.local"):
-        assert "Hello" in fetch(web, f"http://{name}/"), name
+        until(lambda name=name: "Hello" in fetch(web, f"http://{name}/"))
 
 
 def test_the_machine_reaches_a_service(web: Space) -> None:

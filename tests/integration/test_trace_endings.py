@@ -112,6 +112,22 @@ async def test_of_two_with_one_name_the_last_is_told_and_the_other_by_its_uid(
     assert list(first.endings) == ["configmap/c"]
 
 
+async def test_an_evicted_pod(simulated_cluster: SimulatedCluster) -> None:
+    cluster = simulated_cluster
+    await cluster.create(workload(replicas=1))
+    await cluster.until(lambda: cluster.is_rolled_out("web"))
+    name = (await cluster.list(r.PODS))[0]["metadata"]["name"]
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    await cluster.client.create(r.PODS, body, "default", name=name, subresource="eviction")
+
+    async def is_gone() -> bool:
+        return name not in [one["metadata"]["name"] for one in await cluster.list(r.PODS)]
+
+    await cluster.until(is_gone)
+    [why] = gone(cluster, "pods", name).endings[f"pod/{name}"]
+    assert why.endswith(f"kubernetes-admin evicted pod/{name}")
+
+
 async def test_everything_in_a_namespace_goes_with_it(simulated_cluster: SimulatedCluster) -> None:
     cluster = simulated_cluster
     await cluster.client.create(
@@ -158,7 +174,7 @@ async def test_later_changes_follow_in_sections(simulated_cluster: SimulatedClus
     assert len(heads) == 2
     changed = next(line for line in lines if "patch deployment/web (scale)" in line)
     assert changed.split()[0] == "+0.0"
-    assert told.as_svg("t").count("since 2026-") == 2  # type: ignore[union-attr]
+    assert told.as_svg("t").count("since 2026-") == 2
 
 
 async def traced(cluster: SimulatedCluster, resource: str, name: str) -> list[Node]:
@@ -229,6 +245,6 @@ async def test_after_a_restart_the_record_is_empty_and_says_since_when(tmp_path:
     async with SimulatedCluster(tmp_path) as cluster:
         told = gone(cluster, "configmaps", "never")
         assert told.is_empty
-        assert told.notes == [
-            f"The record began {cluster.tracer.since:%Y-%m-%d %H:%M:%S.000Z} with the server."
-        ]  # type: ignore[union-attr]
+        assert cluster.tracer is not None
+        since = f"{cluster.tracer.since:%Y-%m-%d %H:%M:%S.000Z}"
+        assert told.notes[-1] == f"The record began {since} with the server."

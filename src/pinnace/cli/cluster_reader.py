@@ -1,5 +1,6 @@
 """The cluster as `pinnace.insight` asks for it: objects, events, logs, the scheduler's decisions."""
 
+import json
 from typing import Any
 
 from pinnace.cli.errors import ServerError
@@ -72,7 +73,10 @@ class ClusterReader:
         path = f"/api/v1/nodes/{quote(node)}/proxy" if node else ""
         query = {"resource": resource, "namespace": namespace, "name": name, "uid": ",".join(uids)}
         try:
-            found = self._http.get(f"{path}/debug/pinnace/trace", query)
+            # a page of the part, not an object of the API, though the path of a node's begins as one's
+            found = json.loads(self._http.raw("GET", f"{path}/debug/pinnace/trace", query))
+        except ValueError:
+            return None  # something else answers there
         except ServerError as error:
             if error.http_code == 404 or (error.http_code == 403 and not self._is_pinnace()):
                 return None  # another cluster, or recording is off

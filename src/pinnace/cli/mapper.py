@@ -1,6 +1,6 @@
 """Which resource a user means: `po`, `pods`, `pod`, `deployments.v1.apps`, `all`, or the kind of a manifest.
 
-Learned from the server's discovery (aggregated where it is offered) and kept in a file for ten minutes, as kubectl does;
+Learned from the server's discovery (aggregated where it is offered) and kept in a file for six hours, as kubectl does;
 a type that is not in the file is looked up again before it is refused.
 """
 
@@ -15,7 +15,8 @@ from pinnace.cli.transport import Transport
 from pinnace.cli.urls import quote
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-KEPT_SECONDS = 600.0
+KEPT_SECONDS = 6 * 3600.0
+DISCOVERY_SECONDS = 32
 
 
 class Resource(NamedTuple):
@@ -145,12 +146,16 @@ class Mapper:
     def _discover(self) -> list[list[Any]]:
         rows = []
         for path in ("/api", "/apis"):
-            answer = self._http.get(path, accept=AGGREGATED)
+            answer = self._get(path, AGGREGATED)
             if answer.get("kind") == "APIGroupDiscoveryList":
                 rows += _rows_of_groups(answer["items"])
             else:
                 rows += self._one_by_one(answer)
         return rows
+
+    def _get(self, path: str, accept: str) -> Any:
+        query = {"timeout": f"{DISCOVERY_SECONDS}s"}
+        return self._http.request("GET", path, query, accept=accept, timeout=DISCOVERY_SECONDS)
 
     def _one_by_one(self, answer: dict[str, Any]) -> list[list[Any]]:
         """For servers that do not offer aggregated discovery."""
@@ -165,7 +170,7 @@ class Mapper:
         rows = []
         for group_name, version, path in versions:
             try:
-                resources = self._http.get(path).get("resources") or ()
+                resources = self._get(path, "application/json, */*").get("resources") or ()
             except ServerError:
                 continue  # an aggregated API that does not answer must not hide the others
             rows += [

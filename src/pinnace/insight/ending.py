@@ -20,8 +20,15 @@ def in_order(roots: Iterable[Node]) -> list[Node]:
     return sorted((node for _, node in walk(roots)), key=lambda node: node.start)
 
 
+def is_ending(node: Node) -> bool:
+    """A request that asks for an object's end."""
+    return node.part == REQUESTS and (
+        node.name in DELETING or (node.name == "create" and node.facts.get("subresource") == "eviction")
+    )
+
+
 def _asks_for_end(node: Node, uid: str, about: str) -> bool:
-    if node.part != REQUESTS or node.name not in DELETING or node.facts.get("error"):
+    if not is_ending(node) or node.facts.get("error"):
         return False
     return node.uid == uid if node.uid and uid else node.about == about or node.name == "deletecollection"
 
@@ -32,18 +39,19 @@ def _up(node: Node) -> Iterator[Node]:
     while at is not None:
         if at.part == REQUESTS:
             yield at
-            if at.name not in DELETING:
+            if not is_ending(at):
                 return  # what led to this is the story of its life, not of its end
         at = at.parent
 
 
 def _line(node: Node) -> str:
     above = node.parent
-    if node.name not in DELETING:
+    if not is_ending(node):
         return f"{clock_time(node.start)}  {sentence(node).partition(': ')[2]}"
     what = f"all {node.about}s" if node.name == "deletecollection" else node.about
     by, why = who(node), ""
     if above is not None and above.part != REQUESTS:
         by = part(above)
         why = f": {shown(above.facts['why'])}" if above.facts.get("why") else f", on a look at {above.about}"
-    return f"{clock_time(node.start)}  {by} deleted {what}{why}"
+    verb = "deleted" if node.name in DELETING else "evicted"
+    return f"{clock_time(node.start)}  {by} {verb} {what}{why}"

@@ -7,11 +7,11 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pinnace.insight.collapse import More, ended, sections, told
 from pinnace.insight.span_texts import details, part, sentence
-from pinnace.insight.span_tree import clock_time, duration
+from pinnace.insight.span_tree import clock_time, duration, took_of
 from pinnace.insight.spans import Node
 
 ROW, TOP, HEAD, WIDTH, MARGIN = 20, 60, 34, 1400, 20  # HEAD: above the rows of a section
-LETTER = 5.6  # pixels of one of the words, on average; what is narrower stays free
+LETTER = 6.2  # pixels of one of the words, on average; what is narrower stays free
 TEXT_ROOM = 420.0  # pixels at the right of the last moment
 MOST_ROWS = 500
 _COLOURS = (
@@ -23,7 +23,7 @@ _COLOURS = (
     "#9c755f",
     "#edc948",
     "#ff9da7",
-    "#86bcb6",
+    "#bab0ac",
     "#8cd17d",
 )
 _FAILED, _QUIET, _LINE = "#d62728", "#666666", "#c8c8c8"
@@ -154,7 +154,7 @@ def _bar(one: Node | More, y: int, begun: float, last: float, scale: float, colo
     else:
         words, has_failed = sentence(one), bool(one.facts.get("error"))
         hover = "\n".join([words, f"at +{duration(one.start - begun)}", *details(one)])
-        took = "goes on" if one.seconds is None else duration(one.seconds) if one.seconds else ""
+        took = took_of(one.seconds)
         shade = ' fill-opacity="0.5"' if one.end is None else ""
     return [
         f"<g><title>{escape(hover)}</title>",

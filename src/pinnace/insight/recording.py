@@ -51,7 +51,7 @@ def asked(obj: Object) -> Asked:
 
 
 def recorded(questions: Iterable[Asked], chain: list[Object], world: World) -> Recording | None:
-    """None: this cluster has no record, or it may not be read. `chain`: the objects with their owners and what they own."""
+    """None: this cluster has no record, or it may not be read. `chain`: the objects and what they own."""
     uids = [meta.uid(one) for one in chain]
     found: dict[str, Object] = {}
     notes: list[str] = []

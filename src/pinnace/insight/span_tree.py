@@ -33,7 +33,7 @@ def _lines(
             f"{'+' + duration(node.start - begun):>12}  {took:>10}  ", first, rest, node.text, width
         )
         return
-    took = "goes on" if node.seconds is None else duration(node.seconds) if node.seconds else ""
+    took = took_of(node.seconds)
     children = told(node.children, is_full=is_full)
     beside = rest + ("│   " if children else "    ")
     yield from _broken(
@@ -66,6 +66,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.3f} s"
     minutes, rest = divmod(seconds, 60)
     return f"{minutes:.0f}m{rest:04.1f}s" if minutes < 60 else f"{minutes // 60:.0f}h{minutes % 60:02.0f}m"
+
+
+def took_of(seconds: float | None) -> str:
+    """Nothing for a moment."""
+    return "goes on" if seconds is None else duration(seconds) if seconds >= 0.00005 else ""
 
 
 def clock_time(seconds: float) -> str:

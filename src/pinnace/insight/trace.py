@@ -4,7 +4,7 @@ From the spans that a cluster of Pinnace has recorded, where there are any; and,
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ class Told(NamedTuple):
 def roots(objects: list[Object], reader: Reader, now: float, failure: type[Exception]) -> list[Node] | None:
     """Only what was recorded; None where nothing is recorded at all."""
     world = World(reader, now, failure)
-    recording = recorded(list(map(asked, objects)), family(objects, world), world)
+    recording = recorded(list(map(asked, objects)), below(objects, world), world)
     return None if recording is None else trees(recording.spans)
 
 
@@ -79,7 +79,7 @@ def trace(
     chain = family(list(objects), world)
     gone, earlier = _identified(gone, world)
     questions = [*map(asked, objects), *gone]
-    recording = recorded(questions, chain, world) or Recording([], [])
+    recording = recorded(questions, below(objects, world), world) or Recording([], [])
     every = trees(recording.spans)
     endings = {
         one.shown: why
@@ -149,6 +149,11 @@ def family(objects: list[Object], world: World) -> list[Object]:
         for member in (*reversed(_owners(one, world)), one, *_descendants(one, world)):
             chain.setdefault((member["kind"], *meta.key(member)), member)
     return list(chain.values())
+
+
+def below(objects: Iterable[Object], world: World) -> list[Object]:
+    """The objects and what they own: the record finds by itself what led to them."""
+    return [one for obj in objects for one in (obj, *_descendants(obj, world))]
 
 
 def _owners(obj: Object, world: World) -> list[Object]:

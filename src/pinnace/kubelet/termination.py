@@ -70,7 +70,7 @@ class Terminator:
         if pod is not None:
             where = field_path(pod, status.name)
             self._recorder.event(pod, "Normal", "Killing", message, field_path=where)
-        with step("stop container", container=status.name, grace=grace, why=message):
+        with step("stop container", container=status.name, grace=grace, **_told(status, message)):
             await self._stop(pod, status, runtime, grace)
 
     async def _stop(
@@ -114,6 +114,11 @@ class Terminator:
             log.info("preStop hook of %s failed: %s", status.name, error)
             where = field_path(pod, status.name)
             self._recorder.event(pod, "Warning", "FailedPreStopHook", "PreStopHook failed", field_path=where)
+
+
+def _told(status: ContainerStatus, message: str) -> dict[str, str]:
+    """Why one container is stopped, where it is not that the pod ends."""
+    return {} if message == f"Stopping container {status.name}" else {"why": message}
 
 
 def termination_message(status: ContainerStatus, file: Path, log_file: Path) -> str:

@@ -101,7 +101,7 @@ def of_client(place: Space, *command: str, pod: str = "client") -> str:
 GET = """
 import sys, urllib.request
 for _ in range(int(sys.argv[2])):
-    print(urllib.request.urlopen(sys.argv[1], timeout=3).read().decode())
+    print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())
 """
 
 
@@ -123,8 +123,8 @@ def test_node_and_pods_have_an_address_of_each_family(web: Space) -> None:
         assert (":" in four, ":" in six) == (False, True)
         assert [entry["ip"] for entry in web.json("get", "pod", name)["status"]["hostIPs"]] == addresses
         for ip in (four, six):
-            assert fetch(web, ip, 8080) == name
-            assert told(ip, 8080) == name  # from the node
+            until(lambda ip=ip, name=name: fetch(web, ip, 8080) == name)
+            until(lambda ip=ip, name=name: told(ip, 8080) == name)  # from the node
         hosts = web.out("exec", name, "--", "cat", "/etc/hosts")
         assert f"{four}\t{name}" in hosts
         assert f"{six}\t{name}" in hosts
@@ -142,11 +142,11 @@ def test_a_service_has_slices_rules_and_names_of_both_families(web: Space) -> No
         flow = Flow(ip, 81)
         until(lambda flow=flow: flow.ask() in NAMES)
     name = "web.default.svc.cluster.local"
-    assert six in of_client(web, "nslookup", "-type=aaaa", name)
-    assert four in of_client(web, "nslookup", "-type=a", name)
+    until(lambda: six in of_client(web, "nslookup", "-type=aaaa", name))
+    until(lambda: four in of_client(web, "nslookup", "-type=a", name))
     backwards = ".".join(reversed(socket.inet_pton(socket.AF_INET6, six).hex())) + ".ip6.arpa"
-    assert name in of_client(web, "nslookup", "-type=ptr", backwards)
-    assert fetch(web, "web") in NAMES
+    until(lambda: name in of_client(web, "nslookup", "-type=ptr", backwards))
+    until(lambda: fetch(web, "web") in NAMES)
 
 
 def test_names_are_told_over_both_families(web: Space) -> None:
@@ -154,8 +154,8 @@ def test_names_are_told_over_both_families(web: Space) -> None:
     resolver = web.out("exec", "client", "--", "cat", "/etc/resolv.conf")
     assert [line.split()[1] for line in resolver.splitlines() if line.startswith("nameserver")] == [four, six]
     for server_ip in (four, six):
-        question = of_client(web, "nslookup", "web.default.svc.cluster.local", server_ip)
-        assert "Address" in question.partition("web.default")[2]
+        ask = ("nslookup", "web.default.svc.cluster.local", server_ip)
+        until(lambda ask=ask: "Address" in of_client(web, *ask).partition("web.default")[2])
 
 
 def test_node_ports_and_load_balancers_of_both_families(web: Space) -> None:

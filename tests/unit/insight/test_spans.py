@@ -194,7 +194,9 @@ def test_an_object_of_the_family_without_spans_keeps_its_timeline() -> None:
     owner = obj("ReplicaSet", "rs", metadata={"creationTimestamp": "2026-01-01T11:49:00Z"})
     made, told = pods_story()
     made = owned(made, owner)
-    text = trace([made], Server([owner, made], told), NOW, Unreadable).as_text()
+    server = Server([owner, made], told)
+    text = trace([made], server, NOW, Unreadable).as_text()
+    assert server.asked[0][1] == [UID]  # not its owner's: then its siblings would come, too
     assert "replicaset/rs  created" in text
     assert "pod/web        created" not in text
 

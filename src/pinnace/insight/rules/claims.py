@@ -131,7 +131,7 @@ def _no_volume(claim: Object, name: str, world: World) -> Finding:
         )  # fmt: skip
         evidence.append(field(volume, "does not do", why))
     return finding(
-        claim, f"no volume of class {name or '(none)'} fits, and nobody makes one", rank=CAUSE, evidence=evidence,
+        claim, f"no volume {f'of class {name}' if name else 'without a class'} fits, and nobody makes one", rank=CAUSE, evidence=evidence,
         commands=["kubectl get pv", ready_to_type("describe", claim)],
     )  # fmt: skip
 

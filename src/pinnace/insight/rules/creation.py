@@ -144,7 +144,7 @@ def _amounts(text: str) -> dict[str, Decimal]:
 def _missing(owner: Object, world: World) -> int:
     made_by = maker(owner, world)
     if made_by["kind"] == "Deployment" and "spec" in made_by:
-        return _missing_of_rollout(made_by)
+        return _missing_of_rollout(made_by, world)
     spec, status = owner["spec"], owner.get("status") or {}
     if owner["kind"] == "DaemonSet":
         return int(status.get("desiredNumberScheduled") or 1) - int(status.get("currentNumberScheduled") or 0)
@@ -153,14 +153,17 @@ def _missing(owner: Object, world: World) -> int:
     )
 
 
-def _missing_of_rollout(deployment: Object) -> int:
-    """Also those that a rollout has above what is wanted."""
+def _missing_of_rollout(deployment: Object, world: World) -> int:
+    """Also those that a rollout has above what is wanted, unless it is the first."""
     wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status") or {}
     surge = str(
         ((deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}).get("maxSurge", "25%")
     )
     more = -(-int(surge[:-1]) * wanted // 100) if surge.endswith("%") else int(surge)
-    return max(1, wanted + more - int(status.get("replicas") or 0))
+    is_first = meta.annotations(deployment).get("deployment.kubernetes.io/revision", "1") == "1"
+    sets = world.owned_by(deployment, "ReplicaSet")
+    have = sum(len(world.owned_by(one, "Pod")) for one in sets)  # the status may be behind
+    return max(1, wanted + (0 if is_first else more) - max(have, int(status.get("replicas") or 0)))
 
 
 def _of_webhook(name: str, message: str, edit: list[str], world: World) -> tuple[str, list[str]]:

@@ -43,7 +43,7 @@ def terminating(namespace: Object, world: World) -> Iterator[Finding]:
         yield finding(
             namespace, f"it cannot go: {text}: {message}", evidence=[condition(namespace, found), *held],
             rank=LIKELY if kind == "NamespaceContentRemaining" or world.age(namespace) < 10 else CAUSE,
-            commands=[*mends, *commands, f"kubectl get all -n {name}"],
+            commands=[*mends, *commands, f"kubectl get {_types(namespace)} -n {name}"],
         )  # fmt: skip
     if not told:
         finalizers = (namespace.get("spec") or {}).get("finalizers") or []
@@ -57,6 +57,16 @@ def terminating(namespace: Object, world: World) -> Iterator[Finding]:
             yield finding(namespace, "it is being deleted: what it holds goes first", rank=LIKELY - 20,
                           evidence=[field(namespace, "status.phase", (namespace.get("status") or {}).get("phase"))],
                           commands=[f"kubectl get all -n {name}"])  # fmt: skip
+
+
+def _types(namespace: Object) -> str:
+    """Those of which objects remain."""
+    found = meta.find_condition(namespace, "NamespaceContentRemaining") or {}
+    names = [
+        f"{plural}.{group}" if group else plural
+        for plural, group in _REMAINS.findall(found.get("message") or "")
+    ]
+    return ",".join(names) or "all"
 
 
 def _held(namespace: Object, world: World) -> tuple[list[Evidence], list[str]]:

@@ -76,9 +76,9 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
     if found.get("reason") == "SchedulerError":
         yield finding(pod, f"the scheduler failed: {message}", evidence=[condition(pod, found)])
         return
-    evidence = [condition(pod, found), *_decision(pod, world)]
+    evidence = [_short(condition(pod, found)), *_decision(pod, world)]
     evidence += [
-        event(one) for one in world.events(pod, "FailedScheduling")[:1] if shown(one.get("message")) not in evidence[0].text
+        _short(event(one)) for one in world.events(pod, "FailedScheduling")[:1] if shown(one.get("message")) != shown(message)
     ]  # fmt: skip
     specific = [
         *_no_nodes(pod, message, world),
@@ -110,6 +110,11 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
             pod, f"it cannot be scheduled: {message}", rank=rank, evidence=evidence,
             commands=[ready_to_type("describe", pod)],
         )  # fmt: skip
+
+
+def _short(one: Evidence) -> Evidence:
+    """Without what the scheduler adds about preemption: where that would help, `what if` says so with names."""
+    return one._replace(text=re.split(r"\.? (?:no new claims to deallocate|preemption:)", one.text)[0])
 
 
 def _plain(pod: Object, meaning: str, found: list[Fit], kind: str) -> Finding:
