@@ -85,12 +85,19 @@ class Mapper:
 
     def find(self, text: str) -> Resource:
         """By plural, singular, short name or kind, in any case, with `.group` or `.version.group` behind it if given."""
+        found = self.lookup(text)
+        if found is not None:
+            return found
+        name = text.partition(".")[0]
+        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
+
+    def lookup(self, text: str) -> Resource | None:
+        """As `find`; None when there is no such type."""
         for fresh in (False, True):
             found = self._lookup(text.lower(), fresh=fresh)
             if found is not None:
                 return found
-        name = text.partition(".")[0]
-        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
+        return None
 
     def _meant(self, text: str) -> str:
         """Types of nearly this name; to somebody at a terminal only, so that scripts read what kubectl says."""
@@ -114,6 +121,14 @@ class Mapper:
         for fresh in (False, True):
             for row in self.all(fresh=fresh):
                 if row.kind == kind and row.api_version == api_version:
+                    return row
+        return None
+
+    def of_group_kind(self, group: str, kind: str) -> Resource | None:
+        """In the group's preferred version."""
+        for fresh in (False, True):
+            for row in self.all(fresh=fresh):
+                if row.kind == kind and row.group == group:
                     return row
         return None
 
