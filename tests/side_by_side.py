@@ -364,13 +364,6 @@ def compare(name: str, theirs: list[Answer], mine: list[Answer]) -> Iterator[tup
         yield case, equal, "" if equal else difference(case, their, my)
 
 
-def changes(name: str, kept: list[Answer], theirs: list[Answer]) -> Iterator[str]:
-    """Where kubectl answers otherwise than it did when its answers were kept."""
-    for case, before, now in zip(cases(name), kept, theirs, strict=True):
-        if not same(case, before, as_of_1_36(now)):
-            yield difference(case, before, as_of_1_36(now))
-
-
 if __name__ == "__main__":
     import tempfile
 

@@ -4,6 +4,8 @@ import gzip
 import socket
 import ssl
 from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,6 +16,7 @@ from aiohttp import web
 from pinnace.api import resources as r
 from pinnace.apimachinery import errors
 from pinnace.testing.api_server import ApiServerInProcess
+from pinnace.testing.certificates import TestAuthority
 
 
 async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -147,6 +150,20 @@ async def test_exec_needs_an_upgrade_and_a_command(
         await client.raw("POST", path, query={"stdout": "true", "command": "ls"})
     with pytest.raises(errors.BadRequest, match="must specify at least one"):
         await client.raw("POST", path, query={"command": "ls"})
+
+
+async def test_a_log_can_be_asked_of_a_kubelet_whose_certificate_is_not_ours(
+    api_server: ApiServerInProcess, pod: dict[str, Any], tmp_path: Path
+) -> None:
+    """Refused by default, read when the client says that it may be anybody's; our own certificate is shown all the same."""
+    kubelets = api_server.server.services.kubelets
+    kubelets._config = replace(
+        kubelets._config, kubelet_certificate_authority=TestAuthority(tmp_path / "other").ca
+    )
+    client, path = api_server.rest_client(), "/api/v1/namespaces/default/pods/web/log"
+    with pytest.raises(errors.InternalError, match="certificate"):
+        await client.raw("GET", path)
+    assert await client.raw("GET", path, query={"insecureSkipTLSVerifyBackend": "true"}) == "hello \n"
 
 
 async def test_an_unreachable_kubelet_is_said_so(api_server: ApiServerInProcess, pod: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 The rules and messages are those of kubectl's resource builder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from pinnace.cli.errors import CliError, ServerError, told
@@ -297,6 +297,32 @@ def resolve(
         except ServerError as error:
             errors.append(error)
     raise_all(errors)
+
+
+def each(
+    session: Session, arguments: list[str], flags: Values, do: Callable[[Selection, Object], None]
+) -> int:
+    """`do` to all that the arguments name, or the files as they stand; errors come after the others. The number of objects."""
+    errors: list[CliError] = []
+    number = 0
+
+    def found() -> Iterator[tuple[Selection, Object]]:
+        if has_files(flags) and not arguments:
+            yield from ((one, one.manifest or {}) for one in from_files_with_errors(session, flags, errors))
+        else:
+            yield from resolve(session, arguments, flags)
+
+    try:
+        for one, obj in found():
+            number += 1
+            try:
+                do(one, obj)
+            except CliError as error:
+                errors.append(error)
+    except CliError as error:
+        errors.append(error)
+    raise_all(errors)
+    return number
 
 
 def raise_all(errors: "list[ServerError] | list[CliError]") -> None:

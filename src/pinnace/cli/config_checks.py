@@ -83,7 +83,9 @@ def _of_user(name: str, user: Object, flags: Values) -> list[str]:
         found.append(
             f"more than one authentication method found for {name}; found [{' '.join(methods)}], only one is allowed"
         )
-    if (flags["as-group"] or flags["as-uid"] or flags["as-user-extra"]) and not flags["as"]:
+    if (flags["as-group"] or flags["as-uid"] or flags["as-user-extra"]) and not (
+        flags["as"] or user.get("as")
+    ):
         found.append(f"requesting uid, groups or user-extra for {name} without impersonating a user")
     return found
 

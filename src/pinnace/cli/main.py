@@ -23,7 +23,7 @@ COMMANDS = {
     "auth": "auth:AUTH",
     "autoscale": "autoscale:AUTOSCALE",
     "certificate": "certificate:CERTIFICATE",
-    "cluster-info": "discovery:CLUSTER_INFO",
+    "cluster-info": "cluster_info:CLUSTER_INFO",
     "completion": "completion:COMPLETION",
     "config": "config:CONFIG",
     "cordon": "nodes:CORDON",

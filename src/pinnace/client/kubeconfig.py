@@ -12,6 +12,7 @@ from binascii import a2b_base64
 from typing import Any, NamedTuple
 
 Object = dict[str, Any]
+EXEC_EXTENSION = "client.authentication.k8s.io/exec"  # of a cluster: what its credential plugin is told
 _NAMED = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 
@@ -42,6 +43,12 @@ class Connection(NamedTuple):
     exec_plugin: Object | None = None
     namespace: str = ""
     proxy_url: str = ""
+    token_file: str = (
+        ""  # read again now and then; `token` is what it held, or what counts when it cannot be read
+    )
+    impersonate: tuple[tuple[str, str], ...] = ()  # headers
+    compresses: bool = True
+    cluster_config: Any = None  # for the credential plugin
 
 
 # Names of files are text here: pathlib takes 3 ms to import, which every call of the command line would pay.
@@ -259,10 +266,14 @@ def _merge(merged: Object, more: Object, folder: str) -> None:
 
 def _absolute(body: Object, folder: str) -> Object:
     paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {
+    found = {
         key: os.path.normpath(os.path.join(folder, value)) if key in paths and value and folder else value  # noqa: PTH118
         for key, value in body.items()
     }
+    plugin = found.get("exec")
+    if isinstance(plugin, dict) and "/" in str(plugin.get("command")) and folder:
+        found["exec"] = {**plugin, "command": os.path.normpath(os.path.join(folder, plugin["command"]))}  # noqa: PTH118
+    return found
 
 
 def entry(config: Object, section: str, name: str) -> Object | None:
@@ -294,25 +305,56 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
             raise KubeconfigError(f'auth info "{user_name}" does not exist')
         who = {}
     token = who.get("token", "")
-    if not token and who.get("tokenFile"):
-        token = _read(who["tokenFile"]).strip()
+    if who.get("tokenFile"):
+        token = _token_in(who["tokenFile"], token)
     return Connection(
         server=at.get("server", ""),
-        ca=_pem(at, "certificate-authority"),
         insecure=bool(at.get("insecure-skip-tls-verify")),
         tls_server_name=at.get("tls-server-name", ""),
-        certificate=_pem(who, "client-certificate"),
-        key=_pem(who, "client-key"),
+        certificate=_pem(who, "client-certificate", user_name),
+        key=_pem(who, "client-key", user_name),
+        ca=_pem(at, "certificate-authority", cluster_name),
         token=token,
         username=who.get("username", ""),
         password=who.get("password", ""),
         exec_plugin=who.get("exec"),
         namespace=chosen.get("namespace", ""),
         proxy_url=at.get("proxy-url", ""),
-    )
+        token_file=who.get("tokenFile", ""),
+        impersonate=impersonation(who),
+        compresses=not at.get("disable-compression"),
+        cluster_config=next((e.get("extension") for e in at.get("extensions") or () if e.get("name") == EXEC_EXTENSION), None),
+    )  # fmt: skip
 
 
-def _pem(body: Object, name: str) -> str:
+def impersonation(user: Object) -> tuple[tuple[str, str], ...]:
+    """`as` and its kin as headers; the keys of extra values are written as URLs write them."""
+    if not user.get("as"):
+        return ()
+    headers = [("Impersonate-User", user["as"])]
+    headers += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
+    if user.get("as-uid"):
+        headers.append(("Impersonate-Uid", user["as-uid"]))
+    for key, values in (user.get("as-user-extra") or {}).items():
+        from urllib.parse import quote
+
+        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values]
+    return tuple(headers)
+
+
+def _token_in(path: str, otherwise: str) -> str:
+    try:
+        return _text(path).strip() or otherwise
+    except OSError as error:
+        if otherwise:
+            return otherwise
+        raise Unusable(f"open {path}: {str(error.strerror).lower()}") from error
+
+
+_SHORT = {"client-certificate": "client-cert"}
+
+
+def _pem(body: Object, name: str, owner: str) -> str:
     """Inline data wins over a file, as upstream has it."""
     if body.get(f"{name}-data"):
         text = body[f"{name}-data"].replace("\n", "").replace("\r", "")
@@ -320,14 +362,13 @@ def _pem(body: Object, name: str) -> str:
             return a2b_base64(text, strict_mode=True).decode()
         except ValueError as error:  # never mind what it is: without it, others would be trusted
             raise KubeconfigError(f"illegal base64 data in {name}-data") from error
-    return _read(body[name]) if body.get(name) else ""
-
-
-def _read(path: str) -> str:
+    if not body.get(name):
+        return ""
     try:
-        return _text(path)
+        return _text(body[name])
     except OSError as error:
-        raise Unusable(f"unable to read {path}: {error.strerror}") from error
+        about = f"unable to read {_SHORT.get(name, name)} {body[name]} for {owner}"
+        raise Unusable(f"{about} due to open {body[name]}: {str(error.strerror).lower()}") from error
 
 
 def _text(path: str) -> str:

@@ -1,6 +1,7 @@
 """At a real terminal: Ctrl-C ends as kubectl ends and leaves the terminal as it was, `edit`, and what only a terminal sees."""
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from e2e_support import KUBECTLS, OURS, leftovers
 from pinnace.api import resources as r
+from pinnace.apimachinery.errors import NotFound
 from pinnace.cluster.state import RunState
 from pinnace.testing.api_server import ApiServerInProcess
 
@@ -311,6 +313,70 @@ async def test_edit_keeps_what_others_changed_meanwhile(
     )
     assert "replace -f" in rest
     assert code == 1
+
+
+async def test_what_is_to_be_created_can_be_edited_before(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    """Each object in a file of its own; of two, one is left as it was and therefore not created."""
+    file = tmp_path / "objects.json"
+    two = {**CONFIG_MAP, "metadata": {"name": "two"}}
+    file.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": [CONFIG_MAP, two]}))
+    terminal = typed("create", "--edit", "-f", str(file), EDITOR=editor(tmp_path, CHANGE, "true"))
+    assert await terminal.end() == ("configmap/one created\r\nEdit cancelled, no changes made.\r\n", 0)
+    assert await value(api_server) == "2"
+    seen = (tmp_path / "seen-0").read_text()
+    assert seen.startswith("# Please edit the object below.")
+    assert seen.endswith("kind: ConfigMap\nmetadata:\n  name: one\n  namespace: default\n")
+
+
+async def test_an_edited_object_is_opened_again_until_it_can_be_read_and_may_be_in_windows_lines(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "object.json"
+    file.write_text(json.dumps(CONFIG_MAP))
+    scripts = editor(tmp_path, BREAK, MEND)
+    terminal = typed("create", "--edit", "--windows-line-endings", "-f", str(file), EDITOR=scripts)
+    assert await terminal.end() == ('error: configmaps "one" is invalid\r\nconfigmap/one created\r\n', 0)
+    assert await value(api_server) == "3"
+    again = (tmp_path / "seen-1").read_bytes()
+    assert again.count(b"\r\n") == again.count(b"\n") > 5
+    assert b'# * <nil>: Invalid value: "The edited file failed validation": yaml: line ' in again
+
+
+async def test_what_the_server_refuses_to_create_is_kept(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    await create(api_server, CONFIG_MAP)
+    file = tmp_path / "object.json"
+    file.write_text(json.dumps(CONFIG_MAP))
+    terminal = typed(
+        "create",
+        "--edit",
+        "-ojson",
+        "-f",
+        str(file),
+        EDITOR=editor(tmp_path, 'sed -i "s/: .1./: \\"7\\"/" "$1"'),
+        TMPDIR=str(tmp_path),
+    )
+    first, second = (rest := await terminal.end())[0].splitlines()
+    assert rest[1] == 1
+    assert second == 'Error from server (AlreadyExists): configmaps "one" already exists'
+    kept = first.removeprefix('A copy of your changes has been stored to "').removesuffix('"')
+    assert json.loads(Path(kept).read_text())["data"] == {"a": "7"}
+    assert json.loads((tmp_path / "seen-0").read_text())["data"] == {"a": "1"}
+
+
+async def test_a_dry_run_of_an_edited_object_creates_nothing(
+    typed: Typed, api_server: ApiServerInProcess, tmp_path: Path
+) -> None:
+    """Here upstream forgets the flag and creates."""
+    file = tmp_path / "object.json"
+    file.write_text(json.dumps(CONFIG_MAP))
+    terminal = typed("create", "--edit", "--dry-run=client", "-f", str(file), EDITOR=editor(tmp_path, CHANGE))
+    assert await terminal.end() == ("configmap/one created (dry run)\r\n", 0)
+    with pytest.raises(NotFound):
+        await value(api_server)
 
 
 def _ageless(table: str) -> list[str]:

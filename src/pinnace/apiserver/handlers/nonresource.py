@@ -5,12 +5,11 @@ import platform
 
 import orjson
 
-from pinnace import __version__
+from pinnace import KUBERNETES_VERSION, __version__
 from pinnace.apimachinery import errors
 from pinnace.apiserver import kubernetes_service
 from pinnace.apiserver.request import Answer, Request, Response
 
-KUBERNETES_VERSION = ("1", "36", "2")
 TEXT = "text/plain; charset=utf-8"
 _READING = ("GET", "HEAD")
 _NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}

@@ -31,6 +31,7 @@ QUERY: dict[str, tuple[str, str]] = {
     # pods/log
     "container": ("string", "The container; may be left out when the pod has only one."),
     "follow": ("boolean", "Go on streaming."),
+    "insecureSkipTLSVerifyBackend": ("boolean", "Do not verify the certificate of the kubelet."),
     "limitBytes": ("integer", "The largest number of bytes to answer with."),
     "previous": ("boolean", "The logs of the container's previous run."),
     "sinceSeconds": ("integer", "Only what is younger than this."),
@@ -47,6 +48,7 @@ _DELETE = ("dryRun", "gracePeriodSeconds", "propagationPolicy")
 _LOG = (
     "container",
     "follow",
+    "insecureSkipTLSVerifyBackend",
     "limitBytes",
     "previous",
     "sinceSeconds",

@@ -28,7 +28,8 @@ class Kubelets:
         self._config, self._registries = config, registries
         self._tls: ssl.SSLContext | None = None
         self._anonymous_tls: ssl.SSLContext | None = None
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._unverified_tls: ssl.SSLContext | None = None
+        self._sessions: dict[ssl.SSLContext, aiohttp.ClientSession] = {}
 
     @property
     def tls(self) -> ssl.SSLContext:
@@ -42,11 +43,24 @@ class Kubelets:
             self.reload_certificate()
         return self._tls
 
+    @property
+    def unverified_tls(self) -> ssl.SSLContext:
+        """For who asks for the log of a kubelet whose certificate has expired; ours is shown."""
+        if self._config.kubelet_certificate_authority is None:
+            return self.tls
+        if self._unverified_tls is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._unverified_tls = context
+            self.reload_certificate()
+        return self._unverified_tls
+
     def reload_certificate(self) -> None:
         """From its file into the connections to come."""
         config = self._config
-        if self._tls is not None and config.kubelet_client_certificate and config.kubelet_client_key:
-            self._tls.load_cert_chain(config.kubelet_client_certificate, config.kubelet_client_key)
+        for context in (self._tls, self._unverified_tls):
+            if context is not None and config.kubelet_client_certificate and config.kubelet_client_key:
+                context.load_cert_chain(config.kubelet_client_certificate, config.kubelet_client_key)
 
     @property
     def anonymous_tls(self) -> ssl.SSLContext:
@@ -88,7 +102,7 @@ class Kubelets:
 
     @asynccontextmanager
     async def request(
-        self, node_name: str, path: str, *, query: list[tuple[str, str]] | None = None
+        self, node_name: str, path: str, *, query: list[tuple[str, str]] | None = None, verified: bool = True
     ) -> "AsyncGenerator[aiohttp.ClientResponse, None]":
         """GET `path` of the kubelet; raises ServiceUnavailable when it cannot be reached."""
         import aiohttp
@@ -97,7 +111,7 @@ class Kubelets:
         host = f"[{address.host}]" if ":" in address.host else address.host
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         try:
-            async with self.session().get(
+            async with self._session(self.tls if verified else self.unverified_tls).get(
                 f"https://{host}:{address.port}{path}", params=query, timeout=timeout
             ) as response:
                 yield response
@@ -117,15 +131,18 @@ class Kubelets:
             return await response.json(content_type=None)
 
     def session(self, *, anonymous: bool = False) -> "aiohttp.ClientSession":
-        """Connections are never shared between those that show our certificate and those that do not."""
+        return self._session(self.anonymous_tls if anonymous else self.tls)
+
+    def _session(self, tls: ssl.SSLContext) -> "aiohttp.ClientSession":
+        """Connections are never shared between those that show our certificate, or verify, and those that do not."""
         import aiohttp
 
-        if anonymous not in self._sessions:
-            connector = aiohttp.TCPConnector(ssl=self.anonymous_tls if anonymous else self.tls, limit=0)
-            self._sessions[anonymous] = aiohttp.ClientSession(
+        if tls not in self._sessions:
+            connector = aiohttp.TCPConnector(ssl=tls, limit=0)
+            self._sessions[tls] = aiohttp.ClientSession(
                 connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
             )
-        return self._sessions[anonymous]
+        return self._sessions[tls]
 
     async def close(self) -> None:
         while self._sessions:

@@ -37,7 +37,9 @@ async def handle(request: Request, row: Resource) -> Answer:
     if not node:
         return Response(b"", content_type=TEXT)  # nothing can have been written yet
     path = f"/containerLogs/{info.namespace}/{info.name}/{container}"
-    opened = request.services.kubelets.request(node, path, query=query)
+    opened = request.services.kubelets.request(
+        node, path, query=query, verified=not boolean(request, "insecureSkipTLSVerifyBackend")
+    )
     response = await opened.__aenter__()
     if response.status != 200:
         text = (await response.content.read(_MOST_ERROR_BYTES)).decode(errors="replace").strip()

@@ -27,6 +27,8 @@ VALIDATION = {"true": "Strict", "strict": "Strict", "warn": "Warn", "ignore": "I
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["raw"] and has_files(flags):
+        if flags["edit"]:
+            raise CliError("--raw and --edit are mutually exclusive")
         raw.check(flags)
         return raw.send(session, flags, "POST")
     if not has_files(flags):
@@ -36,6 +38,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             )
         raise CliError("must specify one of -f and -k")
     validation(flags)
+    if flags["edit"]:
+        from pinnace.cli.commands.create_edited import run as run_edited
+
+        return run_edited(session, flags, arguments)
     errors: list[CliError] = []
     unread: list[CliError] = []
     found = False
@@ -234,7 +240,11 @@ _SERVICES = {
 
 CREATE = Command(
     run,
-    (*FILES, *WRITE, SAVE, SELECTOR, raw.FLAG),
+    (
+        *FILES, *WRITE, SAVE, SELECTOR, raw.FLAG,
+        Flag("edit", kind="bool", help="Edit the objects before they are created."),
+        Flag("windows-line-endings", kind="bool", help="With --edit: the file in the editor has CR LF line ends."),
+    ),
     "-f FILENAME",
     "Create a resource from a file or from stdin.",
     {

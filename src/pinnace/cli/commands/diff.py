@@ -1,7 +1,4 @@
-"""`diff`: what `apply` would change, shown by the system's `diff` (or $KUBECTL_EXTERNAL_DIFF); exit code 1 says that it would.
-
-Left out: --prune, --concurrency (objects are asked for one after the other).
-"""
+"""`diff`: what `apply` would change, shown by the system's `diff` (or $KUBECTL_EXTERNAL_DIFF); exit code 1 says that it would."""
 
 import os
 import shlex
@@ -62,8 +59,7 @@ def _compared(session: Session, flags: Values) -> Iterator[tuple[Selection, Obje
     errors: list[CliError] = []
     visited: set[str] = set()
     namespaces: list[str] = []
-    for one in from_files_with_errors(session, flags, errors):
-        before, after = _states(session, flags, one)
+    for one, before, after in _all_states(session, flags, from_files_with_errors(session, flags, errors)):
         visited.add((before or after)["metadata"].get("uid", ""))
         namespaces += [one.namespace] if one.namespace else []
         yield one, before, after
@@ -74,9 +70,39 @@ def _compared(session: Session, flags: Values) -> Iterator[tuple[Selection, Obje
             yield one, obj, None
 
 
+def _all_states(
+    session: Session, flags: Values, chosen: Iterator[Selection]
+) -> Iterator[tuple[Selection, Object | None, Object]]:
+    """In the order of the files, `--concurrency` of them at a time, each on a connection of its own."""
+    if flags["concurrency"] < 2:
+        for one in chosen:
+            yield one, *_states(session, flags, one)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import local
+
+    own, opened = local(), list[Session]()
+
+    def begin() -> None:
+        own.session = Session(session.flags, session.path)
+        opened.append(own.session)
+
+    def states(one: Selection) -> tuple[Selection, Object | None, Object]:
+        return one, *_states(own.session, flags, one)
+
+    try:
+        with ThreadPoolExecutor(flags["concurrency"], "diff", begin) as pool:
+            yield from pool.map(states, list(chosen))
+    finally:
+        for each in opened:
+            each.http.close()
+
+
 def _states(session: Session, flags: Values, one: Selection) -> tuple[Object | None, Object]:
     """What is there (or None), and what would be there, as the server says."""
     query = {"dryRun": "All", "fieldManager": flags["field-manager"] or "kubectl-client-side-apply"}
+    if not one.name:
+        raise CliError("resource name may not be empty")
     try:
         live = session.http.get(one.path)
     except ServerError as error:
@@ -140,6 +166,7 @@ DIFF = Command(
         SELECTOR,
         FIELD_MANAGER,
         *pruning.FLAGS,
+        Flag("concurrency", kind="int", default=1, help="How many objects are compared at a time."),
         Flag("server-side", kind="bool", help="What apply --server-side would change."),
         Flag("force-conflicts", kind="bool", help="As if fields of other managers were taken over."),
         Flag("show-managed-fields", kind="bool", help="Compare managedFields, too."),

@@ -1,16 +1,11 @@
-"""`api-resources`, `api-versions`, `cluster-info`: what the server offers."""
+"""`api-resources`, `api-versions`: what the server offers."""
 
-from typing import Any
-
-from pinnace.cli.builder import items_of
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError, told
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.mapper import Resource
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session
-
-Object = dict[str, Any]
 
 
 def run_resources(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -88,25 +83,6 @@ def run_versions(session: Session, flags: Values, arguments: list[str]) -> int:
     return 0
 
 
-def run_cluster_info(session: Session, flags: Values, arguments: list[str]) -> int:
-    server = session.connection.server
-    print(f"Kubernetes control plane is running at {server}")
-    services = session.mapper.find("services")
-    found = session.http.get(
-        services.path("kube-system"), {"labelSelector": "kubernetes.io/cluster-service=true"}
-    )
-    for service in items_of(found, services):
-        metadata = service["metadata"]
-        name = (metadata.get("labels") or {}).get("kubernetes.io/name") or metadata["name"]
-        ports = service["spec"].get("ports") or [{}]
-        port = f":{ports[0]['name']}" if ports[0].get("name") else ""
-        print(
-            f"{name} is running at {server}/api/v1/namespaces/kube-system/services/{metadata['name']}{port}/proxy"
-        )
-    print()
-    return 0
-
-
 API_RESOURCES = Command(
     run_resources,
     (
@@ -122,4 +98,3 @@ API_RESOURCES = Command(
     summary="Print the supported API resources on the server.",
 )
 API_VERSIONS = Command(run_versions, summary="Print the supported API versions on the server.")
-CLUSTER_INFO = Command(run_cluster_info, summary="Display the addresses of the control plane and services.")

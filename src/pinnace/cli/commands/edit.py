@@ -41,15 +41,17 @@ def _edit(session: Session, flags: Values, one: Selection, obj: Object) -> int:
     shown = obj if flags["show-managed-fields"] else printers.without_managed_fields(obj)
     text, problems, last_try = printers.to_text(shown, "yaml"), list[str](), ""
     while True:
-        edited = in_editor(_head(one, problems) + (last_try or text), windows=flags["windows-line-endings"])
-        stripped = "\n".join(line for line in edited.splitlines() if not line.startswith("#")).strip()
+        edited = in_editor(
+            HEAD + head(one, problems) + (last_try or text), windows=flags["windows-line-endings"]
+        )
+        stripped = without_comments(edited)
         if not stripped:
             raise PlainError("Edit cancelled, saved file was empty.")
         if stripped == text.strip():
             warn("Edit cancelled, no changes made.")
             return 0
         if problems and stripped == last_try.strip():
-            raise PlainError(f"{_stored(edited)}\nerror: Edit cancelled, no valid changes were saved.")
+            raise PlainError(f"{stored(edited)}\nerror: Edit cancelled, no valid changes were saved.")
         last_try = stripped + "\n"
         try:
             changed = parsed(last_try)
@@ -59,7 +61,7 @@ def _edit(session: Session, flags: Values, one: Selection, obj: Object) -> int:
             continue
         if _identity(changed) != _identity(shown):
             raise PlainError(
-                f"{_stored(edited)}\nerror: At least one of apiVersion, kind and name was changed"
+                f"{stored(edited)}\nerror: At least one of apiVersion, kind and name was changed"
             )
         if flags["save-config"] or last_applied.ANNOTATION in (obj["metadata"].get("annotations") or {}):
             changed = _with_annotation(obj, changed)
@@ -79,6 +81,10 @@ def _edit(session: Session, flags: Values, one: Selection, obj: Object) -> int:
         return 0
 
 
+def without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#")).strip()
+
+
 def parsed(text: str) -> Object:
     try:
         found = next(iter(documents(text, "edited-file")), None)
@@ -86,6 +92,9 @@ def parsed(text: str) -> Object:
         raise CliError(str(error).rpartition("error converting YAML to JSON: ")[2]) from error
     if not isinstance(found, dict):
         raise CliError("invalid object to validate")
+    for field in ("apiVersion", "kind"):
+        if not found.get(field):
+            raise CliError(f"{field} not set")
     return found
 
 
@@ -111,22 +120,23 @@ def _problems(session: Session, one: Selection, error: ServerError, edited: str)
     )
 
 
-def _stored(text: str) -> str:
+def stored(text: str) -> str:
     return f'A copy of your changes has been stored to "{_kept(text)}"'
 
 
-def _kept(text: str) -> str:
-    descriptor, path = tempfile.mkstemp(prefix="kubectl-edit-", suffix=".yaml")
+def _kept(text: str, suffix: str = ".yaml") -> str:
+    descriptor, path = tempfile.mkstemp(prefix="kubectl-edit-", suffix=suffix)
     with os.fdopen(descriptor, "w", newline="") as file:
         file.write(text)
     return path
 
 
-def _head(one: Selection, problems: list[str]) -> str:
+def head(one: Selection, problems: list[str]) -> str:
+    """Why it is opened again."""
     if not problems:
-        return HEAD
+        return ""
     lines = [f'{one.resource.qualified} "{one.name}" was not valid:', *(f"* {text}" for text in problems)]
-    return HEAD + "".join(f"# {line}\n" for line in lines) + "#\n"
+    return "".join(f"# {line}\n" for line in lines) + "#\n"
 
 
 def check_output(flags: Values) -> None:
@@ -147,12 +157,12 @@ def _with_annotation(obj: Object, changed: Object) -> Object:
     return {**changed, "metadata": {**metadata, "annotations": noted}}
 
 
-def in_editor(text: str, *, windows: bool = False) -> str:
+def in_editor(text: str, *, windows: bool = False, suffix: str = ".yaml") -> str:
     """What the user makes of it; `windows`: the file has CR LF at the ends of its lines."""
     if windows:
         text = text.replace("\n", "\r\n")
     editor = os.environ.get("KUBE_EDITOR") or os.environ.get("EDITOR") or "vi"
-    path = _kept(text)
+    path = _kept(text, suffix)
     try:
         done = subprocess.run([*shlex.split(editor), path], check=False)
         if done.returncode != 0:

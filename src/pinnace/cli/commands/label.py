@@ -27,16 +27,22 @@ def _changing(field: str, word: str) -> Run:
         write = printers.printer(flags, lambda _: shown)  # one for all annotated objects, as kubectl has it
         for one, obj in _chosen(session, resources, flags):
             shown = one.shown
-            if flags["list"]:
-                _show(one.shown, obj["metadata"].get(field) or {}, several=len(resources) > 2)
-                continue
             now = obj["metadata"].get(field) or {}
             _check(now, wanted, flags, field)
             patch = {key: value for key, value in wanted.items() if now.get(key) != value}
             gone = {key: None for key in removed if key in now}
+            if flags["list"]:
+                _show(
+                    one,
+                    _changed(obj, field, patch, gone)["metadata"][field],
+                    field,
+                    several=_are_several(resources, flags),
+                )
+                continue
+            is_here = flags["local"] or dry_run.mode(flags) == "client"
             for key in removed:
-                if key not in now:
-                    print(f'{field.removesuffix("s")} "{key}" not found.')
+                if key not in now and field == "labels" and not is_here:
+                    print(f'label "{key}" not found.')
             done = (
                 "unlabeled"
                 if field == "labels" and gone and not patch
@@ -45,8 +51,8 @@ def _changing(field: str, word: str) -> Run:
                 else f"not {word}"
             )
             new = obj
-            if flags["local"] or dry_run.mode(flags) == "client":
-                new = _changed(obj, field, patch, gone)
+            if is_here:
+                new = _changed(obj, field, patch, gone) if patch or gone else obj
             elif patch or gone:
                 body: Object = {"metadata": {field: {**patch, **gone}}}
                 if flags["resource-version"]:
@@ -78,6 +84,9 @@ def _check_flags(flags: Values, resources: list[str], field: str) -> None:
             )
     elif not resources and not has_files(flags):
         raise CliError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
+    for other in ("selector", "field-selector"):
+        if flags["all"] and flags[other]:
+            raise CliError(f"cannot set --all and --{other} at the same time")
     if flags["resource-version"] and (flags["all"] or flags["selector"]):
         raise CliError("--resource-version may only be used with a single resource")
 
@@ -160,9 +169,18 @@ def _check(now: Object, wanted: dict[str, str], flags: Values, field: str) -> No
             )
 
 
-def _show(name: str, pairs: Object, *, several: bool) -> None:
+def _are_several(resources: list[str], flags: Values) -> bool:
+    """Whether the objects are named in the list: all but a single named one, or a single file."""
+    if has_files(flags):
+        return len(flags["filename"]) != 1
+    if resources and "/" in resources[0]:
+        return len(resources) > 1
+    return len(resources) != 2 or "," in resources[0]
+
+
+def _show(one: Selection, pairs: Object, field: str, *, several: bool) -> None:
     if several:
-        print(f"Listing labels for {name}:")
+        print(f"Listing {field} for {one.resource.kind}.{one.resource.group}/{one.name}:")
     for key in sorted(pairs):
         print(f" {key}={pairs[key]}" if several else f"{key}={pairs[key]}")
 

@@ -125,7 +125,12 @@ def _of_pod(flags: Values, pod: Object) -> list[Source]:
 def _query(flags: Values) -> dict[str, str]:
     query = {
         name: "true"
-        for flag, name in (("follow", "follow"), ("previous", "previous"), ("timestamps", "timestamps"))
+        for flag, name in (
+            ("follow", "follow"),
+            ("previous", "previous"),
+            ("timestamps", "timestamps"),
+            ("insecure-skip-tls-verify-backend", "insecureSkipTLSVerifyBackend"),
+        )
         if flags[flag]
     }
     tail = flags["tail"]
@@ -218,6 +223,11 @@ LOGS = Command(
         Flag("prefix", kind="bool", help="Put pod and container before each line."),
         Flag("max-log-requests", kind="int", default=5, help="Most logs to follow at a time."),
         Flag("ignore-errors", kind="bool", help="Go on when one log cannot be read."),
+        Flag(
+            "insecure-skip-tls-verify-backend",
+            kind="bool",
+            help="Do not check the certificate of the kubelet.",
+        ),
         RUNNING_TIMEOUT._replace(default=20.0),
     ),
     "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]",

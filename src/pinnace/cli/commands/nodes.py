@@ -3,7 +3,7 @@
 from typing import Any
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, fetch, select
+from pinnace.cli.builder import Selection, fetch, raise_all, select
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, OUTPUT, Command, Run
 from pinnace.cli.commands.create import VALIDATE, validation
 from pinnace.cli.errors import CliError
@@ -77,8 +77,13 @@ def run_taint(session: Session, flags: Values, arguments: list[str]) -> int:
         chosen = [(one._replace(name=obj["metadata"]["name"]), obj) for one, obj in targets]
     else:
         chosen = chosen_nodes(session, flags, resources[1:])
+    errors: list[CliError] = []
     for one, node in chosen:
-        _taint(session, flags, one, node, added, removed)
+        try:
+            _taint(session, flags, one, node, added, removed)
+        except CliError as error:
+            errors.append(error)
+    raise_all(errors)
     return 0
 
 
@@ -100,7 +105,7 @@ def _check(flags: Values, resources: list[str], added: list[Object], removed: li
     if resources[0].lower() not in ("node", "nodes"):
         raise CliError(f"invalid resource type {resources[0]}, only node types are supported")
     both = [
-        f"{key}:{effect}" if effect else key
+        f"{key}={effect}"
         for key, effect in removed
         if any(t["key"] == key and effect in ("", t["effect"]) for t in added)
     ]
@@ -127,7 +132,7 @@ def _parsed(specs: list[str]) -> tuple[list[Object], list[tuple[str, str]]]:
         else:
             new = {"key": key, **({"value": value} if value else {}), "effect": effect}
             if any((t["key"], t["effect"]) == (key, effect) for t in added):
-                shown = f"{key}={value}:{effect}" if value else f"{key}:{effect}"
+                shown = f"{{{key} {value} {effect} <nil>}}"  # as Go shows a struct
                 raise ValueError(f"duplicated taints with the same key and effect: {shown}")
             added.append(new)
     return added, removed

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,11 +15,12 @@ from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session, warn
-from pinnace.cli.transport import Transport
-from pinnace.net.http_client import Response
+from pinnace.net.http_client import Connection, Response
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers",
               "transfer-encoding", "upgrade", "host", "authorization"}  # fmt: skip
+
+Backend = Callable[[str, str, dict[str, str], bytes | None], tuple[Connection, Response]]
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -31,7 +33,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["disable-filter"] and not flags["unix-socket"]:
         warn("Request filter disabled, your proxy is vulnerable to XSRF attacks, please be cautious")
     filters = None if flags["disable-filter"] else Filters(flags)
-    handler = partial(_Handler, session.http, prefix, (static, flags["www"]), filters)
+    backend = partial(
+        session.http.pass_on, with_server_path=flags["append-server-path"], keepalive=flags["keepalive"]
+    )
+    handler = partial(_Handler, backend, prefix, (static, flags["www"]), filters)
     try:
         server = _server(flags, handler)
     except OSError as error:
@@ -102,9 +107,9 @@ class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def __init__(
-        self, http: Transport, prefix: str, static: tuple[str, str], filters: Filters | None, *arguments: Any
+        self, backend: Backend, prefix: str, static: tuple[str, str], filters: Filters | None, *arguments: Any
     ) -> None:
-        self._http, self._prefix, self._static, self._filters = http, prefix, static, filters
+        self._backend, self._prefix, self._static, self._filters = backend, prefix, static, filters
         super().__init__(*arguments, directory=static[1] or None)
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -153,7 +158,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else None
-        connection, answer = self._http.pass_on(self.command, target, headers, body)
+        connection, answer = self._backend(self.command, target, headers, body)
         try:
             if answer.status == 101 and connection.sock is not None:
                 self._splice(connection.sock, answer)
@@ -221,6 +226,8 @@ PROXY = Command(
         Flag("reject-paths", default="^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach", help="Patterns of paths that do not."),
         Flag("accept-hosts", default=r"^localhost$,^127\.0\.0\.1$,^\[::1\]$", help="Patterns of hosts that pass."),
         Flag("reject-methods", default="^$", help="Patterns of methods that do not pass."),
+        Flag("append-server-path", kind="bool", help="Put the path of the kubeconfig's server before each request's."),
+        Flag("keepalive", kind="duration", help="How often to probe idle connections to the server; 0s leaves it to the system."),
         Flag("disable-filter", kind="bool", help="Let all requests pass."),
     ),
     "[--port=PORT] [--www=static-dir] [--www-prefix=prefix] [--api-prefix=prefix]",

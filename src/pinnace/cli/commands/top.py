@@ -1,6 +1,7 @@
 """`top node` and `top pod`: current use of cpu and memory, from the metrics API."""
 
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from pinnace.apimachinery import quantity
@@ -15,6 +16,7 @@ from pinnace.cli.session import Session, warn
 Object = dict[str, Any]
 FIRST_METRICS_SECONDS = 120.0
 METRICS = "/apis/metrics.k8s.io/v1beta1"
+UNITS = {"cpu": "cores", "memory": "bytes", "swap": "bytes"}
 UNAVAILABLE = "Metrics API not available"
 
 
@@ -29,7 +31,7 @@ def _metrics(session: Session, path: str, query: dict[str, str] | None = None) -
 
 
 def run_nodes(session: Session, flags: Values, arguments: list[str]) -> int:
-    _check_sort(flags)
+    _check(session, flags, arguments, "--selector")
     query = {"labelSelector": flags["selector"]} if flags["selector"] else {}
     path = f"{METRICS}/nodes"
     found = (
@@ -41,33 +43,50 @@ def run_nodes(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError("metrics not available yet")
     nodes = session.mapper.find("nodes")
     listed = items_of(session.http.get(nodes.path(), query), nodes)
-    part = "capacity" if flags["show-capacity"] else "allocatable"
-    room = {node["metadata"]["name"]: (node.get("status") or {}).get(part) or {} for node in listed}
-    rows = [] if flags["no-headers"] else [["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]]
-    measured = {metric["metadata"]["name"]: _usage(metric["usage"]) for metric in found}
-    for name in _ordered(measured, flags):
-        cpu, memory = measured[name]
-        has = room.get(name) or {}
-        rows.append(
-            [
-                name,
-                _cores(cpu),
-                _percent(cpu, has.get("cpu")),
-                _bytes(memory),
-                _percent(memory, has.get("memory")),
-            ]
-        )
+    room = {node["metadata"]["name"]: _room(node, flags) for node in listed}
+    measures = _measures(flags)
+    heads = [f"{title}({unit})" for name, title in measures.items() for unit in (UNITS[name], "%")]
+    rows = [] if flags["no-headers"] else [["NAME", *heads]]
+    measured = {metric["metadata"]["name"]: metric["usage"] for metric in found}
+    for name in _ordered({name: _usage(used) for name, used in measured.items()}, flags):
+        cells = [_of_room(measure, measured[name], room.get(name) or {}) for measure in measures]
+        rows.append([name, *(cell for pair in cells for cell in pair)])
     if not arguments:
-        rows += [
-            [name, "<unknown>", "<unknown>", "<unknown>", "<unknown>"]
-            for name in sorted(set(room) - set(measured))
-        ]
-    ColumnWriter().write(rows)
+        missing = sorted(set(room) - set(measured))
+        rows += [[name, *["<unknown>"] * (2 * len(measures))] for name in missing]
+    _write(rows)
     return 0
 
 
+def _measures(flags: Values) -> dict[str, str]:
+    """What is measured -> its title."""
+    swap = {"swap": "SWAP"} if flags["show-swap"] else {}
+    return {"cpu": "CPU", "memory": "MEMORY", **swap}
+
+
+def _room(node: Object, flags: Values) -> Object:
+    status = node.get("status") or {}
+    room = dict(status.get("capacity" if flags["show-capacity"] else "allocatable") or {})
+    room.pop("swap", None)  # of swap only the node's own word counts
+    swap = ((status.get("nodeInfo") or {}).get("swap") or {}).get("capacity")
+    return {**room, "swap": str(swap)} if swap is not None else room
+
+
+def _of_room(measure: str, usage: Object, room: Object) -> tuple[str, str]:
+    """Amount and share; of swap neither, where the node does not say how much it has."""
+    if measure == "swap" and "swap" not in room:
+        return "<unknown>", "<unknown>"
+    amount = quantity.parse(usage.get(measure, "0"))
+    return _amount(measure, amount), _percent(amount, room.get(measure))
+
+
+def _write(rows: list[list[str]]) -> None:
+    """kubectl ends each cell with a tab, the last one too."""
+    ColumnWriter().write([[*row, ""] for row in rows])
+
+
 def run_pods(session: Session, flags: Values, arguments: list[str]) -> int:
-    _check_sort(flags)
+    _check(session, flags, arguments, "selector")
     namespace = "" if flags["all-namespaces"] else session.namespace
     path = f"{METRICS}/namespaces/{namespace}/pods" if namespace else f"{METRICS}/pods"
     query = {
@@ -83,23 +102,27 @@ def run_pods(session: Session, flags: Values, arguments: list[str]) -> int:
     if not found:
         return _nothing(session, namespace)
     keyed = {(metric["metadata"]["namespace"], metric["metadata"]["name"]): metric for metric in found}
-    totals = {key: _sum(metric) for key, metric in keyed.items()}
-    spaces = ["NAMESPACE"] if flags["all-namespaces"] else []
-    names = ["POD", "NAME"] if flags["containers"] else ["NAME"]
-    rows = [] if flags["no-headers"] else [[*spaces, *names, "CPU(cores)", "MEMORY(bytes)"]]
+    totals = {key: _sum(metric, "cpu", "memory") for key, metric in keyed.items()}
+    measures = _measures(flags)
+    before = [*(["NAMESPACE"] if flags["all-namespaces"] else []), *(["POD"] if flags["containers"] else [])]
+    heads = [f"{title}({UNITS[name]})" for name, title in measures.items()]
+    rows = [] if flags["no-headers"] else [[*before, "NAME", *heads]]
     for key in _ordered(totals, flags):
         space = [key[0]] if flags["all-namespaces"] else []
         if flags["containers"]:
             for container in sorted(keyed[key].get("containers") or (), key=lambda c: str(c["name"])):
-                cpu, memory = _usage(container["usage"])
-                rows.append([*space, key[1], container["name"], _cores(cpu), _bytes(memory)])
+                used = {name: quantity.parse(container["usage"].get(name, "0")) for name in measures}
+                rows.append([*space, key[1], container["name"], *_amounts(used)])
         else:
-            rows.append([*space, key[1], _cores(totals[key][0]), _bytes(totals[key][1])])
+            rows.append(
+                [*space, key[1], *_amounts(dict(zip(measures, _sum(keyed[key], *measures), strict=True)))]
+            )
     if flags["sum"]:
-        blank = [""] * (len(rows[-1]) - 3)
-        cpu, memory = (sum((total[i] for total in totals.values()), Decimal(0)) for i in (0, 1))
-        rows += [[*blank, "", "________", "________"], [*blank, "", _cores(cpu), _bytes(memory)]]
-    ColumnWriter().write(rows)
+        blanks = len(measures) - 1 + (0 if flags["no-headers"] else len(before))  # as kubectl counts them
+        sums = [sum(parts) for parts in zip(*(_sum(metric, *measures) for metric in found), strict=True)]
+        whole = _amounts({name: Decimal(total) for name, total in zip(measures, sums, strict=True)})
+        rows += [[*[""] * blanks, "________", "________"], [*[""] * (blanks - 1), "", *whole]]
+    _write(rows)
     return 0
 
 
@@ -119,12 +142,17 @@ def _nothing(session: Session, namespace: str) -> int:
     return 0
 
 
-def _check_sort(flags: Values) -> None:
+def _check(session: Session, flags: Values, arguments: list[str], selector: str) -> None:
+    if len(arguments) > 1:
+        kind = session.path.rpartition(" ")[2]
+        raise CliError(f"{kind} [NAME | -l label]\nSee '{session.path} -h' for help and examples")
     if flags["sort-by"] not in ("", "cpu", "memory"):
         raise CliError("--sort-by accepts only cpu or memory")
+    if arguments and (flags["selector"] or flags.get("field-selector")):
+        raise CliError(f"only one of NAME or {selector} can be provided")
 
 
-def _ordered(measured: dict[Any, tuple[Decimal, Decimal]], flags: Values) -> list[Any]:
+def _ordered(measured: dict[Any, tuple[Decimal, ...]], flags: Values) -> list[Any]:
     names = sorted(measured)
     if flags["sort-by"]:
         names.sort(key=lambda name: measured[name][flags["sort-by"] == "memory"], reverse=True)
@@ -135,27 +163,34 @@ def _usage(usage: Object) -> tuple[Decimal, Decimal]:
     return quantity.parse(usage.get("cpu", "0")), quantity.parse(usage.get("memory", "0"))
 
 
-def _sum(metric: Object) -> tuple[Decimal, Decimal]:
-    parts = [_usage(container["usage"]) for container in metric.get("containers") or ()]
-    return sum((p[0] for p in parts), Decimal(0)), sum((p[1] for p in parts), Decimal(0))
+def _sum(metric: Object, *measures: str) -> tuple[Decimal, ...]:
+    used = [container["usage"] for container in metric.get("containers") or ()]
+    return tuple(sum((quantity.parse(one.get(name, "0")) for one in used), Decimal(0)) for name in measures)
 
 
-def _cores(amount: Decimal) -> str:
-    return f"{-int(-amount * 1000 // 1)}m"
+def _amounts(used: dict[str, Decimal]) -> list[str]:
+    return [_amount(name, amount) for name, amount in used.items()]
 
 
-def _bytes(amount: Decimal) -> str:
+def _amount(measure: str, amount: Decimal) -> str:
+    if measure == "cpu":
+        return f"{ceil(amount * 1000)}m"
     return f"{int(amount) // (1024 * 1024)}Mi"
 
 
 def _percent(amount: Decimal, whole: str | None) -> str:
-    return f"{int(amount * 100 / quantity.parse(whole))}%" if whole else "<unknown>"
+    """Of thousandths, which are rounded up before, as kubectl does it."""
+    if not whole:
+        return "<unknown>"
+    room = ceil(quantity.parse(whole) * 1000)
+    return f"{int(ceil(amount * 1000) / room * 100) if room else 0}%"
 
 
 _COMMON = (
     Flag("selector", "l", help="Label selector."),
     Flag("sort-by", help="cpu or memory."),
     Flag("no-headers", kind="bool", help="Do not print headers."),
+    Flag("show-swap", kind="bool", help="Swap, too."),
 )
 _NODE = Command(
     run_nodes, (*_COMMON, Flag("show-capacity", kind="bool", help="Percent of capacity, not of what is allocatable.")),

@@ -2,13 +2,11 @@
 
 import sys
 
-from pinnace import __version__
+from pinnace.cli.client_version import client_version
 from pinnace.cli.command import Command
 from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.session import Session
-
-KUBERNETES = "v1.36.0"
+from pinnace.cli.session import Session, warn
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -30,17 +28,29 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if not flags["output"]:
         if server is not None:
             print(f"Server Version: {server.get('gitVersion') or ''}")
-        return 0
-    from pinnace.cli.printers import to_text
+    else:
+        from pinnace.cli.printers import to_text
 
-    body = {"clientVersion": client, **({"serverVersion": server} if server is not None else {})}
-    sys.stdout.write(to_text(body, flags["output"], indent=2))
+        body = {"clientVersion": client, **({"serverVersion": server} if server is not None else {})}
+        sys.stdout.write(to_text(body, flags["output"], indent=2))
+    if server is not None:
+        _warn_of_difference(client, server)
     return 0
 
 
-def client_version() -> dict[str, str]:
-    major, minor, _ = KUBERNETES[1:].split(".")
-    return {"major": major, "minor": minor, "gitVersion": f"{KUBERNETES}+pinnace.{__version__}"}
+def _warn_of_difference(client: dict[str, str], server: dict[str, str]) -> None:
+    """More than one minor version apart is not supported."""
+    ours, theirs = (
+        (version.get("major", ""), version.get("minor", "").rstrip("+")) for version in (client, server)
+    )
+    if not all(part.isdigit() for part in (*ours, *theirs)):
+        return
+    if ours[0] != theirs[0] or abs(int(ours[1]) - int(theirs[1])) > 1:
+        sys.stdout.flush()
+        warn(
+            f"WARNING: version difference between client ({'.'.join(ours)}) and server ({'.'.join(theirs)}) "
+            "exceeds the supported minor version skew of +/-1"
+        )
 
 
 VERSION = Command(
