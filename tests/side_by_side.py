@@ -7,7 +7,8 @@ and end with `< file` for standard input.
 
 What may differ, and nothing else:
 - uids, resource versions, address and port of the server, the directory of the test, times of the day of the run, ages in years,
-  the name of a pod's volume with its token, the address of the name server, which version of itself a program tells;
+  the name of a pod's volume with its token, the address of the name server, which version of itself a program tells,
+  in YAML the address of a Service, which is drawn by lot;
 - `~`: order of lines (kubectl walks a Go map, in an order that is another each time);
 - `as_of_1_33` and `as_of_1_36`: what kubectl 1.34 to 1.36 say otherwise than 1.33, which gave the answers here, and we as they do;
 - the words of help texts, and the lines that Go's log adds to an error;
@@ -229,6 +230,7 @@ _STEADY = (
     (re.compile(r"\b(2[5-9]|3\d)y(?=\s|$|\()"), "25y"),
     (re.compile(r"(lookup \S+) on \S+:53"), r"\1"),
     (re.compile(r"(?m)^(Client|Kustomize) Version: v.*\n"), ""),
+    (re.compile(r"((?:clusterIP:|-) )10\.43\.\d+\.\d+\n"), r"\g<1>10.43.0.9\n"),
     (re.compile(r"tcp 127\.0\.0\.1:\d+->"), "tcp 127.0.0.1:44444->"),
 )
 

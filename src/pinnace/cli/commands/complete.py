@@ -346,7 +346,15 @@ def _of_cp(session: Session, arguments: list[str], current: str) -> Answer:
         )
     found = [f"{name}/" for name in _names(session, "namespaces", current)]
     found += [f"{name}:" for name in _names(session, "pods", current)]
-    return _starting([*found, *([] if current else ["./", "/"])], current, NO_SPACE)
+    return _starting([*found, *(_here() if current else ["./", "/"])], current, NO_SPACE)
+
+
+def _here() -> list[str]:
+    """What lies in the current directory."""
+    import os
+
+    with os.scandir() as entries:
+        return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
 
 
 def _types(session: Session) -> list[str]:
