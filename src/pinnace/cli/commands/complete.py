@@ -5,6 +5,7 @@ flags are known here, types and names come from the cluster. It never ends with 
 nothing is known, or the cluster does not answer, the shell offers files.
 """
 
+import os
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -346,15 +347,19 @@ def _of_cp(session: Session, arguments: list[str], current: str) -> Answer:
         )
     found = [f"{name}/" for name in _names(session, "namespaces", current)]
     found += [f"{name}:" for name in _names(session, "pods", current)]
-    return _starting([*found, *(_here() if current else ["./", "/"])], current, NO_SPACE)
+    found = [name for name in found if name.startswith(current)]
+    return Answer([*found, *_paths_beside(found, current)], NO_SPACE)
 
 
-def _here() -> list[str]:
-    """What lies in the current directory."""
-    import os
-
+def _paths_beside(found: list[str], current: str) -> list[str]:
+    """Files of this directory; the shell looks for them itself when nothing else was found."""
+    if not current:
+        return ["./", "/"]
+    if not found:
+        return []
     with os.scandir() as entries:
-        return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
+        files = [entry for entry in entries if entry.name.startswith(current)]
+    return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in files)
 
 
 def _types(session: Session) -> list[str]:
