@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.processes import pss_mib
 from support.report import percentile, report, spread
 
 from pinnace.api.resources import ENDPOINT_SLICES
@@ -27,7 +28,10 @@ from pinnace.component.nft_events import TableEvents
 from pinnace.proxy.loop import ProxyConfig, ServiceProxy
 from pinnace.testing.fake_client import FakeClient
 
-POD, CLIENT, OTHER, GATEWAY, PORT = "10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.1", 8080
+POD, CLIENT, OTHER, GATEWAY = "10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.1"
+# Ports of the pod behind the Service and for who goes there directly. Were they one, the kernel would meet the pair of a connection that ended a
+# moment ago under other addresses: it has to look for another port then, and SYNs whose clock seems to go backwards are repeated a second later.
+PORT, DIRECT = 8080, 8081
 NODE = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n1"}}
 LABEL = "kubernetes.io/service-name"
 
@@ -56,9 +60,9 @@ def endpoint_slice(number: int, *ips: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def serve() -> None:
+def serve(port: int) -> None:
     """A pod that takes connections and ends them."""
-    with socket.create_server((POD, PORT), backlog=4096) as server:
+    with socket.create_server((POD, port), backlog=4096) as server:
         while True:
             connection, _ = server.accept()
             connection.close()
@@ -83,12 +87,12 @@ def cost(address: str, port: int, count: int, server: int) -> tuple[float, float
     return count / (time.perf_counter() - begun), (on_cpu(os.getpid(), server) - used) / count * 1e6
 
 
-def in_turns(rounds: int, count: int, number: int, server: int) -> dict[str, Any]:
+def in_turns(rounds: int, count: int, number: int, servers: dict[int, int]) -> dict[str, Any]:
     """Straight to the pod and through the Service, in short turns, so that a busy machine slows both."""
     direct, through = [], []
     for _ in range(rounds):
-        direct.append(cost(POD, PORT, count, server))
-        through.append(cost(cluster_ip(number), 80, count, server))
+        direct.append(cost(POD, DIRECT, count, servers[DIRECT]))
+        through.append(cost(cluster_ip(number), 80, count, servers[PORT]))
     rates, costs = ([spread([each[i] for each in part]) for part in (direct, through)] for i in (0, 1))
     return {
         "direct_per_s": rates[0]["median"], "service_per_s": rates[1]["median"], "rate_ratio": round(rates[1]["max"] / rates[0]["max"], 3),
@@ -131,16 +135,19 @@ async def changes(client: FakeClient, count: int, number: int) -> dict[str, Any]
 async def case(services: int, options: argparse.Namespace) -> dict[str, Any]:
     client = FakeClient([NODE, *(each for number in range(services) for each in objects(number))])
     proxy = ServiceProxy(client, RealClock(), ProxyConfig("n1", table="bench"))
-    begun, used = time.perf_counter(), cpu()
+    begun, used, memory = time.perf_counter(), cpu(), pss_mib(os.getpid())
     running = asyncio.create_task(proxy.run())
     await asyncio.wait_for(proxy.synced.wait(), 600)
-    built = {"build_s": round(time.perf_counter() - begun, 2), "build_cpu_s": round(cpu() - used, 2)}
+    built = {
+        "build_s": round(time.perf_counter() - begun, 2), "build_cpu_s": round(cpu() - used, 2),
+        "mib": round(pss_mib(os.getpid()) - memory, 1),
+    }  # fmt: skip
     try:
         command = (
             "--measure",
             str(services // 2),
-            "--server",
-            str(options.server),
+            "--servers",
+            json.dumps(options.servers),
             "--rounds",
             str(options.rounds),
             "--connections",
@@ -176,24 +183,34 @@ def prepare(pods: dict[str, str]) -> None:
 def inside(options: argparse.Namespace) -> None:
     """In the node's namespace."""
     prepare({options.pod: POD, options.client: CLIENT})
-    this = [sys.executable, __file__, "--serve"]
-    server = subprocess.Popen(["ip", "netns", "exec", options.pod, *this])  # which becomes that program
-    options.server = server.pid
+    # The server ends connections: without this each would stay for a minute, and there are 28,000 ports.
+    subprocess.run(
+        ["ip", "netns", "exec", options.pod, "sysctl", "-qw", "net.ipv4.tcp_max_tw_buckets=0"], check=True
+    )
+    servers = [
+        subprocess.Popen(  # `ip` becomes that program
+            ["ip", "netns", "exec", options.pod, sys.executable, __file__, "--serve", str(port)]
+        )
+        for port in (PORT, DIRECT)
+    ]
+    options.servers = {PORT: servers[0].pid, DIRECT: servers[1].pid}
     try:
-        while True:
-            try:
-                connect(POD, PORT, 1)
-                break
-            except OSError:
-                time.sleep(0.05)
+        for port in options.servers:
+            while True:
+                try:
+                    connect(POD, port, 1)
+                    break
+                except OSError:
+                    time.sleep(0.05)
         rows = {
             f"{services} services": asyncio.run(case(services, options))
             for services in map(int, options.services.split(","))
         }
         report("proxy", rows)
     finally:
-        server.kill()
-        server.wait()
+        for server in servers:
+            server.kill()
+            server.wait()
 
 
 def main() -> None:
@@ -208,15 +225,14 @@ def main() -> None:
     parser.add_argument("--pod", default="", help=argparse.SUPPRESS)
     parser.add_argument("--client", default="", help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=int, default=-1, help=argparse.SUPPRESS)
-    parser.add_argument("--server", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--servers", default="{}", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        return serve()
+        return serve(options.serve)
     if options.measure >= 0:
-        return print(
-            json.dumps(in_turns(options.rounds, options.connections, options.measure, options.server))
-        )
+        servers = {int(port): pid for port, pid in json.loads(options.servers).items()}
+        return print(json.dumps(in_turns(options.rounds, options.connections, options.measure, servers)))
     if options.pod:
         return inside(options)
     if os.geteuid():

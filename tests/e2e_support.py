@@ -47,7 +47,7 @@ def command_line(version: str = "") -> list[str]:
     return [sys.executable, "-m", "pinnace", "kubectl"] if version == OURS or not program else [program]
 
 
-def until(probe: Callable[[], T], within: float = 30.0, every: float = 0.1) -> T:
+def until(probe: Callable[[], T], within: float = 60.0, every: float = 0.1) -> T:
     """The first truthy answer; AssertionError with the last answer after `within` seconds."""
     end = time.monotonic() + within
     last: object = None
@@ -259,10 +259,10 @@ class Space:
         """The STATUS that `get pods` shows."""
         return self.out("get", "pod", pod, "--no-headers").split()[2]
 
-    def until_status(self, pod: str, wanted: str, within: float = 30.0) -> None:
+    def until_status(self, pod: str, wanted: str, within: float = 60.0) -> None:
         until(lambda: self.status_column(pod) == wanted, within)
 
-    def until_ready(self, pod: str, within: float = 30.0) -> None:
+    def until_ready(self, pod: str, within: float = 60.0) -> None:
         until(lambda: _is_ready(self.json("get", "pod", pod)), within)
 
     def until_rolled_out(self, deployment: str) -> None:
@@ -324,6 +324,20 @@ def deployment(name: str, replicas: int = 1, command: str = "", **spec: Any) -> 
 def service(name: str, **spec: Any) -> dict[str, Any]:
     body = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}], **spec}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": body}
+
+
+def own_ports() -> range:
+    """300 ports for the Services and pods of this process's clusters: what the rules of one cluster take from a port of the
+    machine, whatever listens there, is lost for the other clusters on it. Below those that the kernel gives to who asks for any."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = 20000 + int(worker) % 40 * 300
+    return range(first, first + 300)
+
+
+def node_ports(first: int, last: int) -> str:
+    """The flag for a part of this process's ports."""
+    ports = own_ports()
+    return f"--service-node-port-range={ports[first]}-{ports[last]}"
 
 
 def leftovers(name: str, directory: Path) -> list[str]:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pinnace.cluster.preflight import free_port
 from pinnace.component.clock import RealClock
 from pinnace.store.backend import (
     Compacted,
@@ -32,12 +32,6 @@ from pinnace.store.etcd import EtcdBackend
 from pinnace.store.etcd_client import EtcdClient, EtcdConfig
 
 NOT_INSTALLED = "etcd is not installed: `apt-get install etcd-server`"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class EtcdServer:

@@ -7,7 +7,7 @@ and end with `< file` for standard input.
 
 What may differ, and nothing else:
 - uids, resource versions, address and port of the server, the directory of the test, times of the day of the run, ages in years,
-  the name of a pod's volume with its token;
+  the name of a pod's volume with its token, the address of the name server, which version of itself a program tells;
 - `~`: order of lines (kubectl walks a Go map, in an order that is another each time);
 - `as_of_1_33` and `as_of_1_36`: what kubectl 1.34 to 1.36 say otherwise than 1.33, which gave the answers here, and we as they do;
 - the words of help texts, and the lines that Go's log adds to an error;
@@ -107,6 +107,42 @@ async def cluster(directory: Path) -> Any:
         )
 
 
+SERVERS = (
+    "kubeconfig",
+    "servers",
+)  # the files of cases that talk to servers that are none: tests/bad_servers.py
+
+
+@contextlib.asynccontextmanager
+async def no_cluster(directory: Path) -> Any:
+    """(name -> address, the environment): a context for each behaviour and certificate of `bad_servers`."""
+    import bad_servers
+
+    with bad_servers.running(directory / "pki") as addresses:
+        home = directory / "home"
+        home.mkdir(exist_ok=True)
+        authority = str(directory / "pki" / "ca.crt")
+        clusters = {name: {"server": f"{addresses['plain']}/{name}"} for name in bad_servers.BEHAVIOURS}
+        for name, address in addresses.items():
+            clusters[name] = {"server": f"{address}/get-pod", "certificate-authority": authority}
+        other = str(directory / "pki" / "other-ca.crt")
+        secure, plain = addresses["good"], addresses["plain"].removeprefix("http:")
+        clusters["other-ca"] = {"server": f"{secure}/get-pod", "certificate-authority": other}
+        clusters["no-ca"] = {"server": f"{secure}/get-pod"}
+        clusters["insecure"] = {"server": f"{secure}/get-pod", "insecure-skip-tls-verify": True}
+        clusters["named"] = {**clusters["good"], "tls-server-name": "elsewhere.example"}
+        clusters["tls-to-plain"] = {"server": f"https:{plain}/get-pod", "certificate-authority": authority}
+        config = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "get-pod",
+            "clusters": [{"name": name, "cluster": cluster} for name, cluster in clusters.items()],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": "u"}} for name in clusters],
+        }  # fmt: skip
+        path = directory / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        yield addresses, {"KUBECONFIG": str(path), "HOME": str(home), "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+
+
 async def fill(api: "ApiServerInProcess") -> None:
     from pinnace.api import resources
 
@@ -191,13 +227,18 @@ _STEADY = (
     (re.compile(r"(?m)^[EWI]\d{4} \d\d:\d\d:\d\d.*\n"), ""),
     (re.compile(r"\bkube-api-access-[a-z0-9]{5}\b"), "kube-api-access-xxxxx"),
     (re.compile(r"\b(2[5-9]|3\d)y(?=\s|$|\()"), "25y"),
+    (re.compile(r"(lookup \S+) on \S+:53"), r"\1"),
+    (re.compile(r"(?m)^(Client|Kustomize) Version: v.*\n"), ""),
+    (re.compile(r"tcp 127\.0\.0\.1:\d+->"), "tcp 127.0.0.1:44444->"),
 )
 
 
-def steady(text: str, server: str, directory: str) -> str:
-    address = server.removeprefix("https://")
-    text = text.replace(address, "SERVER").replace(directory, "DIR")
-    text = re.sub(rf"\b{address.rpartition(':')[2]}\b", "55555", text)
+def steady(text: str, servers: Mapping[str, str], directory: str) -> str:
+    text = text.replace(directory, "DIR").replace(str(HERE), "HERE")
+    for name, server in servers.items():
+        address = server.partition("://")[2]
+        text = text.replace(address, f"{name}-SERVER" if name else "SERVER")
+        text = re.sub(rf"\b{address.rpartition(':')[2]}\b", "55555", text)
     text = text.replace(f"kubectl.{VERSION}", "kubectl")
     for pattern, instead in _STEADY:
         text = pattern.sub(instead, text)
@@ -298,13 +339,23 @@ def _block(case: Case, answer: Answer) -> str:
 
 async def asked(name: str, directory: Path, program: str | None = None) -> list[Answer]:
     """The answers of kubectl (`program`) or, without one, of ours."""
-    answers = []
-    async with cluster(directory) as (api, environment):
-        for case in cases(name):
-            answer = await (kubectl(program, case, environment) if program else ours(case, environment))
-            code, out, err = answer
-            answers.append(Answer(code, *(steady(text, api.url, str(directory)) for text in (out, err))))
-    return answers
+    if name in SERVERS:
+        async with no_cluster(directory) as (addresses, environment):
+            found = await _answers(name, environment, program)
+    else:
+        async with cluster(directory) as (api, environment):
+            addresses, found = {"": api.url}, await _answers(name, environment, program)
+    return [
+        Answer(code, *(steady(text, addresses, str(directory)) for text in (out, err)))
+        for code, out, err in found
+    ]
+
+
+async def _answers(name: str, environment: Mapping[str, str], program: str | None) -> list[Answer]:
+    return [
+        await (kubectl(program, case, environment) if program else ours(case, environment))
+        for case in cases(name)
+    ]
 
 
 def compare(name: str, theirs: list[Answer], mine: list[Answer]) -> Iterator[tuple[Case, bool, str]]:

@@ -1,7 +1,12 @@
 """What the tests of `pinnace why` share: a command line in this process against a simulated cluster, and objects to break."""
 
 import asyncio
+import io
 import json
+import re
+import shlex
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +57,7 @@ class Asked:
     ) -> None:  # fmt: skip
         monkeypatch.setenv("KUBECONFIG", str(cluster.api.kubeconfig()))
         monkeypatch.setattr(cli_clock, "now", lambda: cluster.clock.now().timestamp())
-        self._cache, self._capsys = cache, capsys
+        self._cache, self._capsys, self._monkeypatch = cache, capsys, monkeypatch
 
     async def plain(self, *words: str) -> Told:
         code = await asyncio.to_thread(main, ["why", *words, "--cache-dir", str(self._cache)])
@@ -61,6 +66,28 @@ class Asked:
 
     async def __call__(self, *words: str) -> Told:
         return await self.plain(*words, "-o", "json")
+
+    async def run(self, command: str, put: dict[str, str] | None = None) -> Told:
+        """A command that `why` proposed, as a shell would read it: words, `echo ... |` and `> FILE`. Editors change nothing."""
+        for placeholder, value in (put or {}).items():
+            command = command.replace(placeholder, value)
+        assert not re.search(r"\bYOUR_", command), f"nothing to put into {command}"
+        lexer = shlex.shlex(command, posix=True, punctuation_chars="|>")
+        lexer.whitespace_split, lexer.commenters = True, ""
+        words, text, target = list(lexer), "", None
+        if words[0] == "echo":
+            assert words[2] == "|", words
+            text, words = f"{words[1]}\n", words[3:]
+        if ">" in words:
+            target, words = Path(words[-1]), words[: words.index(">")]
+        assert words[0] in ("kubectl", "pinnace"), words
+        self._monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        self._monkeypatch.setenv("KUBE_EDITOR", "true")
+        code = await asyncio.to_thread(main, [*words[1:], "--cache-dir", str(self._cache)])
+        out, err = self._capsys.readouterr()
+        if target is not None:
+            target.write_text(out)
+        return Told(code, out + err)
 
 
 def workload(kind: str = "Deployment", name: str = "web", replicas: int = 1, **pod: Any) -> Object:
@@ -121,3 +148,52 @@ async def has_condition(
         one["type"] == kind and one["status"] == status
         for one in (obj.get("status") or {}).get("conditions") or ()
     )
+
+
+def certificate(host: str, days: int = 3650) -> dict[str, str]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    end = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(end)
+    )
+    signed = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=True).sign(
+        key, SHA256()
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "tls.crt": b64encode(signed.public_bytes(Encoding.PEM)).decode(),
+        "tls.key": b64encode(secret).decode(),
+    }
+
+
+def request_of(name: str) -> str:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject)
+        .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    )
+    return b64encode(made.public_bytes(Encoding.PEM)).decode()

@@ -49,6 +49,7 @@ class Api:
         connection = self._connect()
         connection.request("GET", f"{path}?watch=1&resourceVersion={since}", headers=self._headers)
         answer = connection.getresponse()
+        connection.sock.settimeout(None)  # nothing may happen for longer than a request may take
 
         def events():
             try:

@@ -130,6 +130,7 @@ async def test_finished_jobs_are_noted_and_kept_up_to_the_limits(cluster: Simula
     assert not [reason for reason, _ in told if reason in ("UnexpectedJob", "MissingJob", "FailedCreate")]
 
 
+@pytest.mark.slow
 async def test_a_schedule_is_read_in_its_time_zone(tmp_path: Path) -> None:
     start = datetime(2026, 3, 28, 12, tzinfo=UTC)  # clocks go forward in Berlin the night after
     chosen = {"nodes": 0, "controllers": ("cronjob",), "has_scheduler": False}  # two days pass quickly

@@ -529,6 +529,7 @@ async def test_pods_of_a_deleted_job_lose_their_finalizer(cluster: SimulatedClus
     assert len(await work.running()) == (2 if policy == "Orphan" else 0)
 
 
+@pytest.mark.slow
 async def test_a_job_of_many_pods(cluster: SimulatedCluster) -> None:
     cluster.pods.behave(lambda _: Behaviour(runs=(Run(60),)))
     work = await start(cluster, job(parallelism=100, completions=250))

@@ -53,6 +53,7 @@ def manifest(name: str = "a", **fields: Any) -> str:
     return yaml.safe_dump(foo(name, **fields))
 
 
+@pytest.mark.slow
 @pytest.mark.conformance(
     "[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD with validation schema [Conformance]"
 )

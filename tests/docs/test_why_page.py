@@ -13,7 +13,7 @@ BEGIN, END = "PINNACE_WRITE_GOLDEN=1 writes) -->\n", "<!-- rules: end -->"
 
 # where faults are made: on a whole simulated cluster, or with real containers
 SCENES = ("integration/cli/test_why_rules.py", "integration/cli/test_why_healthy.py", "integration/cli/test_why_scheduling.py",
-          "integration/cli/test_why.py", "e2e/test_why.py")  # fmt: skip
+          "integration/cli/test_why.py", "e2e/test_why.py", "integration/cli/test_why_commands.py")  # fmt: skip
 
 
 def rules_with_tests() -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_support import Space, TestCluster, pinnace
+from e2e_support import Space, TestCluster, node_ports, pinnace
 from pinnace.cluster import preflight
 from pinnace.cluster.config import ClusterConfig
 
@@ -31,7 +31,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
         "--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0", "--max-container-restart-period=2s",
         "--horizontal-pod-autoscaler-sync-period=1s", "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
         "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
-        f"--pod-manifest-path={directory / 'manifests'}", "--allowed-unsafe-sysctls=kernel.msg*",
+        f"--pod-manifest-path={directory / 'manifests'}", "--allowed-unsafe-sysctls=kernel.msg*", node_ports(0, 149),
     )  # fmt: skip
     running = TestCluster(name, directory, flags)
     try:

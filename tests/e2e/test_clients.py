@@ -167,7 +167,7 @@ def test_kopf_operator_runs_unmodified(space: Space, tmp_path: Path) -> None:
                 space.json("get", "configmap", "c")["metadata"].get("annotations", {}).get("operator")
                 == "saw c"
             ),
-            within=40,
+            within=60,
         )
     except AssertionError as error:
         raise AssertionError((tmp_path / "log").read_text()) from error

@@ -174,10 +174,15 @@ def test_a_dry_run_changes_nothing_and_a_replacement_the_image(space: Space) -> 
     )  # fmt: skip
     assert answer == OTHER_IMAGE
     running(space, "run=httpd", 1)
-    found = space.json("get", "pod", "httpd")
-    assert [c["image"] for c in found["spec"]["containers"]] == [IMAGE]
-    found["spec"]["containers"][0]["image"] = OTHER_IMAGE
-    assert space.out("replace", "-f", "-", stdin=json.dumps(found)) == "pod/httpd replaced\n"
+    assert [c["image"] for c in space.json("get", "pod", "httpd")["spec"]["containers"]] == [IMAGE]
+
+    def replaced() -> bool:
+        """Refused when the kubelet has written the status since it was read."""
+        found = space.json("get", "pod", "httpd")
+        found["spec"]["containers"][0]["image"] = OTHER_IMAGE
+        return space.out("replace", "-f", "-", stdin=json.dumps(found)) == "pod/httpd replaced\n"
+
+    until(replaced)
     assert space.out("get", "pod", "httpd", "-o", "jsonpath={.spec.containers[0].image}") == OTHER_IMAGE
 
 
@@ -198,41 +203,43 @@ def test_run_makes_a_pod(space: Space) -> None:
 def test_describe_tells_what_matters(space: Space) -> None:
     space.apply(controller("primary"), service("primary", ports=[{"port": 6379, "targetPort": "server"}]))
     (name,) = running(space, "app=primary", 1)
-
-    require_pod(space, name)
-    text = space.out("describe", "rc", "primary")
-    for wanted in (
-        r"Name:\s+primary", rf"Namespace:\s+{space.name}", r"Selector:\s+app=primary,role=primary",
-        r"Labels:\s+app=primary", r"role=primary", r"Replicas:\s+1 current / 1 desired",
-        r"Pods Status:\s+1 Running / 0 Waiting / 0 Succeeded / 0 Failed", r"Pod Template:", rf"Image:\s+{IMAGE}", r"Events:",
-    ):  # fmt: skip
-        assert re.search(wanted, text), (wanted, text)
-    text = space.out("describe", "service", "primary")
-    for wanted in (
-        r"Name:\s+primary", rf"Namespace:\s+{space.name}", r"Selector:\s+app=primary", r"Type:\s+ClusterIP", r"IP:\s+10\.",
-        r"Port:\s+<unset>\s+6379/TCP", r"Endpoints:\s+10\.[\d.]+:6379", r"Session Affinity:\s+None",
-    ):  # fmt: skip
-        assert re.search(wanted, text), (wanted, text)
     node = space.out("get", "pod", name, "-o", "jsonpath={.spec.nodeName}")
-    text = space.cluster.out("describe", "node", node)
-    for wanted in (
-        rf"Name:\s+{node}", r"Labels:", r"Annotations:", r"CreationTimestamp:", r"Conditions:", r"Type\s+Status",
-        r"MemoryPressure\s+False", r"DiskPressure\s+False", r"PIDPressure\s+False", r"Ready\s+True", r"Addresses:",
-        r"Capacity:", r"Version:", r"Kernel Version:", r"OS Image:", r"Container Runtime Version:", r"Kubelet Version:", r"Pods:",
-    ):  # fmt: skip
-        assert re.search(wanted, text), (wanted, text)
-    text = space.cluster.out("describe", "namespace", space.name)
-    assert re.search(rf"Name:\s+{space.name}\n(.|\n)*Status:\s+Active", text), text
-
-
-def require_pod(space: Space, name: str) -> None:
-    text = space.out("describe", "pod", name)
-    for wanted in (
+    described(
+        space, "pod", name,
         rf"Name:\s+{name}", rf"Namespace:\s+{space.name}", r"Node:\s+\S+", r"Labels:\s+app=primary", r"role=primary",
         r"Status:\s+Running", r"IP:\s+10\.", r"Controlled By:\s+ReplicationController/primary", rf"Image:\s+{IMAGE}",
         r"State:\s+Running", r"QoS Class:\s+BestEffort",
-    ):  # fmt: skip
-        assert re.search(wanted, text), (wanted, text)
+    )  # fmt: skip
+    described(
+        space, "rc", "primary",
+        r"Name:\s+primary", rf"Namespace:\s+{space.name}", r"Selector:\s+app=primary,role=primary",
+        r"Labels:\s+app=primary", r"role=primary", r"Replicas:\s+1 current / 1 desired",
+        r"Pods Status:\s+1 Running / 0 Waiting / 0 Succeeded / 0 Failed", r"Pod Template:", rf"Image:\s+{IMAGE}", r"Events:",
+    )  # fmt: skip
+    described(
+        space, "service", "primary",
+        r"Name:\s+primary", rf"Namespace:\s+{space.name}", r"Selector:\s+app=primary", r"Type:\s+ClusterIP", r"IP:\s+10\.",
+        r"Port:\s+<unset>\s+6379/TCP", r"Endpoints:\s+10\.[\d.]+:6379", r"Session Affinity:\s+None",
+    )  # fmt: skip
+    described(
+        space, "node", node,
+        rf"Name:\s+{node}", r"Labels:", r"Annotations:", r"CreationTimestamp:", r"Conditions:", r"Type\s+Status",
+        r"MemoryPressure\s+False", r"DiskPressure\s+False", r"PIDPressure\s+False", r"Ready\s+True", r"Addresses:",
+        r"Capacity:", r"Version:", r"Kernel Version:", r"OS Image:", r"Container Runtime Version:", r"Kubelet Version:", r"Pods:",
+    )  # fmt: skip
+    described(space, "namespace", space.name, rf"Name:\s+{space.name}\n(.|\n)*Status:\s+Active")
+
+
+def described(space: Space, kind: str, name: str, *patterns: str) -> None:
+    """In the end: endpoints and counts come after the pods."""
+
+    def look() -> bool:
+        text = space.out("describe", kind, name)
+        missing = [wanted for wanted in patterns if not re.search(wanted, text)]
+        assert not missing, f"{missing} not in:\n{text}"
+        return True
+
+    until(look)
 
 
 @pytest.mark.conformance(

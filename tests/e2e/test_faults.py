@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,15 +198,15 @@ def create_many(cluster: TestCluster, count: int, kill_after: int) -> set[str]:
             except (OSError, http.client.HTTPException):
                 return
             if answer.status == 201:
-                acknowledged.add(name)
+                with lock:
+                    acknowledged.add(name)
+                    if len(acknowledged) == kill_after:
+                        os.kill(pid, signal.SIGKILL)
 
     pid = cluster.pid()
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
-    while len(acknowledged) < kill_after and any(thread.is_alive() for thread in threads):
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGKILL)
     for thread in threads:
         thread.join()
     return acknowledged

@@ -61,8 +61,8 @@ def test_a_full_disk_is_told_refuses_writes_and_heals(small: TestCluster) -> Non
 
     # nearly full: pressure, a victim, no new pods
     fill(filler, leave=10 * MIB)
-    until(lambda: pressure(small) == ("True", "KubeletHasDiskPressure"), within=40)
-    until(lambda: space.status_column("victim") == "Evicted", within=40)
+    until(lambda: pressure(small) == ("True", "KubeletHasDiskPressure"), within=60)
+    until(lambda: space.status_column("victim") == "Evicted", within=60)
     status = space.json("get", "pod", "victim")["status"]
     assert status["phase"] == "Failed"
     assert status["message"].startswith(
@@ -80,7 +80,7 @@ def test_a_full_disk_is_told_refuses_writes_and_heals(small: TestCluster) -> Non
 
     # full: writes are refused with the reason, reads go on
     fill(filler, leave=0)
-    until(lambda: _refusal(small), within=30)
+    until(lambda: _refusal(small), within=60)
     refused = _refusal(small)
     assert "no space left on the device of the data directory" in refused, refused
     assert space.status_column("waiting") == "Pending"
@@ -88,7 +88,7 @@ def test_a_full_disk_is_told_refuses_writes_and_heals(small: TestCluster) -> Non
     # room again: all goes on by itself
     filler.unlink()
     until(lambda: pressure(small) == ("False", "KubeletHasNoDiskPressure"), within=60)
-    space.until_ready("waiting", within=30)
+    space.until_ready("waiting", within=60)
     small.kubectl("create", "configmap", "after", "--from-literal=a=b")
     assert "NodeHasNoDiskPressure" in node_events(small)
     assert node["metadata"]["uid"] == small.json("get", "nodes")["items"][0]["metadata"]["uid"]

@@ -338,5 +338,5 @@ def start_registry(directory: Path) -> "tuple[subprocess.Popen[bytes], int]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    until(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close() is None, within=10)
+    until(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close() is None, within=60)
     return process, port

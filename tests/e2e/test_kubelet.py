@@ -94,8 +94,7 @@ def test_top_shows_what_each_container_uses(cluster: TestCluster, space: Space) 
     assert int(shown["main"][0].removesuffix("m")) > 0
     (whole,) = space.out("top", "pod", "both", "--no-headers").splitlines()
     assert int(whole.split()[2].removesuffix("Mi")) >= 40
-    (node,) = cluster.out("top", "node", "--no-headers").splitlines()
-    assert int(node.split()[1].removesuffix("m")) > 0
+    until(lambda: int(cluster.out("top", "node", "--no-headers").split()[1].removesuffix("m")) > 0)
 
 
 def answer(address: str, port: int, path: str, token: str, method: str = "GET") -> int:

@@ -5,8 +5,10 @@ import subprocess
 
 import pytest
 
-from e2e_support import IMAGE, Space, TestCluster, deployment, pod, service, until
+from e2e_support import IMAGE, Space, TestCluster, deployment, own_ports, pod, service, until
 from pinnace.cluster import preflight
+
+HOST_PORT = own_ports()[297]
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_a_pod_reaches_pods_and_services_by_address_and_name(web: Space) -> None
     ip = cluster_ip(web)
     until(lambda: "Hello" in fetch(web, f"http://{ip}/"))
     for name in ("web", f"web.{web.name}", f"web.{web.name}.svc.cluster.local"):
-        assert "Hello" in fetch(web, f"http://{name}/"), name
+        until(lambda name=name: "Hello" in fetch(web, f"http://{name}/"))
 
 
 def test_the_machine_reaches_a_service(web: Space) -> None:
@@ -147,7 +149,7 @@ def test_ingress_routes_by_host_and_path(web: Space, cluster: TestCluster) -> No
 def test_host_port(space: Space, cluster: TestCluster) -> None:
     ports = {
         "command": ["httpd", "-f", "-p", "8080", "-h", "/www"],
-        "ports": [{"containerPort": 8080, "hostPort": 38080}],
+        "ports": [{"containerPort": 8080, "hostPort": HOST_PORT}],
     }
     space.apply(pod("hosted", container=ports))
     space.until_ready("hosted")
@@ -156,7 +158,7 @@ def test_host_port(space: Space, cluster: TestCluster) -> None:
     until(
         lambda: (
             subprocess.run(
-                ["curl", "-sf", "-m", "3", f"http://{address}:38080/"], capture_output=True, check=False
+                ["curl", "-sf", "-m", "3", f"http://{address}:{HOST_PORT}/"], capture_output=True, check=False
             ).returncode
             == 0
         )

@@ -315,7 +315,7 @@ def test_flows(town: Town, name: str) -> None:
         for words, expected in ((case.allows, True), (case.forbids, False)):
             for word in words.split():
                 assert wanted[parsed(word)] is expected, word
-        until(lambda: town.reaches(flows) == wanted, within=15)
+        until(lambda: town.reaches(flows) == wanted, within=60)
 
 
 def parsed(word: str) -> tuple[str, str, str, int]:

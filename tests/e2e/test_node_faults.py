@@ -8,6 +8,7 @@ import secrets
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_containers_live_on_while_containerd_is_killed_and_started_again(space: 
     until(lambda: space.kubectl("get", "pod", "leaving", check=False).returncode == 1)
     assert identity(space, "old") == before
     until(lambda: cluster.out("get", "nodes", "--no-headers").split()[1] == "Ready")
-    assert what_runs(cluster, space) == Counter(["old", "old/main", "new", "new/main"])
+    until(lambda: what_runs(cluster, space) == Counter(["old", "old/main", "new", "new/main"]))
     assert space.out("exec", "old", "--", "echo", "alive").strip() == "alive"
 
 
@@ -133,7 +134,7 @@ def test_a_missing_runtime_program_is_told_and_heals(space: Space, runtime: Held
     space.until_ready("late")
     assert identity(space, "there") == before
     space.kubectl("delete", "pod", "there")
-    assert what_runs(space.cluster, space) == Counter(["late", "late/main"])
+    until(lambda: what_runs(space.cluster, space) == Counter(["late", "late/main"]))
 
 
 def test_a_container_whose_shim_is_killed_is_replaced(space: Space) -> None:
@@ -148,7 +149,7 @@ def test_a_container_whose_shim_is_killed_is_replaced(space: Space) -> None:
     ended = main_status(space, "orphan")["lastState"]["terminated"]
     assert ended["exitCode"] in (137, 255), ended
     until(lambda: not [one for one in processes if Path(f"/proc/{one}").exists()])
-    assert what_runs(space.cluster, space) == Counter(["orphan", "orphan/main"])
+    until(lambda: what_runs(space.cluster, space) == Counter(["orphan", "orphan/main"]))
 
 
 def sandbox_of(space: Space, name: str) -> str:
@@ -209,9 +210,9 @@ def test_hooks_that_hang_do_not_keep_a_pod_from_ending(space: Space) -> None:
     space.until_ready("parting")
     until(lambda: has_event(space, "greeting", "Normal", "Started", "Container started"))
     assert space.status_column("greeting") == "ContainerCreating"  # it runs, and counts when the hook is done
-    space.kubectl("delete", "pod", "greeting", "parting", "--timeout=20s")
-    assert has_event(space, "parting", "Normal", "Killing", "Stopping container main")
-    assert what_runs(space.cluster, space) == Counter()
+    space.kubectl("delete", "pod", "greeting", "parting", "--timeout=60s")
+    until(lambda: has_event(space, "parting", "Normal", "Killing", "Stopping container main"))
+    until(lambda: what_runs(space.cluster, space) == Counter())
 
 
 GATE = {"name": "gate", "mountPath": "/gate"}
@@ -300,7 +301,7 @@ def test_a_crash_of_all_managers_hurts_no_container_and_one_of_containers_too_br
         until(lambda name=name: main_status(space, name)["restartCount"] == 1)
         space.until_ready(name)
         changed = "Pod sandbox changed, it will be killed and re-created."
-        assert has_event(space, name, "Normal", "SandboxChanged", changed)
+        until(partial(has_event, space, name, "Normal", "SandboxChanged", changed))
     until(
         lambda: what_runs(cluster, space) == Counter(["steady", "steady/main", "prepared", "prepared/main"])
     )

@@ -387,6 +387,45 @@ def test_logs_exec_and_metrics_go_to_the_kubelet_of_an_agent(nodes: Nodes, space
     assert events[0]["source"]["host"] == "two"
 
 
+def test_a_trace_tells_what_the_agents_did(nodes: Nodes, space: Space) -> None:
+    """The kubelet of another machine, and the rules that every machine wrote."""
+    space.apply(server_on("two", "web"), service("web"))
+    space.until_ready("web")
+
+    def traced(what: str) -> list[dict[str, Any]]:
+        command = (
+            sys.executable,
+            "-m",
+            "pinnace",
+            "--kubeconfig",
+            str(nodes.cluster.kubeconfig),
+            "-n",
+            space.name,
+        )
+        done = nodes.cluster.machine.run(*command, "trace", what, "-o", "json")
+        found: list[dict[str, Any]] = json.loads(done.stdout)["spans"]
+        return found
+
+    def wrote_rules() -> set[str]:
+        return {one["facts"]["node"] for one in traced("service/web") if one["name"] == "apply rules"}
+
+    until(lambda: wrote_rules() == set(NODES), 60)
+    spans = {one["spanID"]: one for one in traced("pod/web")}
+    steps = [one for one in spans.values() if one["part"] == "kubelet"]
+    assert {"run pod", "sandbox", "create container", "start container"} <= {one["name"] for one in steps}
+    run = next(one for one in steps if one["name"] == "run pod")
+    assert run["facts"]["node"] == "two"
+    above = spans[run["parentSpanID"]]
+    assert (above["part"], above["facts"]["subresource"]) == ("apiserver", "binding")
+    ready = [
+        one
+        for one in spans.values()
+        if one["facts"].get("user") == "system:node:two" and one["name"] == "patch"
+    ]
+    assert ready
+    assert all(one["parentSpanID"] in spans for one in ready)
+
+
 def test_local_volumes_of_an_agent_are_directories_of_its_own_and_go_with_the_claim(
     nodes: Nodes, space: Space
 ) -> None:

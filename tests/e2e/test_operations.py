@@ -133,10 +133,16 @@ def test_get_watch_follows_changes(space: Space) -> None:
     ],
 )
 def test_describe(web: Space, kind: str, expected: list[str]) -> None:
-    target = [f"-l=app={'web'}"] if kind == "pod" else ["web"]
-    text = web.out("describe", kind, *target)
-    for word in expected:
-        assert word in text, f"{word!r} not in:\n{text}"
+    target = ["-l=app=web"] if kind == "pod" else ["web"]
+
+    def described() -> bool:
+        """Events and endpoints may come after the rollout."""
+        text = web.out("describe", kind, *target)
+        missing = [word for word in expected if word not in text]
+        assert not missing, f"{missing} not in:\n{text}"
+        return True
+
+    until(described)
 
 
 def test_describe_node(web: Space) -> None:
@@ -239,7 +245,7 @@ def test_logs(space: Space) -> None:
     space.until_ready("talk")
     until(lambda: "line-200" in space.out("logs", "talk", "-c", "main"))
     assert space.out("logs", "talk", "-c", "main", "--tail=3").split() == ["line-198", "line-199", "line-200"]
-    assert space.out("logs", "talk", "-c", "other") == "from-other\n"
+    assert until(lambda: space.out("logs", "talk", "-c", "other")) == "from-other\n"
     assert len(space.out("logs", "talk", "-c", "main", "--since=1h").splitlines()) == 200
     assert re.match(
         r"\d{4}-\d\d-\d\dT[\d:.]+Z line-200$",
@@ -252,7 +258,7 @@ def test_logs(space: Space) -> None:
 
 def test_logs_follow_until_the_end_and_previous(space: Space) -> None:
     space.apply(pod("again", "echo started; sleep 2; exit 3"))
-    followed = until(lambda: space.out("logs", "-f", "again", timeout=30))
+    followed = until(lambda: space.out("logs", "-f", "again", timeout=90))
     assert followed == "started\n"
     until(lambda: space.json("get", "pod", "again")["status"]["containerStatuses"][0]["restartCount"] >= 1)
     assert until(lambda: space.out("logs", "again", "--previous")) == "started\n"
@@ -262,7 +268,7 @@ def test_exec_with_terminal(space: Space) -> None:
     space.apply(pod("shell"))
     space.until_ready("shell")
     child = pexpect.spawn(
-        "kubectl", ["exec", "-n", space.name, "-it", "shell", "-c", "main", "--", "sh"], timeout=20, encoding="utf-8",
+        "kubectl", ["exec", "-n", space.name, "-it", "shell", "-c", "main", "--", "sh"], timeout=60, encoding="utf-8",
         env={**os.environ, "KUBECONFIG": str(space.cluster.kubeconfig), "TERM": "dumb"},
     )  # fmt: skip
     child.sendline("echo $((40+2)) $(hostname)")
@@ -391,9 +397,9 @@ def test_create_expose_run_wait(space: Space) -> None:
     )
     assert space.out("expose", "deployment", "d", "--port=80", "--target-port=8080") == "service/d exposed\n"
     assert space.out("run", "r", f"--image={IMAGE}") == "pod/r created\n"
-    assert space.out("wait", "--for=condition=Ready", "pod/r", "--timeout=30s") == "pod/r condition met\n"
+    assert space.out("wait", "--for=condition=Ready", "pod/r", "--timeout=60s") == "pod/r condition met\n"
     assert (
-        space.out("wait", "--for=condition=Available", "deploy/d", "--timeout=30s")
+        space.out("wait", "--for=condition=Available", "deploy/d", "--timeout=60s")
         == "deployment.apps/d condition met\n"
     )
     until(lambda: space.json("get", "endpoints", "d").get("subsets"))
@@ -403,7 +409,7 @@ def test_create_expose_run_wait(space: Space) -> None:
         'error: failed to create configmap: configmaps "c" already exists\n',
     )
     space.kubectl("delete", "pod", "r", "--grace-period=1")
-    assert space.out("wait", "--for=delete", "pod/r", "--timeout=30s") in ("", "pod/r condition met\n")
+    assert space.out("wait", "--for=delete", "pod/r", "--timeout=60s") in ("", "pod/r condition met\n")
 
 
 def test_run_attached_and_removed(space: Space) -> None:
@@ -428,13 +434,13 @@ def test_run_attached_and_removed(space: Space) -> None:
 def test_port_forward(web: Space) -> None:
     import http.client
 
-    child = pexpect.spawn("kubectl", ["port-forward", "-n", web.name, "service/web", ":80"], timeout=20, encoding="utf-8",
+    child = pexpect.spawn("kubectl", ["port-forward", "-n", web.name, "service/web", ":80"], timeout=60, encoding="utf-8",
                           env={**os.environ, "KUBECONFIG": str(web.cluster.kubeconfig)})  # fmt: skip
     try:
         child.expect(r"Forwarding from 127.0.0.1:(\d+) -> 8080")
         assert child.match
         for _ in range(3):
-            connection = http.client.HTTPConnection("127.0.0.1", int(child.match[1]), timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", int(child.match[1]), timeout=30)
             connection.request("GET", "/")
             assert b"Hello from Pinnace" in connection.getresponse().read()
             connection.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import time
 
@@ -10,7 +11,7 @@ import pytest
 from e2e_support import IMAGE, Space, TestCluster, pod, until
 
 
-def described(space: Space, name: str, *words: str, within: float = 30.0) -> None:
+def described(space: Space, name: str, *words: str, within: float = 60.0) -> None:
     def look() -> bool:
         text = space.out("describe", "pod", name)
         missing = [word for word in words if word not in text]
@@ -39,7 +40,7 @@ def test_running_and_terminating(space: Space) -> None:
     space.kubectl("delete", "pod", "slow", "--wait=false", "--grace-period=5")
     space.until_status("slow", "Terminating")
     described(space, "slow", "Stopping container main")
-    until(lambda: space.kubectl("get", "pod", "slow", check=False).returncode == 1, within=20)
+    until(lambda: space.kubectl("get", "pod", "slow", check=False).returncode == 1, within=60)
 
 
 def test_pending_because_nothing_fits(space: Space) -> None:
@@ -201,7 +202,7 @@ def test_liveness_failure_restarts_and_readiness_failure_takes_out(space: Space)
 def test_evicted_under_node_pressure(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A threshold that this machine cannot meet puts the node under pressure at once."""
     other = TestCluster(
-        "e2eevict",
+        f"e2eevict{secrets.token_hex(2)}",
         tmp_path_factory.mktemp("evict"),
         (
             "--port=0",
@@ -277,7 +278,7 @@ def ready_condition() -> dict:
 def test_node_unknown_when_its_heartbeat_is_lost_and_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One node lives, another was registered by hand and never reports: it is given up, with its pods, until it reports."""
     flags = ("--port=0", "--nodes=sim:1", "--store=memory", "--node-monitor-grace-period=14")
-    other = TestCluster("e2elost", tmp_path_factory.mktemp("lost"), flags)
+    other = TestCluster(f"e2elost{secrets.token_hex(2)}", tmp_path_factory.mktemp("lost"), flags)
 
     def lost_status() -> str:
         return other.out("get", "node", "lost", "--no-headers").split()[1]
@@ -310,7 +311,7 @@ def test_node_unknown_when_its_heartbeat_is_lost_and_back(tmp_path_factory: pyte
                 in other.out("get", "node", "lost", "-o", "jsonpath={.spec.taints[*].key}")
             )
         )
-        until(lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Unknown", within=40)
+        until(lambda: other.out("get", "pod", "orphan", "--no-headers").split()[2] == "Unknown", within=60)
         assert "Unknown" in other.out("describe", "node", "lost")
         assert "NodeNotReady" in other.out("describe", "node", "lost")
         back = json.dumps({"status": {"conditions": [ready_condition()]}})

@@ -100,6 +100,7 @@ async def test_what_one_server_wrote_the_other_reads_at_once(pair: list[ApiServe
         assert (await one.get(r.CONFIG_MAPS, f"c{number}", "default"))["data"] == {"value": "changed"}
 
 
+@pytest.mark.slow
 async def test_servers_watch_each_others_writes_with_the_same_revisions(
     pair: list[ApiServerInProcess],
 ) -> None:

@@ -67,6 +67,7 @@ async def require_typed(kubectl: Kubectl) -> None:
         pytest.skip("this kubectl asks for JSON")
 
 
+@pytest.mark.slow
 async def test_what_go_decodes_is_what_is_stored(kubectl: Kubectl) -> None:
     await require_typed(kubectl)
     for command in COMMANDS:
@@ -99,7 +100,7 @@ async def test_an_informer_of_go_lists_and_watches(api_server: ApiServerInProces
     client = api_server.local_client()
     watchers = api_server.server.services.registries.of(r.PODS).storage.cache.watchers
     before = len(watchers)
-    await eventually(lambda: len(watchers) > before, within=20)
+    await eventually(lambda: len(watchers) > before, within=60)
     for phase in ("Pending", "Succeeded"):
         await client.patch(r.PODS, "job", {"status": {"phase": phase}}, "default", subresource="status")
     assert "timed out" not in (await waiting).err

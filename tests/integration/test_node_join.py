@@ -230,7 +230,7 @@ async def test_certificates_that_live_for_seconds_are_replaced_and_the_node_goes
     holder.append(client)
     running = asyncio.create_task(certificate.run())
     await client.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}})
-    await eventually(lambda: certificate.rotations >= 2, within=15)
+    await eventually(lambda: certificate.rotations >= 2, within=60)
     assert meta.name(await client.get(NODES, "n")) == "n"
     first = node_identity.StoredCertificate(tmp_path / "first.pem")
     first.save(key, text)

@@ -142,7 +142,7 @@ async def test_custom_resources_are_counted_as_soon_as_they_are_served(counting:
     async def is_counted() -> bool:
         return await used(counting) == {"count/widgets.example.com": "0"}
 
-    await eventually(is_counted, within=20)
+    await eventually(is_counted, within=60)
 
     def widget(name: str) -> Object:
         return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}}

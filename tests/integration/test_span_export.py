@@ -10,6 +10,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from pinnace.api import resources as r
+from pinnace.cluster.tracing import sending_spans
+from pinnace.component.clock import RealClock
+from pinnace.component.tracing import About, Tracer
 from pinnace.testing.api_server import ApiServerInProcess
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -116,3 +119,21 @@ async def test_what_the_collector_does_not_take_is_counted(tmp_path: Path, colle
     assert export.dropped > 0
     assert export.sent == 0
     assert not collector.spans
+
+
+async def test_an_agent_sends_what_its_node_did(tmp_path: Path, collector: Collector) -> None:
+    clock = RealClock()
+    tracer = Tracer(clock)
+    about = About("pods", "default", "web")
+    async with sending_spans(tracer, clock, str(configuration(tmp_path, 1_000_000)), "n1"):
+        span = tracer.begin("kubelet", "run pod", about)
+        tracer.record(span)
+        span.end()
+    assert [(part, span.name) for part, span in collector.spans] == [("kubelet", "run pod")]
+    assert collector.services == {"kubelet"}
+
+
+async def test_an_agent_without_a_file_sends_nothing(tmp_path: Path) -> None:
+    tracer = Tracer(RealClock())
+    async with sending_spans(tracer, RealClock(), "", "n1"):
+        assert tracer.exporter is None

@@ -331,6 +331,7 @@ async def test_generations_of_pods(client: Client) -> None:
 
 
 # -- kubectl ----------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 async def test_kubectl_creates_and_shows_these_kinds(kubectl: Kubectl) -> None:
     await kubectl("create", "job", "j", "--image=i")
     await kubectl("create", "cronjob", "c", "--image=i", "--schedule=*/5 * * * *")

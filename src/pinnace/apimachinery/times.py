@@ -48,6 +48,8 @@ def parse_duration(text: str) -> float:
 
 def go_duration(seconds: float) -> str:
     """As Go prints a duration: 1m30s, 0s."""
+    if seconds < 0:
+        return f"-{go_duration(-seconds)}"
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     text = f"{rest:g}s"

@@ -248,7 +248,8 @@ class LocalClient:
         self, gvr: GVR, namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
     ) -> Object:
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
-        return await self._send("DELETE", gvr.path(namespace), query)
+        sent = self._send("DELETE", gvr.path(namespace), query)
+        return await self._sent("deletecollection", gvr, namespace, "", "", sent)
 
     async def raw(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None

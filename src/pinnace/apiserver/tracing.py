@@ -15,6 +15,7 @@ T = TypeVar("T")
 PART = "apiserver"
 STATIONS = ("authentication", "authorization", "queued", "admission", "store")
 REQUEST_BYTES = SPAN_BYTES + 100
+ONE_OF_MANY_BYTES = 300
 WRITING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 UNRECORDED = frozenset(("events", "leases"))
 # Of one write in so many seconds, or of so many after a pause, it is found out which admission plugin changed what.
@@ -34,6 +35,7 @@ class RequestSpan(Span):
     queued = 0.0
     is_recorded = False
     more: tuple[str, ...] = ()
+    many: dict[str, str] | None = None  # of a request for a collection: the uids by name
 
     def __init__(
         self, tracer: "RequestTracer", verb: str, gvr: GVR, namespace: str, name: str, subresource: str, user: str, agent: str,
@@ -63,13 +65,23 @@ class RequestSpan(Span):
     def wrote(self, gvr: GVR, namespace: str, name: str, uid: str, revision: int, begun: float) -> None:
         tracer = self.tracer
         self.store += tracer.now() - begun
-        if self.is_recorded:
+        if self.name == "deletecollection" and gvr.resource == self.gvr.resource:
+            self._wrote_one_of_many(name, uid, revision)
+        elif self.is_recorded:
             tracer.also_wrote(self, revision)
         elif gvr.resource == self.gvr.resource and self.object in ("", name):
             self.object, self.uid, self.revision, self.is_recorded = name, uid, revision, True
             tracer.record(self, revision, REQUEST_BYTES if self.changes is None else self.size())
         else:  # a quota, an address: what has to be there before the object is
             self.more = (*self.more, "/".join(filter(None, (gvr.qualified, namespace, name))))
+
+    def _wrote_one_of_many(self, name: str, uid: str, revision: int) -> None:
+        if self.many is None:
+            self.many, self.revision, self.is_recorded = {}, revision, True
+            self.tracer.record(self, revision, REQUEST_BYTES)
+        else:
+            self.tracer.also_wrote(self, revision, ONE_OF_MANY_BYTES)
+        self.many[name] = uid
 
     def failed(self, code: int, reason: str) -> None:
         self.code, self.reason = code, reason
@@ -99,6 +111,8 @@ class RequestSpan(Span):
         facts["milliseconds"] = {name: took for name, took in stations.items() if took}
         if self.changes is not None:
             facts["admissionChanges"] = [{"by": name, "fields": paths} for name, paths in self.changes]
+        if self.many:
+            facts["objects"] = len(self.many)
         if self.more:
             facts["alsoWrote"] = list(self.more)
         return facts

@@ -3,10 +3,10 @@
 The rules and messages are those of kubectl's resource builder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from pinnace.cli.errors import CliError, ServerError
+from pinnace.cli.errors import CliError, ServerError, told
 from pinnace.cli.flags import Values
 from pinnace.cli.mapper import Resource
 from pinnace.cli.session import Session
@@ -142,6 +142,10 @@ def from_files_with_errors(session: Session, flags: Values, errors: list[CliErro
     """As `from_files`, one after the other; what is wrong with one document or file does not keep the others back."""
     for source, obj in _read(flags, errors):
         try:
+            session.mapper.all()
+        except CliError as error:
+            raise CliError(_unrecognized(session, flags, source, error)) from error
+        try:
             one = of_manifest(session, obj, source)
         except ServerError:
             raise
@@ -150,6 +154,18 @@ def from_files_with_errors(session: Session, flags: Values, errors: list[CliErro
             continue
         if not flags.get("selector") or _has_labels(obj, flags["selector"]):
             yield one
+
+
+def _unrecognized(session: Session, flags: Values, source: str, error: CliError) -> str:
+    """The server does not say what it has. kubectl asks for the schemas first, where it is to validate."""
+    server = session.connection.server
+    if str(flags.get("validate", "ignore")).lower() in ("ignore", "false"):
+        return f'unable to recognize "{source}": {told(error, f"{server}/api?timeout=32s")}'
+    return (
+        f'error validating "{source}": error validating data: failed to download openapi: '
+        f"{told(error, f'{server}/openapi/v2?timeout=32s')}; "
+        "if you choose to ignore these errors, turn validation off with --validate=false"
+    )
 
 
 def _has_labels(obj: Object, selector: str) -> bool:
@@ -281,6 +297,32 @@ def resolve(
         except ServerError as error:
             errors.append(error)
     raise_all(errors)
+
+
+def each(
+    session: Session, arguments: list[str], flags: Values, do: Callable[[Selection, Object], None]
+) -> int:
+    """`do` to all that the arguments name, or the files as they stand; errors come after the others. The number of objects."""
+    errors: list[CliError] = []
+    number = 0
+
+    def found() -> Iterator[tuple[Selection, Object]]:
+        if has_files(flags) and not arguments:
+            yield from ((one, one.manifest or {}) for one in from_files_with_errors(session, flags, errors))
+        else:
+            yield from resolve(session, arguments, flags)
+
+    try:
+        for one, obj in found():
+            number += 1
+            try:
+                do(one, obj)
+            except CliError as error:
+                errors.append(error)
+    except CliError as error:
+        errors.append(error)
+    raise_all(errors)
+    return number
 
 
 def raise_all(errors: "list[ServerError] | list[CliError]") -> None:

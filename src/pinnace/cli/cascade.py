@@ -2,19 +2,32 @@
 
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.session import warn
 
 FLAG = Flag("cascade", default="background", bare="background", help="background, orphan or foreground.")
 _POLICIES = {
     "background": "Background",
     "foreground": "Foreground",
     "orphan": "Orphan",
-    "true": "Background",
-    "false": "Orphan",
+}
+_BOOLEANS = {
+    "1": "background",
+    "t": "background",
+    "true": "background",
+    "0": "orphan",
+    "f": "orphan",
+    "false": "orphan",
 }
 
 
 def policy(flags: Values) -> str:
-    """The propagation policy for the server."""
+    """The propagation policy for the server; what is deprecated is told the first time."""
+    instead = _BOOLEANS.get(flags["cascade"].lower())
+    if instead is not None:
+        warn(
+            f"warning: --cascade={flags['cascade']} is deprecated (boolean value) and can be replaced with --cascade={instead}."
+        )
+        flags["cascade"] = instead
     found = _POLICIES.get(flags["cascade"])
     if found is None:
         raise CliError(

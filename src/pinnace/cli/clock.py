@@ -17,3 +17,8 @@ def monotonic() -> float:
 
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def local(seconds: float) -> time.struct_time:
+    """A time since the epoch as the clock on the wall shows it."""
+    return time.localtime(seconds)

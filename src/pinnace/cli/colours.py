@@ -5,6 +5,7 @@ Nothing is coloured where output is no terminal: what a script sees never change
 """
 
 import os
+import re
 from typing import TextIO
 
 RESET, BOLD = "\x1b[0m", "\x1b[1m"
@@ -13,6 +14,8 @@ OF_PODS = tuple(f"\x1b[{code}m" for code in (36, 35, 34, 33, 32, 96, 95, 94, 93,
 
 GOOD = frozenset(["Running", "Ready", "Active", "Bound", "Available", "Complete", "Completed", "Succeeded", "Established", "True", "Approved,Issued"])  # fmt: skip
 UNDECIDED = frozenset(["Pending", "ContainerCreating", "PodInitializing", "Terminating", "Unknown", "Waiting", "Released", "Suspended", "NotReady,SchedulingDisabled", "Ready,SchedulingDisabled", "Warning"])  # fmt: skip
+PALE = "\x1b[2m"
+_SPAN = re.compile(r"( *\+[\d.]+ m?s .{0,13}?  )([│├└─ ]*)([^:]+):(.*)\n")
 BAD = (
     "BackOff",
     "Err",
@@ -77,3 +80,18 @@ def _line(line: str) -> str:
 
 def of_pod(number: int) -> str:
     return OF_PODS[number % len(OF_PODS)]
+
+
+def of_trace(text: str) -> str:
+    """A tree of spans: its times pale, the names of parts in a colour each, what failed in red."""
+    return "".join(_of_span(line) for line in text.splitlines(keepends=True))
+
+
+def _of_span(line: str) -> str:
+    found = _SPAN.match(line)
+    if found is None:
+        return line
+    times, branches, part, words = found.groups()
+    failed = " refused" in words or "with errors" in words or " error" in words
+    words = f"{RED}{words}{RESET}" if failed else words
+    return f"{PALE}{times}{branches}{RESET}{of_pod(sum(map(ord, part)))}{part}{RESET}:{words}\n"

@@ -19,6 +19,7 @@ class Command(NamedTuple):
     usage: str = ""
     summary: str = ""
     subcommands: "dict[str, Command]" = {}
+    usage_code: int = 1  # the exit code of a wrong flag
 
 
 GLOBAL_FLAGS = (
@@ -45,6 +46,7 @@ GLOBAL_FLAGS = (
         "request-timeout", default="0", help="How long to wait for one request, e.g. 10s; 0 means for ever."
     ),
     Flag("cache-dir", help="Where to keep discovery between calls; default $HOME/.kube/cache."),
+    Flag("disable-compression", kind="bool", help="Do not ask the server for compressed answers."),
     Flag("match-server-version", kind="bool", help="Refuse a server of another version than this client."),
     Flag("warnings-as-errors", kind="bool", help="Exit with 1 when the server warned."),
     Flag("v", "v", kind="int", help="Log level; from 6 on requests are shown on standard error."),

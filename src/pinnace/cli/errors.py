@@ -40,7 +40,7 @@ class ServerError(CliError):
     """The server answered with a Status."""
 
     def __init__(self, status: dict[str, Any]) -> None:
-        super().__init__(status.get("message") or "unknown")
+        super().__init__(status.get("message") or "")
         self.status = status
         self.reason: str = status.get("reason") or ""
         self.http_code: int = status.get("code") or 500
@@ -95,3 +95,13 @@ class FileError(CliError):
 
 def not_found(error: CliError) -> bool:
     return isinstance(error, ServerError) and error.reason == "NotFound"
+
+
+def is_invalid(error: CliError) -> bool:
+    return isinstance(error, ServerError) and error.reason == "Invalid"
+
+
+def told(error: CliError, url: str = "") -> str:
+    """Within another sentence. Of a server that could not be reached: what was asked of it, and why it was not."""
+    say = getattr(error, "told", None)
+    return str(say(url)) if say else str(error)

@@ -1,7 +1,13 @@
 """Help texts, made of what commands say of themselves."""
 
+from typing import TYPE_CHECKING
+
 from pinnace.cli.command import GLOBAL_FLAGS, Command
+from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag
+
+if TYPE_CHECKING:
+    from pinnace.cli.session import Session
 
 
 def overview(program: str, commands: list[str], cluster_commands: list[str]) -> str:
@@ -21,6 +27,20 @@ def _wrapped(words: list[str]) -> list[str]:
             line = " "
         line += f" {word}"
     return [*lines, line]
+
+
+def of_path(path: str) -> str:
+    """The help of a command by its words: `kubectl config set`."""
+    from pinnace.cli.main import resolved
+
+    first, *rest = path.split()[1:]
+    return command_help(resolved(first, rest)[0], path)
+
+
+def unexpected(session: "Session", arguments: list[str], told: str = "Unexpected args") -> CliError:
+    """Words that a command of `config` does not take: the help first, as kubectl shows it."""
+    print(of_path(session.path))
+    return CliError(f"{told}: [{' '.join(arguments)}]")
 
 
 def command_help(command: Command, path: str) -> str:

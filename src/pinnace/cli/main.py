@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pinnace.cli.errors import CliError, PlainError
+from pinnace.cli.errors import CliError, PlainError, UsageError
 
 if TYPE_CHECKING:
     from pinnace.cli.command import Command
@@ -76,6 +76,9 @@ OWN = ("trace", "why")  # among COMMANDS, but not kubectl's
 # What the design promises and this version does not have: said plainly instead of "unknown command".
 PLANNED_CLUSTER = ("dashboard", "snapshot")
 
+
+# Of those that have subcommands only: whose help goes to standard output, and which succeed with it, whatever the words.
+HELP_ON_OUTPUT, HELP_AND_SUCCESS = ("certificate", "rollout"), ("certificate",)
 
 # Where kubectl catches Ctrl-C, in order to clean up; others end by the signal.
 INTERRUPTED_WITH_1 = ("delete", "edit", "events", "logs", "rollout status", "wait")
@@ -158,7 +161,11 @@ def _dispatch(argv: list[str], program: str) -> int:
         from pinnace.cli.kuberc import applied
 
         argv, preferences = applied(argv, program, _command_of)
-    before, rest = parse(argv, GLOBAL_FLAGS, program, stop_at_argument=True)
+    try:
+        before, rest = parse(argv, GLOBAL_FLAGS, program, stop_at_argument=True)
+    except UsageError:
+        _refuse_flags_before_plugin(argv)
+        raise
     if not rest:
         print(_overview(program))
         return 0
@@ -176,7 +183,12 @@ def _dispatch(argv: list[str], program: str) -> int:
             if before["help"] or _wants_help(rest)
             else _no_subcommand(command, path, rest)
         )
-    values, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
+    try:
+        values, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
+    except UsageError as error:
+        if command.usage_code == 1:
+            raise
+        raise CliError(f"{error}\nSee '{path} -h' for help and examples", command.usage_code) from error
     if values["help"]:
         return _help(command, path)
     for flag in before.given:
@@ -215,11 +227,11 @@ def _command_of(argv: list[str]) -> "tuple[Command, list[str], list[str]] | None
         return None  # said when the line is read in earnest
     if not rest or rest[0] not in COMMANDS:
         return None
-    command, path, left = _resolved(rest[0], rest[1:])
+    command, path, left = resolved(rest[0], rest[1:])
     return command, path, left
 
 
-def _resolved(name: str, rest: list[str]) -> "tuple[Command, list[str], list[str]]":
+def resolved(name: str, rest: list[str]) -> "tuple[Command, list[str], list[str]]":
     module, attribute = COMMANDS[name].split(":")
     command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
     path = [name]
@@ -228,6 +240,22 @@ def _resolved(name: str, rest: list[str]) -> "tuple[Command, list[str], list[str
         known = next(name for name, other in command.subcommands.items() if other is found)  # not an alias
         command, path, rest = found, [*path, known], rest[1:]
     return command, path, rest
+
+
+def _refuse_flags_before_plugin(argv: list[str]) -> None:
+    """kubectl takes the first word that is neither a flag nor, it thinks, the value of one for a plugin's name."""
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        takes_value = word.startswith("--") or (word.startswith("-") and len(word) == 2)
+        if word == "--" or (takes_value and "=" not in word and len(words) <= 1):
+            return
+        if takes_value and "=" not in word:
+            words.pop(0)
+        elif word and not word.startswith("-"):
+            if word not in COMMANDS:
+                raise PlainError(f"Error: flags cannot be placed before plugin name: {argv[0]}")
+            return
 
 
 def _try_plugin(argv: list[str], rest: list[str]) -> None:
@@ -240,7 +268,7 @@ def _try_plugin(argv: list[str], rest: list[str]) -> None:
         run_plugin(argv)
     elif name == "create" and argv[0] == "create":  # the only command whose subcommands may be plugins
         word = next((word for word in rest[1:] if not word.startswith("-")), "")
-        if word and word not in _resolved("create", [])[0].subcommands:
+        if word and word not in resolved("create", [])[0].subcommands:
             from pinnace.cli.unknown import run_plugin
 
             run_plugin(argv, least=2)
@@ -257,7 +285,7 @@ def _find(name: str, rest: list[str], program: str) -> "tuple[Command, str, list
         own = () if program == "kubectl" else CLUSTER_COMMANDS
         known = {*COMMANDS, *own, "help"} - set(OWN if program == "kubectl" else ())
         raise error(name, program, known)
-    command, words, rest = _resolved(name, rest)
+    command, words, rest = resolved(name, rest)
     path = " ".join((program, *words))
     return command, path, rest
 
@@ -284,12 +312,13 @@ def _no_subcommand(command: "Command", path: str, rest: list[str]) -> int:
     from pinnace.cli.flags import parse
 
     _, arguments = parse(rest, (*command.flags, *GLOBAL_FLAGS), path)
-    if arguments:
+    if arguments and path.partition(" ")[2] not in HELP_AND_SUCCESS:
         raise CliError(f"unknown command \"{' '.join(arguments)}\"\nSee '{path} -h' for help and examples")
     from pinnace.cli.help import command_help
 
-    print(command_help(command, path), file=sys.stderr)
-    return 1
+    name = path.partition(" ")[2]
+    print(command_help(command, path), file=sys.stdout if name in HELP_ON_OUTPUT else sys.stderr)
+    return 0 if name in HELP_AND_SUCCESS else 1
 
 
 def _help(command: "Command", path: str) -> int:

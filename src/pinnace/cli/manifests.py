@@ -16,7 +16,21 @@ SUFFIXES = (".json", ".yaml", ".yml")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: timestamps stay text."""
+    """YAML as Kubernetes reads it: timestamps stay text, and keys become text, since JSON has no others."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        found = super().construct_mapping(node, deep=deep)
+        if all(type(key) is str for key in found):
+            return found
+        return {_key(key): value for key, value in found.items()}
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, str | int | float):
+        return str(key)
+    raise yaml.YAMLError(f"unsupported map key of type: {type(key).__name__}")
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -86,13 +100,29 @@ def documents(text: str, source: str) -> Iterator[Object]:
             else:
                 yield from found
                 return
-        for document in yaml.load_all(text, _Loader):
+        for document in _load_all(text):
             if document is not None:
                 yield document
     except yaml.YAMLError as error:
         raise CliError(
             f"error parsing {source}: error converting YAML to JSON: yaml: {where_in_yaml(error)}"
         ) from error
+
+
+def _load_all(text: str) -> Iterator[Any]:
+    if "*" not in text:
+        yield from yaml.load_all(text, _Loader)
+        return
+    from pinnace.cli.yaml_aliases import check
+
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            check(node)
+            yield loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _json_documents(text: str) -> Iterator[Object]:

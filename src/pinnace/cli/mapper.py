@@ -1,6 +1,6 @@
 """Which resource a user means: `po`, `pods`, `pod`, `deployments.v1.apps`, `all`, or the kind of a manifest.
 
-Learned from the server's discovery (aggregated where it is offered) and kept in a file for ten minutes, as kubectl does;
+Learned from the server's discovery (aggregated where it is offered) and kept in a file for six hours, as kubectl does;
 a type that is not in the file is looked up again before it is refused.
 """
 
@@ -15,7 +15,8 @@ from pinnace.cli.transport import Transport
 from pinnace.cli.urls import quote
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-KEPT_SECONDS = 600.0
+KEPT_SECONDS = 6 * 3600.0
+DISCOVERY_SECONDS = 32
 
 
 class Resource(NamedTuple):
@@ -61,7 +62,8 @@ class Mapper:
     def __init__(self, http: Transport, cache_dir: str = "") -> None:
         self._http = http
         folder = cache_dir or os.path.join(os.path.expanduser("~"), ".kube", "cache")  # noqa: PTH118, PTH111 (start-up time)
-        self._file = os.path.join(folder, "pinnace", f"{http.host}_{http.port}.json")  # noqa: PTH118
+        place = f"{http.host}_{http.port}{http.path.replace('/', '_')}"
+        self._file = os.path.join(folder, "pinnace", f"{place}.json")  # noqa: PTH118
         self._resources: list[Resource] | None = None
         self._is_fresh = False
 
@@ -83,11 +85,19 @@ class Mapper:
 
     def find(self, text: str) -> Resource:
         """By plural, singular, short name or kind, in any case, with `.group` or `.version.group` behind it if given."""
+        found = self.lookup(text)
+        if found is not None:
+            return found
+        name = text.partition(".")[0]
+        raise CliError(f'the server doesn\'t have a resource type "{name}"{self._meant(text)}')
+
+    def lookup(self, text: str) -> Resource | None:
+        """As `find`; None when there is no such type."""
         for fresh in (False, True):
             found = self._lookup(text.lower(), fresh=fresh)
             if found is not None:
                 return found
-        raise CliError(f'the server doesn\'t have a resource type "{text}"{self._meant(text)}')
+        return None
 
     def _meant(self, text: str) -> str:
         """Types of nearly this name; to somebody at a terminal only, so that scripts read what kubectl says."""
@@ -114,6 +124,14 @@ class Mapper:
                     return row
         return None
 
+    def of_group_kind(self, group: str, kind: str) -> Resource | None:
+        """In the group's preferred version."""
+        for fresh in (False, True):
+            for row in self.all(fresh=fresh):
+                if row.kind == kind and row.group == group:
+                    return row
+        return None
+
     def _lookup(self, text: str, *, fresh: bool) -> Resource | None:
         name, _, rest = text.partition(".")
         rows = self.all(fresh=fresh)
@@ -128,12 +146,16 @@ class Mapper:
     def _discover(self) -> list[list[Any]]:
         rows = []
         for path in ("/api", "/apis"):
-            answer = self._http.get(path, accept=AGGREGATED)
+            answer = self._get(path, AGGREGATED)
             if answer.get("kind") == "APIGroupDiscoveryList":
                 rows += _rows_of_groups(answer["items"])
             else:
                 rows += self._one_by_one(answer)
         return rows
+
+    def _get(self, path: str, accept: str) -> Any:
+        query = {"timeout": f"{DISCOVERY_SECONDS}s"}
+        return self._http.request("GET", path, query, accept=accept, timeout=DISCOVERY_SECONDS)
 
     def _one_by_one(self, answer: dict[str, Any]) -> list[list[Any]]:
         """For servers that do not offer aggregated discovery."""
@@ -148,7 +170,7 @@ class Mapper:
         rows = []
         for group_name, version, path in versions:
             try:
-                resources = self._http.get(path).get("resources") or ()
+                resources = self._get(path, "application/json, */*").get("resources") or ()
             except ServerError:
                 continue  # an aggregated API that does not answer must not hide the others
             rows += [

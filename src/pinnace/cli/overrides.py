@@ -28,11 +28,15 @@ def overridden(flags: Values, obj: Object) -> Object:
     try:
         patch = json.loads(flags["overrides"])
         if kind == "json":
-            return json_patch.apply(obj, patch)
+            return json_patch.applied(obj, patch)
         if kind == "merge":
             return merge_patch.apply(obj, patch)
         return strategic.apply(obj, patch, schemas.for_gvk(GVK("", "v1", obj["kind"])))
     except json.JSONDecodeError:
         raise CliError("Invalid JSON Patch") from None
+    except json_patch.Inapplicable as error:
+        raise CliError(str(error)) from error
     except (ValueError, StatusError) as error:
+        if kind == "json":
+            raise CliError(str(error)) from error
         raise CliError(f"cannot apply the overrides: {error}") from error

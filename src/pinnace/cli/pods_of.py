@@ -20,20 +20,21 @@ RUNNING_TIMEOUT = Flag(
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
-def pods_of(session: Session, flags: Values, argument: str) -> list[Object]:
+def pods_of(session: Session, flags: Values, argument: str, doing: str = "attach to") -> list[Object]:
     """The pod itself, or the pods of a workload, ready and old ones first."""
     words = [argument] if "/" in argument else ["pods", argument]
     (one,) = select(session, words, flags)
-    return of_selection(session, flags, one)
+    return of_selection(session, flags, one, doing)
 
 
-def of_selection(session: Session, flags: Values, one: Selection) -> list[Object]:
+def of_selection(session: Session, flags: Values, one: Selection, doing: str = "attach to") -> list[Object]:
     (obj,) = fetch(session, one, flags)
     if one.resource.qualified == "pods":
         return [obj]
     selector = (obj.get("spec") or {}).get("selector")
     if not selector:
-        raise CliError(f"cannot attach to *{one.resource.kind}: selector for {one.name} is empty")
+        kind = f"*{one.resource.version}.{one.resource.kind}"
+        raise CliError(f"cannot {doing} {kind}: selector for {kind} not implemented")
     is_map = one.resource.qualified in ("services", "replicationcontrollers")
     text = of_map(selector) if is_map else of_label_selector(selector)
     path = f"/api/v1/namespaces/{one.namespace}/pods"

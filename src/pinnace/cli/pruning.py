@@ -75,11 +75,14 @@ def leftovers(
                 yield Selection(row, metadata["name"], metadata.get("namespace", "")), obj
 
 
+def check_selection(flags: Values) -> None:
+    if flags["all"] and flags["selector"]:
+        raise CliError("cannot set --all and --selector at the same time")
+
+
 def check(flags: Values) -> None:
     if flags["prune"] and not flags["all"] and not flags["selector"]:
         raise CliError(
             "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. "
             "If you did not mean to prune all resources, specify a label selector"
         )
-    if flags["all"] and flags["selector"]:
-        raise CliError("cannot set --all and --selector at the same time")

@@ -1,6 +1,5 @@
 """What one call of a command works with: its flags, the kubeconfig, the connection, the namespace, the resource mapper."""
 
-import os
 import sys
 from functools import cached_property
 from types import TracebackType
@@ -14,7 +13,11 @@ if TYPE_CHECKING:
     from pinnace.cli.transport import Transport
     from pinnace.client.kubeconfig import Connection
 
-NO_SERVER = "localhost:8080"
+COMPLETES = "--completes"  # among the flags' values: somebody waits at a prompt and asked nothing
+COMPLETION_SECONDS = 15.0
+# with one of these given, what kubectl checks before it connects is worth the time
+CHECKED_FLAGS = ("as-group", "as-uid", "as-user-extra", "username", "password", "certificate-authority",
+                 "client-certificate", "client-key")  # fmt: skip
 
 
 class Session:
@@ -42,6 +45,18 @@ class Session:
 
         try:
             return kubeconfig.load(self.flags["kubeconfig"])
+        except kubeconfig.KubeconfigErrors as error:
+            raise PlainError(str(error)) from error
+        except kubeconfig.KubeconfigError as error:
+            raise CliError(str(error)) from error
+
+    @property
+    def unresolved_config(self) -> dict[str, Any]:
+        """With the names of files as they stand there."""
+        from pinnace.client import kubeconfig
+
+        try:
+            return kubeconfig.load(self.flags["kubeconfig"], resolve=False)
         except kubeconfig.KubeconfigError as error:
             raise CliError(str(error)) from error
 
@@ -50,10 +65,15 @@ class Session:
         from pinnace.client import kubeconfig
 
         flags = self.flags
+        if not self._is_plain():
+            self._check()
         try:
             found = kubeconfig.connection(
                 self.config, context=flags["context"], cluster=flags["cluster"], user=flags["user"]
             )
+        except kubeconfig.Unusable as error:
+            self._check()
+            raise CliError(str(error)) from error
         except kubeconfig.KubeconfigError as error:
             if flags["context"] and str(error).startswith("context"):
                 name = flags["context"]
@@ -63,33 +83,36 @@ class Session:
             if flags["cluster"] and str(error).startswith("cluster"):
                 raise CliError(f'no server found for cluster "{flags["cluster"]}"') from error
             raise CliError(str(error)) from error
-        changes: dict[str, Any] = {}
-        if flags["server"]:
-            changes["server"] = flags["server"]
-        if flags["token"]:
-            changes.update(token=flags["token"], certificate="", key="")
-        if flags["username"] or flags["password"]:
-            changes.update(username=flags["username"], password=flags["password"], token="", exec_plugin=None)
-        if flags["insecure-skip-tls-verify"] and flags["certificate-authority"]:
-            raise CliError("specifying a root certificates file with the insecure flag is not allowed")
-        if flags["insecure-skip-tls-verify"]:
-            changes.update(insecure=True, ca="")
-        for flag, part in (
-            ("certificate-authority", "ca"),
-            ("client-certificate", "certificate"),
-            ("client-key", "key"),
-        ):
-            if flags[flag]:
-                changes[part] = _read(flags[flag])
-        if flags["tls-server-name"]:
-            changes["tls_server_name"] = flags["tls-server-name"]
-        if not found.server and not changes and (inside := in_cluster()):
-            return inside
-        found = found._replace(**changes)
-        return found if found.server else found._replace(server=f"http://{NO_SERVER}")
+        from pinnace.cli.connecting import with_flags
+
+        return with_flags(found, self.config, flags)
+
+    def _is_plain(self) -> bool:
+        """Whether the configuration is of the usual sort, in which nothing can be wrong that `check` would find."""
+        from pinnace.client.kubeconfig import entry
+
+        config, flags = self.config, self.flags
+        if any(flags[name] for name in CHECKED_FLAGS) or (flags["token"] and not config["users"]):
+            return False
+        context = flags["context"] or config["current-context"]
+        chosen = entry(config, "contexts", context) if context else {}
+        if chosen is None:
+            return False
+        cluster = entry(config, "clusters", flags["cluster"] or chosen.get("cluster", "")) or {}
+        user = entry(config, "users", flags["user"] or chosen.get("user", "")) or {}
+        is_plain = cluster.keys() <= {"server", "certificate-authority-data", "tls-server-name"}
+        if not is_plain or not (cluster.get("server") or not cluster):
+            return False
+        return user.keys() <= {"token"} or user.keys() == {"client-certificate-data", "client-key-data"}
+
+    def _check(self) -> None:
+        from pinnace.cli.config_checks import check
+
+        check(self.config, self.flags)
 
     @cached_property
     def http(self) -> "Transport":
+        from pinnace.cli.connecting import is_known
         from pinnace.cli.transport import Transport
 
         flags = self.flags
@@ -102,18 +125,24 @@ class Session:
                     "corresponding time unit (e.g. 1s | 2m | 3h)"
                 ) from None
             timeout = float(flags["request-timeout"])
-        timeout = max(0.0, timeout)
         if self.connection.exec_plugin and flags.get("--preferences"):
             from pinnace.cli.kuberc import check_plugin
 
             check_plugin(flags["--preferences"], self.connection.exec_plugin)
-        impersonate = [("Impersonate-User", flags["as"])] if flags["as"] else []
-        impersonate += [("Impersonate-Group", group) for group in flags["as-group"]]
-        if flags["as-uid"]:
-            impersonate.append(("Impersonate-Uid", flags["as-uid"]))
-        impersonate += _extra(flags["as-user-extra"])
+        completes = flags.get(COMPLETES)
+        if not is_known(self.connection):
+            if completes:
+                raise CliError("there are no credentials")
+            from pinnace.cli.config_checks import asked_for
+
+            username, password = asked_for()
+            self.connection = self.connection._replace(username=username, password=password)
         http = Transport(
-            self.connection, timeout=timeout or None, verbose=flags["v"] >= 6, impersonate=tuple(impersonate)
+            self.connection,
+            timeout=max(0.0, timeout) or (COMPLETION_SECONDS if completes else None),
+            asked_timeout=timeout,
+            verbosity=flags["v"],
+            **({"repeats": 0} if completes else {}),
         )
         if flags["match-server-version"]:
             from pinnace.cli.client_version import check_match
@@ -135,41 +164,6 @@ class Session:
     @property
     def namespace_is_given(self) -> bool:
         return bool(self.flags["namespace"])
-
-
-def in_cluster(folder: str = "/var/run/secrets/kubernetes.io/serviceaccount") -> "Connection | None":
-    """How a pod reaches the server of its cluster; None outside of pods."""
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
-    if not (host and port and os.path.exists(f"{folder}/token")):  # noqa: PTH110 (start-up time)
-        return None
-    from pinnace.client.kubeconfig import Connection
-
-    address = f"[{host}]" if ":" in host else host
-    return Connection(
-        server=f"https://{address}:{port}", ca=_read(f"{folder}/ca.crt"), token=_read(f"{folder}/token").strip(),
-        namespace=_read(f"{folder}/namespace").strip(),
-    )  # fmt: skip
-
-
-def _extra(pairs: list[str]) -> list[tuple[str, str]]:
-    """`key=value` as headers; the key is written as URLs write it."""
-    found = []
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise CliError(f"invalid user extra: {pair}, must be of the form key=value")
-        from urllib.parse import quote
-
-        found.append((f"Impersonate-Extra-{quote(key, safe='')}", value))
-    return found
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:  # noqa: PTH123 (pathlib costs start-up time)
-            return file.read()
-    except OSError as error:
-        raise PlainError(f"error: unable to read {path}: {error.strerror}") from error
 
 
 def warn(text: str) -> None:

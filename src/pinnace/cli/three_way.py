@@ -21,7 +21,7 @@ def _objects(original: Object, modified: Object, current: Object, schema: Schema
     for name, value in modified.items():
         child = schema.child(name) if schema is not None else None
         if value is None:
-            if current.get(name) is not None:
+            if _says_null(name, original, current, schema):
                 patch[name] = None
         elif name not in current or current[name] is None:
             patch[name] = value
@@ -48,6 +48,13 @@ def _objects(original: Object, modified: Object, current: Object, schema: Schema
     if patch and schema is not None and "retainKeys" in schema.patch_strategies:
         patch["$retainKeys"] = sorted(modified)
     return patch
+
+
+def _says_null(name: str, original: Object, current: Object, schema: Schema | None) -> bool:
+    """A merge patch takes away once what the manifest has as null; a strategic one says so each time."""
+    if schema is None:
+        return original.get(name, "") is not None
+    return name not in current or current[name] is not None
 
 
 def _replaces(schema: Schema | None) -> bool:

@@ -6,6 +6,9 @@ from typing import NamedTuple
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
 
 
+_SCHEME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.")
+
+
 class Server(NamedTuple):
     is_tls: bool
     host: str
@@ -20,6 +23,8 @@ def server_of(text: str) -> Server:
         scheme, rest = "http", text
     place, slash, path = rest.partition("/")
     place = place.rsplit("@", 1)[-1]
+    if not place or " " in place or (found and not _SCHEME.issuperset(scheme)):
+        raise ValueError(text)
     is_tls = scheme.lower() == "https"
     if place.startswith("["):
         host, closed, port = place[1:].partition("]")
@@ -50,3 +55,16 @@ def encode(query: "Mapping[str, str] | Iterable[tuple[str, str]]") -> str:
     """`a=b&c=d`."""
     pairs = query.items() if isinstance(query, Mapping) else query
     return "&".join(f"{quote(str(name))}={quote(str(value))}" for name, value in pairs)
+
+
+def resolved(place: str, target: str, location: str) -> tuple[str, str]:
+    """(server, path with query) that a redirect of `target` at `place` (`https://host:port`) leads to."""
+    from urllib.parse import urljoin, urlsplit
+
+    parts = urlsplit(urljoin(place + target, location))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(location)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{host}:{port}", (parts.path or "/") + query

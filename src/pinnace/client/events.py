@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LONGEST_NAME = 253
 REMEMBERED = 4096
 AT_A_TIME = 16  # written together, so that they share a commit
-LONGEST_HOLD, HOLD_STEP = 10.0, 0.05  # seconds
+LONGEST_HOLD, HOLD_STEP = 10.0, 0.05  # seconds; an event waits no longer for a quiet moment
 REPEAT_WINDOW = 600.0
 TELL_SECONDS = 10.0  # between two lines about lost events
 BURST, REFILL_SECONDS = 25.0, 300.0
@@ -47,6 +47,7 @@ class _Told:
     reason: str
     message: str
     when: str
+    since: float  # of the clock's monotonic time
     action: str = ""
     related: Object | None = None
 
@@ -88,8 +89,10 @@ class EventRecorder:
             reference["fieldPath"] = field_path
         try:
             self._queue.put_nowait(
-                _Told(reference, kind, reason, message, format_time(self._clock.now()), action, related)
-            )
+                _Told(
+                    reference, kind, reason, message, format_time(self._clock.now()), self._clock.monotonic(), action, related
+                )
+            )  # fmt: skip
         except asyncio.QueueFull:
             self._lose("QueueFull", f"{reason} {message}")
 
@@ -122,19 +125,18 @@ class EventRecorder:
         while True:
             first = await self._queue.get()
             if self._is_busy is not None:
-                await self._hold(self._is_busy)
+                await self._hold(first.since, self._is_busy)
             by_key: dict[tuple[str, ...], list[_Told]] = {first.key: [first]}
             for _ in range(min(AT_A_TIME - 1, self._queue.qsize())):
                 told = self._queue.get_nowait()
                 by_key.setdefault(told.key, []).append(told)
             await asyncio.gather(*map(self._record, by_key.values()))
 
-    async def _hold(self, is_busy: Callable[[], bool]) -> None:
-        begun = self._clock.monotonic()
+    async def _hold(self, since: float, is_busy: Callable[[], bool]) -> None:
         while (
             is_busy()
             and self._queue.qsize() < self._queue.maxsize // 2
-            and self._clock.monotonic() - begun < LONGEST_HOLD
+            and self._clock.monotonic() - since < LONGEST_HOLD
         ):
             await self._clock.sleep(HOLD_STEP)
 

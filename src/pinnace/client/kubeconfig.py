@@ -12,11 +12,20 @@ from binascii import a2b_base64
 from typing import Any, NamedTuple
 
 Object = dict[str, Any]
+EXEC_EXTENSION = "client.authentication.k8s.io/exec"  # of a cluster: what its credential plugin is told
 _NAMED = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 
 class KubeconfigError(ValueError):
     """The configuration names something that is not there, or is not readable."""
+
+
+class KubeconfigErrors(KubeconfigError):
+    """Of several files, a line for each."""
+
+
+class Unusable(KubeconfigError):
+    """What the configuration says of a cluster or a user cannot be used as it is."""
 
 
 class Connection(NamedTuple):
@@ -34,6 +43,12 @@ class Connection(NamedTuple):
     exec_plugin: Object | None = None
     namespace: str = ""
     proxy_url: str = ""
+    token_file: str = (
+        ""  # read again now and then; `token` is what it held, or what counts when it cannot be read
+    )
+    impersonate: tuple[tuple[str, str], ...] = ()  # headers
+    compresses: bool = True
+    cluster_config: Any = None  # for the credential plugin
 
 
 # Names of files are text here: pathlib takes 3 ms to import, which every call of the command line would pay.
@@ -45,13 +60,18 @@ def default_paths(explicit: str = "") -> list[str]:
     return listed or [os.path.join(os.path.expanduser("~"), ".kube", "config")]  # noqa: PTH111, PTH118
 
 
-def load(explicit: str = "") -> Object:
-    """The merged configuration; file names in it are made absolute. An explicit file must exist."""
+def load(explicit: str = "", *, resolve: bool = True) -> Object:
+    """The merged configuration; file names in it are made absolute, or left as they are. An explicit file must exist."""
     merged: Object = {"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [], "users": [],
                       "current-context": "", "preferences": {}}  # fmt: skip
+    problems: list[KubeconfigError] = []
     for path in default_paths(explicit):
         try:
             text = _text(path)
+            folder = os.path.dirname(os.path.abspath(path)) if resolve else ""  # noqa: PTH100, PTH120
+            _merge(merged, parse(text, path), folder)
+        except KubeconfigError as error:
+            problems.append(error)
         except FileNotFoundError:
             if explicit:
                 raise KubeconfigError(f"stat {path}: no such file or directory") from None
@@ -62,7 +82,10 @@ def load(explicit: str = "") -> Object:
             raise KubeconfigError(f'error loading config file "{path}": {reason}') from error
         except UnicodeDecodeError as error:
             raise KubeconfigError(f'error loading config file "{path}": it is not UTF-8 text') from error
-        _merge(merged, parse(text, path), os.path.dirname(path))  # noqa: PTH120
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise KubeconfigErrors("\n".join(map(str, problems))) from problems[0]
     return merged
 
 
@@ -82,13 +105,20 @@ def parse(text: str, name: str = "") -> Object:
             found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
         except yaml.YAMLError as error:
             raise KubeconfigError(f'error loading config file "{name}": yaml: {_told(error)}') from error
-    if not isinstance(found, dict):
+    if found is None:
         return {}
     if wrong := _wrong_type(found):
-        raise KubeconfigError(f'error loading config file "{name}": json: cannot unmarshal {wrong}')
+        raise KubeconfigError(f'error loading config file "{name}": {wrong}')
     return found
 
 
+_BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
+_HEAD = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
+_SCHEME = (
+    "k8s.io/client-go/tools/clientcmd/api/latest/latest.go:50"  # upstream's words name a line of its own
+)
 _KINDS: dict[type, str] = {
     dict: "object",
     list: "array",
@@ -105,11 +135,19 @@ _TEXTS = {
 }  # fmt: skip
 
 
-def _wrong_type(found: Object) -> str:
+def _wrong_type(found: Any) -> str:
     """What of the file is not of its type, as Go's decoder says it; "" when all is well."""
 
     def told(value: Any, field: str, wanted: str) -> str:
-        return f"{_KINDS.get(type(value), 'string')} into Go struct field {field} of type {wanted}"
+        kind = _KINDS.get(type(value), "string")
+        return f"json: cannot unmarshal {kind} into Go struct field {field} of type {wanted}"
+
+    if not isinstance(found, dict):
+        kind = _KINDS.get(type(found), "string")
+        return f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type {_HEAD}"
+    kind, version = found.get("kind") or "Config", found.get("apiVersion") or "v1"
+    if kind != "Config" or version != "v1":
+        return f'no kind "{kind}" is registered for version "{version}" in scheme "{_SCHEME}"'
 
     current = found.get("current-context")
     if not isinstance(current, str | None):
@@ -131,12 +169,31 @@ def _wrong_type(found: Object) -> str:
             for field in _TEXTS[section]:
                 if not isinstance(texts.get(field), str | None):
                     return told(texts[field], f"{kind}.{section}.{inner}.{field}", "string")
+                if field.endswith("-data") and (at := _wrong_base64(texts.get(field) or "")) >= 0:
+                    return f"illegal base64 data at input byte {at}"
+            for field in ("insecure-skip-tls-verify", "disable-compression"):
+                if not isinstance(texts.get(field), bool | None):
+                    return told(texts[field], f"{kind}.{section}.{inner}.{field}", "bool")
     return ""
 
 
+def _wrong_base64(text: str) -> int:
+    """Where it stops being base64; -1 when it is."""
+    text = text.replace("\n", "").replace("\r", "")
+    match = _BASE64.match(text)
+    assert match is not None
+    if match.end() == len(text) and len(text) % 4 == 0:
+        return -1
+    return match.end() if match.end() < len(text) else len(text) - len(text) % 4
+
+
 def _told(error: Any) -> str:
+    """With the line as upstream's reader counts it: from one while it looks at characters, from nought while at the grammar."""
     mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}: {error.problem}" if mark else str(error)
+    if mark is None:
+        return str(error)
+    line = mark.line + (type(error).__name__ == "ScannerError")
+    return f"line {line}: {error.problem}" if line else str(error.problem)
 
 
 # A mapping entry or list item whose value is plain beyond doubt: no quotes, anchors, comments, flows, numbers or dates.
@@ -209,10 +266,14 @@ def _merge(merged: Object, more: Object, folder: str) -> None:
 
 def _absolute(body: Object, folder: str) -> Object:
     paths = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {
-        key: os.path.normpath(os.path.join(folder, value)) if key in paths and value else value  # noqa: PTH118
+    found = {
+        key: os.path.normpath(os.path.join(folder, value)) if key in paths and value and folder else value  # noqa: PTH118
         for key, value in body.items()
     }
+    plugin = found.get("exec")
+    if isinstance(plugin, dict) and "/" in str(plugin.get("command")) and folder:
+        found["exec"] = {**plugin, "command": os.path.normpath(os.path.join(folder, plugin["command"]))}  # noqa: PTH118
+    return found
 
 
 def entry(config: Object, section: str, name: str) -> Object | None:
@@ -236,29 +297,64 @@ def connection(config: Object, *, context: str = "", cluster: str = "", user: st
     at = entry(config, "clusters", cluster_name) if cluster_name else {}
     who = entry(config, "users", user_name) if user_name else {}
     if at is None:
-        raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+        if cluster:
+            raise KubeconfigError(f'cluster "{cluster_name}" does not exist')
+        at = {}  # a context that names nothing: nothing is configured, as upstream has it
     if who is None:
-        raise KubeconfigError(f'auth info "{user_name}" does not exist')
+        if user:
+            raise KubeconfigError(f'auth info "{user_name}" does not exist')
+        who = {}
     token = who.get("token", "")
-    if not token and who.get("tokenFile"):
-        token = _read(who["tokenFile"]).strip()
+    if who.get("tokenFile"):
+        token = _token_in(who["tokenFile"], token)
     return Connection(
         server=at.get("server", ""),
-        ca=_pem(at, "certificate-authority"),
         insecure=bool(at.get("insecure-skip-tls-verify")),
         tls_server_name=at.get("tls-server-name", ""),
-        certificate=_pem(who, "client-certificate"),
-        key=_pem(who, "client-key"),
+        certificate=_pem(who, "client-certificate", user_name),
+        key=_pem(who, "client-key", user_name),
+        ca=_pem(at, "certificate-authority", cluster_name),
         token=token,
         username=who.get("username", ""),
         password=who.get("password", ""),
         exec_plugin=who.get("exec"),
         namespace=chosen.get("namespace", ""),
         proxy_url=at.get("proxy-url", ""),
-    )
+        token_file=who.get("tokenFile", ""),
+        impersonate=impersonation(who),
+        compresses=not at.get("disable-compression"),
+        cluster_config=next((e.get("extension") for e in at.get("extensions") or () if e.get("name") == EXEC_EXTENSION), None),
+    )  # fmt: skip
 
 
-def _pem(body: Object, name: str) -> str:
+def impersonation(user: Object) -> tuple[tuple[str, str], ...]:
+    """`as` and its kin as headers; the keys of extra values are written as URLs write them."""
+    if not user.get("as"):
+        return ()
+    headers = [("Impersonate-User", user["as"])]
+    headers += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
+    if user.get("as-uid"):
+        headers.append(("Impersonate-Uid", user["as-uid"]))
+    for key, values in (user.get("as-user-extra") or {}).items():
+        from urllib.parse import quote
+
+        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values]
+    return tuple(headers)
+
+
+def _token_in(path: str, otherwise: str) -> str:
+    try:
+        return _text(path).strip() or otherwise
+    except OSError as error:
+        if otherwise:
+            return otherwise
+        raise Unusable(f"open {path}: {str(error.strerror).lower()}") from error
+
+
+_SHORT = {"client-certificate": "client-cert"}
+
+
+def _pem(body: Object, name: str, owner: str) -> str:
     """Inline data wins over a file, as upstream has it."""
     if body.get(f"{name}-data"):
         text = body[f"{name}-data"].replace("\n", "").replace("\r", "")
@@ -266,14 +362,13 @@ def _pem(body: Object, name: str) -> str:
             return a2b_base64(text, strict_mode=True).decode()
         except ValueError as error:  # never mind what it is: without it, others would be trusted
             raise KubeconfigError(f"illegal base64 data in {name}-data") from error
-    return _read(body[name]) if body.get(name) else ""
-
-
-def _read(path: str) -> str:
+    if not body.get(name):
+        return ""
     try:
-        return _text(path)
+        return _text(body[name])
     except OSError as error:
-        raise KubeconfigError(f"unable to read {path}: {error.strerror}") from error
+        about = f"unable to read {_SHORT.get(name, name)} {body[name]} for {owner}"
+        raise Unusable(f"{about} due to open {body[name]}: {str(error.strerror).lower()}") from error
 
 
 def _text(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Ranges of addresses as flags give them: one, or one of each family with a comma between, the first one the cluster's own. Pure."""
+"""Ranges as flags give them: of addresses (one, or one of each family with a comma between, the first one the cluster's own), of ports. Pure."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -51,3 +51,15 @@ def is_within(part: Network, whole: Network) -> bool:
 
 def has_ipv6(text: str) -> bool:
     return ":" in text
+
+
+def ports(text: str, flag: str) -> tuple[int, int]:
+    """The first and the last of `30000-32767`, or of a single port. Raises UsageError."""
+    low, _, high = text.strip().partition("-")
+    try:
+        first, last = int(low), int(high or low)
+    except ValueError:
+        raise UsageError(f"{flag} {text}: must be like 30000-32767, or a single port") from None
+    if not 1 <= first <= last <= 65535:
+        raise UsageError(f"{flag} {text}: must go up, and be between 1 and 65535")
+    return first, last

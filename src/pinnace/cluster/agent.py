@@ -29,6 +29,7 @@ from pinnace.cluster.node import Node, known_subnets
 from pinnace.cluster.node_identity import NodeCertificate, Wish
 from pinnace.cluster.progress import Progress
 from pinnace.cluster.state import RunState
+from pinnace.cluster.tracing import sending_spans
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
 from pinnace.component.tracing import Tracer
@@ -54,6 +55,8 @@ class Agent:
         ] = {}  # by certificate: "kubelet-client", "parts-client", "kubelet-server"
         self._clients: dict[str, RestClient] = {}
         self._node: Node | None = None
+        most_bytes = config.node.trace_buffer_bytes
+        self._tracer = Tracer(clock, most_bytes) if most_bytes else None
         self._addresses: frozenset[str] = frozenset()  # of our Node, as the API has them
         client, parts = f"system:node:{self._name}", parts_user(self._name)
         self._wishes = {
@@ -71,7 +74,11 @@ class Agent:
         try:
             await node.prepare()
             self._progress.step("containerd")
-            async with asyncio.TaskGroup() as tasks:
+            file = self._config.node.tracing_config_file
+            async with (
+                sending_spans(self._tracer, self._clock, file, self._name),
+                asyncio.TaskGroup() as tasks,
+            ):
                 for certificate in self._certificates.values():
                     tasks.create_task(certificate.run())
                 tasks.create_task(keep_running("own node", self._follow_own_node, self._clock))
@@ -268,7 +275,7 @@ class Agent:
             )
         return Node(
             config, self._clock, addresses[0], self._client_for, self._serving_tls, ca=self._ca, subnets=known_subnets(config.directory),
-            other_addresses=addresses[1:], is_given_its_subnet=True, notes=self._notes, tracer=Tracer(self._clock),
+            other_addresses=addresses[1:], is_given_its_subnet=True, notes=self._notes, tracer=self._tracer,
         )  # fmt: skip
 
     async def _follow_own_node(self) -> None:

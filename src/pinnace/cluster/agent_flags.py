@@ -4,11 +4,14 @@ import argparse
 import platform
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pinnace.cluster import node_settings, remembered
 from pinnace.cluster.config import DEFAULT_KUBELET_PORT, ClusterConfig
 from pinnace.cluster.errors import UsageError
+from pinnace.cluster.tracing import TRACE_BUFFER, check_tracing_configuration
+from pinnace.component.tracing import MOST_BYTES
 
 DEFAULT_AGENT_NAME = "agent"
 TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}\Z")
@@ -64,6 +67,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--registry-config", default="", help="mirrors, TLS and logins per registry, as k3s's registries.yaml"
     )
     add("--container-runtime-endpoint", default="", help="CRI socket of a running runtime")
+    add(
+        "--tracing-config-file",
+        default="",
+        help="a TracingConfiguration: the collector that recorded spans are sent to",
+    )
+    add("--trace-buffer-bytes", type=int, default=MOST_BYTES, help=TRACE_BUFFER)
     node_settings.add_flags(parser)
     add("--timeout", type=float, default=120.0, help="seconds to wait with --background (default 120)")
     add("-v", "--verbosity", type=int, default=0)
@@ -77,11 +86,14 @@ def from_args(args: argparse.Namespace) -> AgentConfig:
         kubelet_port=args.kubelet_port, registry_config=args.registry_config,
         container_runtime_endpoint=args.container_runtime_endpoint, timeout=args.timeout,
         verbosity=args.verbosity, logging_format=args.logging_format, disable_ingress=True,
+        tracing_config_file=args.tracing_config_file, trace_buffer_bytes=args.trace_buffer_bytes,
     )  # fmt: skip
     for flag in node_settings.FLAGS:
         setattr(node, node_settings.attribute(flag), getattr(args, node_settings.attribute(flag)) or "")
     node.check_name()
     node.check()
+    if node.tracing_config_file:
+        check_tracing_configuration(Path(node.tracing_config_file))
     before = remembered.load(node.directory)
     if before and "server" not in before:
         raise UsageError(

@@ -95,6 +95,7 @@ class ClusterConfig(SecurityFlags):
     https_port: int | None = None  # as `port`, with 443
     pod_cidr: str = ""
     service_cidr: str = ""
+    service_node_port_range: str = "30000-32767"
     dns_ip: str = ""
     cluster_domain: str = "cluster.local"
     controllers: str = "*"

@@ -84,6 +84,9 @@ def api_server_config(config: ClusterConfig, pki: Pki, advertise: str) -> ApiSer
         port=config.port or 0,
         advertise_address=advertise,
         service_cidr=config.service_cidr,
+        service_node_port_range=address_ranges.ports(
+            config.service_node_port_range, "--service-node-port-range"
+        ),
         token_auth_file=token_file(config),
         authorization_modes=tuple(config.authorization_mode.split(",")),
         enable_admission_plugins=_enabled_plugins(config),

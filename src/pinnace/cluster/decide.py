@@ -68,6 +68,7 @@ def settle(config: ClusterConfig) -> None:
         config.pod_cidr = config.pod_cidr or pods
         config.service_cidr = config.service_cidr or services
     _check_networks(config)
+    address_ranges.ports(config.service_node_port_range, "--service-node-port-range")
     if config.has_real_node:
         for network in address_ranges.networks(config.pod_cidr):
             network_claims.claim(str(network))  # who has it already keeps it

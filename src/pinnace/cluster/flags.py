@@ -60,6 +60,10 @@ NODE_AND_NETWORK = (
     ),
     Row("service-cidr", "service network (default 10.43.0.0/16); two as the pod network"),
     Row(
+        "service-node-port-range",
+        "node ports of Services (default 30000-32767); clusters on one machine share its ports",
+    ),
+    Row(
         "cluster-dns", "address of the cluster DNS (default: the tenth of the service network)", dest="dns_ip"
     ),
     Row("cluster-domain", "DNS domain (default cluster.local)"),

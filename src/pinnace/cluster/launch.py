@@ -99,6 +99,7 @@ def server_flags(config: ClusterConfig) -> list[str]:
         "node-name": config.node_name, "node-ip": config.node_ip,
         "tls-san": config.tls_san, "cluster-signing-duration": config.cluster_signing_duration, "kubelet-port": config.kubelet_port, "http-port": config.http_port,
         "https-port": config.https_port, "cluster-cidr": config.pod_cidr, "service-cidr": config.service_cidr,
+        "service-node-port-range": config.service_node_port_range,
         "cluster-dns": config.dns_ip, "cluster-domain": config.cluster_domain, "controllers": config.controllers,
         "enable-admission-plugins": config.enable_admission_plugins,
         "disable-admission-plugins": config.disable_admission_plugins,

@@ -184,7 +184,7 @@ class Node:
         config = DnsConfig(
             self.gateways[0], port, self.config.cluster_domain, more_addresses=self.gateways[1:]
         )
-        server = DnsServer(self.clients("system:kube-dns", ()), self.clock, config)
+        server = DnsServer(self.clients("system:kube-dns", ()), self.clock, config, self.tracer)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run())
             await server.listening()
@@ -237,4 +237,4 @@ class Node:
         default.write_bytes(self.ingress_certificate)
         client = self.clients("system:pinnace-ingress", ())
         await addons.apply(client, [addons.ingress_class()])
-        await IngressController(client, self.clock, IngressConfig(listen, self.address)).run()
+        await IngressController(client, self.clock, IngressConfig(listen, self.address), self.tracer).run()

@@ -18,6 +18,8 @@ from pinnace.apiserver.config_security import (
     OidcConfig,
 )
 from pinnace.cluster.errors import UsageError
+from pinnace.cluster.tracing import TRACE_BUFFER, check_buffer
+from pinnace.component.tracing import MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ ROWS = (
     Row(
         "tracing-config-file", "path", "a TracingConfiguration: the collector that recorded spans are sent to"
     ),
+    Row("trace-buffer-bytes", "number", TRACE_BUFFER),
     Row("encryption-provider-config", "path", "an EncryptionConfiguration: what lies encrypted in the store"),
     Row("service-account-issuer", "list", "issuer of service-account tokens; further ones are accepted"),
     Row("service-account-key-file", "paths", "PEM keys that verify service-account tokens; may be repeated"),
@@ -122,6 +125,7 @@ class SecurityFlags:
     audit_webhook_batch_max_size: int = 400
     audit_webhook_batch_max_wait: str = ""
     tracing_config_file: str = ""
+    trace_buffer_bytes: int = MOST_BYTES
     encryption_provider_config: str = ""
     service_account_issuer: str = ""
     service_account_key_file: str = ""
@@ -233,6 +237,7 @@ def check(flags: SecurityFlags, authorization_mode: str) -> None:
         raise UsageError("--authentication-config and the --oidc-* flags exclude each other")
     if (flags.audit_log_path or flags.audit_webhook_config_file) and not flags.audit_policy_file:
         raise UsageError("--audit-log-path and --audit-webhook-config-file need --audit-policy-file")
+    check_buffer(flags.trace_buffer_bytes, flags.tracing_config_file)
 
 
 def _path(text: str) -> Path | None:
@@ -280,6 +285,7 @@ def api_server_settings(flags: SecurityFlags, issuer: str, signing_key: Path) ->
             seconds(flags.audit_webhook_batch_max_wait, 30.0),
         ),
         "tracing_config_file": _path(flags.tracing_config_file),
+        "trace_buffer_bytes": flags.trace_buffer_bytes,
         "encryption_provider_config": _path(flags.encryption_provider_config),
         "service_account_issuer": issuers[0],
         "accepted_issuers": issuers[1:],

@@ -123,6 +123,8 @@ def check_names(config: ClusterConfig) -> None:
     if config.admission_control_config_file:
         check_admission_configuration(Path(config.admission_control_config_file))
     if config.tracing_config_file:
+        from pinnace.cluster.tracing import check_tracing_configuration
+
         check_tracing_configuration(Path(config.tracing_config_file))
     if config.enable_admission_plugins or config.disable_admission_plugins:
         from pinnace.apiserver.admission.catalog import PLUGINS
@@ -148,17 +150,6 @@ def check_admission_configuration(path: Path) -> None:
                 )
     except ValueError as error:
         raise UsageError(f"--admission-control-config-file: {error}") from None
-
-
-def check_tracing_configuration(path: Path) -> None:
-    """Raises UsageError for a file that cannot be used, and where the packages for OTLP are missing."""
-    from pinnace.apiserver.config_files import ConfigFileError
-    from pinnace.apiserver.tracing_config import load_tracing_configuration
-
-    try:
-        load_tracing_configuration(path)
-    except ConfigFileError as error:
-        raise UsageError(f"--tracing-config-file {error}") from None
 
 
 def check_tokens(path: Path) -> None:

@@ -30,7 +30,16 @@ _MASK, _SPREAD = (
 class SpanExport:
     """`rate`: the share of traces, 0 to 1; a trace goes whole or not at all."""
 
-    def __init__(self, tracer: Tracer, clock: Clock, endpoint: str, rate: float, instance: str) -> None:
+    def __init__(
+        self,
+        tracer: Tracer,
+        clock: Clock,
+        endpoint: str,
+        rate: float,
+        instance: str,
+        service: str = "apiserver",
+    ) -> None:
+        self._service = service
         self._tracer, self._clock, self._endpoint, self._instance = tracer, clock, endpoint, instance
         self._below = int(rate * 2**64)
         self._waiting: deque[Span] = deque()  # since the last batch
@@ -70,7 +79,7 @@ class SpanExport:
                 await self._clock.wait_for(self._full.wait(), BATCH_SECONDS)
             self._full.clear()
             self._some.clear()
-            self._sending = asyncio.create_task(self._flush(), name="apiserver spans to the collector")
+            self._sending = asyncio.create_task(self._flush(), name=f"{self._service} spans to the collector")
             await asyncio.shield(self._sending)
             if self._open:
                 self._some.set()
@@ -115,7 +124,7 @@ class SpanExport:
             self._exporter = OTLPSpanExporter(
                 endpoint=self._endpoint, insecure=True, timeout=SECONDS_TO_ANSWER
             )
-        resource = Resource({"service.name": "apiserver", "service.instance.id": self._instance})
+        resource = Resource({"service.name": self._service, "service.instance.id": self._instance})
         told = [readable(span, offset, resource) for span in batch]
         return self._exporter.export(told) is SpanExportResult.SUCCESS
 

@@ -39,9 +39,19 @@ def _trace(tracer: Tracer, query: Mapping[str, str]) -> dict[str, Any]:
 
 def _is_about(span: Span, about: tuple[str, str, str], uids: frozenset[str]) -> bool:
     """By uid where both are known: the name may have belonged to another object before."""
+    if span.many is not None:
+        return _is_one_of(span, about, uids)
     if span.uid and uids != {""}:
         return span.uid in uids
     return bool(span.about.name) and span.about == about
+
+
+def _is_one_of(span: Span, about: tuple[str, str, str], uids: frozenset[str]) -> bool:
+    assert span.many is not None
+    if uids != {""}:
+        return not uids.isdisjoint(span.many.values())
+    resource, namespace, name = about
+    return span.about.resource == resource and span.about.namespace in ("", namespace) and name in span.many
 
 
 def described(span: Span, offset: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple, Protocol
 
@@ -45,6 +45,7 @@ class Span:
 
     ended = OPEN
     uid = cause = ""
+    many: dict[str, str] | None = None  # other objects that it was about, their uids by name
     has_children = False
     is_request = is_examined = False  # the latter: whether to find out what each admission plugin changes
     facts: dict[str, Any] | None = None
@@ -173,9 +174,10 @@ class Tracer:
             self.dropped += size > 0
             self.dropped_until = old.begun
 
-    def also_wrote(self, span: Span, revision: int) -> None:
+    def also_wrote(self, span: Span, revision: int, size: int = 0) -> None:
         """A recorded span that stored something more: leaves the ring's account with an entry of its own."""
-        self._ring.append((span, 0, revision))
+        self._ring.append((span, size, revision))
+        self.bytes += size
         self.writers[revision] = span
 
     def writer_of(self, revision: str) -> Span | None:
@@ -188,7 +190,17 @@ class Tracer:
 
     def spans(self) -> list[Span]:
         """Each once, the oldest first."""
-        return list(dict.fromkeys(self.recorded))
+        found = list(dict.fromkeys(self.recorded))
+        for span in found:
+            if span.cause and not span.parent:
+                self._find_parent(span)
+        return found
+
+    def _find_parent(self, span: Span) -> None:
+        """A watch may tell of a revision before the request that wrote it is recorded."""
+        writer = self.writer_of(span.cause)
+        if writer is not None and writer is not span:
+            span.parent, span.trace = writer.id, writer.trace
 
 
 def step(name: str, **facts: Any) -> AbstractContextManager[object]:
@@ -206,6 +218,25 @@ def happened(name: str, **facts: Any) -> None:
     """A moment of what the current span does."""
     with step(name, **facts):
         pass
+
+
+@contextmanager
+def slow_step(name: str, at_least: float) -> Iterator[None]:
+    """A step that is no news when it took less than so many seconds."""
+    above = CURRENT.get()
+    begun = above.tracer.now() if above is not None else 0.0
+    yield
+    if above is not None and above.tracer.now() - begun >= at_least:
+        with step(name) as span:
+            if isinstance(span, Span):
+                span.begun = begun
+
+
+def note(**facts: Any) -> None:
+    """What somebody who asks what the current pass or step did, and why, is told besides."""
+    span = CURRENT.get()
+    if span is not None and not span.is_request:
+        span.facts = {**(span.facts or {}), **facts}
 
 
 def traceparent(span: Span) -> str:

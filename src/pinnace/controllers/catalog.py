@@ -153,13 +153,17 @@ def _service_balancer(config: ControllersConfig) -> Controller:
 def _local_path(parts: Parts) -> Runnable:
     if parts.config.local_path is None:
         raise ValueError("local-path-provisioner needs a directory for its volumes")
-    return LocalPathProvisioner(parts.client, parts.clock, parts.informers, parts.config.local_path)
+    return LocalPathProvisioner(
+        parts.client, parts.clock, parts.informers, parts.config.local_path, tracer=parts.config.tracer
+    )
 
 
 def _csi(parts: Parts) -> Runnable:
     from pinnace.controllers.volumes.csi.controller import CsiControllers  # gRPC only where there is a driver
 
-    return CsiControllers(parts.client, parts.clock, parts.informers, parts.config.csi_controllers)
+    return CsiControllers(
+        parts.client, parts.clock, parts.informers, parts.config.csi_controllers, tracer=parts.config.tracer
+    )
 
 
 CATALOG: dict[str, Build] = {
@@ -175,7 +179,12 @@ CATALOG: dict[str, Build] = {
     "endpointslice": _pure(endpointslice.CONTROLLER),
     "endpointslice-mirroring": _pure(endpointslice_mirroring.CONTROLLER),
     "horizontal-pod-autoscaler": lambda parts: HorizontalPodAutoscalerController(
-        parts.client, parts.clock, parts.informers, parts.directory, parts.config.autoscaling
+        parts.client,
+        parts.clock,
+        parts.informers,
+        parts.directory,
+        parts.config.autoscaling,
+        tracer=parts.config.tracer,
     ),
     "disruption": _together(disruption.CONTROLLER, stale.CONTROLLER),
     "serviceaccount": _pure(serviceaccount.CONTROLLER),
@@ -185,10 +194,14 @@ CATALOG: dict[str, Build] = {
     "clusterrole-aggregation": _pure(clusterrole_aggregation.CONTROLLER),
     "root-ca-certificate-publisher": _from_config(lambda config: root_ca.controller(config.root_ca)),
     "certificatesigningrequest-approving": lambda parts: ApprovingController(
-        parts.client, parts.clock, parts.informers
+        parts.client, parts.clock, parts.informers, tracer=parts.config.tracer
     ),
     "node-certificate-approving": lambda parts: NodeCertificateApprover(
-        parts.client, parts.clock, parts.informers, parts.config.api_server_names
+        parts.client,
+        parts.clock,
+        parts.informers,
+        parts.config.api_server_names,
+        tracer=parts.config.tracer,
     ),
     "certificatesigningrequest-signing": _from_config(_signing),
     "certificatesigningrequest-cleaner": _pure(cleaner.CONTROLLER),
@@ -207,7 +220,11 @@ CATALOG: dict[str, Build] = {
     "token-cleaner": _pure(bootstrap_tokens.CLEANER),
     "taint-eviction": _pure(taint_eviction.CONTROLLER),
     "pod-garbage-collector": lambda parts: SweepLoop(
-        podgc.sweep(parts.config.pod_gc), parts.client, parts.clock, parts.informers
+        podgc.sweep(parts.config.pod_gc),
+        parts.client,
+        parts.clock,
+        parts.informers,
+        tracer=parts.config.tracer,
     ),
     "persistentvolume-binder": _together(binder.CLAIMS, binder.VOLUMES),
     "persistentvolume-expander": _pure(expander.CONTROLLER),
@@ -219,14 +236,14 @@ CATALOG: dict[str, Build] = {
     "persistentvolume-protection": _pure(storage_protection.VOLUMES),
     "volumeattributesclass-protection": _pure(storage_protection.ATTRIBUTES_CLASSES),
     "resourcequota": lambda parts: ResourceQuotaController(
-        parts.client, parts.clock, parts.informers, parts.directory
+        parts.client, parts.clock, parts.informers, parts.directory, tracer=parts.config.tracer
     ),
     "namespace": lambda parts: NamespaceController(
-        parts.client, parts.clock, parts.informers, parts.directory
+        parts.client, parts.clock, parts.informers, parts.directory, tracer=parts.config.tracer
     ),
     "validatingadmissionpolicy-status": _pure(validatingadmissionpolicy_status.CONTROLLER),
     "garbage-collector": lambda parts: GarbageCollector(
-        parts.client, parts.clock, parts.informers, parts.directory
+        parts.client, parts.clock, parts.informers, parts.directory, tracer=parts.config.tracer
     ),
 }
 

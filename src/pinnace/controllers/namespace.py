@@ -18,6 +18,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer, note
 from pinnace.controllers.runtime import conditions
 from pinnace.controllers.runtime.directory import Directory, Served
 from pinnace.controllers.runtime.workers import Workers
@@ -35,6 +36,12 @@ class Content:
     remaining: dict[str, int] = field(default_factory=dict)  # "pods." -> count, as upstream writes it
     finalizers: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        """What still keeps the namespace, in words."""
+        left = ", ".join(f"{count} {name.rstrip('.')}" for name, count in sorted(self.remaining.items()))
+        failed = "; ".join(self.errors)
+        return ", ".join(filter(None, (f"{left} left" if left else "", failed))) or "it is empty"
 
     def note(self, served: Served, items: list[Object]) -> None:
         if items:
@@ -81,8 +88,9 @@ class NamespaceController:
     name = "namespace"
 
     def __init__(
-        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 5
-    ) -> None:
+        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 5,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._client, self._clock, self._directory = client, clock, directory
         self._namespaces, self._pods = informers.of(NAMESPACES), informers.of(PODS)
         self._rounds: Counter[str] = Counter()
@@ -94,6 +102,7 @@ class NamespaceController:
             count=workers,
             recorder=self._recorder,
             about=self._namespaces.lister.get,
+            tracer=tracer,
         )
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
@@ -121,6 +130,7 @@ class NamespaceController:
             return
         await self._directory.refresh()
         content = await self._empty(name)
+        note(why=content.told())
         namespace = await self._report(namespace, content)
         if content.remaining or content.errors or self._directory.failed:
             wait = min(SHORTEST_WAIT * 2 ** min(self._rounds[name], 30), LONGEST_WAIT)

@@ -14,9 +14,12 @@ from pathlib import Path
 
 from pinnace.api import meta
 from pinnace.api.resources import ENDPOINT_SLICES, SERVICES
+from pinnace.apimachinery.gvk import GVR
+from pinnace.client.applied_trace import AppliedTrace
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client, Object
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.dns import answers, records, wire
 from pinnace.dns.answer_cache import AnswerCache
 from pinnace.dns.datagrams import Datagrams
@@ -48,7 +51,10 @@ class DnsConfig:
 
 
 class DnsServer:
-    def __init__(self, client: Client, clock: Clock, config: DnsConfig) -> None:
+    def __init__(self, client: Client, clock: Clock, config: DnsConfig, tracer: Tracer | None = None) -> None:
+        self._trace: AppliedTrace[tuple[str, str]] | None = None
+        if tracer is not None:
+            self._trace = AppliedTrace(tracer, "name server", "records")
         self._clock, self._config = clock, config
         self._informers = Informers(client, clock)
         self._services = self._informers.of(SERVICES)
@@ -61,21 +67,29 @@ class DnsServer:
         self._connections: Counter[str] = Counter()  # by the client's address
         self.port = config.port
         self._listening = asyncio.Event()
-        self._services.add_handler(lambda old, new: self._refresh(meta.key(new or old or {})))
+        self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
 
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
         for key in {_service_of(piece) for piece in (old, new) if piece is not None}:
-            self._refresh(key)
+            self._refresh(key, ENDPOINT_SLICES, new or old)
 
-    def _refresh(self, key: tuple[str, str]) -> None:
+    def _on_service(self, old: Object | None, new: Object | None) -> None:
+        changed = new or old
+        if changed is not None:
+            self._refresh(meta.key(changed), SERVICES, changed)
+
+    def _refresh(self, key: tuple[str, str], gvr: GVR, cause: Object | None) -> None:
         service = self._services.lister.get(key[1], key[0])
-        if service is None:
-            self.zone.replace(key, {})
-            return
-        self.zone.replace(
-            key, records.of_service(service, self._slices.lister.by_index("service", key), self.zone.domain)
-        )
+        names: records.Names = {}
+        if service is not None:
+            slices = self._slices.lister.by_index("service", key)
+            names = records.of_service(service, slices, self.zone.domain)
+        before, begun = self.zone.serial, self._clock.monotonic()
+        self.zone.replace(key, names)
+        if self._trace is not None and self.zone.serial != before and self._listening.is_set():
+            self._trace.saw(key, gvr, cause)
+            self._trace.applied((key,), begun, lambda _: {"service": "/".join(key), "names": len(names)})
 
     async def listening(self) -> None:
         """Return when questions are answered; `port` is then the real one."""

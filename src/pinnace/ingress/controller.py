@@ -6,6 +6,7 @@ import binascii
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pinnace.api import meta
 from pinnace.api.resources import ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, SECRETS, SERVICES
@@ -14,11 +15,13 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import MERGE_PATCH, Client, Object
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.ingress import basic_auth, certificates, haproxy_config, routes, slots
 from pinnace.ingress.acceptance import Acceptance, Key
 from pinnace.ingress.haproxy import Haproxy, HaproxyError, Refused
 from pinnace.ingress.haproxy_config import Configuration, Listen
 from pinnace.ingress.model import Routing, SecretProblem, Sources
+from pinnace.ingress.tracing import RoutesTrace
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,10 @@ class IngressConfig:
 
 
 class IngressController:
-    def __init__(self, client: Client, clock: Clock, config: IngressConfig) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, config: IngressConfig, tracer: Tracer | None = None
+    ) -> None:
+        self._trace = RoutesTrace(tracer) if tracer is not None else None
         self._client, self._clock, self._config = client, clock, config
         self._haproxy = Haproxy(clock, config.listen)
         self._events = EventRecorder(client, clock, "pinnace-ingress")
@@ -50,12 +56,15 @@ class IngressController:
         )
         self._servers: dict[str, tuple[str, ...]] = {}
         self._wake = asyncio.Event()
+        self._changed = False  # HAProxy got something new
         self._judged: dict[tuple[str, str], tuple[str, bytes, str]] = {}  # version, PEM, problem
         self._acceptance = Acceptance()
         self._secrets.add_handler(self._forget)
         self._told: set[tuple[tuple[str, str], str]] = set()
         for informer in (self._ingresses, self._classes, self._services, self._secrets, self._slices):
             informer.add_handler(lambda old, new: self._wake.set())
+            if self._trace is not None:
+                informer.add_handler(partial(self._trace.follow, informer.gvr))
 
     def _forget(self, old: Object | None, new: Object | None) -> None:
         self._acceptance.forget(meta.namespace(new or old or {}))
@@ -87,6 +96,9 @@ class IngressController:
 
     async def _sync(self) -> None:
         self._wake.clear()
+        begun, reloads = self._clock.monotonic(), self._haproxy.reloads
+        waiting = self._trace.waiting if self._trace is not None else []
+        self._changed = False
         try:
             routing = await self._apply()
         except (HaproxyError, OSError, TimeoutError) as error:
@@ -94,6 +106,9 @@ class IngressController:
             await self._clock.sleep(RETRY_SECONDS)
             self._wake.set()
             return
+        if self._trace is not None:
+            is_reloaded = self._haproxy.reloads > reloads
+            self._trace.took(waiting, begun, routing.served, changed=self._changed, reloaded=is_reloaded)
         for key in routing.served:
             await self._report(key)
         for key, problem in routing.problems:
@@ -115,7 +130,7 @@ class IngressController:
     async def _bring(self) -> Routing:
         routing = self._routing(self._acceptance.left_out(self._ingresses.lister))
         config = self._configuration(routing)
-        await self._haproxy.apply(config)
+        self._changed |= await self._haproxy.apply(config)
         self._servers = dict(config.servers)
         return routing
 
@@ -126,7 +141,7 @@ class IngressController:
 
     def _routing(self, left_out: Mapping[Key, str]) -> Routing:
         sources = Sources(
-            service=lambda namespace, name: self._services.lister.get(name, namespace),
+            service=self._service,
             slices=lambda namespace, name: self._slices.lister.by_index("service", (namespace, name)),
             tls_secret=self._tls_secret,
             users=self._users,
@@ -151,8 +166,17 @@ class IngressController:
         except StatusError as error:
             log.warning("status of ingress %s/%s: %s", *key, error)
 
+    def _service(self, namespace: str, name: str) -> Object | None:
+        self._note_asked(namespace, name)
+        return self._services.lister.get(name, namespace)
+
+    def _note_asked(self, namespace: str, name: str) -> None:
+        if self._trace is not None:
+            self._trace.asked.add((namespace, name))
+
     def _tls_secret(self, namespace: str, name: str) -> bytes:
         """Chain and key as HAProxy wants them; raises TlsProblem. A secret is judged once for each of its versions."""
+        self._note_asked(namespace, name)
         secret = self._secrets.lister.get(name, namespace)
         if secret is None:
             raise SecretProblem("not found")

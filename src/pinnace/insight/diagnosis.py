@@ -49,12 +49,16 @@ def diagnose(starts: Iterable[Object], world: World) -> Diagnosis:
     return Diagnosis(_ranked(found, parents, world), looked_at)
 
 
-def _rules_about(obj: Object, world: World) -> Iterable[Finding]:
+def _rules_about(obj: Object, world: World) -> list[Finding]:
+    found: list[Finding] = []
     for name, row in RULES.items():
+        if row.is_last and found:
+            continue
         if row.kinds == ANY or (obj["kind"] in row.kinds and is_known(obj)):
             for one in row.check(obj, world):
                 is_early = EFFECT <= one.rank <= LIKELY and world.age(obj) < row.patience
-                yield _in_progress(one._replace(rule=name)) if is_early else one._replace(rule=name)
+                found.append((_in_progress(one) if is_early else one)._replace(rule=name))
+    return found
 
 
 def _in_progress(one: Finding) -> Finding:

@@ -5,6 +5,8 @@ from pinnace.insight.findings import Object
 from pinnace.insight.span_texts import details, sentence
 from pinnace.insight.span_tree import clock_time, duration
 from pinnace.insight.spans import Node, walk
+from pinnace.insight.timeline import Moment
+from pinnace.insight.trace import timeline_lines
 
 _READY = ("Ready", "Available", "Complete", "Succeeded", "Established")
 
@@ -15,6 +17,7 @@ class Following:
     def __init__(self) -> None:
         self._shown: dict[str, bool] = {}  # by id: whether it had ended
         self._begun: float | None = None
+        self._told: dict[Moment, None] = {}  # of the timeline
 
     def news(self, roots: list[Node]) -> list[str]:
         """Lines of what has begun or ended since; in the order of their beginnings."""
@@ -30,6 +33,12 @@ class Following:
             self._shown[node.id] = node.end is not None
             lines += self._lines(node)
         return lines
+
+    def timeline_news(self, found: list[Moment]) -> list[str]:
+        """The same where nothing is recorded: lines of what the API tells and did not tell before."""
+        new = [one for one in found if one not in self._told]
+        self._told.update(dict.fromkeys(new))
+        return timeline_lines(new, next(iter(self._told)).at) if new else []
 
     def _lines(self, node: Node) -> list[str]:
         assert self._begun is not None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pinnace.insight.commands import PLACEHOLDER, is_edit, is_look
 from pinnace.insight.diagnosis import Diagnosis
 from pinnace.insight.findings import CAUSE, EFFECT, LIKELY, NOTE, Finding
 
@@ -52,16 +53,23 @@ def _paragraph(number: int, one: Finding) -> list[str]:
     lines = [f"{number}. {one.about}: {one.cause}{words.get(certainty(one.rank), '')}"]
     for title, texts in (
         ("seen", [f"{seen.where}: {seen.text}" for seen in one.evidence]),
-        ("try", [*one.commands]),
+        ("try", [command for command in one.commands if not is_look(command)]),
+        ("look", [command for command in one.commands if is_look(command)]),
     ):
         for at, text in enumerate(dict.fromkeys(texts)):
             lines.append(f"   {title if at == 0 else '':<5}{text}")
     return lines
 
 
+def is_partial(unread: Mapping[str, str]) -> bool:
+    """Logs only add to what is known otherwise."""
+    return any(not what.startswith("log of ") for what in unread)
+
+
 def as_json(found: Diagnosis, unread: Mapping[str, str]) -> str:
     return json.dumps(
         {
+            "complete": not is_partial(unread),
             "healthy": not any(one.rank > NOTE for one in found.findings),
             "findings": [_entry(one) for one in found.findings],
             "lookedAt": found.looked_at,
@@ -82,4 +90,13 @@ def _entry(one: Finding) -> dict[str, Any]:
         "alike": one.alike,
         "evidence": [{"where": seen.where, "text": seen.text} for seen in one.evidence],
         "commands": list(one.commands),
+        "steps": [_step(command) for command in one.commands],
+    }
+
+
+def _step(command: str) -> dict[str, Any]:
+    return {
+        "command": command,
+        "does": "look" if is_look(command) else "edit" if is_edit(command) else "change",
+        "placeholders": sorted(set(PLACEHOLDER.findall(command))),
     }

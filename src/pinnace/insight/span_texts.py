@@ -17,8 +17,10 @@ def sentence(node: Node) -> str:
         return _request(node)
     words = _WORDS.get(node.name)
     text = words(node.facts) if words is not None else ""
+    why = f", {shown(node.facts['why'])}" if node.facts.get("why") else ""
     error = f": {shown(node.facts['error'])}" if node.facts.get("error") else ""
-    return f"{part(node)}: {node.name} {node.about}{text}{error}"
+    name = node.name.removesuffix(" pod") if node.about.startswith("pod/") else node.name
+    return f"{part(node)}: {name} {node.about}".rstrip() + f"{text}{why}{error}"
 
 
 def part(node: Node) -> str:
@@ -33,14 +35,21 @@ def _request(node: Node) -> str:
     sub = facts.get("subresource")
     verb = "bind" if sub == "binding" else node.name
     what = node.about if not sub or verb == "bind" else f"{node.about} ({sub})"
-    by, where = _user(facts.get("user", "")), ""
-    if facts.get("sourceIP"):  # over a connection: parts of the server's own process have no address
-        agent = str(facts.get("userAgent", "")).partition(" ")[0][:_MOST_AGENT]
-        where = f" ({agent}) from {facts['sourceIP']}" if agent else f" from {facts['sourceIP']}"
+    many = f", {facts['objects']} of them" if facts.get("objects") else ""
     code = f" {facts['code']}" if facts.get("code", 0) >= 400 else ""
     end = f" -> revision {facts['revision']}" if facts.get("revision") else ""
     refused = f" refused{code}: {shown(facts['error'])}" if facts.get("error") else ""
-    return f"{node.part}: {verb} {what} by {by}{where}{end}{refused}"
+    return f"{node.part}: {verb} {what} by {who(node)}{many}{end}{refused}"
+
+
+def who(node: Node) -> str:
+    """Who sent a request, with what, and from where."""
+    facts = node.facts
+    by, address = _user(facts.get("user", "")), facts.get("sourceIP")
+    if not address:  # parts of the server's own process have none
+        return by
+    agent = str(facts.get("userAgent", "")).partition(" ")[0][:_MOST_AGENT]
+    return f"{by} ({agent}) from {address}" if agent else f"{by} from {address}"
 
 
 def _user(name: str) -> str:
@@ -98,6 +107,24 @@ def _with(key: str, before: str = " ") -> Callable[[Facts], str]:
     return lambda facts: f"{before}{facts[key]}" if facts.get(key) else ""
 
 
+def _image(facts: Facts) -> str:
+    size = f", {_size(facts['bytes'])}" if facts.get("bytes") else ""
+    return f" {facts.get('image')}{size}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+
+
+def _created(facts: Facts) -> str:
+    attempt = f" (attempt {facts['attempt']})" if facts.get("attempt") else ""
+    return f" {facts.get('container')}{attempt}"
+
+
+def _on(facts: Facts) -> str:
+    return f" on {facts['node']}" if facts.get("node") else ""
+
+
 def _probed(facts: Facts) -> str:
     return f" {facts.get('container')}: {facts.get('result')}"
 
@@ -107,15 +134,20 @@ _WORDS: dict[str, Callable[[Facts], str]] = {
     "run pod": _with("node", " on "),
     "simulated": _with("node", " on "),
     "volumes": _with("volumes", ": "),
-    "pull image": _with("image"),
-    "image present": _with("image"),
-    "create container": _with("container"),
+    "pull image": _image,
+    "image present": _image,
+    "create container": _created,
+    "stop container": _with("container"),
+    "preStop": _with("container"),
+    "back-off": lambda facts: f" {facts.get('container')} for {facts.get('seconds')} s",
     "start container": _with("container"),
     "postStart": _with("container"),
     "readiness probe": _probed,
     "startup probe": _probed,
     "liveness probe": _probed,
     "apply rules": lambda facts: (
-        f" of service {facts.get('service')}, {facts.get('lines')} lines in one transaction"
+        f" of service {facts.get('service')}{_on(facts)}, {facts.get('lines')} lines in one transaction"
     ),
+    "apply routes": lambda facts: f", HAProxy was {facts.get('how')}",
+    "records": lambda facts: f" of service {facts.get('service')}, {facts.get('names')} names",
 }

@@ -65,7 +65,11 @@ def trees(spans: Iterable[Object]) -> list[Node]:
         if above is not None and not _is_below(above, node):
             node.parent = above
             above.children.append(node)
-    return [node for node in in_order if node.parent is None]
+    roots = [node for node in in_order if node.parent is None]
+    for root in roots:  # what was joined only now had begun a trace of its own
+        for _, node in walk([root]):
+            node.trace = root.trace
+    return roots
 
 
 def _last_write_before(node: Node, in_order: list[Node]) -> Node | None:

@@ -36,6 +36,20 @@ def certificate_problem(secret: Object, hosts: Iterable[str], now: float) -> str
     return f"is for {', '.join(names)}, not for {', '.join(others)}" if others else ""
 
 
+def bundle_problem(bundle: str | None, now: float) -> str:
+    """Of the authorities that a webhook's certificate is checked against; "" where nothing is wrong, or none are named."""
+    from cryptography import x509
+
+    if not bundle:
+        return ""
+    try:
+        found = x509.load_pem_x509_certificates(b64decode(bundle))
+    except ValueError:
+        return "its caBundle is no certificate in PEM form"
+    newest = max(one.not_valid_after_utc for one in found)
+    return f"its caBundle was valid until {newest:%Y-%m-%d}" if newest.timestamp() < now else ""
+
+
 def _covers(name: str, host: str) -> bool:
     if name.lower() == host.lower():
         return True

@@ -1,17 +1,17 @@
-"""`trace` as a whole: an object, its owners and what it owns.
+"""`trace` as a whole: an object, its owners and what it owns; or an object that is gone.
 
 From the spans that a cluster of Pinnace has recorded, where there are any; and, everywhere, from what the API keeps, as one timeline.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pinnace.api import meta
-from pinnace.api.core import pods
-from pinnace.insight import span_tree
+from pinnace.insight import ending, span_tree
 from pinnace.insight.findings import Object
+from pinnace.insight.recording import Asked, Recording, asked, recorded
 from pinnace.insight.spans import Node, about, trees
 from pinnace.insight.timeline import Moment, moments
 from pinnace.insight.world import KINDS, Reader, World, is_known
@@ -28,63 +28,111 @@ CHILDREN = {
     "Service": ("EndpointSlice",),
     "StatefulSet": ("Pod",),
 }
-MOST_NODES_ASKED = 20
 _TOLD_BY_SPANS = frozenset((
     "Created", "Killing", "Pulled", "Pulling", "ScalingReplicaSet", "Scheduled", "Started", "SuccessfulCreate",
 ))  # fmt: skip
 
 
-class Recording(NamedTuple):
-    """Spans of all processes that were asked, and what they cannot tell."""
-
-    spans: list[Object]
-    notes: list[str]
-
-
 class Told(NamedTuple):
+    """`endings`: for each object that is gone or going, by its name, why."""
+
     roots: list[Node]
     spans: list[Object]
     notes: list[str]
     timeline: list[Moment]
     unread: dict[str, str]
+    endings: dict[str, list[str]]
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.roots and not self.timeline
 
-def trace(
-    objects: list[Object], reader: Reader, now: float, failure: type[Exception], *, is_json: bool
-) -> str:
-    told = look(objects, reader, now, failure)
-    return _as_json(told) if is_json else _as_text(told)
+    def as_text(self, *, width: int = 0, is_full: bool = False) -> str:
+        return _as_text(self, width, is_full)
 
+    def as_json(self) -> str:
+        return _as_json(self)
 
-def picture(objects: list[Object], reader: Reader, now: float, failure: type[Exception]) -> str | None:
-    """An SVG; None where nothing was recorded."""
-    from pinnace.insight.picture import as_svg
+    def as_svg(self, title: str, *, is_full: bool = False) -> str | None:
+        """None where nothing was recorded."""
+        from pinnace.insight.picture import as_svg
 
-    told = look(objects, reader, now, failure)
-    names = ", ".join(f"{one['kind'].lower()}/{meta.name(one)}" for one in objects)
-    return as_svg(told.roots, f"pinnace trace {names}") if told.roots else None
+        return as_svg(self.roots, title, is_full=is_full) if self.roots else None
 
 
 def roots(objects: list[Object], reader: Reader, now: float, failure: type[Exception]) -> list[Node] | None:
     """Only what was recorded; None where nothing is recorded at all."""
     world = World(reader, now, failure)
-    recording = recorded(objects, family(objects, world), world)
+    recording = recorded(list(map(asked, objects)), below(objects, world), world)
     return None if recording is None else trees(recording.spans)
 
 
-def look(objects: list[Object], reader: Reader, now: float, failure: type[Exception]) -> Told:
+def trace(
+    objects: Sequence[Object],
+    reader: Reader,
+    now: float,
+    failure: type[Exception],
+    gone: Sequence[Asked] = (),
+) -> Told:
+    """`gone` are not there any more: only the record, and events, may know of them."""
     world = World(reader, now, failure)
-    chain = family(objects, world)
-    recording = recorded(objects, chain, world) or Recording([], [])
+    chain = family(list(objects), world)
+    gone, earlier = _identified(gone, world)
+    questions = [*map(asked, objects), *gone]
+    recording = recorded(questions, below(objects, world), world) or Recording([], [])
+    every = trees(recording.spans)
+    endings = {
+        one.shown: why
+        for one in questions
+        if (one.obj is None or meta.is_terminating(one.obj))
+        and (why := ending.why_gone(every, one.uid, one.shown))
+    }
+    notes = [f"{one.shown} is not there any more." for one in gone if one.name and one.shown not in endings]
+    chain += [one.placeholder() for one in gone]
+    found = _timeline_of(chain, {about(span) for span in recording.spans}, world)
+    return Told(every, recording.spans, [*notes, *recording.notes, *earlier], found, world.unread, endings)
+
+
+def _identified(gone: Sequence[Asked], world: World) -> tuple[list[Asked], list[str]]:
+    """Each with its uid, as far as the record knows it: of several that had the name, the last. And notes about the others."""
+    found, notes = [], []
+    for one in gone:
+        page = world.spans((one.resource, one.namespace, one.name), [one.uid] if one.uid else [])
+        spans = (page or {}).get("spans") or []
+        own = [span for span in spans if span.get("uid") and _is_of(span, one)]
+        if not own:
+            found.append(one)
+            continue
+        by_uid = dict.fromkeys(
+            str(span["uid"]) for span in sorted(own, key=lambda span: float(span["start"]))
+        )
+        *others, last = by_uid
+        first = next(span for span in own if span["uid"] == last)
+        kind, _, name = about(first).partition("/")
+        found.append(Asked(first["resource"], one.kind or kind, first.get("namespace", ""), name, last))
+        notes += [f"An earlier {kind}/{name} had the uid {uid}: --uid {uid} tells of it." for uid in others]
+    return found, notes
+
+
+def _is_of(span: Object, one: Asked) -> bool:
+    if one.uid:
+        return bool(span["uid"] == one.uid)
+    return (span.get("resource"), span.get("namespace"), span.get("object")) == (
+        one.resource,
+        one.namespace,
+        one.name,
+    )
+
+
+def _timeline_of(chain: list[Object], known: set[str], world: World) -> list[Moment]:
     order = {f"{one['kind'].lower()}/{meta.name(one)}": at for at, one in enumerate(chain)}
-    known = {about(span) for span in recording.spans}
     found = [
         moment for one in chain for moment in moments(one, world)
         if moment.about not in known or _is_news(moment)
     ]  # fmt: skip
     # A Kubernetes timestamp has whole seconds, an event may have more: of one second the owner comes first, and what was reported afterwards last.
     found.sort(key=lambda one: (one.at.replace(microsecond=0), order[one.about], SOURCES.index(one.source)))
-    return Told(trees(recording.spans), recording.spans, recording.notes, found, world.unread)
+    return found
 
 
 def _is_news(moment: Moment) -> bool:
@@ -94,60 +142,6 @@ def _is_news(moment: Moment) -> bool:
     return moment.source == "container" and " ended: " in moment.text
 
 
-def recorded(objects: list[Object], chain: Iterable[Object], world: World) -> Recording | None:
-    """The server's spans about these objects, and those of nodes that are other processes; None: it has none, or may not be asked."""
-    chain = list(chain)
-    uids = [meta.uid(one) for one in chain]
-    found: dict[str, Object] = {}
-    notes: list[str] = []
-    for one in objects:
-        page = world.spans(_about(one), uids)
-        if page is None:
-            return None
-        found.update((span["spanID"], span) for span in page.get("spans") or ())
-        notes += _notes(one, page)
-    for node, on_it in _unseen(chain, found.values()).items():
-        page = world.spans(_about(on_it[0]), [meta.uid(pod) for pod in on_it], node)
-        found.update((span["spanID"], span) for span in (page or {}).get("spans") or ())
-    return Recording(list(found.values()), list(dict.fromkeys(notes)))
-
-
-def _about(obj: Object) -> tuple[str, str, str]:
-    row = KINDS.get(obj["kind"]) if is_known(obj) else None
-    if row is None:
-        return "", "", ""
-    group = row.api_version.rpartition("/")[0]
-    return (f"{row.plural}.{group}" if group else row.plural), meta.namespace(obj), meta.name(obj)
-
-
-def _unseen(chain: list[Object], spans: Iterable[Object]) -> dict[str, list[Object]]:
-    """Pods that nothing was recorded about on their node, by node."""
-    seen = {span.get("uid") for span in spans if span.get("part") == "kubelet"}
-    found: dict[str, list[Object]] = {}
-    for one in chain:
-        node = pods.node_name(one) if one["kind"] == "Pod" else ""
-        if node and meta.uid(one) not in seen and (node in found or len(found) < MOST_NODES_ASKED):
-            found.setdefault(node, []).append(one)
-    return found
-
-
-def _notes(obj: Object, page: Object) -> list[str]:
-    notes = []
-    created = obj["metadata"].get("creationTimestamp")
-    born = datetime.fromisoformat(created).timestamp() if created else None
-    since, dropped = page.get("since"), page.get("droppedUntil")
-    what = f"{obj['kind'].lower()}/{meta.name(obj)}"
-    if born is not None and since is not None and born + 1 < since:
-        notes.append(
-            f"{what} is older than the record, which began {span_tree.clock_time(since)} with the server."
-        )
-    elif born is not None and dropped is not None and born <= dropped:
-        notes.append(f"What happened before {span_tree.clock_time(dropped)} had to make room in the record.")
-    if page.get("leftOut"):
-        notes.append(f"{page['leftOut']} spans more are left out.")
-    return notes
-
-
 def family(objects: list[Object], world: World) -> list[Object]:
     """Owners first, then the objects, then what they own."""
     chain: dict[tuple[str, str, str], Object] = {}
@@ -155,6 +149,11 @@ def family(objects: list[Object], world: World) -> list[Object]:
         for member in (*reversed(_owners(one, world)), one, *_descendants(one, world)):
             chain.setdefault((member["kind"], *meta.key(member)), member)
     return list(chain.values())
+
+
+def below(objects: Iterable[Object], world: World) -> list[Object]:
+    """The objects and what they own: the record finds by itself what led to them."""
+    return [one for obj in objects for one in (obj, *_descendants(obj, world))]
 
 
 def _owners(obj: Object, world: World) -> list[Object]:
@@ -181,12 +180,16 @@ def _descendants(obj: Object, world: World) -> list[Object]:
     return found
 
 
-def _as_text(told: Told) -> str:
-    if not told.roots and not told.timeline:
+def _as_text(told: Told, width: int, is_full: bool) -> str:
+    if told.is_empty:
         return "Nothing is known of its past.\n"
-    lines = span_tree.as_text(told.roots) if told.roots else []
+    lines = []
+    for what, why in told.endings.items():
+        lines += [f"Why {what} went:", *(f"  {line}" for line in why), ""]
+    if told.roots:
+        lines += span_tree.as_text(told.roots, width=width, is_full=is_full)
     if told.timeline:
-        lines += ["", "Besides, the API tells:"] if lines else []
+        lines += ["", "Besides, the API tells:"] if told.roots else []
         lines += _timeline(told.timeline)
     if told.notes:
         lines += ["", *told.notes]
@@ -197,7 +200,11 @@ def _as_text(told: Told) -> str:
 
 
 def _timeline(found: list[Moment]) -> list[str]:
-    begun = found[0].at
+    return timeline_lines(found, found[0].at)
+
+
+def timeline_lines(found: list[Moment], begun: datetime) -> list[str]:
+    """With the seconds since `begun`."""
     width = max(len(one.about) for one in found)
     return [
         f"{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z  {_after(begun, one.at):>8}  {one.about.ljust(width)}  {one.text}"
@@ -215,6 +222,8 @@ def _as_json(told: Told) -> str:
         for one in told.timeline
     ]  # fmt: skip
     answer: dict[str, Any] = {"timeline": entries, "unread": told.unread}
+    if told.endings:
+        answer["endings"] = told.endings
     if told.spans:
         answer = {"spans": _spans_json(told.roots), "notes": told.notes, **answer}
     return json.dumps(answer, indent=4, ensure_ascii=False) + "\n"

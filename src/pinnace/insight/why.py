@@ -7,18 +7,17 @@ from pinnace.insight.diagnosis import Diagnosis, diagnose
 from pinnace.insight.findings import NOTE, Object
 from pinnace.insight.pod_state import is_well
 from pinnace.insight.reachability import connection
-from pinnace.insight.report import as_json, as_text
+from pinnace.insight.report import as_json, as_text, is_partial
 from pinnace.insight.rights import Question, Subject, explain
-from pinnace.insight.world import Reader, World
+from pinnace.insight.world import KINDS, Reader, World
 
 # What is looked at when no object is named; what else there is (replica sets, claims of pods) is reached from these.
 STARTS = (
     "Node", "Namespace", "CustomResourceDefinition", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration",
     "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CertificateSigningRequest",
     "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", "Service", "Ingress", "PersistentVolumeClaim",
-    "HorizontalPodAutoscaler", "PodDisruptionBudget",
+    "HorizontalPodAutoscaler", "PodDisruptionBudget", "PersistentVolume", "NetworkPolicy",
 )  # fmt: skip
-_CLUSTER_WIDE = STARTS[:9]
 _ALSO_LISTED = ("ReplicaSet",)
 
 
@@ -26,6 +25,7 @@ class Answer(NamedTuple):
     text: str
     is_found: bool
     is_blind: bool  # nothing at all could be read
+    is_partial: bool = False  # something could not be read that may be wrong
 
 
 def about_objects(
@@ -53,7 +53,7 @@ def about_everything(
         world.every(kind, namespace)
     starts: list[Object] = [] if namespace else list(world.every("Lease", "kube-system"))
     for kind in STARTS:
-        if namespace and kind in _CLUSTER_WIDE:
+        if namespace and not KINDS[kind].namespaced:
             continue
         found = world.every(kind, namespace)
         if kind == "Pod":
@@ -71,7 +71,7 @@ def _told(found: Diagnosis, world: World, *, is_json: bool, is_everything: bool 
     text = (
         as_json(found, world.unread) if is_json else as_text(found, world.unread, is_everything=is_everything)
     )
-    return Answer(text, is_found, is_blind=not found.looked_at and bool(world.unread))
+    return Answer(text, is_found, not found.looked_at and bool(world.unread), is_partial(world.unread))
 
 
 def about_right(

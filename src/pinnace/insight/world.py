@@ -24,6 +24,7 @@ MOST_LOGS = 30  # of containers
 KINDS = {
     "APIService": Kind("apiregistration.k8s.io/v1", "apiservices", namespaced=False),
     "CSIDriver": Kind("storage.k8s.io/v1", "csidrivers", namespaced=False),
+    "CSINode": Kind("storage.k8s.io/v1", "csinodes", namespaced=False),
     "CertificateSigningRequest": Kind("certificates.k8s.io/v1", "certificatesigningrequests", namespaced=False),
     "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "clusterroles", namespaced=False),
     "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "clusterrolebindings", namespaced=False),
@@ -47,6 +48,7 @@ KINDS = {
     "PersistentVolumeClaim": Kind("v1", "persistentvolumeclaims"),
     "Pod": Kind("v1", "pods"),
     "PodDisruptionBudget": Kind("policy/v1", "poddisruptionbudgets"),
+    "PriorityClass": Kind("scheduling.k8s.io/v1", "priorityclasses", namespaced=False),
     "ReplicaSet": Kind("apps/v1", "replicasets"),
     "ReplicationController": Kind("v1", "replicationcontrollers"),
     "ResourceQuota": Kind("v1", "resourcequotas"),
@@ -59,6 +61,7 @@ KINDS = {
     "StorageClass": Kind("storage.k8s.io/v1", "storageclasses", namespaced=False),
     "ValidatingAdmissionPolicy": Kind("admissionregistration.k8s.io/v1", "validatingadmissionpolicies", namespaced=False),
     "ValidatingAdmissionPolicyBinding": Kind("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", namespaced=False),
+    "VolumeAttachment": Kind("storage.k8s.io/v1", "volumeattachments", namespaced=False),
     "ValidatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", namespaced=False),
 }  # fmt: skip
 
@@ -95,6 +98,12 @@ class Reader(Protocol):
     def decision(self, namespace: str, pod: str) -> Object | None:
         """What a scheduler of Pinnace decided last about a pod; None elsewhere."""
 
+    def version(self) -> str:
+        """`v1.36.0`."""
+
+    def contents(self, group: str, plural: str, namespace: str) -> list[Object]:
+        """The objects of any type, in the version that the server prefers."""
+
     def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
         """What a server of Pinnace (or the agent of a node) recorded about an object (resource, namespace, name) and those with the
         uids; None elsewhere."""
@@ -123,6 +132,8 @@ class World:
         self._decisions_left = MOST_DECISIONS
         self._logs: dict[tuple[str, str, bool], list[str]] = {}
         self._logs_left = MOST_LOGS
+        self._silent_nodes: set[str] = set()  # no log comes from there
+        self._version: str | None = None
         self.asked: set[str] = set()  # uids of the objects that the question named
         self.unread: dict[str, str] = {}
 
@@ -298,14 +309,33 @@ class World:
         key = (f"{namespace}/{name}", container, previous)
         if key not in self._logs:
             self._logs_left -= 1
-            if self._logs_left < 0:
+            if self._logs_left < 0 or pods.node_name(pod) in self._silent_nodes:
                 return []  # many pods fail: the logs of the first are enough to read
             try:
                 self._logs[key] = self._reader.log(namespace, name, container, previous=previous)
             except self.failure as error:
                 self.unread[f"log of {namespace}/{name} {container}"] = str(error)
                 self._logs[key] = []
+                if "forbidden" not in str(error):
+                    self._silent_nodes.add(pods.node_name(pod))  # each further one would take as long to fail
         return self._logs[key]
+
+    def server_version(self) -> str:
+        """Empty where it is not told."""
+        if self._version is None:
+            try:
+                self._version = self._reader.version()
+            except self.failure:
+                self._version = ""  # anybody may ask; who may not misses a comparison only
+        return self._version
+
+    def contents(self, group: str, plural: str, namespace: str) -> list[Object]:
+        """Of types that are not among the kinds above."""
+        try:
+            return self._reader.contents(group, plural, namespace)
+        except self.failure as error:
+            self.unread[f"{plural}.{group} of {namespace}".replace(". ", " ")] = str(error)
+            return []
 
     def decision(self, pod: Object) -> Object | None:
         namespace, name = meta.key(pod)

@@ -24,6 +24,7 @@ from pinnace.kubelet.pod_record import PodPaths, field_path
 from pinnace.kubelet.pod_runtime import PodRuntime, restart_count
 from pinnace.kubelet.referenced_objects import ReferencedObjects
 from pinnace.kubelet.resources import NodeRules
+from pinnace.kubelet.tracing import again
 from pinnace.kubelet.volumes.set import container_devices, container_mounts
 from pinnace.kubelet.volumes.sub_paths import BoundSubPaths
 
@@ -82,7 +83,9 @@ class ContainerStarter:
                 context = replace(context, volumes={**context.volumes, **mounted})
             image = await self._images.ensure(pod, container, secrets)
             config = await self._configure(context, container, image)
-            with step("create container", container=container["name"]):
+            with step(
+                "create container", container=container["name"], **again(context.runtime, container["name"])
+            ):
                 container_id = await self._create(context, config)
             self._recorder.event(pod, "Normal", "Created", "Container created", field_path=where)
             with step("start container", container=container["name"]):

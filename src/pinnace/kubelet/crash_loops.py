@@ -4,12 +4,14 @@ from typing import Any
 
 from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import happened
 from pinnace.kubelet import labels
 from pinnace.kubelet.backoff import Backoff
 from pinnace.kubelet.container_states import Waiting
 from pinnace.kubelet.cri.runtime import ContainerState
 from pinnace.kubelet.pod_record import PodRecord, field_path, format_pod
 from pinnace.kubelet.pod_runtime import PodRuntime
+from pinnace.kubelet.tracing import how_it_ended
 
 
 class CrashLoops:
@@ -30,6 +32,8 @@ class CrashLoops:
         wait = go_seconds(self._backoff.wait_of(key))
         pod_name = format_pod(record.pod)
         message = f"back-off {wait} restarting failed container={name} pod={pod_name}"
+        if (known := record.waiting.get(name)) is None or known.message != message:
+            happened("back-off", container=name, seconds=round(remaining), **how_it_ended(status))
         record.waiting[name] = Waiting("CrashLoopBackOff", message)
         record.retry_within(remaining)
         text = f"Back-off restarting failed container {name} in pod {pod_name}"

@@ -86,7 +86,7 @@ class Images:
 
     def _use_present(self, pod: Object, wanted: str, where: str, present: Image) -> Image:
         message = f'Container image "{wanted}" already present on machine and can be accessed by the pod'
-        happened("image present", image=wanted)
+        happened("image present", image=wanted, bytes=present.size)
         self._recorder.event(pod, "Normal", "Pulled", message, field_path=where)
         return present
 
@@ -122,6 +122,8 @@ class Images:
                 "ImageInspectError", f'Failed to inspect image "{wanted}": it vanished after the pull'
             )
         self._backoff.forget(key)
+        if isinstance(span, Span):
+            span.facts = {"image": wanted, "bytes": image.size}
         spent, whole = _go_duration(ended - begun), _go_duration(ended - now)
         text = (
             f'Successfully pulled image "{wanted}" in {spent} ({whole} including waiting).'

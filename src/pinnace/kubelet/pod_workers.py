@@ -18,7 +18,7 @@ from pinnace.component.tracing import CURRENT, Tracer
 from pinnace.kubelet.cri.runtime import CriError
 from pinnace.kubelet.pod_conditions import OWN_CONDITIONS
 from pinnace.kubelet.pod_record import PodRecord
-from pinnace.kubelet.tracing import seen, told_ready
+from pinnace.kubelet.tracing import begin_end, seen, told_ready
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,11 @@ class PodWorker:
         CURRENT.set(self.record.span)  # of this task and those that it starts
         try:
             await self._sync_until_end()
+            CURRENT.set(ending := begin_end(self.record))
             await self._repeat("ending", self._end_pod)
             self.record.has_ended = True
             told_ready(self.record.span)
+            told_ready(ending)
             self._ended.set()
             self._syncing.room_appeared()
             await self._repeat("cleaning up", lambda: self._ending.clean_up(self.record))

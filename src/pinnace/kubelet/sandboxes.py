@@ -3,7 +3,7 @@
 from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
-from pinnace.component.tracing import step
+from pinnace.component.tracing import slow_step, step
 from pinnace.kubelet.cgroups.pods import PodCgroups
 from pinnace.kubelet.config import KubeletConfig
 from pinnace.kubelet.contracts import NetworkAdmission
@@ -16,6 +16,7 @@ from pinnace.kubelet.pod_runtime import PodRuntime
 from pinnace.kubelet.runtime_classes import NoHandler, RuntimeClasses
 
 RETRY_SECONDS = 3.0
+WORTH_TELLING = 0.001  # seconds of waiting for the network's policies
 
 
 class Sandboxes:
@@ -58,7 +59,7 @@ class Sandboxes:
         if self._network_admits is None or pods.uses_host_network(record.pod) or not runtime.sandboxes:
             return True
         try:
-            with step("network policies"):
+            with slow_step("network policies", WORTH_TELLING):
                 await self._network_admits(record.pod, runtime.sandboxes[0].ips)
         except TimeoutError:
             text = "network is not ready: network policies are not in force yet"

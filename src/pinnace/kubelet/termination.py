@@ -10,6 +10,7 @@ from pinnace.api.core import pods
 from pinnace.api.meta import Object
 from pinnace.client.events import EventRecorder
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import step
 from pinnace.kubelet import labels
 from pinnace.kubelet.cri.runtime import ContainerRuntime, ContainerState, ContainerStatus, CriError
 from pinnace.kubelet.lifecycle_hooks import HookError, HookRunner
@@ -66,12 +67,18 @@ class Terminator:
         self, pod: Object | None, status: ContainerStatus, runtime: PodRuntime, *, grace: int, message: str
     ) -> None:
         """Stop one container; `message` is the Killing event's."""
-        begun = self._clock.monotonic()
         if pod is not None:
             where = field_path(pod, status.name)
             self._recorder.event(pod, "Normal", "Killing", message, field_path=where)
-            if grace > 0 and status.state == ContainerState.RUNNING:
-                await self._pre_stop(pod, status, runtime, grace)
+        with step("stop container", container=status.name, grace=grace, **_told(status, message)):
+            await self._stop(pod, status, runtime, grace)
+
+    async def _stop(
+        self, pod: Object | None, status: ContainerStatus, runtime: PodRuntime, grace: int
+    ) -> None:
+        begun = self._clock.monotonic()
+        if pod is not None and grace > 0 and status.state == ContainerState.RUNNING:
+            await self._pre_stop(pod, status, runtime, grace)
         spent = int(self._clock.monotonic() - begun)
         left = max(grace - spent, MINIMUM_GRACE_SECONDS) if grace > 0 else 0
         chosen = stop_signal(pod, status.name)
@@ -98,14 +105,20 @@ class Terminator:
         sandbox = runtime.ready_sandbox
         address = sandbox.ips[0] if sandbox and sandbox.ips else ""
         try:
-            hook = self._hooks.run(pod, container, status.id, handler, address)
-            await self._clock.wait_for(hook, grace)
+            with step("preStop", container=status.name):
+                hook = self._hooks.run(pod, container, status.id, handler, address)
+                await self._clock.wait_for(hook, grace)
         except TimeoutError:
             log.info("preStop hook of %s did not end within the grace period", status.name)
         except HookError as error:
             log.info("preStop hook of %s failed: %s", status.name, error)
             where = field_path(pod, status.name)
             self._recorder.event(pod, "Warning", "FailedPreStopHook", "PreStopHook failed", field_path=where)
+
+
+def _told(status: ContainerStatus, message: str) -> dict[str, str]:
+    """Why one container is stopped, where it is not that the pod ends."""
+    return {} if message == f"Stopping container {status.name}" else {"why": message}
 
 
 def termination_message(status: ContainerStatus, file: Path, log_file: Path) -> str:

@@ -46,7 +46,7 @@ class ServiceProxy:
     def __init__(
         self, client: Client, clock: Clock, config: ProxyConfig, tracer: Tracer | None = None
     ) -> None:
-        self._trace = RulesTrace(tracer) if tracer is not None else None
+        self._trace = RulesTrace(tracer, config.node_name) if tracer is not None else None
         self._clock, self._config = clock, config
         self._nft = Nft(clock)
         self._tables = [Table(config.table, family_of(cidr), cidr) for cidr in config.pod_cidrs]
@@ -168,7 +168,7 @@ class ServiceProxy:
         finally:
             self._is_applying = False
         if self._trace is not None:
-            self._trace.applied(dirty, begun, changed)
+            self._trace.took(dirty, begun, changed)
         flows: set[conntrack.Flows] = set()
         for table, (ports, new) in zip(self._tables, made, strict=True):
             flows |= _stale(table, ports)

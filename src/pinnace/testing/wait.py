@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def eventually(
-    probe: Callable[[], T | Awaitable[T]], *, within: float = 30.0, every: float = 0.02
+    probe: Callable[[], T | Awaitable[T]], *, within: float = 60.0, every: float = 0.02
 ) -> T:
     """The first truthy answer of `probe`; AssertionError with its last answer or failure after `within` seconds."""
     loop = asyncio.get_running_loop()

@@ -115,13 +115,19 @@ def probed(command: str, liveness: Fields) -> tuple[str, Fields]:
     return command, {"livenessProbe": liveness}
 
 
+def steady(command: str, handler: Fields) -> tuple[str, Fields]:
+    """However slow the machine is: the first probe that counts comes when one has succeeded, and an answer has time."""
+    probe = {**handler, **EVERY, "timeoutSeconds": 60}
+    return command, {"startupProbe": {**probe, "failureThreshold": 60}, "livenessProbe": probe}
+
+
 LIVENESS = {
     "exec-restarts": probed("touch /tmp/health; sleep 4; rm /tmp/health; sleep 3600", FILE),
     "http-restarts": probed(HEALTHZ.format(4), HTTP),
     "grpc-restarts": probed("sleep 3600", {"grpc": {"port": 2333}, **EVERY}),
-    "exec-stays": probed("touch /tmp/health; sleep 3600", FILE),
-    "http-stays": probed(HEALTHZ.format(1000), HTTP),
-    "tcp-stays": probed(HEALTHZ.format(2), TCP),
+    "exec-stays": steady("touch /tmp/health; sleep 3600", FILE),
+    "http-stays": steady(HEALTHZ.format(1000), HTTP),
+    "tcp-stays": steady(HEALTHZ.format(2), TCP),
 }
 GRPC = {"grpc": {"port": 2333}, **EVERY}
 SERVER = Path(__file__).resolve().parents[2] / "grpc_health_server.py"
@@ -141,8 +147,8 @@ def grpc_pod() -> Fields:
     """A real health service in a container: the machine's Python, which it sees read-only."""
     container = {
         "command": ["busybox", "chroot", "/machine", sys.executable, str(SERVER), "2333"],
-        "livenessProbe": GRPC,
-        "startupProbe": {**GRPC, "failureThreshold": 60},
+        "livenessProbe": {**GRPC, "timeoutSeconds": 60},
+        "startupProbe": {**GRPC, "timeoutSeconds": 60, "failureThreshold": 60},
         "volumeMounts": [{"name": "machine", "mountPath": "/machine", "readOnly": True}],
     }
     volumes = [{"name": "machine", "hostPath": {"path": "/"}}]
@@ -602,7 +608,7 @@ def test_a_command_over_a_websocket(place: Space) -> None:
 @pytest.mark.conformance(S + "Pods should support retrieving logs from the container over websockets" + N)
 def test_a_log_over_a_websocket(place: Space) -> None:
     place.apply(quick("speaks", "echo container is alive; sleep 3600"))
-    place.until_ready("speaks")
+    until(lambda: "alive" in place.out("logs", "speaks"))
     data, server = place.cluster.data, place.cluster.status()["server"]
     connection = websocket.create_connection(
         f"{server.replace('https', 'wss')}/api/v1/namespaces/{place.name}/pods/speaks/log?container=main",

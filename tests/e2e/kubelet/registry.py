@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -10,14 +9,9 @@ import pytest
 import pytest_asyncio
 
 from e2e.kubelet.node import IMAGE
+from pinnace.cluster.preflight import free_port
 from pinnace.kubelet.cri.private_containerd import PrivateContainerd
 from pinnace.testing.wait import eventually
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest_asyncio.fixture

@@ -312,7 +312,7 @@ async def test_a_pod_that_vanished_with_the_kubelet_gives_its_volume_back(node: 
     async def undone() -> bool:
         return "NodeUnpublishVolume" in driver.names() and "NodeUnstageVolume" in driver.names()
 
-    await eventually(undone, within=20)
+    await eventually(undone, within=60)
     assert left_mounts(node) == []
 
 
@@ -332,7 +332,7 @@ async def test_a_driver_that_was_replaced_lets_go_of_old_volumes(node: Node, dri
     async def undone() -> bool:
         return "NodeUnstageVolume" in driver.names()
 
-    await eventually(undone, within=20)
+    await eventually(undone, within=60)
     assert left_mounts(node) == []
 
 

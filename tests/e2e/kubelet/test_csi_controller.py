@@ -83,7 +83,7 @@ async def nothing(node: Node, gvr: Any) -> None:
     async def empty() -> bool:
         return not (await node.client.list(gvr))["items"]
 
-    await eventually(empty, within=20)
+    await eventually(empty, within=60)
 
 
 @pytest.mark.usefixtures("control")
@@ -199,6 +199,6 @@ async def test_what_the_driver_cannot_do_is_told(node: Node, driver: Driver) -> 
         found = [text for _, reason, text in await node.events("web") if reason == "FailedAttachVolume"]
         return any(text.endswith("rpc error: code = Internal desc = no cable") for text in found)
 
-    await eventually(attach_failed, within=20)
+    await eventually(attach_failed, within=60)
     driver.fails.clear()
     await node.running("web")

@@ -144,7 +144,7 @@ async def test_a_dead_sandbox_is_replaced(node: Node) -> None:
     told = await node.runtime.sandbox_status(box.id, verbose=True)
     os.kill(json.loads(told.info["info"])["pid"], signal.SIGKILL)
     pod = await node.until(
-        "web", lambda pod: is_ready(pod) and container(pod)["containerID"] != old, within=20
+        "web", lambda pod: is_ready(pod) and container(pod)["containerID"] != old, within=60
     )
     assert container(pod)["restartCount"] == 1
     messages = [message for _, _, message in await node.events("web")]
@@ -204,7 +204,7 @@ async def test_grace_period_then_kill(node: Node) -> None:
     await node.running("stubborn")
     begun = node.clock.monotonic()
     await node.delete("stubborn", grace=1)
-    assert 0.9 < node.clock.monotonic() - begun < 6
+    assert 0.9 < node.clock.monotonic() - begun < 25  # 30 without a wish
 
 
 async def test_orphans_of_an_absent_kubelet_are_ended(node: Node) -> None:

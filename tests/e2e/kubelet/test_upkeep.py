@@ -37,7 +37,7 @@ async def test_one_dead_container_of_each_name_is_kept(node: Node) -> None:
     await node.create("ends", shell("sleep 0.1"))
     pod = await node.until("ends", lambda pod: container(pod)["restartCount"] >= 1)
     uid = pod["metadata"]["uid"]
-    await node.until("ends", lambda pod: container(pod)["restartCount"] >= 2, within=30)
+    await node.until("ends", lambda pod: container(pod)["restartCount"] >= 2, within=60)
     await node.kubelet.housekeeping.clean()
     listed = await node.runtime.list_containers(labels={"io.kubernetes.pod.uid": uid})
     assert len(listed) <= 2

@@ -270,7 +270,7 @@ def test_rules_that_somebody_deletes_come_back(net: Net) -> None:
         f"delete table ip {table(net.place.cluster)}",
     ):
         subprocess.run(["/usr/sbin/nft", command], check=True, capture_output=True)
-        until(lambda: told(ip) in NAMES, within=20)
+        until(lambda: told(ip) in NAMES, within=60)
 
 
 @pytest.mark.skipif(not hasattr(socket, "IPPROTO_SCTP"), reason="Python without SCTP")

@@ -9,6 +9,8 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ import pytest
 from e2e.conformance.test_services import quick, service
 from e2e.conftest import load_demo_image
 from e2e.network.test_service_proxy import Flow, told
-from e2e_support import Space, TestCluster, until
+from e2e_support import Space, TestCluster, node_ports, own_ports, until
 
 NO_IPV6 = not Path("/proc/sys/net/ipv6").is_dir()
 pytestmark = pytest.mark.skipif(NO_IPV6, reason="this kernel has no IPv6")
 Fields = dict[str, Any]
 FLAGS = ("--port=0", "--kubelet-port=0", "--http-port=0", "--https-port=0", "--disable-ingress")
+HOST_PORT, BALANCED = own_ports()[298:]
 # Tells its name over TCP (8080) and UDP (8081) on both families, and over TCP who asks (8082).
 SERVER = """mkdir /tmp/w; hostname > /tmp/w/index.html; exec python3 -c '
 import http.server, os, socket, threading
@@ -51,7 +54,7 @@ def server(name: str, app: str = "web") -> Fields:
 def start(directory: Path, *ranges: str) -> Iterator[Space]:
     running = TestCluster(f"e2e{secrets.token_hex(2)}", directory, FLAGS)
     try:
-        running.up(*ranges)
+        running.up(*ranges, node_ports(150, 249))
         load_demo_image(running)
         until(lambda: running.kubectl("get", "serviceaccount", "default", "-n", "default"))
         yield Space(running, "default")
@@ -98,7 +101,7 @@ def of_client(place: Space, *command: str, pod: str = "client") -> str:
 GET = """
 import sys, urllib.request
 for _ in range(int(sys.argv[2])):
-    print(urllib.request.urlopen(sys.argv[1], timeout=3).read().decode())
+    print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())
 """
 
 
@@ -120,8 +123,8 @@ def test_node_and_pods_have_an_address_of_each_family(web: Space) -> None:
         assert (":" in four, ":" in six) == (False, True)
         assert [entry["ip"] for entry in web.json("get", "pod", name)["status"]["hostIPs"]] == addresses
         for ip in (four, six):
-            assert fetch(web, ip, 8080) == name
-            assert told(ip, 8080) == name  # from the node
+            until(lambda ip=ip, name=name: fetch(web, ip, 8080) == name)
+            until(lambda ip=ip, name=name: told(ip, 8080) == name)  # from the node
         hosts = web.out("exec", name, "--", "cat", "/etc/hosts")
         assert f"{four}\t{name}" in hosts
         assert f"{six}\t{name}" in hosts
@@ -139,11 +142,11 @@ def test_a_service_has_slices_rules_and_names_of_both_families(web: Space) -> No
         flow = Flow(ip, 81)
         until(lambda flow=flow: flow.ask() in NAMES)
     name = "web.default.svc.cluster.local"
-    assert six in of_client(web, "nslookup", "-type=aaaa", name)
-    assert four in of_client(web, "nslookup", "-type=a", name)
+    until(lambda: six in of_client(web, "nslookup", "-type=aaaa", name))
+    until(lambda: four in of_client(web, "nslookup", "-type=a", name))
     backwards = ".".join(reversed(socket.inet_pton(socket.AF_INET6, six).hex())) + ".ip6.arpa"
-    assert name in of_client(web, "nslookup", "-type=ptr", backwards)
-    assert fetch(web, "web") in NAMES
+    until(lambda: name in of_client(web, "nslookup", "-type=ptr", backwards))
+    until(lambda: fetch(web, "web") in NAMES)
 
 
 def test_names_are_told_over_both_families(web: Space) -> None:
@@ -151,12 +154,12 @@ def test_names_are_told_over_both_families(web: Space) -> None:
     resolver = web.out("exec", "client", "--", "cat", "/etc/resolv.conf")
     assert [line.split()[1] for line in resolver.splitlines() if line.startswith("nameserver")] == [four, six]
     for server_ip in (four, six):
-        question = of_client(web, "nslookup", "web.default.svc.cluster.local", server_ip)
-        assert "Address" in question.partition("web.default")[2]
+        ask = ("nslookup", "web.default.svc.cluster.local", server_ip)
+        until(lambda ask=ask: "Address" in of_client(web, *ask).partition("web.default")[2])
 
 
 def test_node_ports_and_load_balancers_of_both_families(web: Space) -> None:
-    ports = [{"name": "http", "port": 8821, "targetPort": 8080}]
+    ports = [{"name": "http", "port": BALANCED, "targetPort": 8080}]
     web.apply(
         service("lb", {"app": "web"}, type="LoadBalancer", ports=ports, ipFamilyPolicy="PreferDualStack")
     )
@@ -171,7 +174,7 @@ def test_node_ports_and_load_balancers_of_both_families(web: Space) -> None:
     until(lambda: ingress() == addresses)
     number = web.json("get", "service", "lb")["spec"]["ports"][0]["nodePort"]
     for address in addresses:
-        for port in (8821, number):
+        for port in (BALANCED, number):
             until(lambda address=address, port=port: fetch(web, address, port) in NAMES)
             until(lambda address=address, port=port: told(address, port) in NAMES)
 
@@ -202,7 +205,7 @@ def test_session_affinity_and_udp_flows_of_ipv6(web: Space) -> None:
 
 def test_host_ports_of_both_families(web: Space) -> None:
     body = server("hosted", "hosted")
-    body["spec"]["containers"][0]["ports"] = [{"containerPort": 8080, "hostPort": 38099}]
+    body["spec"]["containers"][0]["ports"] = [{"containerPort": 8080, "hostPort": HOST_PORT}]
     web.apply(body)
     web.until_ready("hosted")
     node = web.json("get", "nodes")["items"][0]
@@ -210,17 +213,36 @@ def test_host_ports_of_both_families(web: Space) -> None:
         "127.0.0.1",
         *(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"),
     ]:
-        until(lambda address=address: told(address, 38099) == "hosted")
+        until(lambda address=address: told(address, HOST_PORT) == "hosted")
 
 
 def test_pods_leave_the_cluster_with_the_node_s_address(web: Space) -> None:
     """Masquerading in both families: another machine, of which the pods' addresses are not known, sees the node."""
-    with another_machine() as (node_ips, its_ips):
+    with another_machine() as (link, node_ips, its_ips):
         for its_ip, node_ip in zip(its_ips, node_ips, strict=True):
-            until(
-                lambda its_ip=its_ip, node_ip=node_ip: told(its_ip, 8090) == node_ip, 60
-            )  # it serves, to the node
-            until(lambda its_ip=its_ip, node_ip=node_ip: is_told(web, its_ip, node_ip), 60)
+            try:
+                until(partial(is_told_the_node, its_ip, node_ip), 60)  # it serves, to the node
+                until(partial(is_told, web, its_ip, node_ip), 60)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{_network(link)}") from error
+
+
+def is_told_the_node(host: str, wanted: str) -> bool:
+    found = told(host, 8090)
+    assert found == wanted, f"the node is {found!r} to {host}"
+    return True
+
+
+def _network(link: str) -> str:
+    """What a reader wants to know when a packet did not arrive."""
+    commands = (
+        "ip -s addr", "ip route show table all", "ip -6 route show table all", "ip neigh", f"ip -n {link} -s addr", f"ip -n {link} neigh",
+        "conntrack -L", "conntrack -L -f ipv6", "nft list tables", "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding",
+    )  # fmt: skip
+    shown = [
+        subprocess.run(line.split(), capture_output=True, text=True, check=False).stdout for line in commands
+    ]
+    return "\n".join(f"== {line}\n{text}" for line, text in zip(commands, shown, strict=True))
 
 
 def is_told(place: Space, host: str, wanted: str) -> bool:
@@ -231,23 +253,26 @@ def is_told(place: Space, host: str, wanted: str) -> bool:
 
 
 @contextmanager
-def another_machine() -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """The node's addresses and its own on a link between both. It tells who asks; IPv4 addresses as those of IPv6."""
-    name = f"px-{secrets.token_hex(3)}"
+def another_machine() -> Iterator[tuple[str, tuple[str, str], tuple[str, str]]]:
+    """The link's name; the node's addresses and its own on this link, which nothing else on the machine has.
+
+    It tells who asks; IPv4 addresses as those of IPv6.
+    """
+    name, number = f"px-{secrets.token_hex(3)}", secrets.randbelow(0x4000)
+    four, six = IPv4Network("198.19.0.0/16")[4 * number], IPv6Network("fd99::/32")[number << 64]
+    node_ips, its_ips = ((str(four + one), str(six + one)) for one in (1, 2))
     run = subprocess.run
     try:
         for command in (
             f"ip netns add {name}", f"ip link add {name} type veth peer name eth0 netns {name}",
-            f"ip addr add 198.18.1.1/30 dev {name}", f"ip addr add fd99:1::1/64 dev {name} nodad", f"ip link set {name} up",
-            f"ip -n {name} addr add 198.18.1.2/30 dev eth0", f"ip -n {name} addr add fd99:1::2/64 dev eth0 nodad",
+            f"ip addr add {node_ips[0]}/30 dev {name}", f"ip addr add {node_ips[1]}/64 dev {name} nodad", f"ip link set {name} up",
+            f"ip -n {name} addr add {its_ips[0]}/30 dev eth0", f"ip -n {name} addr add {its_ips[1]}/64 dev eth0 nodad",
             f"ip -n {name} link set eth0 up", f"ip -n {name} link set lo up",
         ):  # fmt: skip
             run(command.split(), check=True, capture_output=True)
-        outside = subprocess.Popen(
-            ["ip", "netns", "exec", name, "python3", "-c", f"import http.server, socket\n{WHO}"]
-        )
+        outside = subprocess.Popen(["ip", "netns", "exec", name, "python3", "-c", WHO])
         try:
-            yield ("::ffff:198.18.1.1", "fd99:1::1"), ("198.18.1.2", "fd99:1::2")
+            yield name, (f"::ffff:{node_ips[0]}", node_ips[1]), its_ips
         finally:
             outside.kill()
             outside.wait()
@@ -256,9 +281,12 @@ def another_machine() -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
         run(["ip", "link", "delete", name], check=False, capture_output=True)
 
 
+# Listens at once: http.server asks for its own name first, and no name server answers from there.
 WHO = """
+import http.server, socket, socketserver
 class Both(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
+    def server_bind(self): socketserver.TCPServer.server_bind(self)
 class Who(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(self.client_address[0].encode())
@@ -318,7 +346,7 @@ def test_a_cluster_of_ipv6_alone(six: Space) -> None:
     fields = {"livenessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}}
     body = server("web-0")
     body["spec"]["containers"][0].update(fields)
-    ports = [{"name": "http", "port": 8831, "targetPort": 8080}]
+    ports = [{"name": "http", "port": BALANCED, "targetPort": 8080}]
     six.apply(
         body,
         quick("client"),
@@ -333,7 +361,7 @@ def test_a_cluster_of_ipv6_alone(six: Space) -> None:
     assert ":" in address
     assert '"podIP": "fd42' in everything
     until(lambda: fetch(six, "web") == "web-0")
-    until(lambda: fetch(six, address, 8831) == "web-0")
+    until(lambda: fetch(six, address, BALANCED) == "web-0")
     assert six.json("get", "service", "lb")["status"]["loadBalancer"]["ingress"][0]["ip"] == address
     kubernetes = of_client(six, "python3", "-c", API)
     assert '"major"' in kubernetes

@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 
 import side_by_side as beside
+from pinnace.cli import clock
 
 NAMES = beside.names()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-async def test_answers_are_kubectls(name: str, tmp_path: Path) -> None:
+async def test_answers_are_kubectls(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in beside.SERVERS:  # they answer the tenth time as they do the first
+        monkeypatch.setattr(clock, "sleep", lambda seconds: None)
     mine = await beside.asked(name, tmp_path)
     known = {line for file, line in beside.reasons() if file == name}
     found = list(beside.compare(name, beside.read_golden(name), mine))
@@ -28,7 +31,7 @@ async def test_kubectl_still_answers_so(name: str, tmp_path: Path) -> None:
     program = beside.find_kubectl()
     if program is None:
         pytest.skip(f"no kubectl {beside.VERSION} on this machine")
-    theirs = await beside.asked(name, tmp_path, program)
+    theirs = [beside.as_of_1_36(answer) for answer in await beside.asked(name, tmp_path, program)]
     kept = beside.read_golden(name)
     changed = [told for _, equal, told in beside.compare(name, kept, theirs) if not equal]
     assert not changed, "\n".join(changed)

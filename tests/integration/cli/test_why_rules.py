@@ -1,22 +1,29 @@
 """`pinnace why`, rule by rule: each fault is made on a whole simulated cluster. docs/why.md names the test of each rule by the names in here."""
 
-from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from pinnace.api import resources as r
 from pinnace.apimachinery.gvk import GVR
 from pinnace.cli.cluster_reader import ClusterReader
 from pinnace.kubelet.simulated.behaviour import Behaviour, Run
 from pinnace.testing.simulated_cluster import SimulatedCluster
-from why_scenes import Asked, container, has_condition, has_event, named, pod, workload
+from why_scenes import (
+    Asked,
+    certificate,
+    container,
+    has_condition,
+    has_event,
+    named,
+    pod,
+    request_of,
+    workload,
+)
 
 Start = Callable[..., Awaitable[tuple[SimulatedCluster, Asked]]]
 
@@ -359,33 +366,6 @@ async def test_services_and_ingresses(start: Start) -> None:
     assert "was valid until" in (await asked("ingress/first")).cause("ingress-certificate")
 
 
-def certificate(host: str, days: int = 3650) -> dict[str, str]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    begin = datetime(2025, 1, 1, tzinfo=UTC)
-    end = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(begin)
-        .not_valid_after(end)
-    )
-    signed = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=True).sign(
-        key, SHA256()
-    )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {
-        "tls.crt": b64encode(signed.public_bytes(Encoding.PEM)).decode(),
-        "tls.key": b64encode(secret).decode(),
-    }
-
-
 async def test_what_extends_the_api(start: Start) -> None:
     cluster, asked = await start()
     await cluster.create(named("APIService", "v1.far.example.org", "apiregistration.k8s.io/v1", spec={
@@ -541,23 +521,3 @@ async def test_nodes_that_are_silent_or_short_of_memory_and_what_cannot_go(start
     )
     assert told.cause("service-account", "waits") == "its service account bot is gone"
     assert told.cause("claim-resize", "data") == "it should be 2Gi and is still 1Gi"
-
-
-def request_of(name: str) -> str:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509.oid import NameOID
-
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-        ]
-    )
-    made = (
-        x509.CertificateSigningRequestBuilder()
-        .subject_name(subject)
-        .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
-    )
-    return b64encode(made.public_bytes(Encoding.PEM)).decode()

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from pinnace.api import resources as r
 from pinnace.testing.simulated_cluster import SimulatedCluster
-from why_scenes import Asked, bound_to, container, named, unscheduled, workload
+from why_scenes import Asked, bound_to, container, named, pod, unscheduled, workload
 
 TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 ZONE = "topology.kubernetes.io/zone"
@@ -207,3 +207,110 @@ async def test_what_would_fit_is_said_of_pods_that_wait_for_room(
     changed = {"spec": {"template": {"spec": {"containers": [container(requests={"cpu": "300m"})]}}}}
     await cluster.client.patch(r.DEPLOYMENTS, "web", changed, "default")
     await cluster.until(lambda: _runs_on(cluster, nodes["a"]))
+
+
+async def placed(cluster: SimulatedCluster, asked: Asked, app: str, *, done: str = "") -> list[str]:
+    """Types what is proposed and contains `done`, and waits for the node."""
+    findings = (await asked(f"deploy/{app}")).findings
+    first = next(one for one in findings if one["rule"] == "unschedulable" and done in str(one["commands"]))
+    steps = [
+        step["command"] for step in first["steps"] if step["does"] == "change" and done in step["command"]
+    ]
+    assert steps, first
+    for step in steps:
+        assert (await asked.run(step)).code == 0, step
+    found: list[str] = await cluster.until(lambda: bound_to(cluster, app))
+    await cluster.client.delete(r.DEPLOYMENTS, app, "default")
+    await cluster.until(lambda: cluster.is_gone(r.DEPLOYMENTS, app))
+    return found
+
+
+async def test_what_is_typed_as_proposed_places_the_pod(cluster: SimulatedCluster, asked: Asked) -> None:
+    """One obstacle after the other, each taken away by the command that is printed."""
+    nodes = await node_names(cluster)
+    await cluster.client.patch(r.NODES, nodes["b"], {"spec": {"taints": [{**TAINT, "key": "b"}]}})
+    await cluster.client.patch(r.NODES, nodes["a"], {"spec": {"taints": [TAINT]}})
+    await cluster.create(workload(name="taint", nodeSelector={ZONE: "a"}))
+    await cluster.until(lambda: unscheduled(cluster, "taint"))
+    assert await placed(cluster, asked, "taint") == [nodes["a"]]
+    await cluster.client.patch(r.NODES, nodes["a"], {"spec": {"unschedulable": True}})
+    await cluster.create(workload(name="cordon"))
+    await cluster.until(lambda: unscheduled(cluster, "cordon"))
+    assert await placed(cluster, asked, "cordon", done="uncordon") == [nodes["a"]]
+    await cluster.create(
+        workload(name="label", nodeSelector={"disk": "ssd"}, tolerations=[{"operator": "Exists"}])
+    )
+    await cluster.until(lambda: unscheduled(cluster, "label"))
+    assert len(await placed(cluster, asked, "label")) == 1
+    await cluster.create(workload(name="large", containers=[container(requests={"cpu": "40"})]))
+    await cluster.until(lambda: unscheduled(cluster, "large"))
+    assert await placed(cluster, asked, "large", done="set resources") == [nodes["a"]]
+
+
+async def test_pods_that_are_named_leave_and_make_room(cluster: SimulatedCluster, asked: Asked) -> None:
+    """Host ports, both kinds of anti-affinity, the number of pods: whoever is named as in the way is deleted."""
+    nodes = await node_names(cluster)
+    await cluster.client.patch(r.NODES, nodes["b"], {"spec": {"unschedulable": True}})
+    ports = [container(ports=[{"containerPort": 80, "hostPort": 8080}])]
+    apart = affinity("podAntiAffinity", "kubernetes.io/hostname", app="lone")
+    for first, second in (
+        (pod("p1", containers=ports), workload(name="ports", containers=ports)),
+        (pod("p2", labels={"app": "lone"}), workload(name="apart", affinity=apart)),
+        (pod("p3", labels={"app": "x"}, affinity=affinity("podAntiAffinity", "kubernetes.io/hostname", app="shy")), workload(name="shy")),
+    ):  # fmt: skip
+        await cluster.create(first)
+        await cluster.until(lambda name=first["metadata"]["name"]: _has_node(cluster, name))
+        name, app = first["metadata"]["name"], second["metadata"]["name"]
+        await cluster.create(second)
+        await cluster.until(lambda app=app: unscheduled(cluster, app))
+        assert f"it fits on {nodes['a']} if pod default/{name} leaves the node" in (
+            await asked(f"deploy/{app}")
+        ).seen("unschedulable")
+        await cluster.client.delete(r.PODS, name, "default")
+        assert await cluster.until(lambda app=app: bound_to(cluster, app)) == [nodes["a"]]
+
+
+async def _has_node(cluster: SimulatedCluster, name: str) -> bool:
+    return bool((await cluster.get(r.PODS, name))["spec"].get("nodeName"))
+
+
+async def test_a_priority_that_makes_room(cluster: SimulatedCluster, asked: Asked) -> None:
+    nodes = await node_names(cluster)
+    await cluster.client.patch(r.NODES, nodes["b"], {"spec": {"unschedulable": True}})
+    for name, value in (("low", 10), ("middle", 20), ("high", 30)):
+        await cluster.create(named("PriorityClass", name, "scheduling.k8s.io/v1", value=value))
+    await cluster.create(pod("small", priorityClassName="low", containers=[container(requests={"cpu": "4"})]))
+    await cluster.create(
+        pod("big", priorityClassName="middle", containers=[container(requests={"cpu": "27"})])
+    )
+    await cluster.until(lambda: _has_node(cluster, "big"))
+    await cluster.create(workload(containers=[container(requests={"cpu": "5"})]))
+    await cluster.until(lambda: unscheduled(cluster, "web"))
+    told = await asked("deploy/web")
+    assert (
+        f"it takes the place of default/small on {nodes['a']} if its priority is at least 11 (priority class middle)"
+        in told.seen("unschedulable")
+    )
+    assert await placed(cluster, asked, "web", done="middle") == [nodes["a"]]
+    assert await cluster.is_gone(r.PODS, "small")
+    assert not await cluster.is_gone(r.PODS, "big")
+
+
+async def test_a_volume_and_a_claim_that_are_given(cluster: SimulatedCluster, asked: Asked) -> None:
+    """The node is labelled as the volume wants it; a claim that was not there is made by the printed command."""
+    nodes = await node_names(cluster)
+    there = {"key": "disk", "operator": "In", "values": ["here"]}
+    await cluster.create(named("PersistentVolume", "disk", spec={
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [there]}]}}}))  # fmt: skip
+    await cluster.create(pod("user", labels={"app": "user"}, volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]))  # fmt: skip
+    await cluster.until(lambda: unscheduled(cluster, "user"))
+    steps = (await asked("pod/user")).finding("claim-missing")["steps"]
+    assert (await asked.run(steps[0]["command"], {"YOUR_SIZE": "1Gi"})).code == 0
+    await cluster.until(lambda: _is_bound(cluster, "data"))
+    await cluster.until(lambda: unscheduled(cluster, "user"))
+    await cluster.advance(10)
+    told = await asked("pod/user")
+    assert "volume disk (claim data) can only be reached from nodes with disk In (here)" in told.seen("unschedulable") + told.cause("unschedulable")  # fmt: skip
+    await cluster.client.patch(r.NODES, nodes["b"], {"metadata": {"labels": {"disk": "here"}}})
+    assert await cluster.until(lambda: bound_to(cluster, "user")) == [nodes["b"]]

@@ -65,7 +65,7 @@ async def test_a_namespace_goes_with_all_its_content(start: Start) -> None:
 
     await eventually(runs)
     await client.delete(NAMESPACES, "x")
-    await eventually(lambda: is_gone(client, NAMESPACES, "x", None), within=20)
+    await eventually(lambda: is_gone(client, NAMESPACES, "x", None), within=60)
     assert (await client.list(PODS, "x"))["items"] == []
 
 

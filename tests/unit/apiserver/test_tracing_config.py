@@ -9,7 +9,7 @@ import pytest
 from pinnace.apiserver.config_files import ConfigFileError
 from pinnace.apiserver.tracing_config import TracingConfiguration, load_tracing_configuration
 from pinnace.cluster.errors import UsageError
-from pinnace.cluster.serve import check_tracing_configuration
+from pinnace.cluster.tracing import check_tracing_configuration
 
 
 def written(directory: Path, body: str, version: str = "v1") -> Path:

@@ -71,3 +71,22 @@ async def test_lost_events_are_one_line_in_ten_seconds_and_a_metric(caplog: pyte
     assert 'pinnace_events_lost_total{component="test",reason="QueueFull"} 998' in text
     assert 'pinnace_events_lost_total{component="test",reason="Forbidden"} 2' in text
     writing.cancel()
+
+
+async def test_events_wait_while_somebody_is_busy_but_none_for_more_than_ten_seconds() -> None:
+    client, clock, busy = FakeClient(), FakeClock(), True
+    recorder = EventRecorder(client, clock, "test", is_busy=lambda: busy)
+    writing = asyncio.create_task(recorder.run())
+    for number in range(20):  # more than are written at a time
+        recorder.event(POD, "Normal", f"R{number}", "m")
+    await clock.advance(9)
+    assert (await client.list(EVENTS))["items"] == []
+    await clock.advance(1.5)
+    assert len((await client.list(EVENTS))["items"]) == 20
+    recorder.event(POD, "Normal", "Late", "m")
+    await clock.advance(1)
+    assert len((await client.list(EVENTS))["items"]) == 20
+    busy = False
+    await clock.advance(1)
+    assert len((await client.list(EVENTS))["items"]) == 21
+    writing.cancel()

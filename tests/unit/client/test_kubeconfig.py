@@ -47,7 +47,8 @@ def test_what_is_missing_is_named(files: Path) -> None:
     with pytest.raises(kubeconfig.KubeconfigError, match='context "x" does not exist'):
         kubeconfig.connection(kubeconfig.load(), context="x")
     with pytest.raises(kubeconfig.KubeconfigError, match='cluster "nowhere" does not exist'):
-        kubeconfig.connection(kubeconfig.load(), context="broken")
+        kubeconfig.connection(kubeconfig.load(), cluster="nowhere")
+    assert not kubeconfig.connection(kubeconfig.load(), context="broken").server  # whose cluster is not there
     with pytest.raises(kubeconfig.KubeconfigError, match="no such file"):
         kubeconfig.load(str(files / "missing"))
 

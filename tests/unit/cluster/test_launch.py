@@ -37,7 +37,7 @@ def test_the_server_is_told_every_flag(tmp_path: Path) -> None:
         name="web", data_dir=str(tmp_path), kubeconfig=str(tmp_path / "k"), port=1, bind_address="127.0.0.1",
         nodes="sim:3", store="etcd", node_name="n", node_ip="192.0.2.1", node_labels="a=b", register_with_taints="a=b:NoSchedule", tls_san="x.test",
         node_lease_duration_seconds="8", cluster_signing_duration="1h", kubelet_port=2, http_port=3, https_port=0,
-        pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", dns_ip="10.2.0.53", cluster_domain="x.y",
+        pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", service_node_port_range="30100-30199", dns_ip="10.2.0.53", cluster_domain="x.y",
         controllers="*,-deployment", disable_scheduler=True, kube_scheduler_config=str(scheduler), leader_elect=True, leader_elect_lease_duration="20s",
         leader_elect_renew_deadline="12s", leader_elect_retry_period="3s", horizontal_pod_autoscaler_sync_period="5s",
         horizontal_pod_autoscaler_downscale_stabilization="1m", horizontal_pod_autoscaler_cpu_initialization_period="30s",

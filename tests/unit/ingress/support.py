@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnace.api.resources import ENDPOINT_SLICES
+from pinnace.cluster.preflight import free_port
 from pinnace.component.clock import RealClock
 from pinnace.ingress import routes
 from pinnace.ingress.controller import IngressConfig, IngressController
@@ -154,20 +155,12 @@ async def request(
     return Answer(int(first.split()[1]), found, body.decode())
 
 
-async def free_port() -> int:
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return int(port)
-
-
 @asynccontextmanager
 async def front(
     directory: Path, objects: Iterable[dict[str, Any]], *, https_port: int = 0
 ) -> AsyncIterator[Front]:
     """`https_port` is served too when the directory has a `default.pem`."""
-    client, port = FakeClient([CLASS, *objects]), await free_port()
+    client, port = FakeClient([CLASS, *objects]), free_port()
     config = IngressConfig(
         Listen(directory, port, https_port, "127.0.0.1", drops_root=os.geteuid() == 0), "192.0.2.1"
     )

@@ -87,6 +87,7 @@ def judged(config: haproxy_config.Configuration, directory: Path) -> subprocess.
     )
 
 
+@pytest.mark.slow
 @needs_haproxy
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pinnace.api.resources import EVENTS, INGRESSES
 from pinnace.cluster import preflight
+from pinnace.cluster.preflight import free_port
 from pinnace.component.clock import RealClock
 from pinnace.ingress import certificates, routes
 from pinnace.ingress.controller import IngressConfig, IngressController
@@ -159,7 +160,7 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[FakeClient, int]]:
     client = FakeClient(
         [CLASS, *service_objects("one", await one.start()), *service_objects("two", await two.start())]
     )
-    port = await free_port()
+    port = free_port()
     controller = IngressController(
         client, RealClock(), IngressConfig(Listen(tmp_path, port, 0, "127.0.0.1"), "192.0.2.1")
     )
@@ -170,14 +171,6 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[FakeClient, int]]:
     await controller.stop()
     for echo in (one, two):
         echo.server.close()
-
-
-async def free_port() -> int:
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return int(port)
 
 
 def fetch(port: int, host: str, path: str) -> tuple[int, str]:
@@ -256,7 +249,7 @@ async def test_tls_by_host_and_a_broken_secret_harms_nobody(tmp_path: Path) -> N
     authority = TestAuthority(tmp_path / "pki")
     default, own = authority.server("default"), authority.server("a.test")
     (tmp_path / "default.pem").write_bytes(default.certificate.read_bytes() + default.key.read_bytes())
-    echo, port = Echo("one"), await free_port()
+    echo, port = Echo("one"), free_port()
     objects = [
         CLASS,
         *service_objects("one", await echo.start()),
@@ -307,7 +300,7 @@ def certificate_of(port: int, host: str) -> str:
 
 @pytest.mark.skipif(not preflight.has_ipv6(), reason="this machine has no IPv6")
 async def test_both_families_are_served_where_there_are_two(tmp_path: Path) -> None:
-    port = await free_port()
+    port = free_port()
     listen = Listen(tmp_path, port, 0, "127.0.0.1", address6="::1")
     controller = IngressController(FakeClient([CLASS]), RealClock(), IngressConfig(listen, "192.0.2.1"))
     task = asyncio.create_task(controller.run())

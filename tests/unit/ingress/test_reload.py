@@ -109,6 +109,7 @@ async def test_a_cookie_leads_back_to_the_same_endpoint(tmp_path: Path) -> None:
         echo.stop()
 
 
+@pytest.mark.slow
 @needs_haproxy
 async def test_no_request_is_lost_while_endpoints_and_rules_change(tmp_path: Path) -> None:
     """Keep-alive and one-shot clients go on while pods are replaced (the old one closes its connections) and rules come."""

@@ -50,6 +50,16 @@ class Recorded:
     def decision(self, namespace: str, pod: str) -> Object | None:
         return None
 
+    def version(self) -> str:
+        return "v1.36.0"
+
+    def contents(self, group: str, plural: str, namespace: str) -> list[Object]:
+        return [
+            one
+            for one in self._objects
+            if f"{one['kind'].lower()}s" == plural and one["metadata"].get("namespace") == namespace
+        ]
+
     def spans(self, about: tuple[str, str, str], uids: list[str], node: str = "") -> Object | None:
         return None
 

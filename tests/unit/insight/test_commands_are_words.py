@@ -12,11 +12,11 @@ EVIL = "x; rm -rf ~ $(id)"
 
 def test_names_do_not_run() -> None:
     assert EVIL in shlex.split(_creation("ConfigMap", EVIL, "", "shop"))
-    assert f"--from-literal={EVIL}=VALUE" in shlex.split(_creation("Secret", "a", EVIL, "shop"))
+    assert f"--from-literal={EVIL}=YOUR_VALUE" in shlex.split(_creation("Secret", "a", EVIL, "shop"))
     assert EVIL in shlex.split(ready_to_type("edit", {"kind": "Pod", "metadata": {"name": EVIL}}))
     assert f"--user={EVIL}" in shlex.split(Subject(EVIL, ()).flags)
     pod = {"kind": "Pod", "metadata": {"name": "a", "namespace": "b"}, "spec": {"containers": []}}
-    _, commands = explain(pod, "c", EVIL, "ErrImageNeverPull", "")
+    _, commands = explain(pod, "c", EVIL, "ErrImageNeverPull", "", pod)
     assert EVIL in shlex.split(commands[0])
     assert _creation("ConfigMap", "plain.name-1", "", "shop").startswith(
         "kubectl create configmap plain.name-1 "

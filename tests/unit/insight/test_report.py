@@ -18,7 +18,7 @@ def test_what_could_not_be_read_is_said() -> None:
         "Could not be read, so something may be missing above:\n  secrets shop/cert: secrets is forbidden\n"
     )
     assert json.loads(as_json(found, world.unread)) == {
-        "healthy": True, "findings": [], "lookedAt": ["pod shop/web", "node n1"], "unread": {"secrets shop/cert": "secrets is forbidden"},
+        "complete": False, "healthy": True, "findings": [], "lookedAt": ["pod shop/web", "node n1"], "unread": {"secrets shop/cert": "secrets is forbidden"},
     }  # fmt: skip
 
 

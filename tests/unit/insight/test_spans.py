@@ -8,7 +8,7 @@ from pinnace.insight.following import Following, is_settled
 from pinnace.insight.picture import as_svg
 from pinnace.insight.span_tree import as_text, duration
 from pinnace.insight.spans import trees, walk
-from pinnace.insight.trace import picture, roots, trace
+from pinnace.insight.trace import roots, trace
 from pinnace.insight.world import Unreadable
 from unit.insight.recorded import NOW, Object, Recorded, event, obj, owned, pod
 
@@ -51,7 +51,7 @@ EXPECTED = """\
                              │   refused: 2 by NodeResourcesFit
                              │   best: n1 99
     +11.0 ms      1.0 ms     └─ apiserver: bind pod/web by system:kube-scheduler -> revision 11
-    +20.0 ms     goes on        └─ kubelet: run pod pod/web on n1
+    +20.0 ms     goes on        └─ kubelet: run pod/web on n1
     +30.0 ms     2.500 s           └─ kubelet: pull image pod/web reg/<x>&y:1: slow & "bad\""""
 
 
@@ -80,8 +80,8 @@ def test_of_very_many_alike_the_first_are_shown() -> None:
         span(str(at), "apiserver", "create", f"pods/p{at}", at / 1000, parent="0") for at in range(1, 26)
     ]
     text = as_text(trees([span("0", "replicaset", "reconcile", "replicasets.apps/web", 0), *children]))
-    assert text[-1].endswith("└─ apiserver: create of 5 more of pod (-o json shows them)")
-    assert len(text) == 1 + 1 + 20 + 1
+    assert text[-1].endswith("└─ ... 22 more: apiserver: create pod, 22 spans")
+    assert len(text) == 1 + 1 + 3 + 1
 
 
 def test_users_by_short_names() -> None:
@@ -111,7 +111,7 @@ def test_the_picture_is_xml_with_a_bar_and_words_for_each_span() -> None:
 
 
 def test_durations() -> None:
-    assert [duration(one) for one in (0.0, 0.0123, 1.5, 75.2)] == ["0.0 ms", "12.3 ms", "1.500 s", "75 s"]
+    assert [duration(one) for one in (0.0, 0.0123, 1.5, 75.2)] == ["0.0 ms", "12.3 ms", "1.500 s", "1m15.2s"]
 
 
 class Server(Recorded):
@@ -143,11 +143,11 @@ def test_the_record_comes_first_and_events_that_it_does_not_tell_follow() -> Non
     when = {"eventTime": "2026-01-01T11:50:09.000000Z"}
     created = {**event(made, "Created", "Container created", "Normal"), **when}
     backoff = {**event(made, "BackOff", "Back-off pulling image", "Warning"), **when}
-    text = trace([made], Server([made, created, backoff], told), NOW, Unreadable, is_json=False)
+    text = trace([made], Server([made, created, backoff], told), NOW, Unreadable).as_text()
     assert text.startswith(EXPECTED)
     assert "BackOff: Back-off pulling image" in text
     assert "Container created" not in text
-    found = json.loads(trace([made], Server([made], told), NOW, Unreadable, is_json=True))
+    found = json.loads(trace([made], Server([made], told), NOW, Unreadable).as_json())
     assert [one["name"] for one in found["spans"]] == [
         "create",
         "schedule",
@@ -163,31 +163,29 @@ def test_the_record_comes_first_and_events_that_it_does_not_tell_follow() -> Non
 def test_the_node_is_asked_where_the_server_knows_nothing_of_it() -> None:
     made, told = pods_story()
     server = Server([made], told[:3], {"n1": told[3:]})
-    text = trace([made], server, NOW, Unreadable, is_json=False)
+    text = trace([made], server, NOW, Unreadable).as_text()
     assert text == EXPECTED + "\n"
-    assert server.asked == [(("pods", "shop", "web"), [UID], ""), (("pods", "shop", "web"), [UID], "n1")]
+    assert server.asked == [(("pods", "shop", "web"), [UID], ""), (("pods", "", ""), [UID], "n1")]
     whole = Server([made], told)
-    trace([made], whole, NOW, Unreadable, is_json=False)
+    trace([made], whole, NOW, Unreadable).as_text()
     assert [node for _, _, node in whole.asked] == [""]
 
 
 def test_what_the_record_cannot_tell_is_said() -> None:
     made, told = pods_story()
-    late = trace([made], Server([made], told[3:], since=T0 + 60), NOW, Unreadable, is_json=False)
+    late = trace([made], Server([made], told[3:], since=T0 + 60), NOW, Unreadable).as_text()
     assert "pod/web is older than the record, which began 2026-01-01 11:51:00.000Z with the server." in late
-    full = trace(
-        [made], Server([made], told[3:], droppedUntil=T0 + 5, leftOut=3), NOW, Unreadable, is_json=False
-    )
+    full = trace([made], Server([made], told[3:], droppedUntil=T0 + 5, leftOut=3), NOW, Unreadable).as_text()
     assert "What happened before 2026-01-01 11:50:05.000Z had to make room in the record." in full
     assert "3 spans more are left out." in full
 
 
 def test_without_a_record_there_is_the_timeline_and_no_picture() -> None:
     made, _ = pods_story()
-    assert "pod/web" in trace([made], Recorded([made]), NOW, Unreadable, is_json=False)
-    assert picture([made], Recorded([made]), NOW, Unreadable) is None
+    assert "pod/web" in trace([made], Recorded([made]), NOW, Unreadable).as_text()
+    assert trace([made], Recorded([made]), NOW, Unreadable).as_svg("t") is None
     assert roots([made], Recorded([made]), NOW, Unreadable) is None
-    drawn = picture([made], Server([made], story()), NOW, Unreadable)
+    drawn = trace([made], Server([made], story()), NOW, Unreadable).as_svg("t")
     assert drawn is not None
     assert drawn.startswith("<svg")
 
@@ -196,7 +194,9 @@ def test_an_object_of_the_family_without_spans_keeps_its_timeline() -> None:
     owner = obj("ReplicaSet", "rs", metadata={"creationTimestamp": "2026-01-01T11:49:00Z"})
     made, told = pods_story()
     made = owned(made, owner)
-    text = trace([made], Server([owner, made], told), NOW, Unreadable, is_json=False)
+    server = Server([owner, made], told)
+    text = trace([made], server, NOW, Unreadable).as_text()
+    assert server.asked[0][1] == [UID]  # not its owner's: then its siblings would come, too
     assert "replicaset/rs  created" in text
     assert "pod/web        created" not in text
 
@@ -209,7 +209,10 @@ def test_following_shows_each_beginning_and_end_once() -> None:
     assert shown.news(trees(told[:4])) == []
     told[3]["end"] = T0 + 3
     again = shown.news(trees(told))
-    assert [line.split(":")[1].strip().partition(" pod/")[0] for line in again] == ["run pod", "pull image"]
+    assert [line.split(":")[1].strip().partition("pod/")[0].strip() for line in again] == [
+        "run",
+        "pull image",
+    ]
     assert "2.980 s" in again[0]
 
 
@@ -243,3 +246,51 @@ def test_settled() -> None:
     assert is_settled({"kind": "Service", "metadata": {}}) is None
     assert is_settled(pod("a", phase="Succeeded"))
     assert not is_settled(pod("a", phase="Pending"))
+
+
+def test_of_many_pods_the_first_the_slowest_and_the_failed_are_shown_and_full_shows_all() -> None:
+    children = [
+        span(str(at), "apiserver", "create", f"pods/p{at}", at / 1000, parent="0") for at in range(1, 101)
+    ]
+    children[49]["end"] += 5
+    children[69]["facts"] = {"error": "exceeded quota"}
+    roots_of = trees([span("0", "replicaset", "reconcile", "replicasets.apps/web", 0), *children])
+    text = as_text(roots_of)
+    shown = [line.partition("pod/")[2].split()[0].rstrip(":") for line in text[2:] if "pod/" in line]
+    assert shown == ["p1", "p2", "p3", "p50", "p70"]
+    assert text[-1].split("└─ ")[1] == "... 95 more: apiserver: create pod, 95 spans"
+    assert len(as_text(roots_of, is_full=True)) == 2 + 100
+    bars = as_svg(roots_of, "t").count("<rect x=")
+    assert as_svg(roots_of, "t", is_full=True).count("<rect x=") == bars + 95 - 1
+
+
+def test_on_a_narrow_screen_long_lines_are_broken_below_their_words() -> None:
+    wide = as_text(trees(story()))
+    narrow = as_text(trees(story()), width=70)
+    assert max(map(len, narrow)) <= 70
+    words = [line[26:].lstrip("│├└─ ") for line in narrow[1:]]
+    assert " ".join(words).split() == " ".join(line[26:].lstrip("│├└─ ") for line in wide[1:]).split()
+    assert all(line.startswith(" " * 26) or line[:13].strip() for line in narrow)
+
+
+def test_what_happens_long_after_gets_a_clock_of_its_own() -> None:
+    told = [*story(), span("9", "apiserver", "patch", "pods/web", 3600, user="jane", uid=UID)]
+    told[3]["end"] = T0 + 3
+    later = span("10", "kubelet", "back-off", "pods/web", 7200, parent="4", container="main", seconds=10)
+    text = as_text(trees([*told, later]))
+    heads = [line.split("since ")[1] for line in text if "TOOK" in line]
+    assert heads == [f"2026-01-01 {hour}:50:00.000Z" for hour in ("11", "12", "13")]
+    assert text[-1].split()[:2] == ["+0.0", "ms"]
+
+
+def test_where_nothing_is_recorded_following_tells_each_moment_once() -> None:
+    made, _ = pods_story()
+    when = {"eventTime": "2026-01-01T11:50:09.000000Z"}
+    first = trace([made], Recorded([made]), NOW, Unreadable).timeline
+    more = trace(
+        [made], Recorded([made, {**event(made, "BackOff", "Back-off"), **when}]), NOW, Unreadable
+    ).timeline
+    following = Following()
+    assert len(following.timeline_news(first)) == 1
+    assert [line.split()[2:4] for line in following.timeline_news(more)] == [["+9s", "pod/web"]]
+    assert following.timeline_news(more) == []

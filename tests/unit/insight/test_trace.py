@@ -54,25 +54,25 @@ EXPECTED = """\
 
 def test_a_deployment_and_its_children() -> None:
     objects = family()
-    assert trace(objects[:1], Recorded(objects), NOW, Unreadable, is_json=False) == EXPECTED
+    assert trace(objects[:1], Recorded(objects), NOW, Unreadable).as_text() == EXPECTED
 
 
 def test_a_pod_and_its_owners_tell_the_same() -> None:
     objects = family()
-    assert trace(objects[2:3], Recorded(objects), NOW, Unreadable, is_json=False) == EXPECTED
+    assert trace(objects[2:3], Recorded(objects), NOW, Unreadable).as_text() == EXPECTED
 
 
 def test_an_owner_of_the_same_name_that_came_later_is_another_one() -> None:
     objects = family()
     objects[0]["metadata"]["uid"] = "new"
-    text = trace(objects[2:3], Recorded(objects), NOW, Unreadable, is_json=False)
+    text = trace(objects[2:3], Recorded(objects), NOW, Unreadable).as_text()
     assert "deployment/web    " not in text
 
 
 def test_json_and_what_could_not_be_read() -> None:
     objects = family()
     found = json.loads(
-        trace(objects[:1], Recorded(objects, forbidden=("replicasets",)), NOW, Unreadable, is_json=True)
+        trace(objects[:1], Recorded(objects, forbidden=("replicasets",)), NOW, Unreadable).as_json()
     )
     assert found["unread"] == {"replicasets of shop": "replicasets is forbidden"}
     assert found["timeline"][0] == {
@@ -81,7 +81,7 @@ def test_json_and_what_could_not_be_read() -> None:
         "source": "creation",
         "text": "created by kubectl-create",
     }
-    assert trace([pod()], Recorded([]), NOW, Unreadable, is_json=False) == "Nothing is known of its past.\n"
+    assert trace([pod()], Recorded([]), NOW, Unreadable).as_text() == "Nothing is known of its past.\n"
 
 
 def test_names_of_managed_fields() -> None:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from pinnace.cluster.preflight import free_port
 from pinnace.component.clock import RealClock
 from pinnace.proxy import model
 from pinnace.proxy.health_checks import HealthCheck, HealthCheckServers
@@ -17,14 +18,6 @@ async def ask(port: int) -> tuple[int, dict]:
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     return int(head.split()[1]), json.loads(body)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_a_port_follows_its_service() -> None:

@@ -21,7 +21,6 @@ _UNOWNED_TOP = frozenset(("apiVersion", "kind"))
 SERVERS_METADATA = frozenset(
     ("creationTimestamp", "selfLink", "clusterName", "generation", "managedFields")
 )  # fmt: skip
-_TEXT_MAPS = frozenset(("annotations", "labels"))
 _UNOWNED_METADATA = SERVERS_METADATA | {"name", "namespace", "resourceVersion", "uid"}
 
 
@@ -43,6 +42,15 @@ def record_update(
     all but `status` for the status subresource. `remembered` keeps what creations from one template have in common. Sending `managedFields: [{}]`
     clears the bookkeeping for good; `[]` does not, so that clients which know nothing of it do not.
     """
+    if old is None and remembered is not None and not (new.get("metadata") or {}).get("managedFields"):
+        unchanged = default_ignored(new, subresource) if ignored is None else ignored
+        changes = _created(ownable(new, unchanged), schema, api_version, remembered)
+        if not changes.modified:  # there is nobody to take anything from
+            owner = Owner(manager, "Update", api_version, subresource)
+            _store(
+                new, Entries([Entry(owner, changes.added, times.format_time(now))] if changes.added else ())
+            )
+            return
     entries = _starting_point(old, new, subresource)
     if entries is None:
         _store(new, Entries())
@@ -50,13 +58,7 @@ def record_update(
     if ignored is None:
         ignored = default_ignored({**(old or {}), **new}, subresource)
     owner, time = Owner(manager, "Update", api_version, subresource), times.format_time(now)
-    if old is None and remembered is not None:
-        changes = _created(ownable(new, ignored), schema, api_version, remembered)
-        if not len(entries) and not changes.modified:  # there is nobody to take anything from
-            _store(new, Entries([Entry(owner, changes.added, time)] if changes.added else ()))
-            return
-    else:
-        changes = compare(ownable(old or {}, ignored), ownable(new, ignored), schema)
+    changes = compare(ownable(old or {}, ignored), ownable(new, ignored), schema)
     record(entries, changes, owner, time)
     entries.cap()
     _store(new, entries)
@@ -68,28 +70,26 @@ def _created(
     api_version: str,
     remembered: Remembered[tuple[Schema | None, Comparison]],
 ) -> Comparison:
-    """All of a new object; what is not metadata is often the same for many objects."""
-    result = Comparison()
-    for name, value in new.items():
-        seen = _keys_of(value) if name == "metadata" else value if isinstance(value, dict) else None
-        if seen is None:
-            part = compare({}, {name: value}, schema)
-        else:
-            key = remembered.key(f"{api_version} {name}", seen)
-            known = remembered.get(key)
-            if known is None or known[0] is not schema:
-                known = remembered.put(key, (schema, compare({}, {name: value}, schema)))
-            part = known[1]
-        result.added |= part.added
-        result.modified |= part.modified
-    return result
+    """All of a new object; it depends on the shape alone, which is the same for many objects."""
+    key = remembered.key(api_version, {name: _shape(value, name) for name, value in new.items()})
+    known = remembered.get(key)
+    if known is None or known[0] is not schema:
+        known = remembered.put(key, (schema, compare({}, new, schema)))
+    return known[1]
 
 
-def _keys_of(metadata: Object) -> dict[str, list[str]] | None:
-    """What the owned fields of simple metadata depend on; None where there is more than labels and annotations."""
-    if metadata.keys() <= _TEXT_MAPS and all(isinstance(texts, dict) for texts in metadata.values()):
-        return {name: list(texts) for name, texts in metadata.items()}
-    return None
+def _shape(value: Any, name: str = "") -> Any:
+    """What the owned fields of a new value depend on: 0 for a plain value, the keys of a map of such, the whole of all else."""
+    if type(value) is list:
+        return [value]  # so that it reads as no list of keys
+    if type(value) is not dict:
+        return 0
+    if name == "metadata":  # labels and annotations are maps; owners, the same for all objects of one owner
+        return {part: _shape(entry) for part, entry in value.items()}
+    for entry in value.values():
+        if type(entry) is dict or type(entry) is list:
+            return value
+    return list(value)
 
 
 def record(entries: Entries, changes: Comparison, owner: Owner, time: str) -> None:

@@ -160,7 +160,14 @@ class _Attempt:
         """Keep kubectl's annotation of client-side apply true while kubectl applies on the server."""
         annotations = (new.get("metadata") or {}).get("annotations") or {}
         if self._owner.manager == "kubectl" and annotations.get(LAST_APPLIED) and not self._owner.subresource:
-            annotations[LAST_APPLIED] = orjson.dumps(self._applied).decode() + "\n"
+            annotations[LAST_APPLIED] = _as_go_writes(self._applied)
+
+
+def _as_go_writes(value: Object) -> str:
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    for char, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        text = text.replace(char, escape)
+    return f"{text}\n"
 
 
 def _conflict(conflicts: dict[Owner, Fields]) -> errors.Conflict:

@@ -107,7 +107,8 @@ class PodSecurity(BasePlugin):
             admission.warn(f'would violate PodSecurity "{policy.warn}": {warned.details}')
 
     async def _policy_in(self, admission: Admission) -> Policy:
-        item = await self._registries.of(r.NAMESPACES).storage.get(admission.namespace, resource_version="0")
+        storage, name = self._registries.of(r.NAMESPACES).storage, admission.namespace
+        item = storage.cached(name) or await storage.get(name, resource_version="0")
         policy, found = policy_of(item.labels, self._config.defaults)
         if found:
             texts = ", ".join(f"{cause.field}: {cause.message}" for cause in found)

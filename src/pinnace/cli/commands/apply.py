@@ -1,33 +1,24 @@
 """`apply`: make the server's objects what the manifests say, by a three-way patch or on the server's side."""
 
+import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pinnace.cli import cascade, dry_run, last_applied, printers, pruning
+from pinnace.cli import applying, cascade, dry_run, printers, pruning
 from pinnace.cli.builder import Selection, from_files_with_errors, has_files, raise_all
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR, Command
 from pinnace.cli.commands.apply_last_applied import EDIT_LAST_APPLIED, SET_LAST_APPLIED, VIEW_LAST_APPLIED
 from pinnace.cli.commands.create import VALIDATE, validation
-from pinnace.cli.errors import CliError, FileError, PlainError, ServerError, not_found
+from pinnace.cli.errors import CliError, UsageError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.mapper import Resource
-from pinnace.cli.session import Session, warn
+from pinnace.cli.session import Session
+
+if TYPE_CHECKING:
+    from pinnace.cli.applyset import ApplySet
 
 Object = dict[str, Any]
-Done = tuple[Object, str]  # what came of it, and the word for it
-CLIENT_MANAGER, SERVER_MANAGER = "kubectl-client-side-apply", "kubectl"
-ATTEMPTS = 5
-CONFLICTS = """Please review the fields above--they currently have other managers. Here
-are the ways you can resolve this warning:
-* If you intend to manage all of these fields, please re-run the apply
-  command with the `--force-conflicts` flag.
-* If you do not intend to manage all of the fields, please edit your
-  manifest to remove references to the fields that should keep their
-  current managers.
-* You may co-own fields by updating your manifest to match the existing
-  value; in this case, you'll become the manager if the other manager(s)
-  stop managing the field (remove it from their configuration).
-See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts"""
+GATE = "KUBECTL_APPLYSET"  # upstream's switch for what is alpha
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
@@ -37,31 +28,29 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     if not has_files(flags):
         raise CliError("must specify one of -f and -k")
-    if flags["server-side"] and dry_run.mode(flags) == "client":
-        raise CliError(
-            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)"
-        )
-    if flags["force-conflicts"] and not flags["server-side"]:
-        raise CliError("--force-conflicts only works with --server-side")
-    if flags["subresource"] and not flags["server-side"]:
-        raise CliError("--subresource can only be specified for --server-side")
-    pruning.check(flags)
-    if flags["prune"] and flags["server-side"]:
-        raise CliError(
-            "--prune is in alpha and doesn't currently work on objects created by server-side apply"
-        )
-    pruned_types = pruning.types(session, flags) if flags["prune"] else []
+    cascade.policy(flags)
+    validation(flags)
+    applyset = _applyset(session, flags)
+    pruned_types = pruning.types(session, flags) if flags["prune"] and applyset is None else []
+    _check(flags, applyset)
     errors: list[CliError] = []
     chosen = list(from_files_with_errors(session, flags, errors))
+    if applyset is not None:
+        try:
+            applyset.label(chosen)
+        except CliError as error:
+            chosen, errors = [], [error]
     if not chosen and not errors:
         raise CliError("no objects passed to apply")
+    if applyset is not None:
+        applyset.before_apply(chosen)
     applied: list[tuple[Selection, Object]] = []
     for one in chosen:
         try:
             done = (
-                _server_side(session, flags, one)
+                applying.on_server(session, flags, one)
                 if flags["server-side"]
-                else _client_side(session, flags, one)
+                else applying.here(session, flags, one)
             )
         except CliError as error:
             errors.append(error)
@@ -72,9 +61,60 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     raise_all(errors)
     if _is_whole(flags):
         _show(flags, applied)
-    if flags["prune"]:
+    if applyset is not None:
+        applyset.prune(
+            {uid for _, obj in applied if (uid := obj["metadata"].get("uid"))},
+            lambda *pruned: _say(flags, *pruned),
+        )
+    elif flags["prune"]:
         _prune(session, flags, pruned_types, applied)
     return 0
+
+
+def _applyset(session: Session, flags: Values) -> "ApplySet | None":
+    if "applyset" not in flags.given:
+        return None
+    if os.environ.get(GATE, "").lower() != "true":
+        raise UsageError("unknown flag: --applyset", session.path)
+    if not flags["applyset"]:
+        return None
+    from pinnace.cli.applyset import ApplySet
+
+    return ApplySet.of(session, flags)
+
+
+def _check(flags: Values, applyset: "ApplySet | None") -> None:
+    """What does not go together, in the order in which kubectl finds it."""
+    on_server = flags["server-side"]
+    if flags["force-conflicts"] and not on_server:
+        raise CliError("--force-conflicts only works with --server-side")
+    if on_server and dry_run.mode(flags) == "client":
+        raise CliError(
+            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)"
+        )
+    if on_server and flags["force"]:
+        raise CliError("--force cannot be used with --server-side")
+    if dry_run.mode(flags) == "server" and flags["force"]:
+        raise CliError("--dry-run=server cannot be used with --force")
+    pruning.check_selection(flags)
+    if applyset is not None:
+        if not flags["prune"]:
+            raise CliError("--applyset requires --prune")
+        applyset.check_parent()
+    if flags["prune"] and flags["force"]:
+        raise CliError("--force cannot be used with --prune")
+    if applyset is not None:
+        for name in ("all", "selector", "prune-allowlist"):
+            if flags[name]:
+                raise CliError(f"--{name} is incompatible with --applyset")
+    elif flags["prune"]:
+        pruning.check(flags)
+        if on_server:
+            raise CliError(
+                "--prune is in alpha and doesn't currently work on objects created by server-side apply"
+            )
+    if flags["subresource"] and not on_server:
+        raise CliError("--subresource can only be specified for --server-side")
 
 
 def _is_whole(flags: Values) -> bool:
@@ -118,103 +158,6 @@ def _prune(
         _say(flags, one, obj, "pruned")
 
 
-# --- on the server's side
-
-
-def _server_side(session: Session, flags: Values, one: Selection) -> Done:
-    query = {**dry_run.query(flags, SERVER_MANAGER), **validation(flags)}
-    query["force"] = "true" if flags["force-conflicts"] else "false"
-    try:
-        path = one.resource.path(one.namespace, one.name, flags["subresource"])
-        obj = session.http.request(
-            "PATCH", path, query, one.manifest, content_type="application/apply-patch+yaml"
-        )
-    except ServerError as error:
-        if error.reason == "Conflict":
-            raise CliError(f"{error}\n{CONFLICTS}") from error
-        raise
-    return obj, "serverside-applied"
-
-
-# --- on the client's side
-
-
-def _client_side(session: Session, flags: Values, one: Selection) -> Done:
-    assert one.manifest is not None
-    manifest = last_applied.with_annotation(one.manifest)
-    if "generateName" in manifest["metadata"] and not one.name:
-        raise CliError(f"from {manifest['metadata']['generateName']}: cannot use generate name with apply")
-    for attempt in range(ATTEMPTS):
-        try:
-            current = session.http.get(one.path)
-        except ServerError as error:
-            if not not_found(error) or "could not find the requested resource" in str(error):
-                raise
-            return _create(session, flags, one, manifest)
-        try:
-            return _patch(session, flags, one, manifest, current)
-        except ServerError as error:
-            if error.reason != "Conflict" or attempt + 1 == ATTEMPTS:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _create(session: Session, flags: Values, one: Selection, manifest: Object) -> Done:
-    made = manifest
-    if dry_run.mode(flags) != "client":
-        query = {**dry_run.query(flags, CLIENT_MANAGER), **validation(flags)}
-        try:
-            made = session.http.request("POST", one.resource.path(one.namespace), query, manifest)
-        except ServerError as error:
-            raise FileError(error, f'error when creating "{one.source}"') from error
-    return made, "created"
-
-
-def _patch(session: Session, flags: Values, one: Selection, manifest: Object, current: Object) -> Done:
-    original = last_applied.of(current)
-    if original is None:
-        warn(
-            f"Warning: resource {one.resource.name}/{one.name} is missing the {last_applied.ANNOTATION} annotation which "
-            f"is required by {session.program} apply. {session.program} apply should only be used on resources created "
-            f"declaratively by either {session.program} create --save-config or {session.program} apply. "
-            "The missing annotation will be patched automatically."
-        )
-    from pinnace.apimachinery.gvk import GVK
-    from pinnace.apimachinery.schema import schemas
-    from pinnace.cli.three_way import patch_for
-
-    schema = schemas.for_gvk(GVK(one.resource.group, one.resource.version, one.resource.kind))
-    patch = patch_for(original or {}, manifest, current, schema)
-    if not patch:
-        return current, "unchanged"
-    if dry_run.mode(flags) == "client":
-        return current, "configured"
-    kind = "strategic-merge-patch" if schema is not None else "merge-patch"
-    query = {**dry_run.query(flags, CLIENT_MANAGER), **validation(flags)}
-    try:
-        changed = session.http.request(
-            "PATCH", one.path, query, patch, content_type=f"application/{kind}+json"
-        )
-    except ServerError as error:
-        if error.reason in ("Invalid", "Conflict"):
-            raise
-        raise _patch_error(error, one, patch) from error
-    return changed, "configured"
-
-
-def _patch_error(error: ServerError, one: Selection, patch: Object) -> CliError:
-    import json
-
-    row = one.resource
-    return PlainError(
-        f"Error from server ({error.reason}): error when applying patch:\n"
-        f"{json.dumps(patch, separators=(',', ':'), sort_keys=True)}\n"
-        f'to:\nResource: "{row.api_version}, Resource={row.name}", GroupVersionKind: "{row.api_version}, Kind={row.kind}"\n'
-        f'Name: "{one.name}", Namespace: "{one.namespace}"\n'
-        f'for: "{one.source}": error when patching "{one.source}": {error}'
-    )
-
-
 APPLY = Command(
     run,
     (
@@ -228,7 +171,28 @@ APPLY = Command(
         Flag("all", kind="bool", help="With --prune: of all that was ever applied in the namespaces."),
         *pruning.FLAGS,
         cascade.FLAG,
-        Flag("grace-period", kind="int", default=-1, help="Seconds that what is pruned gets to end."),
+        Flag("grace-period", kind="int", default=-1, help="Seconds that what is deleted gets to end."),
+        Flag("force", kind="bool", help="Delete and create again what cannot be patched."),
+        Flag(
+            "timeout", kind="duration", help="How long --force waits until the old one is gone; 0 for ever."
+        ),
+        Flag("wait", kind="bool", help="--force waits until the old one is gone, with or without it."),
+        Flag(
+            "overwrite",
+            kind="bool",
+            default=True,
+            help="Overwrite what others changed; otherwise it is an error.",
+        ),
+        Flag(
+            "openapi-patch",
+            kind="bool",
+            default=True,
+            help="Whether an error of --overwrite=false is told for each way to know how lists merge.",
+        ),
+        Flag(
+            "applyset",
+            help="[RESOURCE][.GROUP]/NAME of the parent that tracks the set (alpha, needs KUBECTL_APPLYSET=true).",
+        ),
         Flag("subresource", help="With --server-side: apply to this part alone, e.g. status."),
         Flag("force-conflicts", kind="bool", help="Take over fields of other managers."),
     ),

@@ -12,25 +12,41 @@ from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
 REVIEWS = "/apis/authorization.k8s.io/v1"
+# what kubectl knows of
+VERBS = frozenset(
+    ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "use", "bind", "impersonate",
+     "*", "approve", "sign", "escalate", "attest")
+)  # fmt: skip
+URL_VERBS = frozenset(("get", "put", "post", "head", "options", "delete", "patch", "*"))
 
 
 def can_i(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["list"]:
+        if arguments:
+            raise CliError("list option must be specified with no arguments")
+        if flags["quiet"] or flags["all-namespaces"] or flags["subresource"]:
+            raise CliError(
+                "list option can't be specified with neither quiet, all-namespaces nor subresource options"
+            )
         return _list(session, flags)
-    if len(arguments) not in (2, 3):
+    if len(arguments) != 2:
         raise CliError(
             "you must specify two arguments: verb resource or verb resource/resourceName.\n"
             f"See '{session.path} -h' for help and examples."
         )
     verb, what = arguments[0], arguments[1]
     if what.startswith("/"):
+        if flags["subresource"]:
+            raise CliError("--subresource can not be used with NonResourceURL")
         spec: Object = {"nonResourceAttributes": {"verb": verb, "path": what}}
+        is_known = verb in URL_VERBS
     else:
-        spec = {
-            "resourceAttributes": attributes(
-                session, flags, verb, what, arguments[2] if len(arguments) == 3 else ""
-            )
-        }
+        spec = {"resourceAttributes": attributes(session, flags, verb, what)}
+        is_known = verb in VERBS or flags["all-namespaces"]
+    if not is_known:
+        warn(f"Warning: verb '{verb}' is not a known verb\n")
+    if flags["no-headers"]:
+        raise CliError("--no-headers cannot be set without --list specified")
     body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
     status = session.http.request("POST", f"{REVIEWS}/selfsubjectaccessreviews", None, body)["status"]
     allowed = bool(status.get("allowed"))
@@ -42,7 +58,7 @@ def can_i(session: Session, flags: Values, arguments: list[str]) -> int:
     raise PlainError("")
 
 
-def attributes(session: Session, flags: Values, verb: str, what: str, name: str) -> Object:
+def attributes(session: Session, flags: Values, verb: str, what: str, name: str = "") -> Object:
     """Of an access review, from the words of a command line."""
     resource, _, inline = what.partition("/")
     found: Object = {"verb": verb, "name": name or inline, "subresource": flags["subresource"]}
@@ -76,20 +92,12 @@ def _list(session: Session, flags: Values) -> int:
         reason = f": {status['evaluationError']}" if status.get("evaluationError") else ""
         warn(f"warning: the list may be incomplete{reason}\n")
     rows = [] if flags["no-headers"] else [["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]]
-    for rule in status.get("resourceRules") or ():
-        names, verbs = " ".join(rule.get("resourceNames") or ()), " ".join(rule.get("verbs") or ())
-        for resource in rule.get("resources") or ():
-            for group in rule.get("apiGroups") or ("",):
-                rows.append([f"{resource}.{group}" if group else resource, "[]", f"[{names}]", f"[{verbs}]"])
-    for rule in status.get("nonResourceRules") or ():
-        rows.append(
-            [
-                "",
-                f"[{' '.join(rule.get('nonResourceURLs') or ())}]",
-                "[]",
-                f"[{' '.join(rule.get('verbs') or ())}]",
-            ]
-        )
+    from pinnace.cli.describe.rbac import rows_of
+
+    rows += [
+        list(cells)
+        for cells in rows_of([*(status.get("resourceRules") or ()), *(status.get("nonResourceRules") or ())])
+    ]
     ColumnWriter().write(rows)
     return 0
 
@@ -98,7 +106,9 @@ def whoami(session: Session, flags: Values, arguments: list[str]) -> int:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     review = session.http.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", None, body)
     if flags["output"]:
-        printers.printer(flags, lambda obj: "selfsubjectreview.authentication.k8s.io/")(review)
+        printers.printer(
+            flags, lambda obj: "selfsubjectreview.authentication.k8s.io/", formats=printers.WITHOUT_TABLES
+        )(review)
         return 0
     user = review["status"]["userInfo"]
     rows = [["ATTRIBUTE", "VALUE"], ["Username", user.get("username", "")]]

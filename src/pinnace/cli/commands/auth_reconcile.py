@@ -1,7 +1,4 @@
-"""`auth reconcile`: roles and bindings that hold at least (or exactly) what files say; a binding of another role is made anew.
-
-Left out: aggregation rules of cluster roles, which are refused.
-"""
+"""`auth reconcile`: roles and bindings that hold at least (or exactly) what files say; a binding of another role is made anew."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,21 +12,30 @@ from pinnace.cli.session import Session, warn
 
 Object = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
+OPT_OUT = "rbac.authorization.kubernetes.io/autoupdate"
 PARTS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
 
 
 class Outcome(NamedTuple):
-    """`operation`: create, update, recreate or "". Added and removed are as text, a line each."""
+    """`operation`: create, update, recreate or "". Added and removed are as text, a line each.
+
+    `is_protected`: the object opted out, and is left as it is.
+    """
 
     operation: str
     obj: Object
     added: list[str] = []
     removed: list[str] = []
+    is_protected: bool = False
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if not has_files(flags):
         raise CliError("must specify one of -f and -k")
+    if arguments:
+        raise CliError("no arguments are allowed")
+    if dry_run.mode(flags) == "server":
+        raise CliError("--dry-run=server for command reconcile is not supported yet")
     for one in from_files(session, flags):
         if one.resource.group != GROUP or one.manifest is None:
             continue
@@ -56,23 +62,22 @@ def _live(session: Session, one: Selection) -> Object | None:
 
 
 def _send(session: Session, flags: Values, one: Selection, outcome: Outcome) -> Object:
-    if not outcome.operation or dry_run.mode(flags) == "client":
+    if not outcome.operation or outcome.is_protected or dry_run.mode(flags) == "client":
         return outcome.obj
-    query = {"dryRun": "All"} if dry_run.mode(flags) == "server" else {}
-    collection = one.resource.path(one.namespace)
-    if outcome.operation == "recreate" and not query:
+    if outcome.operation == "recreate":
         session.http.request("DELETE", one.path)
-    if outcome.operation == "update" or (outcome.operation == "recreate" and query):
-        new: Object = session.http.request("PUT", one.path, query, outcome.obj)
+    if outcome.operation == "update":
+        new: Object = session.http.request("PUT", one.path, None, outcome.obj)
     else:
-        new = session.http.request("POST", collection, query, outcome.obj)
+        new = session.http.request("POST", one.resource.path(one.namespace), None, outcome.obj)
     return new
 
 
 def _report(outcome: Outcome, what: str) -> None:
     """On standard error, as kubectl does."""
     if outcome.operation:
-        warn(f"\treconciliation required {outcome.operation}")
+        caveat = f", but object opted out ({OPT_OUT}: false)" if outcome.is_protected else ""
+        warn(f"\treconciliation required {outcome.operation}{caveat}")
     for title, lines in (
         (f"missing {what} added", outcome.added),
         (f"extra {what} removed", outcome.removed),
@@ -85,29 +90,46 @@ def _report(outcome: Outcome, what: str) -> None:
 
 
 def _role(wanted: Object, live: Object | None, *, exact: bool) -> Outcome:
-    if wanted.get("aggregationRule") or (live or {}).get("aggregationRule"):
-        raise CliError(
-            f'{wanted["kind"]} "{wanted["metadata"]["name"]}": aggregation rules are not there yet'
-        )
     rules = wanted.get("rules") or []
     if live is None:
         return Outcome("create", wanted, [_rule_text(rule) for rule in rules])
     now = live.get("rules") or []
     missing = [single for rule in rules for single in _singles(rule) if not _is_covered(single, now)]
+    are_both_aggregated = bool(wanted.get("aggregationRule") and live.get("aggregationRule"))
     extra = (
         [single for rule in now for single in _singles(rule) if not _is_covered(single, rules)]
-        if exact
+        if exact and not are_both_aggregated
         else []
     )
     new = _with_metadata(live, wanted)
     if missing or extra:
         new["rules"] = rules if exact else [*now, *missing]
+    _aggregate(new, wanted, live, exact=exact)
     return Outcome(
         "update" if new != live else "",
         new,
         [_rule_text(one) for one in missing],
         [_rule_text(one) for one in extra],
+        _is_protected(live),
     )
+
+
+def _aggregate(new: Object, wanted: Object, live: Object, *, exact: bool) -> None:
+    """The selectors of `new`: those of both, or (exactly) those of the file; none when the file has no rule."""
+    if not wanted.get("aggregationRule"):
+        new.pop("aggregationRule", None)
+        return
+    now = (live.get("aggregationRule") or {}).get("clusterRoleSelectors") or []
+    selectors = wanted["aggregationRule"].get("clusterRoleSelectors") or []
+    missing = [one for one in selectors if one not in now]
+    if exact and (missing or any(one not in selectors for one in now)):
+        new["aggregationRule"] = wanted["aggregationRule"]
+    elif missing:
+        new["aggregationRule"] = {"clusterRoleSelectors": [*now, *missing]}
+
+
+def _is_protected(live: Object) -> bool:
+    return (live["metadata"].get("annotations") or {}).get(OPT_OUT) == "false"
 
 
 def _singles(rule: Object) -> Iterator[Object]:
@@ -164,7 +186,7 @@ def _binding(wanted: Object, live: Object | None, *, exact: bool) -> Outcome:
     if live is None:
         return Outcome("create", wanted, list(map(_subject_text, subjects)))
     if live["roleRef"] != {"apiGroup": GROUP, **wanted["roleRef"]}:
-        return Outcome("recreate", wanted)
+        return Outcome("recreate", wanted, is_protected=_is_protected(live))
     now = live.get("subjects") or []
     missing = [one for one in subjects if one not in now]
     extra = [one for one in now if one not in subjects] if exact else []
@@ -176,6 +198,7 @@ def _binding(wanted: Object, live: Object | None, *, exact: bool) -> Outcome:
         new,
         list(map(_subject_text, missing)),
         list(map(_subject_text, extra)),
+        _is_protected(live),
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pinnace.cli.builder import Selection, resolve
+from pinnace.cli.builder import Selection, each
 from pinnace.cli.command import FILES, Command
 from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError
@@ -16,17 +16,17 @@ _PLAIN_UNITS = {"cpu": "m", "memory": "Mi"}  # of a number without one
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
     _check(flags)
-    found = 0
-    for one, obj in resolve(session, arguments, flags):
+
+    def scale(one: Selection, obj: Object) -> None:
         _check_scalable(session, one)
-        found += 1
         create_one(
             session,
             flags,
             generated(session, flags, autoscaler(flags, one, obj)),
             done="created" if flags["dry-run"] == "client" else "autoscaled",
         )
-    if not found:
+
+    if not each(session, arguments, flags, scale):
         raise CliError("no objects passed to autoscale")
     return 0
 

@@ -8,12 +8,20 @@ from pinnace.cli.session import Session
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    server = session.connection.server
-    print(f"Kubernetes control plane is running at {server}")
+    try:
+        _show_services(session)
+    finally:  # kubectl gives the advice after a failure, too
+        print("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.")
+    return 0
+
+
+def _show_services(session: Session) -> None:
     services = session.mapper.find("services")
     found = session.http.get(
         services.path("kube-system"), {"labelSelector": "kubernetes.io/cluster-service=true"}
     )
+    server = session.connection.server
+    print(f"Kubernetes control plane is running at {server}")
     for service in items_of(found, services):
         metadata = service["metadata"]
         name = (metadata.get("labels") or {}).get("kubernetes.io/name") or metadata["name"]
@@ -22,8 +30,6 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         print(
             f"{name} is running at {server}/api/v1/namespaces/kube-system/services/{metadata['name']}{port}/proxy"
         )
-    print("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.")
-    return 0
 
 
 CLUSTER_INFO = Command(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pinnace.cli.command import GLOBAL_FLAGS, Command
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values, parse
-from pinnace.cli.session import Session
+from pinnace.cli.session import COMPLETES, Session
 
 # Directives, added up.
 FILES, NO_SPACE, NO_FILES, EXTENSIONS = 0, 2, 4, 8
@@ -197,6 +197,7 @@ def _required(line: Line) -> list[str]:
 
 
 def _value(line: Line, flag: Flag, program: str) -> Answer:
+    line.values[COMPLETES] = True
     with Session(line.values, program) as session:
         if flag.name == "namespace":
             return _starting(_names(session, "namespaces", line.current), line.current)
@@ -265,6 +266,7 @@ def _arguments(line: Line, program: str) -> Answer:
         return _starting(_subcommands(line.command), current)
     if line.path == "completion" and not line.arguments:
         return _starting(SHELLS, current)
+    line.values[COMPLETES] = True
     with Session(line.values, program) as session:
         try:
             found = _of_the_cluster(session, line)

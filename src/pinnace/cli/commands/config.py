@@ -7,7 +7,8 @@ from pinnace.cli.command import OUTPUT, Command
 from pinnace.cli.commands import config_entries, config_files, config_values
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
-from pinnace.cli.printers import FORMATS, printer, to_text
+from pinnace.cli.help import of_path, unexpected
+from pinnace.cli.printers import WITHOUT_TABLES, printer, to_text
 from pinnace.cli.printers.columns_text import ColumnWriter
 from pinnace.cli.session import Session, warn
 from pinnace.client import kubeconfig
@@ -29,7 +30,7 @@ SECRET_FIELDS = {"certificate-authority-data": "DATA+OMITTED", "client-certifica
 def view(session: Session, flags: Values, arguments: list[str]) -> int:
     if not flags["merge"] and not flags["kubeconfig"]:
         raise CliError("if merge==false a precise file must be specified")
-    config = session.config
+    config = session.unresolved_config
     if flags["minify"]:
         config = _minified(config, flags["context"])
     shown = dict(config)
@@ -37,7 +38,9 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
         entries = [
             {
                 "name": entry["name"],
-                inner: entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner]),
+                inner: _filled(
+                    inner, entry[inner] if flags["raw"] or flags["flatten"] else _redacted(entry[inner])
+                ),
             }
             for entry in sorted(shown[section], key=lambda e: str(e["name"]))
         ]
@@ -51,13 +54,7 @@ def view(session: Session, flags: Values, arguments: list[str]) -> int:
 
 
 def _print(flags: Values, shown: Object) -> None:
-    output = flags["output"]
-    if output == "wide" or output.startswith("custom-columns"):
-        formats = FORMATS.replace("custom-columns,custom-columns-file,", "").replace("wide,", "")
-        raise CliError(
-            f'unable to match a printer suitable for the output format "{output}", allowed formats are: {formats}'
-        )
-    printer(flags, lambda _: "config/<unknown>")(shown)  # a configuration has no name
+    printer(flags, lambda _: "config/<unknown>", formats=WITHOUT_TABLES)(shown)  # a configuration has no name
 
 
 def _ordered(value: Any) -> Any:
@@ -69,6 +66,17 @@ def _ordered(value: Any) -> Any:
             for key in sorted(value, key=lambda key: (rank.get(key, len(rank)), key))
         }
     return [_ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def _filled(inner: str, body: Object) -> Object:
+    """With the fields that upstream's types always show."""
+    if inner == "user" and body.get("exec"):
+        plugin = {"command": "", "args": None, "env": None, "provideClusterInfo": False, **body["exec"]}
+        return {**body, "exec": plugin}
+    return {
+        **dict.fromkeys({"cluster": ("server",), "context": ("cluster", "user")}.get(inner, ()), ""),
+        **body,
+    }
 
 
 def _redacted(body: Object) -> Object:
@@ -130,7 +138,7 @@ def get_users(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def use_context(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) != 1:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     (name,) = arguments
     if kubeconfig.entry(session.config, "contexts", name) is None:
         raise CliError(f'no context exists with the name: "{name}"')
@@ -142,7 +150,7 @@ def use_context(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def set_context(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) > 1:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     name = session.config["current-context"] if flags["current"] else "".join(arguments)
     if not name:
         raise CliError("you must specify a non-empty context name or --current")
@@ -153,7 +161,10 @@ def set_context(session: Session, flags: Values, arguments: list[str]) -> int:
 
 
 def delete_context(session: Session, flags: Values, arguments: list[str]) -> int:
-    name = "".join(arguments[:1])
+    if len(arguments) != 1:
+        print(of_path(session.path))
+        return 0
+    (name,) = arguments
     path = config_files.delete_entry(session, "contexts", name)
     if session.config["current-context"] == name:
         warn(

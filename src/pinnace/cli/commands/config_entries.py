@@ -8,6 +8,7 @@ from pinnace.cli.command import Command, Run
 from pinnace.cli.commands import config_files
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.help import unexpected
 from pinnace.cli.session import Session
 from pinnace.client import kubeconfig
 
@@ -131,7 +132,7 @@ def _put_exec(body: Object, flags: Values) -> None:
 
 def rename_context(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) != 2:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     old, new = arguments
     path = config_files.file_of(session, "contexts", old)
     if kubeconfig.entry(session.config, "contexts", old) is None:

@@ -9,6 +9,7 @@ from pinnace.cli.command import Command
 from pinnace.cli.commands import config_files
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.help import unexpected
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -24,7 +25,7 @@ BOOLEANS = {"insecure-skip-tls-verify", "disable-compression", "colors"}
 
 def set_value(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) != 2:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     name, text = arguments
     section, entry, field = _parts(name)
     value = _value(field or name, text, raw=flags["set-raw-bytes"])
@@ -41,7 +42,7 @@ def set_value(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def unset_value(session: Session, flags: Values, arguments: list[str]) -> int:
     if len(arguments) != 1:
-        raise CliError(f"Unexpected args: [{' '.join(arguments)}]")
+        raise unexpected(session, arguments)
     name = arguments[0]
     section, entry, field = _parts(name, whole_entries=True)
     path = config_files.file_of(session, section if entry else "", entry)

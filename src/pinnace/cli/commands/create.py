@@ -9,8 +9,9 @@ from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, FILES, OUTPUT, SELECTOR,
 from pinnace.cli.commands import create_access as access
 from pinnace.cli.commands import create_generators as generators
 from pinnace.cli.commands import create_ingress, create_jobs, create_policies
-from pinnace.cli.errors import CliError, FileError, PlainError, ServerError
+from pinnace.cli.errors import CliError, FileError, PlainError, ServerError, is_invalid, told
 from pinnace.cli.flags import Flag, Values
+from pinnace.cli.mapper import Resource
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -36,18 +37,23 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
                 f"error: Unexpected args: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
             )
         raise CliError("must specify one of -f and -k")
+    validation(flags)
     if flags["edit"]:
         from pinnace.cli.commands.create_edited import run as run_edited
 
         return run_edited(session, flags, arguments)
     errors: list[CliError] = []
     unread: list[CliError] = []
+    found = False
     for one in from_files_with_errors(session, flags, unread):
+        found = True
         try:
             create_one(session, flags, one)
         except ServerError as error:
             errors.append(FileError(error, f'error when creating "{one.source}"'))
     raise_all([*errors, *unread])
+    if not found:
+        raise CliError("no objects passed to create")
     return 0
 
 
@@ -119,13 +125,15 @@ def from_session(make: Callable[[Session, Values, list[str]], Iterable[Object]])
         for manifest in manifests:
             try:
                 create_one(session, flags, generated(session, flags, manifest))
-            except ServerError as error:
+            except CliError as error:
+                if not isinstance(error, ServerError) and str(error).startswith("Invalid dry-run value"):
+                    raise
                 words = _FAILED.get(manifest["kind"])
                 if manifest["kind"] == "Service" and "app" in (manifest["spec"].get("selector") or ()):
                     words = f"{manifest['spec']['type']} service:"
-                if words is None or (error.reason == "Invalid" and manifest["kind"] not in _ALWAYS):
+                if words is None or (is_invalid(error) and manifest["kind"] not in _ALWAYS):
                     raise
-                raise CliError(f"failed to create {words} {error}") from error
+                raise CliError(f"failed to create {words} {told(error)}") from error
         return 0
 
     return run_generator
@@ -133,10 +141,33 @@ def from_session(make: Callable[[Session, Values, list[str]], Iterable[Object]])
 
 def generated(session: Session, flags: Values, manifest: Object) -> Selection:
     """A manifest that was made from flags; shown without a namespace that the user did not name."""
-    one = of_manifest(session, manifest, "command line")
+    one = _of_known_kind(session, manifest) or of_manifest(session, manifest, "command line")
     if dry_run.mode(flags) == "client" and not session.namespace_is_given:
         manifest["metadata"].pop("namespace", None)
     return one
+
+
+# what `create` makes, so that the server need not be asked what it is: kind -> plural; the first ones are in no namespace
+_KNOWN = {"Namespace": "namespaces", "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings",
+          "PriorityClass": "priorityclasses", "ConfigMap": "configmaps", "Secret": "secrets", "Service": "services",
+          "ServiceAccount": "serviceaccounts", "Deployment": "deployments", "Job": "jobs", "CronJob": "cronjobs",
+          "Ingress": "ingresses", "Role": "roles", "RoleBinding": "rolebindings", "ResourceQuota": "resourcequotas",
+          "PodDisruptionBudget": "poddisruptionbudgets"}  # fmt: skip
+_CLUSTER_SCOPED = ("Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
+
+
+def _of_known_kind(session: Session, manifest: Object) -> Selection | None:
+    kind, metadata = manifest["kind"], manifest["metadata"]
+    if kind not in _KNOWN:
+        return None
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    is_namespaced = kind not in _CLUSTER_SCOPED
+    if is_namespaced:
+        metadata.setdefault("namespace", session.namespace)
+    row = Resource(group, version, _KNOWN[kind], kind, is_namespaced, kind.lower(), [], [], [])
+    return Selection(
+        row, metadata.get("name", ""), metadata.get("namespace", "") if is_namespaced else "", manifest
+    )
 
 
 def _subcommand(make: "generators.Generator", flags: tuple[Flag, ...], usage: str, summary: str) -> Command:

@@ -29,19 +29,20 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         if len(flags["filename"]) > 1:
             raise CliError("--raw can only use a single local file or stdin")
         return raw.send(session, flags, "DELETE")
+    options = _options(flags)
+    _check(flags, arguments)
     unread: list[CliError] = []
     chosen = (
         list(from_files_with_errors(session, flags, unread))
         if has_files(flags) and not arguments
         else select(session, arguments, flags)
     )
-    if not chosen and not unread:
+    if not chosen and not unread and not has_files(flags):
         raise CliError(
             "You must provide one or more resources by argument or filename.\n"
             "Example resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n"
             "   '<resource> <name>'\n   '<resource>'"
         )
-    options = _options(flags)
     if flags["force"] and options.get("gracePeriodSeconds") == 0:
         warn(FORCED)
     errors: list[CliError] = []
@@ -62,6 +63,18 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         _wait(session, flags, gone)
     raise_all([*errors, *unread])
     return 0
+
+
+def _check(flags: Values, arguments: list[str]) -> None:
+    if flags["output"] not in ("", "name"):
+        raise CliError(f"unexpected -o output mode: {flags['output']}. We only support '-o name'")
+    if flags["all"] and flags["selector"]:
+        raise CliError("setting 'all' parameter but found a non empty selector. ")
+    narrowed = flags["all"] or flags["selector"] or flags["field-selector"]
+    if narrowed and not arguments and not has_files(flags):
+        raise CliError("at least one resource must be specified to use a selector")
+    if narrowed and "ignore-not-found" not in flags.given:
+        flags["ignore-not-found"] = True
 
 
 def _confirmed(chosen: list[Selection]) -> bool:
@@ -97,6 +110,8 @@ def _options(flags: Values) -> Object:
         if grace >= 0:
             raise CliError("--now and --grace-period cannot be specified together")
         grace = 1
+    if flags["force"] and grace > 0:
+        raise CliError("--force and --grace-period greater than 0 cannot be specified together")
     if flags["force"] and grace < 0:
         grace = 0
     if grace == 0 and not flags["force"]:

@@ -174,4 +174,5 @@ DIFF = Command(
     ),
     "-f FILENAME",
     "Diff the live version against a would-be applied version.",
+    usage_code=2,  # 1 says that there are differences
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """`api-resources`, `api-versions`: what the server offers."""
 
 from pinnace.cli.command import Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.errors import CliError, told
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.mapper import Resource
 from pinnace.cli.printers.columns_text import ColumnWriter
@@ -15,6 +15,12 @@ def run_resources(session: Session, flags: Values, arguments: list[str]) -> int:
         )
     if flags["output"] not in ("", "wide", "name"):
         raise CliError(f"--output {flags['output']} is not available")
+    try:
+        session.mapper.all(fresh=not flags["cached"])
+    except CliError:
+        if flags["output"] != "name" and not flags["no-headers"]:
+            ColumnWriter().write([_header(flags)])
+        raise
     rows = _chosen(session, flags)
     if flags["output"] == "name":
         for row in rows:
@@ -67,7 +73,12 @@ def run_versions(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(
             f"unexpected arguments: [{' '.join(arguments)}]\nSee '{session.path} -h' for help and examples"
         )
-    for name in sorted({row.api_version for row in session.mapper.all(fresh=True)}):
+    try:
+        rows = session.mapper.all(fresh=True)
+    except CliError as error:
+        url = f"{session.connection.server}/api?timeout=32s"
+        raise CliError(f"couldn't get available api versions from server: {told(error, url)}") from error
+    for name in sorted({row.api_version for row in rows}):
         print(name)
     return 0
 

@@ -22,7 +22,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         problems = _drain(session, flags, one.name)
         if problems:
             failed[one.name] = problems
-            print(
+            warn(
                 f'error: unable to drain node "{one.name}" due to error: {_joined(problems)}, continuing command...'
             )
         else:

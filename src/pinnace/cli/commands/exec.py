@@ -22,9 +22,7 @@ def run_exec(session: Session, flags: Values, arguments: list[str]) -> int:
             )
         if arguments:
             raise CliError("you must specify at least one command for the container")
-        raise CliError(
-            f"pod, type/name or --filename must be specified\nSee '{session.path} -h' for help and examples"
-        )
+        raise CliError("pod, type/name or --filename must be specified")
     names, command = arguments[:split], arguments[split:]
     if flags["filename"] and names:
         raise CliError(FILES_AND_ARGUMENTS)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pinnace.cli.builder import resolve
+from pinnace.cli.builder import Selection, each
 from pinnace.cli.command import FILES, Command
 from pinnace.cli.commands.create import CHANGE, SAVE, create_one, generated
 from pinnace.cli.errors import CliError
@@ -22,11 +22,13 @@ EXPOSABLE = (
 
 
 def run(session: Session, flags: Values, arguments: list[str]) -> int:
-    for one, obj in resolve(session, arguments, _without_selector(flags)):
+    def expose(one: Selection, obj: Object) -> None:
         if one.resource.qualified not in EXPOSABLE:
             raise CliError(f"cannot expose a {one.resource.kind}.{one.resource.group}".removesuffix("."))
         service = overridden(flags, _service(flags, one.resource.qualified, obj))
         create_one(session, flags, generated(session, flags, service), done="exposed")
+
+    each(session, arguments, _without_selector(flags), expose)
     return 0
 
 

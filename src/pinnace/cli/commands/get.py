@@ -1,5 +1,6 @@
 """`get`: one or many objects, as tables that the server makes, or in any other format."""
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -83,14 +84,18 @@ def pages(
 
 
 def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
-    several = len({one.resource.qualified for one in chosen}) > 1
-    errors: list[ServerError] = []
+    errors: list[CliError] = []
     printer, last = None, ""
     more = {"includeObject": "Object"} if flags["sort-by"] else {}
-    for one in chosen:
+    several = len({one.resource.qualified for one in chosen}) > 1
+    pairs: list[tuple[Selection, Object | None]] = [(one, None) for one in chosen]
+    if several and all(one.name for one in chosen):  # then only kinds that were found count
+        pairs = list(_found(session, flags, chosen, errors))
+        several = len({one.resource.qualified for one, _ in pairs}) > 1
+    for one, known in pairs:
         everywhere = flags["all-namespaces"] and one.resource.namespaced
         try:
-            for table in _parts(session, one, flags, more):
+            for table in _parts(session, one, flags, more) if known is None else [known]:
                 rows = table.get("rows") or []
                 if not rows:
                     continue
@@ -103,15 +108,38 @@ def _tables(session: Session, flags: Values, chosen: list[Selection]) -> int:
                     printer = TablePrinter(flags, with_namespace=everywhere, prefix=prefix)
                     last = one.resource.qualified
                 printer.add(table)
-        except ServerError as error:
+        except CliError as error:
             if not (flags["ignore-not-found"] and not_found(error)):
-                errors.append(error)
+                errors.append(_told(error, one))
     if printer is not None:
         printer.flush()
     if printer is None and not errors and not flags["ignore-not-found"]:
         _nothing(session, flags, chosen)
     raise_all(errors)
     return 0
+
+
+def _found(
+    session: Session, flags: Values, chosen: list[Selection], errors: list[CliError]
+) -> Iterator[tuple[Selection, Object]]:
+    for one in chosen:
+        try:
+            yield (
+                one,
+                as_table(
+                    read(session, one, flags, accept=ACCEPT if flags["server-print"] else "application/json")
+                ),
+            )
+        except ServerError as error:
+            if not (flags["ignore-not-found"] and not_found(error)):
+                errors.append(error)
+
+
+def _told(error: CliError, one: Selection) -> CliError:
+    """What is wrong with the answer to a list stands alone in kubectl."""
+    if one.name or isinstance(error, ServerError):
+        return error
+    return PlainError(error.text().removeprefix("error: "))
 
 
 def _parts(session: Session, one: Selection, flags: Values, more: dict[str, str]) -> Iterator[Object]:
@@ -129,9 +157,13 @@ def _parts(session: Session, one: Selection, flags: Values, more: dict[str, str]
 
 def as_table(answer: Object) -> Object:
     """What the server gave, or a plain table when it knows no tables for this resource."""
-    if answer.get("kind") == "Table":
+    kind = answer.get("kind")
+    if kind == "Table":
         return answer
-    return plain_table(answer["items"] if isinstance(answer.get("items"), list) else [answer])
+    if not kind:
+        raise CliError(f"Object 'Kind' is missing in '{json.dumps(answer) if answer else '{}'}'")
+    items = answer.get("items", () if kind.endswith("List") else None)
+    return plain_table(list(items or ()) if "items" in answer or items is not None else [answer])
 
 
 def _nothing(session: Session, flags: Values, chosen: list[Selection]) -> None:
@@ -162,12 +194,14 @@ def _sorted(entries: list[Any], expression: str) -> list[Any]:
 
 
 def _objects(session: Session, flags: Values, chosen: list[Selection]) -> int:
-    errors: list[ServerError] = []
+    errors: list[CliError] = []
     objects: list[Object] = []
     for one in chosen:
         try:
             found = read(session, one, flags)
-        except ServerError as error:
+        except CliError as error:
+            if one.name and len(chosen) == 1 and not isinstance(error, ServerError):
+                raise
             if not (flags["ignore-not-found"] and not_found(error)):
                 errors.append(error)
             continue
@@ -190,8 +224,14 @@ def _print(session: Session, flags: Values, objects: list[Object], *, single: bo
 
 def name_of(session: Session, obj: Object) -> str:
     resource = session.mapper.of_kind(obj.get("apiVersion", ""), obj.get("kind", ""))
-    shown = resource.shown if resource is not None else obj.get("kind", "").lower()
-    return f"{shown}/{obj['metadata']['name']}"
+    shown = resource.shown if resource is not None else _shown_kind(obj)
+    return f"{shown}/{(obj.get('metadata') or {}).get('name') or '<unknown>'}"
+
+
+def _shown_kind(obj: Object) -> str:
+    """Of a kind that the server does not serve."""
+    group = obj.get("apiVersion", "").rpartition("/")[0]
+    return ".".join(part for part in (obj.get("kind", "").lower(), group) if part)
 
 
 GET = Command(

@@ -18,26 +18,31 @@ def _changing(field: str, word: str) -> Run:
     """`field` is labels or annotations, `word` what was done: labeled or annotated."""
 
     def run(session: Session, flags: Values, arguments: list[str]) -> int:
-        at = next((i for i, text in enumerate(arguments) if _is_change(text)), len(arguments))
-        resources, changes = arguments[:at], arguments[at:]
+        resources, changes = _apart(arguments, field)
+        wanted, removed = _labels(changes) if field == "labels" else _annotations(changes)
+        _check_flags(flags, resources, field)
         if not changes and not flags["list"]:
             raise CliError(f"at least one {field.removesuffix('s')} update is required")
-        wanted, removed = _parsed(changes, field)
-        _check_flags(flags, resources, field)
         shown = ""
         write = printers.printer(flags, lambda _: shown)  # one for all annotated objects, as kubectl has it
         for one, obj in _chosen(session, resources, flags):
             shown = one.shown
-            if flags["list"]:
-                _show(one.shown, obj["metadata"].get(field) or {}, several=len(resources) > 2)
-                continue
             now = obj["metadata"].get(field) or {}
             _check(now, wanted, flags, field)
             patch = {key: value for key, value in wanted.items() if now.get(key) != value}
             gone = {key: None for key in removed if key in now}
+            if flags["list"]:
+                _show(
+                    one,
+                    _changed(obj, field, patch, gone)["metadata"][field],
+                    field,
+                    several=_are_several(resources, flags),
+                )
+                continue
+            is_here = flags["local"] or dry_run.mode(flags) == "client"
             for key in removed:
-                if key not in now:
-                    print(f'{field.removesuffix("s")} "{key}" not found.')
+                if key not in now and field == "labels" and not is_here:
+                    print(f'label "{key}" not found.')
             done = (
                 "unlabeled"
                 if field == "labels" and gone and not patch
@@ -46,9 +51,9 @@ def _changing(field: str, word: str) -> Run:
                 else f"not {word}"
             )
             new = obj
-            if flags["local"]:
-                new = _changed(obj, field, patch, gone)
-            elif (patch or gone) and dry_run.mode(flags) != "client":
+            if is_here:
+                new = _changed(obj, field, patch, gone) if patch or gone else obj
+            elif patch or gone:
                 body: Object = {"metadata": {field: {**patch, **gone}}}
                 if flags["resource-version"]:
                     body["metadata"]["resourceVersion"] = flags["resource-version"]
@@ -66,6 +71,9 @@ def _changing(field: str, word: str) -> Run:
 
 
 def _check_flags(flags: Values, resources: list[str], field: str) -> None:
+    for other in ("selector", "field-selector"):
+        if flags["all"] and flags[other]:
+            raise CliError(f"cannot set --all and --{other} at the same time")
     if flags["local"]:
         if dry_run.mode(flags) == "server":
             raise CliError("cannot specify --local and --dry-run=server - did you mean --dry-run=client?")
@@ -74,6 +82,11 @@ def _check_flags(flags: Values, resources: list[str], field: str) -> None:
             raise CliError(
                 f"can only use local files by -f {name}.yaml or --filename={name}.json when --local=true is set"
             )
+    elif not resources and not has_files(flags):
+        raise CliError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
+    for other in ("selector", "field-selector"):
+        if flags["all"] and flags[other]:
+            raise CliError(f"cannot set --all and --{other} at the same time")
     if flags["resource-version"] and (flags["all"] or flags["selector"]):
         raise CliError("--resource-version may only be used with a single resource")
 
@@ -99,28 +112,48 @@ def _changed(obj: Object, field: str, patch: Object, gone: Object) -> Object:
     return {**obj, "metadata": {**obj["metadata"], field: kept}}
 
 
-def _is_change(text: str) -> bool:
-    return "=" in text or text.endswith("-")
+def _apart(arguments: list[str], field: str) -> tuple[list[str], list[str]]:
+    """(resources, changes)."""
+    resources: list[str] = []
+    changes: list[str] = []
+    for text in arguments:
+        if ("=" in text and text[0] != "=") or (text.endswith("-") and text != "-"):
+            changes.append(text)
+        elif changes:
+            word = field.removesuffix("s")
+            raise CliError(f"all resources must be specified before {word} changes: {text}")
+        else:
+            resources.append(text)
+    return resources, changes
 
 
-def _parsed(changes: list[str], field: str) -> tuple[dict[str, str], list[str]]:
+def _labels(changes: list[str]) -> tuple[dict[str, str], list[str]]:
+    from pinnace.api.names import label_value
+
     wanted, removed = {}, []
     for text in changes:
-        key, equals, value = text.partition("=")
-        if equals and key:
-            wanted[key] = value
-        elif text.endswith("-") and len(text) > 1:
+        if "=" not in text:
             removed.append(text[:-1])
-        else:
-            raise CliError(
-                f"unexpected {field.removesuffix('s')} spec: {text}"
-                if field == "annotations"
-                else f"unknown label spec: {text}"
-            )
+            continue
+        if text.count("=") != 1:
+            raise CliError(f"invalid label spec: {text}")
+        key, _, value = text.partition("=")
+        if problems := label_value(value):
+            raise CliError(f'invalid label value: "{text}": {";".join(problems)}')
+        wanted[key] = value
+    if any(key in wanted for key in removed):
+        raise CliError("can not both modify and remove a label in the same command")
+    return wanted, removed
+
+
+def _annotations(changes: list[str]) -> tuple[dict[str, str], list[str]]:
+    wanted = dict(text.split("=", 1) for text in changes if "=" in text)
+    removed = [text[:-1] for text in changes if "=" not in text]
     both = [key for key in removed if key in wanted]
     if both:
-        raise CliError(f"cannot modify and remove the same {field.removesuffix('s')} \"{both[0]}\"" if field == "labels"
-                       else f"can not both modify and remove the following annotation(s) in the same command: {', '.join(both)}")  # fmt: skip
+        raise CliError(
+            f"can not both modify and remove the following annotation(s) in the same command: {', '.join(both)}"
+        )
     return wanted, removed
 
 
@@ -136,9 +169,18 @@ def _check(now: Object, wanted: dict[str, str], flags: Values, field: str) -> No
             )
 
 
-def _show(name: str, pairs: Object, *, several: bool) -> None:
+def _are_several(resources: list[str], flags: Values) -> bool:
+    """Whether the objects are named in the list: all but a single named one, or a single file."""
+    if has_files(flags):
+        return len(flags["filename"]) != 1
+    if resources and "/" in resources[0]:
+        return len(resources) > 1
+    return len(resources) != 2 or "," in resources[0]
+
+
+def _show(one: Selection, pairs: Object, field: str, *, several: bool) -> None:
     if several:
-        print(f"Listing labels for {name}:")
+        print(f"Listing {field} for {one.resource.kind}.{one.resource.group}/{one.name}:")
     for key in sorted(pairs):
         print(f" {key}={pairs[key]}" if several else f"{key}={pairs[key]}")
 

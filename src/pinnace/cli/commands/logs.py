@@ -39,6 +39,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     _check(session, flags, arguments)
     if len(arguments) == 2:
         flags["container"] = arguments[1]
+    if flags["all-pods"]:
+        flags["prefix"] = True  # else nobody could tell whose line is whose
     sources = _sources(session, flags, arguments)
     query = _query(flags)
     if flags["follow"] and len(sources) > 1:
@@ -60,7 +62,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 
 def _check(session: Session, flags: Values, arguments: list[str]) -> None:
     help_hint = f"\nSee '{session.path} -h' for help and examples"
-    if not arguments and not flags["selector"]:
+    if (not arguments and not flags["selector"]) or len(arguments) > 2:
         raise PlainError(
             f"error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command{help_hint}"
         )
@@ -70,6 +72,12 @@ def _check(session: Session, flags: Values, arguments: list[str]) -> None:
         raise CliError("at most one of `sinceTime` or `sinceSeconds` may be specified")
     if len(arguments) == 2 and flags["container"]:
         raise CliError("only one of -c or an inline [CONTAINER] arg is allowed")
+    if flags["limit-bytes"] < 0 or ("limit-bytes" in flags.given and not flags["limit-bytes"]):
+        raise CliError("--limit-bytes must be greater than 0")
+    if flags["since-time"] and not re.match(r"\d{4}-\d\d-\d\dT", flags["since-time"]):
+        raise CliError(
+            f'parsing time "{flags["since-time"]}" as "2006-01-02T15:04:05Z07:00": cannot parse "{flags["since-time"]}" as "2006"'
+        )
     if "tail" in flags.given and flags["tail"] < -1:
         raise CliError("--tail must be greater than or equal to -1")
     if flags["all-containers"] and flags["container"]:
@@ -84,9 +92,9 @@ def _sources(session: Session, flags: Values, arguments: list[str]) -> list[Sour
             warn(f"No resources found in {session.namespace} namespace.")
     else:
         try:
-            pods = pods_of(session, flags, arguments[0])
+            pods = pods_of(session, flags, arguments[0], "get the logs from")
         except ServerError as error:
-            if not_found(error) and "/" not in arguments[0]:
+            if not_found(error):
                 raise CliError(
                     f'error from server (NotFound): {error} in namespace "{session.namespace}"'
                 ) from error
@@ -137,10 +145,6 @@ def _query(flags: Values) -> dict[str, str]:
     if flags["since"]:
         query["sinceSeconds"] = str(max(1, round(flags["since"])))
     if flags["since-time"]:
-        if not re.match(r"\d{4}-\d\d-\d\dT", flags["since-time"]):
-            raise CliError(
-                f'parsing time "{flags["since-time"]}" as "2006-01-02T15:04:05Z07:00": cannot parse "{flags["since-time"]}" as "2006"'
-            )
         query["sinceTime"] = flags["since-time"]
     return query
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from pinnace.cli import dry_run, printers
-from pinnace.cli.builder import Selection, fetch, select
+from pinnace.cli.builder import Selection, fetch, raise_all, select
 from pinnace.cli.command import DRY_RUN, FIELD_MANAGER, OUTPUT, Command, Run
 from pinnace.cli.commands.create import VALIDATE, validation
-from pinnace.cli.errors import CliError, UsageError
+from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session
 
@@ -20,7 +20,9 @@ EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 def chosen_nodes(session: Session, flags: Values, arguments: list[str]) -> list[tuple[Selection, Object]]:
     """Named ones (`n1` or `node/n1`), or those of a selector."""
     if not arguments and not flags["selector"]:
-        raise UsageError(f"USAGE: {session.path.split(' ', 1)[1]} NODE [flags]", session.path)
+        raise CliError(
+            f"USAGE: {session.path.split(' ', 1)[1]} NODE [flags]\nSee '{session.path} -h' for help and examples"
+        )
     if arguments and flags["selector"]:
         raise CliError("error: cannot specify both a node name and a --selector option")
     words = arguments if any("/" in word for word in arguments) else ["nodes", *arguments]
@@ -56,44 +58,106 @@ def set_cordoned(session: Session, flags: Values, one: Selection, node: Object, 
 
 
 def run_taint(session: Session, flags: Values, arguments: list[str]) -> int:
-    words = arguments[1:] if arguments and arguments[0].lower() in ("node", "nodes", "no") else arguments
-    specs = [word for word in words if "=" in word or ":" in word or word.endswith("-")]
-    names = [word for word in words if word not in specs]
+    resources, specs = _apart(arguments)
+    if not resources:
+        raise CliError("one or more resources must be specified as <resource> <name>")
     if not specs:
         raise CliError("at least one taint update is required")
-    if not names and not flags["selector"] and not flags["all"]:
-        raise CliError("at least one resource name must be specified since 'all' parameter is not set"
-                       if arguments else "one or more resources must be specified as <resource> <name> or <resource>/<name>")  # fmt: skip
-    added, removed = _parsed(specs)
+    try:
+        added, removed = _parsed(specs)
+    except ValueError as error:
+        raise CliError(f"{error}\nSee '{session.path} -h' for help and examples") from error
+    _check(flags, resources, added, removed)
     dry_run.mode(flags)
     validation(flags)
-    if flags["all"] and not names:
+    if flags["all"] or flags["selector"]:
         targets = [
             (one, obj) for one in select(session, ["nodes"], flags) for obj in fetch(session, one, flags)
         ]
         chosen = [(one._replace(name=obj["metadata"]["name"]), obj) for one, obj in targets]
     else:
-        chosen = chosen_nodes(session, flags, names)
+        chosen = chosen_nodes(session, flags, resources[1:])
+    errors: list[CliError] = []
     for one, node in chosen:
-        _taint(session, flags, one, node, added, removed)
+        try:
+            _taint(session, flags, one, node, added, removed)
+        except CliError as error:
+            errors.append(error)
+    raise_all(errors)
     return 0
 
 
+def _apart(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """(type and names, taints)."""
+    resources: list[str] = []
+    specs: list[str] = []
+    for word in arguments:
+        if "=" in word or ":" in word or word.endswith("-"):
+            specs.append(word)
+        elif specs:
+            raise CliError(f"all resources must be specified before taint changes: {word}")
+        else:
+            resources.append(word)
+    return resources, specs
+
+
+def _check(flags: Values, resources: list[str], added: list[Object], removed: list[tuple[str, str]]) -> None:
+    if resources[0].lower() not in ("node", "nodes"):
+        raise CliError(f"invalid resource type {resources[0]}, only node types are supported")
+    both = [
+        f"{key}={effect}"
+        for key, effect in removed
+        if any(t["key"] == key and effect in ("", t["effect"]) for t in added)
+    ]
+    if both:
+        raise CliError(
+            f"can not both modify and remove the following taint(s) in the same command: {', '.join(both)}"
+        )
+    if flags["all"] and flags["selector"]:
+        raise CliError("setting 'all' parameter with a non empty selector is prohibited.")
+    if not flags["all"] and not flags["selector"] and len(resources) < 2:
+        raise CliError("at least one resource name must be specified since 'all' parameter is not set")
+
+
 def _parsed(specs: list[str]) -> tuple[list[Object], list[tuple[str, str]]]:
+    """(taints to put, key and effect of those to take away); ValueError for what is none."""
     added: list[Object] = []
     removed: list[tuple[str, str]] = []
     for spec in specs:
-        body, _, effect = spec.removesuffix("-").partition(":")
-        key, _, value = body.partition("=")
-        if effect and effect not in EFFECTS:
-            raise CliError(f"invalid taint effect: {effect}, unsupported taint effect")
+        key, value, effect = _taint_of(spec.removesuffix("-"))
         if spec.endswith("-"):
             removed.append((key, effect))
         elif not effect:
-            raise CliError(f"invalid taint spec: {spec}")
+            raise ValueError(f"invalid taint spec: {spec}")
         else:
-            added.append({"key": key, **({"value": value} if value else {}), "effect": effect})
+            new = {"key": key, **({"value": value} if value else {}), "effect": effect}
+            if any((t["key"], t["effect"]) == (key, effect) for t in added):
+                shown = f"{{{key} {value} {effect} <nil>}}"  # as Go shows a struct
+                raise ValueError(f"duplicated taints with the same key and effect: {shown}")
+            added.append(new)
     return added, removed
+
+
+def _taint_of(spec: str) -> tuple[str, str, str]:
+    from pinnace.api.names import label_value, qualified_name
+
+    body, *effects = spec.split(":")
+    key, value, effect = body, "", ""
+    if len(effects) > 1:
+        raise ValueError(f"invalid taint spec: {spec}")
+    if effects:
+        effect = effects[0]
+        if effect not in EFFECTS:
+            raise ValueError(f"invalid taint effect: {effect}, unsupported taint effect")
+        key, *values = body.split("=")
+        if len(values) > 1:
+            raise ValueError(f"invalid taint spec: {spec}")
+        value = values[0] if values else ""
+        if problems := label_value(value):
+            raise ValueError(f"invalid taint spec: {spec}, {'; '.join(problems)}")
+    if problems := qualified_name(key):
+        raise ValueError(f"invalid taint spec: {spec}, {'; '.join(problems)}")
+    return key, value, effect
 
 
 def _taint(

@@ -23,7 +23,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
             f"--type must be one of [json merge strategic], not {flags['type']!r}".replace("'", '"')
         )
     text = _read(flags["patch-file"]) if flags["patch-file"] else flags["patch"]
-    patch = _parsed(text)
+    patch = _parsed(text, flags)
     if flags["local"]:
         return _here(flags, arguments, patch)
     found = False
@@ -57,11 +57,12 @@ def _here(flags: Values, arguments: list[str], patch: Any) -> int:
     if not has_files(flags):
         raise CliError("must specify one of -f and -k")
     from pinnace.apimachinery.errors import StatusError
+    from pinnace.apimachinery.patch.json_patch import Inapplicable
 
     for one in from_files_alone(flags):
         try:
             new = _patched(one.manifest or {}, patch, flags["type"])
-        except StatusError as error:
+        except (StatusError, Inapplicable) as error:
             raise CliError(str(error)) from error
         done = "patched (no change)" if new == one.manifest else "patched"
         printers.printer(flags, lambda _, one=one: one.shown, f"{done}{dry_run.suffix(flags)}")(new)  # type: ignore[misc]
@@ -74,19 +75,35 @@ def _patched(obj: Object, patch: Any, kind: str) -> Object:
     from pinnace.apimachinery.schema import schemas
 
     if kind == "json":
-        return json_patch.apply(obj, patch)
+        return json_patch.applied(obj, patch)
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     schema = schemas.for_gvk(GVK(group, version, str(obj.get("kind", ""))))
     if kind == "merge" or schema is None:
+        if isinstance(patch, list):
+            raise CliError("json: cannot unmarshal array into Go value of type unstructured.detector")
         return merge_patch.apply(obj, patch)
     return strategic.apply(obj, patch, schema)
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, flags: Values) -> Any:
+    if text.lstrip().startswith("{"):
+        import json
+
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text.encode()  # as it is: the server says what is wrong with it
     import yaml
 
+    from pinnace.cli.manifests import where_in_yaml
+    from pinnace.cli.yaml_aliases import ExcessiveAliasing, check
+
     try:
+        if "*" in text:
+            check(yaml.compose(text, yaml.SafeLoader))
         return yaml.safe_load(text)
+    except ExcessiveAliasing as error:
+        raise CliError(f'unable to parse "{flags["patch"]}": yaml: {where_in_yaml(error)}') from error
     except yaml.YAMLError as error:
         raise CliError(f'unable to parse "{text}": {error}') from error
 

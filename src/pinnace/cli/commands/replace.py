@@ -23,14 +23,18 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     _check(flags)
     errors: list[CliError] = []
     unread: list[CliError] = []
-    for one in from_files_with_errors(session, flags, unread):
+    chosen = list(from_files_with_errors(session, flags, unread))
+    if flags["force"]:
+        _delete_all(session, flags, chosen)
+    for one in chosen:
         assert one.manifest is not None
         query = {**dry_run.query(flags, "kubectl-replace"), **validation(flags)}
         body = last_applied.with_annotation(one.manifest) if flags["save-config"] else one.manifest
         try:
             if flags["force"]:
-                _delete(session, flags, one)
-                new = session.http.request("POST", one.resource.path(one.namespace), query, body)
+                new = session.http.request(
+                    "POST", one.resource.path(one.namespace), query, _unversioned(body)
+                )
             elif dry_run.mode(flags) == "client":
                 new = body
             else:
@@ -44,6 +48,12 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     return 0
 
 
+def _unversioned(body: Object) -> Object:
+    """What was written out with `get -o yaml` has the version of the one that is deleted, which a new one may not have."""
+    metadata = {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}
+    return {**body, "metadata": metadata}
+
+
 def _check(flags: Values) -> None:
     cascade.policy(flags)
     if flags["force"] and dry_run.mode(flags) != "none":
@@ -54,18 +64,24 @@ def _check(flags: Values) -> None:
         raise CliError("--timeout must have --force specified")
 
 
-def _delete(session: Session, flags: Values, one: Selection) -> None:
-    """And wait until it is gone, so that its name is free."""
+def _delete_all(session: Session, flags: Values, chosen: list[Selection]) -> None:
+    """And wait until all are gone, so that their names are free."""
     options: Object = {"propagationPolicy": cascade.policy(flags)}
     options["gracePeriodSeconds"] = max(0, flags["grace-period"])
-    try:
-        session.http.request("DELETE", one.path, None, options)
-    except ServerError as error:
-        if not_found(error):
-            return
-        raise
-    print(f'{one.resource.shown} "{one.name}" deleted')
+    for one in chosen:
+        try:
+            session.http.request("DELETE", one.path, None, options)
+        except ServerError as error:
+            if not_found(error):
+                continue
+            raise
+        print(one.shown if flags["output"] == "name" else f'{one.resource.shown} "{one.name}" deleted')
     end = clock.monotonic() + (flags["timeout"] or FORCED_TIMEOUT)
+    for one in chosen:
+        _until_gone(session, one, end)
+
+
+def _until_gone(session: Session, one: Selection, end: float) -> None:
     while True:
         try:
             session.http.get(one.path)

@@ -84,9 +84,8 @@ def history(session: Session, flags: Values, arguments: list[str]) -> int:
         if flags["output"] or flags["template"]:
             _print_revisions(flags, one, obj, known)
         elif flags["revision"]:
-            if flags["revision"] not in known:
-                raise CliError("unable to find the specified revision")
-            text = revisions.template_text(known[flags["revision"]])
+            revision = known.get(flags["revision"])
+            text = revisions.template_text(revision) if revision else revisions.NO_HISTORY
             print(f"{one.shown} with revision #{flags['revision']}\n{text}")
         else:
             print(f"{one.shown} \n{revisions.table(known)}")

@@ -12,6 +12,7 @@ Object = dict[str, Any]
 REVISION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 HASH = "pod-template-hash"
+NO_HISTORY = "No rollout history found."
 # annotations that a rollback leaves as they are
 _OWN = frozenset({"kubectl.kubernetes.io/last-applied-configuration", REVISION, "deployment.kubernetes.io/revision-history",
                   "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas", "deprecated.deployment.rollback.to"})  # fmt: skip
@@ -49,7 +50,7 @@ def _owned(session: Session, resource: Resource, owner: Object) -> list[Object]:
 
 def table(known: dict[int, Object]) -> str:
     if not known:
-        return "No rollout history found."
+        return NO_HISTORY
     rows = ["REVISION\tCHANGE-CAUSE"]
     for number in sorted(known):
         cause = (known[number]["metadata"].get("annotations") or {}).get(CHANGE_CAUSE)
@@ -63,6 +64,8 @@ def target(one: Selection, known: dict[int, Object], wanted: int) -> int:
         if wanted not in known:
             raise CliError(f"unable to find specified revision {wanted} in history")
         return wanted
+    if len(known) < 2 and one.resource.name != "deployments":
+        raise CliError("no last revision to roll back to")
     if len(known) < 2:
         raise CliError(f'no rollout history found for {one.resource.kind.lower()} "{one.name}"')
     return sorted(known)[-2]

@@ -110,12 +110,12 @@ def _is_ready(pod: Object) -> bool:
 
 def _check(session: Session, flags: Values, arguments: list[str]) -> None:
     hint = f"\nSee '{session.path} -h' for help and examples"
+    if "image" not in flags.given:
+        raise CliError('required flag(s) "image" not set')
     if not arguments or arguments[:1] == [""] or flags["--"] == 0:
         raise CliError(f"NAME is required for run{hint}")
     if not flags["image"]:
-        raise CliError(
-            "--image is required" if "image" in flags.given else 'required flag(s) "image" not set'
-        )
+        raise CliError("--image is required")
     if not is_image_name(flags["image"]):
         raise CliError(f'Invalid image name "{flags["image"]}": {INVALID}')
     if flags["tty"] and not flags["stdin"]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pinnace.cli import clock, dry_run, printers
-from pinnace.cli.builder import Selection, resolve
+from pinnace.cli.builder import Selection, has_files, resolve
 from pinnace.cli.command import DRY_RUN, FILES, OUTPUT, SELECTOR, Command
 from pinnace.cli.errors import CliError, ServerError, not_found
 from pinnace.cli.flags import Flag, Values
@@ -34,7 +34,10 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
 def _found(session: Session, flags: Values, arguments: list[str]) -> Iterator[tuple[Selection, Object]]:
     found = 0
     try:
-        for pair in resolve(session, arguments, flags):
+        pairs = resolve(session, arguments, flags)
+        for pair in (
+            list(pairs) if has_files(flags) else pairs
+        ):  # of files nothing is scaled when one object is missing
             found += 1
             yield pair
     except ServerError as error:

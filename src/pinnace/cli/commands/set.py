@@ -4,7 +4,7 @@ from typing import Any
 
 from pinnace.apimachinery import quantity
 from pinnace.cli import changing
-from pinnace.cli.builder import NOTHING_NAMED, Selection, has_files
+from pinnace.cli.builder import MIXED, NOTHING_NAMED, Selection, has_files
 from pinnace.cli.changing import Change, pod_spec, selected_containers
 from pinnace.cli.command import Command
 from pinnace.cli.commands.set_env import ENV
@@ -27,6 +27,8 @@ def image(session: Session, flags: Values, arguments: list[str]) -> int:
         raise CliError(NOTHING_NAMED)
     if flags["all"] and flags["selector"]:
         problems.append("cannot set --all and --selector at the same time")
+    if any("/" in name for name in names) and not all("/" in name for name in names):
+        raise CliError(MIXED.format(program=session.program))
     if not images:
         problems.append("at least one image update is required")
     elif len(images) > 1 and "*" in images:

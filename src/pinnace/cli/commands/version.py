@@ -4,7 +4,7 @@ import sys
 
 from pinnace.cli.client_version import client_version
 from pinnace.cli.command import Command
-from pinnace.cli.errors import CliError
+from pinnace.cli.errors import CliError, PlainError, ServerError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import Session, warn
 
@@ -15,9 +15,17 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     if flags["output"] not in ("", "json", "yaml"):
         raise CliError("--output must be 'yaml' or 'json'")
     client = client_version()
-    server = None if flags["client"] else session.http.get("/version")
     if not flags["output"]:
-        print(f"Client Version: {client['gitVersion']}")
+        print(f"Client Version: {client['gitVersion']}", flush=True)
+    try:
+        server = None if flags["client"] else session.http.get("/version")
+    except (PlainError, ServerError):
+        raise
+    except CliError as error:
+        if session.__dict__.get("http") is None:
+            raise  # nothing was asked
+        raise CliError(f"unable to parse the server version: {error}") from error
+    if not flags["output"]:
         if server is not None:
             print(f"Server Version: {server.get('gitVersion') or ''}")
     else:

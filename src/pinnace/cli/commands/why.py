@@ -1,7 +1,7 @@
 """`why`: what keeps an object, or anything in the cluster, from working; who may do what; whether a connection is let through.
 
 The rules are in `pinnace.insight`, reached by name, since parts never import each other. This module asks the cluster for them.
-Exit codes: 0 nothing is wrong, 2 something was found, 1 the question could not be answered.
+Exit codes: 0 nothing is wrong, 2 something was found, 3 nothing was found and not all could be looked at, 1 the question could not be answered.
 """
 
 import sys
@@ -17,7 +17,7 @@ from pinnace.cli.flags import Flag, Values
 from pinnace.cli.harmless import shown
 from pinnace.cli.session import Session
 
-FOUND = 2
+FOUND, PARTIAL = 2, 3
 Object = dict[str, Any]
 
 
@@ -34,7 +34,7 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         if not objects:
             raise CliError(f"no resources found in {session.namespace} namespace")
         answer = insight.about_objects(
-            objects, ClusterReader(session.http), clock.now(), ServerError,
+            objects, ClusterReader(session.http, is_slim=True), clock.now(), ServerError,
             is_json=flags["output"] == "json", source=_source(session, flags, objects), port=flags["port"],
         )  # fmt: skip
     elif flags["from"] or flags["port"]:
@@ -43,15 +43,19 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
         answer = _everything(session, flags, insight)
     sys.stdout.write(shown(answer.text))
     if answer.is_blind:
+        if not flags["output"] and not arguments and not session.namespace_is_given:
+            sys.stdout.write("With -n NAMESPACE only that namespace is read.\n")
         return 1
-    return FOUND if answer.is_found else 0
+    if answer.is_found:
+        return FOUND
+    return PARTIAL if answer.is_partial else 0
 
 
 def _everything(session: Session, flags: Values, insight: Any) -> Any:
     namespace = session.namespace if session.namespace_is_given and not flags["all-namespaces"] else ""
     if not session.http.get("/version"):
         raise CliError("the server does not say which version it has")
-    reader = ClusterReader(session.http)
+    reader = ClusterReader(session.http, is_slim=True)
     return insight.about_everything(
         namespace, reader, clock.now(), ServerError, is_json=flags["output"] == "json"
     )
@@ -100,7 +104,7 @@ def _right(session: Session, flags: Values, arguments: list[str], insight: Any) 
         subject = rights.Subject(user.get("username", ""), tuple(user.get("groups") or ()))
         verdict = bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or ""
         return insight.about_right(
-            question, subject, verdict, ClusterReader(own.http), clock.now(), ServerError, is_json=flags["output"] == "json"
+            question, subject, verdict, ClusterReader(own.http, is_slim=True), clock.now(), ServerError, is_json=flags["output"] == "json"
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pinnace.cli.ages import age
 from pinnace.cli.describe.writer import Writer
+from pinnace.cli.errors import ServerError
 from pinnace.cli.session import Session
 
 Object = dict[str, Any]
@@ -20,7 +21,10 @@ def events_of(session: Session, obj: Object, *, uid: str | None = None) -> list[
     text = ",".join(f"{field}={value}" for field, value in selector.items() if value)
     namespace = metadata.get("namespace")
     path = f"/api/v1/namespaces/{namespace}/events" if namespace else "/api/v1/events"
-    items: list[Object] = session.http.get(path, {"fieldSelector": text}).get("items") or []
+    try:
+        items: list[Object] = session.http.get(path, {"fieldSelector": text}).get("items") or []
+    except ServerError:
+        return []  # what may not be read is not worth failing for
     return items
 
 

@@ -35,8 +35,12 @@ def describe_role(session: Session, obj: Object, writer: Writer, *, show_events:
     writer.line("PolicyRule:")
     writer.line("Resources\tNon-Resource URLs\tResource Names\tVerbs", 1)
     writer.line("---------\t-----------------\t--------------\t-----", 1)
-    for rule in sorted(_rules(obj.get("rules") or []), key=lambda rule: rule.rank):
-        writer.line("\t".join(rule.cells), 1)
+    for cells in rows_of(obj.get("rules") or []):
+        writer.line("\t".join(cells), 1)
+
+
+def rows_of(rules: list[Object]) -> list[tuple[str, str, str, str]]:
+    return [rule.cells for rule in sorted(_rules(rules), key=lambda rule: rule.rank)]
 
 
 def describe_binding(session: Session, obj: Object, writer: Writer, *, show_events: bool = True) -> None:

@@ -1,6 +1,7 @@
 """YAML of resources and patches, as kustomize's parser takes it: YAML 1.2 words (`yes` is text), octal numbers, timestamps."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -69,7 +70,7 @@ _Loader.add_constructor("tag:yaml.org,2002:bool", lambda _, node: node.value.low
 def load_all(text: str, file: str = "") -> list[Any]:
     """The documents that are not empty."""
     try:
-        return [found for found in yaml.load_all(text, _Loader) if found is not None]
+        return [found for found in _documents(text) if found is not None]
     except UnicodeEncodeError as error:
         where = f" in File: {file}" if file else ""
         raise MalformedYaml(f"MalformedYAMLError: yaml: invalid leading UTF-8 octet{where}") from error
@@ -79,6 +80,15 @@ def load_all(text: str, file: str = "") -> list[Any]:
     except yaml.YAMLError as error:
         where = f" in File: {file}" if file else ""
         raise MalformedYaml(f"MalformedYAMLError: yaml: {where_in_yaml(error)}{where}") from error
+
+
+def _documents(text: str) -> Iterator[Any]:
+    if "*" in text:
+        from pinnace.cli.yaml_aliases import check
+
+        for node in yaml.compose_all(text, _Loader):
+            check(node)
+    yield from yaml.load_all(text, _Loader)
 
 
 def objects(text: str, file: str = "") -> list[Object]:

@@ -82,8 +82,11 @@ def load(folder: Folder) -> Object:
 
 def _parsed(text: str) -> Object:
     from pinnace.cli.manifests import _Loader, where_in_yaml
+    from pinnace.cli.yaml_aliases import check
 
     try:
+        if "*" in text:
+            check(yaml.compose(text, _Loader))
         content = yaml.load(text, _Loader)  # noqa: S506 (a safe loader of ours)
     except UnicodeEncodeError as error:
         raise BuildError("invalid Kustomization: yaml: invalid leading UTF-8 octet") from error

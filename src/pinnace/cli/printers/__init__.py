@@ -13,6 +13,8 @@ from pinnace.cli.flags import Values
 
 Object = dict[str, Any]
 FORMATS = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml"
+# of commands that only print what they made or changed
+WITHOUT_TABLES = FORMATS.replace("custom-columns,custom-columns-file,", "").replace("wide,", "")
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -33,8 +35,13 @@ def to_text(obj: Any, output: str, indent: int = 4, *, sort_keys: bool = True) -
     return dump(obj)
 
 
-def printer(flags: Values, name_of: "Callable[[Object], str]", done: str = "") -> Callable[[Object], None]:
+def printer(
+    flags: Values, name_of: "Callable[[Object], str]", done: str = "", *, formats: str = FORMATS
+) -> Callable[[Object], None]:
     """What prints one object. `name_of` gives `deployment.apps/web`; `done` (e.g. `created`) is printed behind it by default."""
+    kind = flags["output"].partition("=")[0]
+    if formats is not FORMATS and kind and kind not in formats.split(","):
+        raise CliError(_no_printer(flags["output"], formats))
     output = flags["output"] or ("go-template" if flags.get("template") else "")
     if not output:
         return lambda obj: print(f"{name_of(obj)} {done}".rstrip())
@@ -90,8 +97,12 @@ def _templated(flags: Values, output: str) -> Callable[[Object], None]:
             spec, from_file=kind.endswith("file"), no_headers=flags.get("no-headers", False)
         )
         return columns.print
-    raise CliError(
-        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
+    raise CliError(_no_printer(output, FORMATS))
+
+
+def _no_printer(output: str, formats: str) -> str:
+    return (
+        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {formats}'
     )
 
 

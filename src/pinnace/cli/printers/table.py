@@ -117,7 +117,8 @@ def plain_table(objects: list[Object]) -> Object:
 
     columns = [{"name": "Name"}, {"name": "Age"}]
     rows = [
-        {"cells": [obj["metadata"]["name"], age(obj["metadata"].get("creationTimestamp"))], "object": obj}
+        {"cells": [metadata.get("name", ""), age(metadata.get("creationTimestamp"))], "object": obj}
         for obj in objects
+        for metadata in [obj.get("metadata") or {}]
     ]
     return {"kind": "Table", "columnDefinitions": columns, "rows": rows}

@@ -19,6 +19,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.certificates.approval import approve, is_open
 from pinnace.controllers.runtime.workers import Workers
 
@@ -100,15 +101,16 @@ class NodeCertificateApprover:
     name = "node-certificate-approving"
 
     def __init__(
-        self, client: Client, clock: Clock, informers: Informers, reserved: Collection[str] = ()
-    ) -> None:
+        self, client: Client, clock: Clock, informers: Informers, reserved: Collection[str] = (), *,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._client, self._clock, self._reserved = client, clock, reserved
         self._requests = informers.of(CERTIFICATE_SIGNING_REQUESTS)
         self._nodes = informers.of(NODES)
         self._recorder = EventRecorder(client, clock, "certificate-controller")
         self._workers = Workers(
-            self.name, clock, self._sync, count=1, recorder=self._recorder, about=self._requests.lister.get
-        )
+            self.name, clock, self._sync, count=1, recorder=self._recorder, about=self._requests.lister.get, tracer=tracer,
+        )  # fmt: skip
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:

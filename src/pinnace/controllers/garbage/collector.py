@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer, note
 from pinnace.controllers.garbage.decisions import Keep, OwnerState, decide
 from pinnace.controllers.garbage.graph import FOREGROUND, ORPHAN, REMEMBERED_ABSENT, Graph, Node
 from pinnace.controllers.runtime.directory import Directory
@@ -28,15 +30,17 @@ class GarbageCollector:
     name = "garbage-collector"
 
     def __init__(
-        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 20
-    ) -> None:
+        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 20,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._client, self._clock = client, clock
         self._informers, self._directory = informers, directory
         self._recorder = EventRecorder(client, clock, "garbage-collector-controller")
         self._graph = Graph()
         self._workers = Workers(
-            self.name, clock, self._look_at, count=workers, recorder=self._recorder, about=self._object_of
-        )
+            self.name, clock, self._look_at, count=workers, recorder=self._recorder, about=self._object_of,
+            tracer=tracer,
+        )  # fmt: skip
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
         self._watched: set[GVR] = set()
         self._not_there: OrderedDict[tuple[str, ...], None] = OrderedDict()  # what references named in vain
@@ -78,11 +82,14 @@ class GarbageCollector:
         if gvr == CUSTOM_RESOURCE_DEFINITIONS:
             self._definitions_changed.set()
         if old is not None and (new is None or meta.uid(new) != meta.uid(old)):
-            for node in self._graph.remove(meta.uid(old)):
-                self._queue.add(node.uid)
+            self._look_at_all(self._graph.remove(meta.uid(old)), old)
         if new is not None:
-            for node in self._graph.put(new, gvr):
-                self._queue.add(node.uid)
+            self._look_at_all(self._graph.put(new, gvr), new)
+
+    def _look_at_all(self, nodes: Iterable[Node], changed: Object) -> None:
+        for node in nodes:
+            self._workers.saw(node.uid, changed)
+            self._queue.add(node.uid)
 
     def _object_of(self, uid: str) -> Object | None:
         node = self._graph.get(uid)
@@ -136,6 +143,7 @@ class GarbageCollector:
         """Orphan: take the reference off every dependent, then the finalizer off the owner."""
         for dependent in list(node.dependents.values()):
             await self._drop_owners(dependent, frozenset((node.uid,)))
+        note(why="what it owned is set free")
         await self._drop_finalizer(node, ORPHAN)
 
     async def _finish_foreground(self, node: Node) -> None:
@@ -144,6 +152,7 @@ class GarbageCollector:
             if not dependent.is_deleting_dependents:
                 self._queue.add(dependent.uid)
         if not blocking:
+            note(why="what it owned is gone")
             await self._drop_finalizer(node, FOREGROUND)
 
     async def _collect(self, node: Node) -> None:
@@ -158,6 +167,7 @@ class GarbageCollector:
                 if drop:
                     await self._drop_owners(node, drop)
             case verdict:
+                note(why=_why(node, owners))
                 if verdict.unblock:
                     obj = await self._unblock(node, obj)
                 await self._delete(node, obj, verdict.policy)
@@ -223,6 +233,13 @@ class GarbageCollector:
         if finalizer in finalizers:
             rest = [name for name in finalizers if name != finalizer]
             await self._patch(node, obj, finalizers=rest or None)
+
+
+def _why(node: Node, owners: Iterable[tuple[Object, OwnerState]]) -> str:
+    told = {"waiting": "is deleted in the foreground", "solid": "is there"}
+    return ", ".join(
+        f"its owner {ref['kind'].lower()}/{ref['name']} {told.get(state, 'is gone')}" for ref, state in owners
+    )
 
 
 def _wrong_namespace(node: Node, ref: Object) -> str:

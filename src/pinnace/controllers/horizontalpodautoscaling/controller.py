@@ -15,6 +15,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.horizontalpodautoscaling.config import AutoscalingConfig
 from pinnace.controllers.runtime import indexes, spec_changed
 from pinnace.controllers.runtime.directory import Directory
@@ -36,6 +37,7 @@ class HorizontalPodAutoscalerController:
         config: AutoscalingConfig,
         *,
         workers: int = 5,
+        tracer: Tracer | None = None,
     ) -> None:
         self._client, self._clock, self._directory, self._config = client, clock, directory, config
         self._hpas, self._pods = informers.of(HORIZONTAL_POD_AUTOSCALERS), informers.of(PODS)
@@ -44,6 +46,7 @@ class HorizontalPodAutoscalerController:
         self._workers: Workers[Key] = Workers(
             self.name, clock, self._sync, count=workers, max_delay=config.sync_period,
             recorder=self._recorder, about=lambda key: self._hpas.lister.get(key[1], key[0]),
+            tracer=tracer,
         )  # fmt: skip
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 

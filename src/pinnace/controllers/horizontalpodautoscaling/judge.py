@@ -16,6 +16,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Key, Lister
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import note
 from pinnace.controllers.horizontalpodautoscaling import counts, limits
 from pinnace.controllers.horizontalpodautoscaling.calculator import Tolerances, Warmup
 from pinnace.controllers.horizontalpodautoscaling.config import AutoscalingConfig
@@ -162,6 +163,7 @@ class Judge:
             look.conclude(current, look.status["desiredReplicas"], statuses)
             return
         look.action = counts.action(current, desired)
+        note(why=f"{why}: from {current} to {desired} replicas")
         look.set(
             ABLE,
             True,

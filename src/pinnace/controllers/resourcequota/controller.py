@@ -15,6 +15,7 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers, Key, Lister, following
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.resourcequota.usage import Resource, counted, decide
 from pinnace.controllers.runtime.directory import Directory
 from pinnace.controllers.runtime.workers import Workers
@@ -40,8 +41,9 @@ class ResourceQuotaController:
     name = "resourcequota"
 
     def __init__(
-        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 5
-    ) -> None:
+        self, client: Client, clock: Clock, informers: Informers, directory: Directory, *, workers: int = 5,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._client, self._clock = client, clock
         self._informers, self._directory = informers, directory
         self._quotas = informers.of(RESOURCE_QUOTAS)
@@ -54,6 +56,7 @@ class ResourceQuotaController:
             max_delay=60.0,
             recorder=self._recorder,
             about=self._quota,
+            tracer=tracer,
         )
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
         self._followed: dict[Resource, GVR] = {}

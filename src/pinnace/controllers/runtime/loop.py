@@ -17,7 +17,7 @@ from pinnace.client.informer import Handler, Informer, Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
-from pinnace.component.tracing import Tracer
+from pinnace.component.tracing import About, Tracer
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.actions import Action, Create, Delete
 from pinnace.controllers.runtime.controller import Controller, KeysOf
@@ -26,7 +26,7 @@ from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
 from pinnace.controllers.runtime.tracing import PassTrace
 from pinnace.controllers.runtime.workers import RETRIES_PER_SECOND, Failures, Pool
-from pinnace.controllers.runtime.world import Memory, World, steady_time
+from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,10 @@ class ControllerLoop:
         tracer: Tracer | None = None,
     ) -> None:
         self.controller, self._clock = controller, clock
-        self._trace = PassTrace(tracer, controller) if tracer is not None else None
+        self._trace: PassTrace[Key] | None = None
+        if tracer is not None:
+            resource = controller.primary.qualified
+            self._trace = PassTrace(tracer, controller.name, lambda key: About(resource, *key))
         self._informers: dict[GVR, Informer] = {gvr: informers.of(gvr) for gvr in controller.resources}
         for gvr, informer in self._informers.items():
             indexes.add_to(informer.lister, gvr)
@@ -88,7 +91,7 @@ class ControllerLoop:
 
     def world(self, key: Key | None = None) -> World:
         failure = self._failures.get(key) if key is not None else None
-        return World(self._listers, self._clock.now(), failure, self._memory, steady_time(self._clock))
+        return World(self._listers, self._clock, failure, self._memory)
 
     def _primary_changed(self, old: Object | None, new: Object | None) -> None:
         changed = new if new is not None else old

@@ -10,12 +10,14 @@ from pinnace.client.events import EventRecorder
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import About, Tracer
 from pinnace.controllers.runtime import indexes
 from pinnace.controllers.runtime.actions import Action
 from pinnace.controllers.runtime.executor import Executor
 from pinnace.controllers.runtime.expectations import Expectations
 from pinnace.controllers.runtime.metrics import LoopMetrics
-from pinnace.controllers.runtime.world import Memory, World, steady_time
+from pinnace.controllers.runtime.tracing import PassTrace
+from pinnace.controllers.runtime.world import Memory, World
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,18 @@ class Sweep:
 
 
 class SweepLoop:
-    def __init__(self, sweep: Sweep, client: Client, clock: Clock, informers: Informers) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        client: Client,
+        clock: Clock,
+        informers: Informers,
+        *,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._trace: PassTrace[str] | None = None
+        if tracer is not None:
+            self._trace = PassTrace(tracer, sweep.name, lambda _: About("", "", ""))
         self.sweep, self._clock = sweep, clock
         self.name = sweep.name
         self._informers = {gvr: informers.of(gvr) for gvr in sweep.reads}
@@ -62,9 +75,10 @@ class SweepLoop:
 
     async def _once(self) -> None:
         listers = {gvr: informer.lister for gvr, informer in self._informers.items()}
-        world = World(listers, self._clock.now(), None, self._memory, steady_time(self._clock))
+        world = World(listers, self._clock, None, self._memory)
         for action in self.sweep.reconcile(world):  # one that fails does not stop the others
-            outcome = await self._executor.carry_out(self.name, (action,))
+            work = self._executor.carry_out(self.name, (action,))
+            outcome = await (work if self._trace is None else self._trace.of_pass(self.name, None, work))
             if outcome.failure is not None:
                 log.warning("%s: %s", self.name, outcome.failure, exc_info=outcome.bug)
                 self.metrics.failed(outcome.bug or outcome.failure)

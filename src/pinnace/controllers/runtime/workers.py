@@ -5,8 +5,8 @@ A failure is logged, counted and told as an event about the object, and the key 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 from pinnace.api import meta
 from pinnace.api.meta import Object
@@ -14,7 +14,9 @@ from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.client.events import EventRecorder
 from pinnace.client.workqueue import WorkQueue
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.runtime.metrics import LoopMetrics
+from pinnace.controllers.runtime.tracing import PassTrace, about_object
 
 log = logging.getLogger(__name__)
 
@@ -106,14 +108,18 @@ class Workers(Generic[K]):
         self,
         name: str,
         clock: Clock,
-        sync: Callable[[K], Awaitable[None]],
+        sync: Callable[[K], Coroutine[Any, Any, None]],
         *,
         count: int = 5,
         max_delay: float = 1000.0,
         recorder: EventRecorder | None = None,
         about: Callable[[K], Object | None] = lambda _: None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._sync, self._about = sync, about
+        self._trace: PassTrace[K] | None = None
+        if tracer is not None:
+            self._trace = PassTrace(tracer, name, lambda key: about_object(about(key), text(key)))
         self.queue: WorkQueue[K] = WorkQueue(
             clock, max_delay=max_delay, retries_per_second=RETRIES_PER_SECOND
         )
@@ -127,7 +133,8 @@ class Workers(Generic[K]):
 
     async def _work(self, key: K) -> None:
         try:
-            await self._sync(key)
+            work = self._sync(key)
+            await (work if self._trace is None else self._trace.of_pass(key, self._object(key), work))
             self.queue.forget(key)
         except NotFound:
             self.queue.forget(key)
@@ -138,10 +145,17 @@ class Workers(Generic[K]):
             self.queue.add_rate_limited(key, at_least=asked)
             self._tell(key, error)
 
-    def _tell(self, key: K, error: Exception) -> None:
+    def saw(self, key: K, obj: Object | None) -> None:
+        """This object is why the key is in the queue."""
+        if self._trace is not None:
+            self._trace.saw(key, obj)
+
+    def _object(self, key: K) -> Object | None:
         try:
-            about = self._about(key)
+            return self._about(key)
         except Exception:
             log.exception("%s: the object of %s cannot be told", self.metrics.name, text(key))
-            about = None
-        self._failures.tell(key, error, about, in_a_row=self.queue.failures(key))
+            return None
+
+    def _tell(self, key: K, error: Exception) -> None:
+        self._failures.tell(key, error, self._object(key), in_a_row=self.queue.failures(key))

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from pinnace.api import meta
@@ -27,20 +28,33 @@ def steady_time(clock: Clock) -> datetime:
 
 
 class World:
-    """`now` is for objects, `steady` for what is counted here; `failure` is why this key's last pass failed; None after a pass that succeeded."""
+    """`now` is for objects, `steady` for what is counted here; `failure` is why this key's last pass failed; None after a pass that succeeded.
+
+    With a clock for `now`, both are read when somebody asks for the first time: most who are told of a change do not.
+    """
 
     def __init__(
         self,
         listers: Mapping[GVR, Lister],
-        now: datetime,
+        now: datetime | Clock,
         failure: StatusError | None = None,
         memory: Memory | None = None,
         steady: datetime | None = None,
     ) -> None:
         self._listers = listers
         self._memory: Memory = memory if memory is not None else {}
-        self.now, self.steady = now, steady or now
+        self._now, self._steady = now, steady
         self.failure = failure
+
+    @cached_property
+    def now(self) -> datetime:
+        return self._now if isinstance(self._now, datetime) else self._now.now()
+
+    @cached_property
+    def steady(self) -> datetime:
+        if self._steady is not None:
+            return self._steady
+        return self._now if isinstance(self._now, datetime) else steady_time(self._now)
 
     @classmethod
     def of(

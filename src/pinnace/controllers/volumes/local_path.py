@@ -25,6 +25,7 @@ from pinnace.client.informer import Informers, Key, following
 from pinnace.client.interface import Client
 from pinnace.component import volume_directory
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer, note
 from pinnace.controllers.runtime.workers import Workers
 from pinnace.controllers.volumes import local_path_volumes as rules
 from pinnace.controllers.volumes.expander import wants_to_grow
@@ -54,14 +55,17 @@ class Directories(Protocol):
 class LocalPathProvisioner:
     name = "local-path-provisioner"
 
-    def __init__(self, client: Client, clock: Clock, informers: Informers, config: LocalPathConfig) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, informers: Informers, config: LocalPathConfig, *,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._client, self._config = client, config
         self._claims = informers.of(PERSISTENT_VOLUME_CLAIMS)
         self._volumes = informers.of(PERSISTENT_VOLUMES)
         self._classes, self._nodes = informers.of(STORAGE_CLASSES), informers.of(NODES)
         self._recorder = EventRecorder(client, clock, rules.PROVISIONER)
         self._workers: Workers[Key] = Workers(
-            self.name, clock, self._sync, count=4, recorder=self._recorder, about=self._about
+            self.name, clock, self._sync, count=4, recorder=self._recorder, about=self._about, tracer=tracer
         )
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
@@ -120,6 +124,7 @@ class LocalPathProvisioner:
             why = f"{rules.failed(storage_class)}{error}"
             self._recorder.event(claim, "Warning", "ProvisioningFailed", why)
             raise
+        note(why=f"{directory} on {node_name}")
         try:
             await self._client.create(
                 PERSISTENT_VOLUMES, rules.volume_for(claim, storage_class, node, directory)
@@ -167,6 +172,7 @@ class LocalPathProvisioner:
         if volume is None:
             return
         if rules.is_to_be_deleted(volume):
+            note(why="its claim is gone and it is not to be kept")
             try:
                 await self._remove_directory(volume)
             except OSError as error:

@@ -46,7 +46,7 @@ def binding(obj: Object, world: World) -> Iterator[Finding]:
                 obj,
                 f"its policy {name} is not there: it judges nothing",
                 evidence=[where],
-                commands=["kubectl get validatingadmissionpolicies"],
+                commands=[ready_to_type("delete", obj), "kubectl get validatingadmissionpolicies"],
             )
         return
     if found["spec"].get("paramKind") and not obj["spec"].get("paramRef"):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pinnace.api import meta
+from pinnace.insight.commands import patch
 from pinnace.insight.findings import (
     CAUSE,
     LIKELY,
@@ -10,6 +11,7 @@ from pinnace.insight.findings import (
     Finding,
     Object,
     condition,
+    field,
     finding,
     in_namespace,
     ready_to_type,
@@ -42,6 +44,7 @@ def not_scaling(autoscaler: Object, world: World) -> Iterator[Finding]:
         yield finding(
             autoscaler, "no controller has looked at it yet", rank=LIKELY - 20, commands=[ready_to_type("describe", autoscaler)]
         )  # fmt: skip
+    yield from _held_back(autoscaler, able)
     limited = meta.find_condition(autoscaler, "ScalingLimited")
     if (
         limited
@@ -51,8 +54,32 @@ def not_scaling(autoscaler: Object, world: World) -> Iterator[Finding]:
         field_name = "maxReplicas" if limited["reason"] == "TooManyReplicas" else "minReplicas"
         yield finding(
             autoscaler, f"it would go further, but {field_name} ({autoscaler['spec'].get(field_name, 1)}) is reached",
-            rank=NOTE, evidence=[condition(autoscaler, limited)], commands=[ready_to_type("edit", autoscaler)],
+            rank=NOTE, evidence=[condition(autoscaler, limited)], commands=[_further(autoscaler, field_name)],
         )  # fmt: skip
+
+
+def _held_back(autoscaler: Object, able: Object | None) -> Iterator[Finding]:
+    """By its own `behavior`."""
+    for name in ("scaleUp", "scaleDown"):
+        rules = (autoscaler["spec"].get("behavior") or {}).get(name) or {}
+        if rules.get("selectPolicy") == "Disabled":
+            yield finding(
+                autoscaler, f"it never scales {name.removeprefix('scale').lower()}: spec.behavior.{name}.selectPolicy is Disabled", rank=NOTE,
+                evidence=[field(autoscaler, f"spec.behavior.{name}.selectPolicy", "Disabled")],
+                commands=[patch(autoscaler, {"spec": {"behavior": {name: {"selectPolicy": "Max"}}}}, "merge")],
+            )  # fmt: skip
+    if able and able.get("reason") == "ScaleDownStabilized":
+        yield finding(
+            autoscaler, "it would like fewer pods, and waits until that was so for the whole stabilizationWindowSeconds", rank=NOTE,
+            evidence=[condition(autoscaler, able)], commands=[ready_to_type("describe", autoscaler)],
+        )  # fmt: skip
+
+
+def _further(autoscaler: Object, name: str) -> str:
+    now = int(autoscaler["spec"].get(name, 1))
+    return patch(
+        autoscaler, {"spec": {name: now * 2 if name == "maxReplicas" else max(1, now // 2)}}, "merge"
+    )
 
 
 def _why(autoscaler: Object, target: str, active: Object) -> tuple[str, int, list[str]]:
@@ -64,7 +91,7 @@ def _why(autoscaler: Object, target: str, active: Object) -> tuple[str, int, lis
         resource = message.split("missing request for ", 1)[1].split(" ", 1)[0]
         return (
             f"its pods do not say how much {resource} they request, so there is nothing to measure a percentage by",
-            CAUSE, [f"kubectl edit {' '.join(map(word, target.lower().split()))}{in_namespace(autoscaler)}"],
+            CAUSE, [f"kubectl set resources {' '.join(map(word, target.lower().split()))} --requests={word(resource)}=YOUR_AMOUNT{in_namespace(autoscaler)}"],
         )  # fmt: skip
     if "selector" in message and reason == "AmbiguousSelector":
         return (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import nodes, pods
+from pinnace.insight.commands import patch
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -25,6 +26,32 @@ def _is_drained(budget: Object, world: World) -> bool:
         for one in world.pods_matching(meta.namespace(budget), budget["spec"].get("selector"))
     }
     return any(nodes.is_unschedulable(node) for node in world.every("Node") if meta.name(node) in names)
+
+
+def _one_may_go(budget: Object, expected: int) -> str:
+    if "minAvailable" in budget["spec"]:
+        return patch(budget, {"spec": {"minAvailable": expected - 1}}, "merge")
+    return patch(budget, {"spec": {"maxUnavailable": 1}}, "merge")
+
+
+def overlap(budget: Object, world: World) -> Iterator[Finding]:
+    """The API refuses every eviction of a pod that two budgets select."""
+    namespace = meta.namespace(budget)
+    mine = {meta.name(one) for one in world.pods_matching(namespace, budget["spec"].get("selector"))}
+    for other in world.every("PodDisruptionBudget", namespace):
+        if meta.name(other) <= meta.name(budget) and not (
+            world.is_asked(budget) and meta.name(other) != meta.name(budget)
+        ):
+            continue
+        both = sorted(
+            mine & {meta.name(one) for one in world.pods_matching(namespace, other["spec"].get("selector"))}
+        )
+        if both:
+            yield finding(
+                budget, f"budget {meta.name(other)} selects the same pods ({', '.join(both[:3])}): no pod with two budgets can be evicted",
+                evidence=[field(budget, "spec.selector", budget["spec"].get("selector")), field(other, "spec.selector", other["spec"].get("selector"))],
+                commands=[ready_to_type("delete", other), ready_to_type("edit", budget)],
+            )  # fmt: skip
 
 
 def blocks(budget: Object, world: World) -> Iterator[Finding]:
@@ -52,7 +79,7 @@ def blocks(budget: Object, world: World) -> Iterator[Finding]:
         yield finding(
             budget, f"no pod may ever be evicted: it wants {wanted} of {expected} pods healthy, so drains hang",
             rank=CAUSE if world.is_asked(budget) or _is_drained(budget, world) else NOTE,
-            evidence=[rule, numbers], commands=[ready_to_type("edit", budget)],
+            evidence=[rule, numbers], commands=[_one_may_go(budget, expected)],
         )  # fmt: skip
     elif allowed == 0:
         yield finding(

@@ -53,7 +53,7 @@ def unbound(claim: Object, world: World) -> Iterator[Finding]:
             have = ", ".join(sorted(meta.name(one) for one in world.every("StorageClass"))) or "none"
             yield finding(
                 claim, f"there is no storage class {name}; the cluster has: {have}", evidence=[where, *map(event, failed[:1])],
-                commands=["kubectl get storageclasses"],
+                commands=[*_anew(claim), "kubectl get storageclasses"],
             )  # fmt: skip
     elif bad := [one for one in failed if one.get("reason") == "ProvisioningFailed"]:
         yield finding(
@@ -102,11 +102,16 @@ def _without_class(claim: Object, failed: list[Object], world: World) -> Iterato
         text = f"it names no storage class, and none is the default{f'; the cluster has: {have}' if have else ' (there is none at all)'}"
         yield finding(
             claim, text, evidence=[field(claim, "spec.storageClassName", None), *map(event, failed[:1])],
-            commands=["kubectl get storageclasses",
-                      *[f'kubectl annotate storageclass {one} {_DEFAULT}=true' for one in have.split(", ")[:1] if one]],
+            commands=[*[f"kubectl annotate storageclass {one} {_DEFAULT}=true --overwrite" for one in have.split(", ")[:1] if one],
+                      "kubectl get storageclasses"],
         )  # fmt: skip
     else:
         yield _no_volume(claim, "", world)
+
+
+def _anew(claim: Object) -> list[str]:
+    """The class of a claim cannot be changed."""
+    return [ready_to_type("get", claim, "-o yaml > YOUR_FILE"), "kubectl replace --force -f YOUR_FILE"]
 
 
 def _no_volume(claim: Object, name: str, world: World) -> Finding:
@@ -126,7 +131,7 @@ def _no_volume(claim: Object, name: str, world: World) -> Finding:
         )  # fmt: skip
         evidence.append(field(volume, "does not do", why))
     return finding(
-        claim, f"no volume of class {name or '(none)'} fits, and nobody makes one", rank=CAUSE, evidence=evidence,
+        claim, f"no volume {f'of class {name}' if name else 'without a class'} fits, and nobody makes one", rank=CAUSE, evidence=evidence,
         commands=["kubectl get pv", ready_to_type("describe", claim)],
     )  # fmt: skip
 

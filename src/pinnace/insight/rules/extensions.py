@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.insight.commands import patch
 from pinnace.insight.findings import (
     CAUSE,
     LIKELY,
@@ -15,7 +16,26 @@ from pinnace.insight.findings import (
     finding,
     ready_to_type,
 )
+from pinnace.insight.tls_secrets import bundle_problem
 from pinnace.insight.world import World
+
+
+def conversion(crd: Object, world: World) -> Iterator[Finding]:
+    """Objects of other versions than the stored one cannot be read without it."""
+    hook = ((crd["spec"].get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
+    if not hook.get("service"):
+        return
+    if why := _unserved(hook["service"], world):
+        versions = [
+            one["name"]
+            for one in crd["spec"].get("versions") or ()
+            if one.get("served") and not one.get("storage")
+        ]
+        yield finding(
+            crd, f"its versions cannot be converted: {why}; requests for {', '.join(versions) or 'other versions'} fail",
+            evidence=[field(crd, "spec.conversion.webhook.clientConfig.service", f"{hook['service']['namespace']}/{hook['service']['name']}")],
+            commands=[_look(hook["service"], world)],
+        )  # fmt: skip
 
 
 def definition(crd: Object, _: World) -> Iterator[Finding]:
@@ -43,14 +63,14 @@ def definition(crd: Object, _: World) -> Iterator[Finding]:
         )
 
 
-def api_service(service: Object, _: World) -> Iterator[Finding]:
+def api_service(service: Object, world: World) -> Iterator[Finding]:
     found = meta.find_condition(service, "Available")
     if found and found.get("status") != "True":
         backend = service["spec"].get("service") or {}
         yield finding(
             service, f"the API {meta.name(service)} is not available ({found.get('reason')}): {found.get('message')}",
             evidence=[condition(service, found), field(service, "spec.service", f"{backend.get('namespace')}/{backend.get('name')}")],
-            commands=[f"pinnace why service {backend.get('name')} -n {backend.get('namespace')}"] if backend else [],
+            commands=[ready_to_type("delete", service), _look(backend, world)] if backend else [],
         )  # fmt: skip
 
 
@@ -60,7 +80,7 @@ def webhook(configuration: Object, world: World) -> Iterator[Finding]:
         reference = (hook.get("clientConfig") or {}).get("service")
         if not reference:
             continue
-        why = _unserved(reference, world)
+        why = _unserved(reference, world) or bundle_problem(hook["clientConfig"].get("caBundle"), world.now)
         if not why:
             continue
         fails = (hook.get("failurePolicy") or "Fail") == "Fail"
@@ -77,8 +97,22 @@ def webhook(configuration: Object, world: World) -> Iterator[Finding]:
             configuration, f"webhook {hook['name']} cannot answer: {why}; {effect}", rank=CAUSE if fails else NOTE,
             evidence=[field(configuration, f"webhooks[{i}].clientConfig.service", f"{reference['namespace']}/{reference['name']}"),
                       field(configuration, f"webhooks[{i}].failurePolicy", hook.get("failurePolicy") or "Fail")],
-            commands=[f"pinnace why service {reference['name']} -n {reference['namespace']}", ready_to_type("delete", configuration)],
+            commands=[*(ways_out(configuration, i) if fails else []), _look(reference, world)],
         )  # fmt: skip
+
+
+def ways_out(configuration: Object, at: int) -> list[str]:
+    """Of a webhook that does not answer: do without it until it does."""
+    ignore = [{"op": "replace", "path": f"/webhooks/{at}/failurePolicy", "value": "Ignore"}]
+    return [patch(configuration, ignore, "json"), ready_to_type("delete", configuration)]
+
+
+def _look(reference: Object, world: World) -> str:
+    """At the service of a webhook or an aggregated API, or at those that there are instead."""
+    namespace, name = reference["namespace"], reference["name"]
+    if world.is_missing("Service", namespace, name):
+        return f"kubectl get services -n {namespace}"
+    return f"pinnace why service {name} -n {namespace}"
 
 
 def _unserved(reference: Object, world: World) -> str:

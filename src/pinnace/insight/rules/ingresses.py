@@ -1,8 +1,9 @@
 """Ingresses that nobody serves, or whose services, ports and certificates are not there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pinnace.api import meta
+from pinnace.insight.commands import patch
 from pinnace.insight.findings import (
     LIKELY,
     Finding,
@@ -30,18 +31,25 @@ def ingress_class(ingress: Object, world: World) -> Iterator[Finding]:
     if name and not any(meta.name(one) == name for one in classes):
         yield finding(
             ingress, f"there is no ingress class {name}, so no controller serves it; the cluster has: {have}",
-            evidence=[field(ingress, "spec.ingressClassName", name)], commands=["kubectl get ingressclasses", ready_to_type("edit", ingress)],
+            evidence=[field(ingress, "spec.ingressClassName", name)], commands=[*_take_class(ingress, classes), ready_to_type("edit", ingress), "kubectl get ingressclasses"],
         )  # fmt: skip
     elif not name and not any(meta.annotations(one).get(_DEFAULT) == "true" for one in classes):
         yield finding(
             ingress, f"it names no ingress class, and none is the default; the cluster has: {have}", rank=LIKELY,
-            evidence=[field(ingress, "spec.ingressClassName", None)], commands=["kubectl get ingressclasses", ready_to_type("edit", ingress)],
+            evidence=[field(ingress, "spec.ingressClassName", None)], commands=[*_take_class(ingress, classes), ready_to_type("edit", ingress), "kubectl get ingressclasses"],
         )  # fmt: skip
     elif not ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress"):
         yield finding(
             ingress, "no controller has given it an address: is the controller of its class running?", rank=LIKELY - 10,
             evidence=[field(ingress, "status.loadBalancer.ingress", None)], commands=[ready_to_type("describe", ingress)],
         )  # fmt: skip
+
+
+def _take_class(ingress: Object, classes: list[Object]) -> list[str]:
+    """The only one that there is."""
+    return (
+        [patch(ingress, {"spec": {"ingressClassName": meta.name(classes[0])}})] if len(classes) == 1 else []
+    )
 
 
 def backend(ingress: Object, world: World) -> Iterator[Finding]:
@@ -57,7 +65,7 @@ def backend(ingress: Object, world: World) -> Iterator[Finding]:
                 yield finding(
                     ingress, f"service {name}, to which it leads, is not there: requests are answered with 503 or 404",
                     evidence=[field(ingress, f"{path}.service.name", name)],
-                    commands=[f"kubectl get services{in_namespace(ingress)}", ready_to_type("edit", ingress)],
+                    commands=[ready_to_type("edit", ingress), f"kubectl get services{in_namespace(ingress)}"],
                 )  # fmt: skip
             continue
         ports = service["spec"].get("ports") or ()
@@ -71,8 +79,15 @@ def backend(ingress: Object, world: World) -> Iterator[Finding]:
             yield finding(
                 ingress, f"service {name} has no port {port.get('number') or port.get('name')}; it has {have}",
                 evidence=[field(ingress, f"{path}.service.port", port), field(service, "spec.ports", have)],
-                commands=[ready_to_type("edit", ingress)],
+                commands=[*_take_port(ingress, path, ports), ready_to_type("edit", ingress)],
             )  # fmt: skip
+
+
+def _take_port(ingress: Object, path: str, ports: Sequence[Object]) -> list[str]:
+    """The only one that the service has."""
+    pointer = "/" + path.replace("[", "/").replace("]", "").replace(".", "/") + "/service/port"
+    change = [{"op": "replace", "path": pointer, "value": {"number": ports[0]["port"]}}] if ports else []
+    return [patch(ingress, change, "json")] if len(ports) == 1 else []
 
 
 def conflict(ingress: Object, world: World) -> Iterator[Finding]:
@@ -115,7 +130,7 @@ def certificate(ingress: Object, world: World) -> Iterator[Finding]:
             continue
         secret = world.get("Secret", namespace, name)
         where = field(ingress, f"spec.tls[{i}].secretName", name)
-        create = f"kubectl create secret tls {word(name)} --cert=FILE --key=FILE{in_namespace(ingress)}"
+        create = f"kubectl create secret tls {word(name)} --cert=YOUR_CERTIFICATE --key=YOUR_KEY{in_namespace(ingress)}"
         if secret is None and world.is_missing("Secret", namespace, name):
             yield finding(
                 ingress,
@@ -126,7 +141,8 @@ def certificate(ingress: Object, world: World) -> Iterator[Finding]:
         elif secret is not None and not {"tls.crt", "tls.key"} <= set(secret.get("data") or {}):
             yield finding(
                 ingress, f"secret {name} is not a certificate: it lacks tls.crt or tls.key",
-                evidence=[where, field(secret, "data (keys)", sorted(secret.get("data") or {}))], commands=[create],
+                evidence=[where, field(secret, "data (keys)", sorted(secret.get("data") or {}))],
+                commands=[f"kubectl delete secret {word(name)}{in_namespace(ingress)}", create],  # its type cannot be changed
             )  # fmt: skip
         elif secret is not None and (
             problem := certificate_problem(secret, entry.get("hosts") or [], world.now)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.apimachinery.quantity import parse
+from pinnace.insight.commands import edit_template, has_template, maker
 from pinnace.insight.findings import (
     CAUSE,
     Evidence,
@@ -13,13 +15,21 @@ from pinnace.insight.findings import (
     finding,
     in_namespace,
     ready_to_type,
+    word,
 )
 from pinnace.insight.pod_state import crashed_lately
 from pinnace.insight.rules.jobs import is_over
+from pinnace.insight.whatif.obstacles import amount
 from pinnace.insight.world import World
 
 LOG_LINES = 5
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+_MEANING = {
+    6: " (it ended itself: an assertion, or an uncaught error)",
+    9: " (killed at once: by the end of its grace, or by the node that ran out of memory)",
+    11: " (it used memory that is not its own: an error of the program)",
+    15: " (somebody asked it to end)",
+}
 _CODES = {
     126: "its command is there but cannot be executed (no permission, or for another kind of machine)",
     127: "its command, or one that it calls, is not in the image",
@@ -65,17 +75,17 @@ def _explain(pod: Object, status: Object, ended: Object, is_previous: bool, worl
     killed = [one for one in world.events(pod, "Killing") if _is_probe(one, name)]
     cause, rank, commands = f"container {name} {_why(ended)}", CAUSE - 5, [log]
     if ended.get("reason") == "OOMKilled":
-        limit = _limit(pod, name)
+        limit = _amount(pod, name, "limits")
         text = f"its limit is {limit}" if limit else "it has no limit of its own: the node ran out of memory"
         cause, rank = f"container {name} used more memory than it may have ({text})", CAUSE
-        commands = [ready_to_type("describe", pod), log]
+        commands = [*_more_memory(pod, name, limit, world), log, ready_to_type("describe", pod)]
     elif killed and code in (137, 143, 0, None, 1, 2):
         probe = [
             one for one in world.events(pod, "Unhealthy") if "Readiness" not in (one.get("message") or "")
         ]
         cause, rank = f"container {name} is killed because its {_which(killed[0])} probe fails", CAUSE
         evidence += [event(one) for one in (*probe[:1], killed[0])]
-        commands = [ready_to_type("describe", pod), log]
+        commands = [*edit_template(pod, world), log, ready_to_type("describe", pod)]
     times = status.get("restartCount") or 0
     if times:
         cause += f"; it was restarted {times} time{'s' if times > 1 else ''}"
@@ -89,8 +99,25 @@ def _explain(pod: Object, status: Object, ended: Object, is_previous: bool, worl
     return finding(pod, cause, rank=rank, evidence=evidence, commands=commands)
 
 
+def _more_memory(pod: Object, container: str, limit: str, world: World) -> list[str]:
+    """Twice as much: a limit, or else a request, so that a node is found that has it."""
+    made_by, now = maker(pod, world), limit or _amount(pod, container, "requests")
+    if not now or not has_template(made_by):
+        return edit_template(pod, world) if limit else []
+    which = "limits" if limit else "requests"
+    return [
+        ready_to_type(
+            "set resources", made_by, f"-c {word(container)} --{which}=memory={amount(parse(now) * 2)}"
+        )
+    ]
+
+
 def _why(ended: Object) -> str:
-    code = ended.get("exitCode")
+    code, reason = ended.get("exitCode"), ended.get("reason")
+    if reason in ("StartError", "ContainerCannotRun"):
+        return "cannot be started: its command is not in the image, or cannot be executed"
+    if reason == "ContainerStatusUnknown":
+        return "was lost: its node does not know how it ended (it was restarted, or the runtime lost it)"
     if code is None:
         return "ends again and again"
     if code == 0:
@@ -98,7 +125,7 @@ def _why(ended: Object) -> str:
     if code in _CODES:
         return f"ends with exit code {code}: {_CODES[code]}"
     if code > 128 and (code - 128) in SIGNALS:
-        return f"ends with exit code {code}: it got {SIGNALS[code - 128]}"
+        return f"ends with exit code {code}: it got {SIGNALS[code - 128]}{_MEANING.get(code - 128, '')}"
     return f"ends with exit code {code}: its own error"
 
 
@@ -119,6 +146,6 @@ def _which(one: Object) -> str:
     return "startup" if "startup" in (one.get("message") or "") else "liveness"
 
 
-def _limit(pod: Object, name: str) -> str:
+def _amount(pod: Object, name: str, which: str) -> str:
     container = pods.find_container(pod, name) or {}
-    return str(((container.get("resources") or {}).get("limits") or {}).get("memory", ""))
+    return str(((container.get("resources") or {}).get(which) or {}).get("memory", ""))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.insight.commands import maker, patch
 from pinnace.insight.findings import (
     Evidence,
     Finding,
@@ -48,7 +49,7 @@ def image(pod: Object, world: World) -> Iterator[Finding]:
         container = pods.find_container(pod, status["name"]) or {}
         name = container.get("image") or status.get("image", "")
         message = _message(pod, waiting, name, world)
-        cause, commands = explain(pod, status["name"], name, waiting["reason"], message)
+        cause, commands = explain(pod, status["name"], name, waiting["reason"], message, maker(pod, world))
         gone = [
             one["name"]
             for one in pod["spec"].get("imagePullSecrets") or ()
@@ -79,15 +80,17 @@ def _message(pod: Object, waiting: Object, name: str, world: World) -> str:
     return " ".join(texts)
 
 
-def explain(pod: Object, container: str, image_name: str, reason: str, message: str) -> tuple[str, list[str]]:
-    low, edit = message.lower().replace(image_name.lower(), ""), _set_image(pod)
+def explain(
+    pod: Object, container: str, image_name: str, reason: str, message: str, made_by: Object
+) -> tuple[str, list[str]]:
+    low, edit = message.lower().replace(image_name.lower(), ""), _set_image(made_by, container)
     namespace = in_namespace(pod)
     if reason == "InvalidImageName":
         return f'"{image_name}" (container {container}) is not the name of an image', [edit]
     if reason == "ErrImageNeverPull":
         return (
             f"image {image_name} is not on the node, and imagePullPolicy: Never forbids to fetch it",
-            [f"pinnace image load FILE --tag {word(image_name)}", edit],
+            [f"pinnace image load YOUR_FILE --tag {word(image_name)}", edit],
         )
     registry, repository, tag = split(image_name)
     if any(word in low for word in _TLS):
@@ -101,14 +104,12 @@ def explain(pod: Object, container: str, image_name: str, reason: str, message: 
         with_what = f"the login in secret {secrets[0]} is not accepted" if secrets else "no login is given"
         return (
             f"registry {registry} refuses to give out {repository}: {with_what}, or there is no such repository",
-            [f"kubectl create secret docker-registry NAME --docker-server={word(registry)} --docker-username=USER --docker-password=PASSWORD{namespace}",
-             f"kubectl patch serviceaccount {pod['spec'].get('serviceAccountName') or 'default'}{namespace} "
-             '-p \'{"imagePullSecrets":[{"name":"NAME"}]}\''],
+            _log_in(pod, registry, made_by),
         )  # fmt: skip
     if any(word in low for word in _DOWN):
         return (
             f"the registry {registry} cannot be reached from the node",
-            [f"kubectl get pod {meta.name(pod)}{namespace} -o wide", edit],
+            [edit, f"kubectl get pod {meta.name(pod)}{namespace} -o wide"],
         )
     if any(word in low for word in _ABSENT):
         return (
@@ -132,11 +133,20 @@ def split(image_name: str) -> tuple[str, str, str]:
     return registry, repository, digest or tag or "latest"
 
 
-def _set_image(pod: Object) -> str:
-    owner = meta.controller_of(pod)
-    if owner is None or owner["kind"] == "Node":
-        return ready_to_type("edit", pod)
-    kind, name = owner["kind"].lower(), owner["name"]
-    if kind == "replicaset" and "pod-template-hash" in meta.labels(pod):
-        kind, name = "deployment", name.removesuffix(f"-{meta.labels(pod)['pod-template-hash']}")
-    return f"kubectl edit {kind} {name}{in_namespace(pod)}"
+def _set_image(made_by: Object, container: str) -> str:
+    if made_by["kind"] == "Job":  # its template cannot be changed
+        return f"kubectl replace --force -f YOUR_FILE{in_namespace(made_by)}"
+    return ready_to_type("set image", made_by, f"{word(container)}=YOUR_IMAGE")
+
+
+def _log_in(pod: Object, registry: str, made_by: Object) -> list[str]:
+    """The login is put into pods when they are made, so they are made anew."""
+    namespace, secret = in_namespace(pod), "registry-login"
+    account = {"kind": "ServiceAccount", "metadata": {**pod["metadata"], "name": pod["spec"].get("serviceAccountName") or "default"}}  # fmt: skip
+    login = f"--docker-server={word(registry)} --docker-username=YOUR_USER --docker-password=YOUR_PASSWORD"
+    again = "rollout restart" if made_by["kind"] in ("Deployment", "StatefulSet", "DaemonSet") else ""
+    return [
+        f"kubectl create secret docker-registry {secret} {login}{namespace}",
+        patch(account, {"imagePullSecrets": [{"name": secret}]}),
+        ready_to_type(again, made_by) if again else ready_to_type("delete", pod),
+    ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.insight.commands import edit_template, patch
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -42,7 +43,7 @@ def not_ready(pod: Object, world: World) -> Iterator[Finding]:
             pod, f"container {status['name']} runs, but its {which} probe ({probe_text(probe)}) does not succeed{said}",
             rank=CAUSE if seen and world.age(pod) > STARTS_SECONDS else LIKELY,
             evidence=[field(pod, f"spec.containers[{status['name']}].{which}Probe", probe_text(probe)), condition(pod, found), *map(event, seen[:1])],
-            commands=[f"kubectl logs {meta.name(pod)} -c {status['name']}{in_namespace(pod)}", ready_to_type("describe", pod)],
+            commands=[*edit_template(pod, world), f"kubectl logs {meta.name(pod)} -c {status['name']}{in_namespace(pod)}", ready_to_type("describe", pod)],
         )  # fmt: skip
     yield from _gates(pod)
     if found.get("reason") not in ("ContainersNotReady", "ReadinessGatesNotReady") and found:
@@ -62,8 +63,14 @@ def _gates(pod: Object) -> Iterator[Finding]:
             yield finding(
                 pod, f"it waits for the readiness gate {kind}: whoever watches over it has not set this condition to True",
                 evidence=[condition(pod, found) if found else field(pod, f"status.conditions[{kind}]", None)],
-                commands=[ready_to_type("describe", pod)],
+                commands=[_open(pod, kind), ready_to_type("describe", pod)],
             )  # fmt: skip
+
+
+def _open(pod: Object, kind: str) -> str:
+    """Says in place of whoever watches over the gate that all is well; a controller that is alive sets it back."""
+    body = {"status": {"conditions": [{"type": kind, "status": "True"}]}}
+    return f"{patch(pod, body)} --subresource=status"
 
 
 def init_runs(pod: Object, world: World) -> Iterator[Finding]:

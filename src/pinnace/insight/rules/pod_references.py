@@ -6,6 +6,7 @@ from typing import Any
 from pinnace.api import meta
 from pinnace.api.core import pods
 from pinnace.api.core.volume_binding import claim_names
+from pinnace.insight.commands import apply, edit_template, patch, patch_template
 from pinnace.insight.findings import (
     LIKELY,
     Evidence,
@@ -41,7 +42,7 @@ def references(pod: Object, world: World) -> Iterator[Finding]:
             have = ", ".join(sorted(_keys(obj))) or "none"
             yield finding(
                 pod, f'{kind} {name} has no key "{key}"; it has: {have}', evidence=_evidence(pod, path, f"{name}: {key}", world),
-                commands=[f"kubectl edit {kind.lower()} {word(name)} -n {namespace}"],
+                commands=[patch(obj, {"data" if kind == "ConfigMap" else "stringData": {key: "YOUR_VALUE"}})],
             )  # fmt: skip
 
 
@@ -69,11 +70,11 @@ def claims(pod: Object, world: World) -> Iterator[Finding]:
             yield finding(
                 pod, f"PersistentVolumeClaim {name}, which it needs, is not there",
                 evidence=[field(pod, f"spec.volumes[{volume['name']}].persistentVolumeClaim.claimName", name)],
-                commands=[f"kubectl get pvc -n {namespace}"],
+                commands=[_claim(name, namespace), f"kubectl get pvc -n {namespace}"],
             )  # fmt: skip
 
 
-def configuration(pod: Object, _: World) -> Iterator[Finding]:
+def configuration(pod: Object, world: World) -> Iterator[Finding]:
     """What the kubelet says when it cannot make a container of the spec; missing objects are told by `references`."""
     for status in pods.container_statuses(pod):
         waiting = (status.get("state") or {}).get("waiting") or {}
@@ -95,9 +96,10 @@ def configuration(pod: Object, _: World) -> Iterator[Finding]:
         )
         if "runAsNonRoot" in message or "non-root" in message:
             cause = f"container {status['name']} must not run as root, but its image does, or does not say as which number it runs"
-            commands = ["kubectl explain pod.spec.containers.securityContext.runAsUser"]
+            commands = patch_template(pod, world, {"securityContext": {"runAsUser": 1000}})
         elif "executable file not found" in message or "no such file or directory" in message:
             cause = f"the command of container {status['name']} is not in its image: {message}"
+            commands = edit_template(pod, world)
         yield finding(
             pod, cause, commands=commands,
             evidence=[Evidence(f"pod/{meta.name(pod)} status.containerStatuses[{status['name']}].state.waiting", f"{reason}: {message}")],
@@ -177,6 +179,12 @@ def _evidence(pod: Object, path: str, value: str, world: World) -> list[Evidence
     return [field(pod, path, value), *seen[:1]]  # fmt: skip
 
 
+def _claim(name: str, namespace: str) -> str:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "YOUR_SIZE"}}}
+    metadata = {"name": name, "namespace": namespace}
+    return apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec})
+
+
 def _creation(kind: str, name: str, key: str, namespace: str) -> str:
     what = "configmap" if kind == "ConfigMap" else "secret generic"
-    return f"kubectl create {what} {word(name)} --from-literal={word(key or 'KEY')}=VALUE -n {namespace}"
+    return f"kubectl create {what} {word(name)} --from-literal={word(key or 'YOUR_KEY')}=YOUR_VALUE -n {namespace}"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pinnace.api import meta
 from pinnace.api.core import node_affinity, nodes, pod_resources, pods
 from pinnace.api.core.tolerations import is_tolerated
+from pinnace.insight.commands import edit_template, has_template, maker, patch
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -19,10 +20,10 @@ from pinnace.insight.findings import (
     event,
     field,
     finding,
-    in_namespace,
     ready_to_type,
     shown,
 )
+from pinnace.insight.whatif import preemption
 from pinnace.insight.whatif.nearest import Fit, fits, sentences
 from pinnace.insight.whatif.obstacles import HARD, amount, taint_text
 from pinnace.insight.world import World
@@ -62,7 +63,7 @@ def gates(pod: Object, _: World) -> Iterator[Finding]:
         yield finding(
             pod, f"it waits for {shown(names)}: whoever set this scheduling gate has not removed it",
             evidence=[field(pod, "spec.schedulingGates[*].name", names)],
-            commands=[ready_to_type("edit", pod)],
+            commands=[patch(pod, {"spec": {"schedulingGates": None}}, "merge")],
         )  # fmt: skip
 
 
@@ -75,9 +76,9 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
     if found.get("reason") == "SchedulerError":
         yield finding(pod, f"the scheduler failed: {message}", evidence=[condition(pod, found)])
         return
-    evidence = [condition(pod, found), *_decision(pod, world)]
+    evidence = [_short(condition(pod, found)), *_decision(pod, world)]
     evidence += [
-        event(one) for one in world.events(pod, "FailedScheduling")[:1] if shown(one.get("message")) not in evidence[0].text
+        _short(event(one)) for one in world.events(pod, "FailedScheduling")[:1] if shown(one.get("message")) != shown(message)
     ]  # fmt: skip
     specific = [
         *_no_nodes(pod, message, world),
@@ -91,8 +92,15 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
         for text, meaning in _PLAIN.items() if text in message
     ]  # fmt: skip
     evidence += [Evidence("what if", text) for text in sentences(nearest)]
+    if way := preemption.room(pod, nearest, world):
+        evidence.append(Evidence("what if", way.text))
     if specific and nearest and len({one.mend for one in nearest[0].obstacles}) > 1:
-        specific.insert(0, _several(pod, nearest[0]))
+        evidence += [Evidence("in the way", one.cause) for one in specific]
+        specific = [_several(pod, nearest[0])]
+    if specific and way:
+        specific[0] = specific[0]._replace(
+            commands=(*specific[0].commands, *preemption.commands(pod, way, world))
+        )
     for at, one in enumerate(specific):
         yield one._replace(evidence=(*one.evidence, *(evidence if at == 0 else evidence[:1])))
     if not specific:
@@ -102,6 +110,11 @@ def unschedulable(pod: Object, world: World) -> Iterator[Finding]:
             pod, f"it cannot be scheduled: {message}", rank=rank, evidence=evidence,
             commands=[ready_to_type("describe", pod)],
         )  # fmt: skip
+
+
+def _short(one: Evidence) -> Evidence:
+    """Without what the scheduler adds about preemption: where that would help, `what if` says so with names."""
+    return one._replace(text=re.split(r"\.? (?:no new claims to deallocate|preemption:)", one.text)[0])
 
 
 def _plain(pod: Object, meaning: str, found: list[Fit], kind: str) -> Finding:
@@ -183,7 +196,7 @@ def _resources(pod: Object, message: str, world: World) -> Iterator[Finding]:
                 field(best.node, f"status.allocatable[{resource}]", amount(best.allocatable)),
                 Evidence(f"node/{meta.name(best.node)} requested by its pods", amount(best.used) if world.can_list("Pod") else "(may not be read)"),
             ],
-            commands=[*_smaller(pod, resource, world), f"kubectl describe node {meta.name(best.node)}", _edit_owner(pod, world)],
+            commands=[*_smaller(pod, resource, world), *edit_template(pod, world), f"kubectl describe node {meta.name(best.node)}"],
         )  # fmt: skip
     if "Too many pods" in message:
         yield finding(
@@ -228,35 +241,13 @@ def _could_host(pod: Object, node: Object) -> bool:
 
 def _smaller(pod: Object, resource: str, world: World) -> Iterator[str]:
     """Where one container asks for all of it, and nothing else keeps it off the nearest node."""
-    reference, kind = _template_owner(pod, world), f"resource {resource}"
+    made_by, kind = maker(pod, world), f"resource {resource}"
     nearest = next((one for one in fits(pod, world) if [o.kind for o in one.obstacles] == [kind]), None)
-    is_settable = reference is not None and reference["kind"] in (
-        "Deployment",
-        "StatefulSet",
-        "DaemonSet",
-        "ReplicationController",
-    )
-    if nearest is None or not is_settable or len(list(pods.all_containers(pod))) != 1 or reference is None:
+    if nearest is None or not has_template(made_by) or len(list(pods.all_containers(pod))) != 1:
         return
     most = nearest.obstacles[0].mend.removeprefix(f"its {resource} request is at most ")
     if most != nearest.obstacles[0].mend:
-        yield f"kubectl set resources {reference['kind'].lower()} {reference['name']}{in_namespace(pod)} --requests={resource}={most}"
-
-
-def _edit_owner(pod: Object, world: World) -> str:
-    """The template that made the pod, since most of a pod cannot be changed."""
-    reference = _template_owner(pod, world)
-    if reference is None:
-        return ready_to_type("edit", pod)
-    return f"kubectl edit {reference['kind'].lower()} {reference['name']}{in_namespace(pod)}"
-
-
-def _template_owner(pod: Object, world: World) -> Object | None:
-    reference = meta.controller_of(pod)
-    if reference is not None and reference["kind"] == "ReplicaSet":
-        owner = world.get("ReplicaSet", meta.namespace(pod), reference["name"])
-        reference = (owner and meta.controller_of(owner)) or reference
-    return reference
+        yield ready_to_type("set resources", made_by, f"--requests={resource}={most}")
 
 
 def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
@@ -280,7 +271,7 @@ def _taints(pod: Object, message: str, world: World) -> Iterator[Finding]:
             key, _, effect = text.partition(":")
             commands = [
                 f"kubectl taint nodes {names[0]} {key.partition('=')[0]}:{effect}-",
-                _edit_owner(pod, world),
+                *edit_template(pod, world),
             ]
         yield finding(
             pod, cause, evidence=[Evidence(f"node/{names[0]} spec.taints", text),
@@ -309,17 +300,16 @@ def _selector(pod: Object, world: World) -> Iterator[Finding]:
         evidence.append(field(pod, "spec.affinity.nodeAffinity (required)", terms))
     text, commands = (
         "no node matches its node selector or affinity",
-        [_edit_owner(pod, world), "kubectl get nodes --show-labels"],
+        [*edit_template(pod, world), "kubectl get nodes --show-labels"],
     )
     for key, value in wanted.items():
         have = sorted({meta.labels(node)[key] for node in world.every("Node") if key in meta.labels(node)})
         if value not in have:
             others = f"; nodes have {key}={shown(have[:5])}" if have else f"; no node has a label {key}"
             text = f"no node has the label {key}={value} that its nodeSelector asks for{others}"
-            commands.insert(
-                0,
-                f"kubectl label node {_nearest_node(pod, world)} {key}={value}{' --overwrite' if have else ''}",
-            )
+            if key != "kubernetes.io/hostname":  # it says which node it is
+                text_of = f"{key}={value}{' --overwrite' if have else ''}"
+                commands.insert(0, f"kubectl label node {_nearest_node(pod, world)} {text_of}")
             break
     else:
         nearest = next(
@@ -332,7 +322,7 @@ def _selector(pod: Object, world: World) -> Iterator[Finding]:
 
 
 def _nearest_node(pod: Object, world: World) -> str:
-    return next((one.node for one in fits(pod, world)), "NODE")
+    return next((one.node for one in fits(pod, world)), "YOUR_NODE")
 
 
 def _cordoned(pod: Object, message: str, world: World) -> Iterator[Finding]:

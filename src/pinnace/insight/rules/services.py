@@ -1,9 +1,10 @@
 """Services that lead nowhere: no pod matches, the pods are not ready, the port is not there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pinnace.api import meta
 from pinnace.api.core import pods, services
+from pinnace.insight.commands import apply, patch
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -78,10 +79,8 @@ def _nothing_matches(service: Object, selector: dict[str, str], world: World) ->
         ]
         cause += f"; {one['kind']} {meta.name(one)} comes nearest: the selector wants {' and '.join(words)}"
         evidence.append(Evidence(where, _text(labels)))
-        new = ",".join(
-            f'"{key}":{f"{chr(34)}{labels[key]}{chr(34)}" if key in labels else "null"}' for key in differ
-        )
-        commands.insert(0, ready_to_type("patch", service, f'-p \'{{"spec":{{"selector":{{{new}}}}}}}\''))
+        new = {key: labels.get(key) for key in differ}
+        commands.insert(0, patch(service, {"spec": {"selector": new}}))
     return finding(service, cause, evidence=evidence, commands=commands)
 
 
@@ -118,7 +117,7 @@ def _ports(service: Object, matching: list[Object]) -> Iterator[Finding]:
                 service, f'targetPort "{target}" is the name of no port of its pods{have}',
                 evidence=[field(service, f"spec.ports[{i}].targetPort", target),
                           field(matching[0], "spec.containers[*].ports[*].name", names)],
-                commands=[ready_to_type("edit", service)],
+                commands=[*_other_port(service, i, target, names), ready_to_type("edit", service)],
             )  # fmt: skip
         elif isinstance(target, int) and named and target not in {one.get("containerPort") for one in named}:
             numbers = sorted({one["containerPort"] for one in named})
@@ -126,8 +125,20 @@ def _ports(service: Object, matching: list[Object]) -> Iterator[Finding]:
                 service, f"targetPort {target} is none of the ports that its pods declare ({', '.join(map(str, numbers))}); does something listen there?",
                 rank=LIKELY - 10,
                 evidence=[field(service, f"spec.ports[{i}].targetPort", target), field(matching[0], "spec.containers[*].ports[*].containerPort", numbers)],
-                commands=[ready_to_type("edit", service)],
+                commands=[*_other_port(service, i, str(target), numbers), ready_to_type("edit", service)],
             )  # fmt: skip
+
+
+def _other_port(service: Object, at: int, target: str, have: Sequence[str | int]) -> list[str]:
+    """The only port that there is, or the one whose name is nearly the same."""
+    near = [one for one in have if _almost(target, str(one))]
+    best = have if len(have) == 1 else near
+    path = f"/spec/ports/{at}/targetPort"
+    return (
+        [patch(service, [{"op": "replace", "path": path, "value": best[0]}], "json")]
+        if len(best) == 1
+        else []
+    )
 
 
 def _by_hand(service: Object, world: World) -> Iterator[Finding]:
@@ -144,8 +155,24 @@ def _by_hand(service: Object, world: World) -> Iterator[Finding]:
         yield finding(
             service, "it has no selector, and nobody has given it endpoints", rank=CAUSE if slices else LIKELY,
             evidence=[field(service, "spec.selector", None), field(service, "(EndpointSlices of it)", len(slices))],
-            commands=[f"kubectl get endpointslices{in_namespace(service)} -l kubernetes.io/service-name={name}"],
+            commands=[apply(_slice(service)), f"kubectl get endpointslices{in_namespace(service)} -l kubernetes.io/service-name={name}"],
         )  # fmt: skip
+
+
+def _slice(service: Object) -> Object:
+    metadata = {"name": f"{meta.name(service)}-by-hand", "namespace": meta.namespace(service), "labels": {
+        "kubernetes.io/service-name": meta.name(service)}}  # fmt: skip
+    ports = [
+        {"name": port.get("name", ""), "port": _number(port), "protocol": port.get("protocol", "TCP")}
+        for port in services.ports(service)
+    ]
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4",
+            "ports": ports, "endpoints": [{"addresses": ["YOUR_ADDRESS"]}]}  # fmt: skip
+
+
+def _number(port: Object) -> int:
+    target = port.get("targetPort")
+    return target if isinstance(target, int) else int(port["port"])
 
 
 def external_name(service: Object, world: World) -> Iterator[Finding]:
@@ -175,5 +202,5 @@ def address(service: Object, world: World) -> Iterator[Finding]:
         yield finding(
             service, "nobody has given it an external address: does this cluster have a load balancer?", rank=LIKELY,
             evidence=[field(service, "status.loadBalancer.ingress", None), *[Evidence("event", one.get("message", "")) for one in seen[:1]]],
-            commands=[ready_to_type("describe", service)],
+            commands=[patch(service, {"spec": {"type": "NodePort"}}), ready_to_type("describe", service)],
         )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pinnace.api import meta
 from pinnace.api.core import pods
+from pinnace.insight.commands import apply
 from pinnace.insight.findings import (
     CAUSE,
     EFFECT,
@@ -16,6 +17,7 @@ from pinnace.insight.findings import (
     finding,
     ready_to_type,
 )
+from pinnace.insight.whatif.obstacles import alone
 from pinnace.insight.world import World
 
 START_SECONDS = 60  # what a pod may take to be ready without anything being wrong
@@ -69,6 +71,21 @@ def short(owner: Object, world: World) -> Iterator[Finding]:
         commands=commands,
         is_progress=_is_under_way(owner, progress, world),
     )
+
+
+def rollout(deployment: Object, world: World) -> Iterator[Finding]:
+    """The old pods serve, and the new ones do not come."""
+    status, spec = deployment.get("status") or {}, deployment["spec"]
+    wanted, have = spec.get("replicas", 1), status.get("availableReplicas") or 0
+    behind = (status.get("updatedReplicas") or 0) < wanted or (status.get("replicas") or 0) > (status.get("updatedReplicas") or 0)  # fmt: skip
+    if have < wanted or not behind or spec.get("paused") or int(_revision(deployment)) < 2:
+        return
+    progress = meta.find_condition(deployment, "Progressing") or {}
+    yield finding(
+        deployment, f"its rollout does not come further: {status.get('updatedReplicas') or 0} of {wanted} pods are of the new template, and old ones serve on",
+        rank=EFFECT, evidence=[field(deployment, "status.updatedReplicas", status.get("updatedReplicas")), field(deployment, "status.unavailableReplicas", status.get("unavailableReplicas") or 0)],
+        commands=[ready_to_type("rollout undo", deployment), ready_to_type("rollout history", deployment)], is_progress=_is_under_way(deployment, progress, world),
+    )  # fmt: skip
 
 
 def _is_under_way(owner: Object, progress: Object, world: World) -> bool:
@@ -138,8 +155,37 @@ def governing_service(stateful_set: Object, world: World) -> Iterator[Finding]:
         yield finding(
             stateful_set, f"service {name} is not there, so its pods have no names of their own (POD.{name})",
             rank=NOTE, evidence=[field(stateful_set, "spec.serviceName", name)],
-            commands=[f"kubectl create service clusterip {name} --clusterip=None -n {meta.namespace(stateful_set)}"],
+            commands=[apply(_headless(stateful_set, name))],
         )  # fmt: skip
+
+
+def _headless(stateful_set: Object, name: str) -> Object:
+    selector = stateful_set["spec"]["selector"].get("matchLabels") or meta.labels(
+        stateful_set["spec"]["template"]
+    )
+    metadata = {"name": name, "namespace": meta.namespace(stateful_set)}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"clusterIP": "None", "selector": selector}}  # fmt: skip
+
+
+def missed_nodes(daemon_set: Object, world: World) -> Iterator[Finding]:
+    """Its pods are where its template fits; what keeps one off the others."""
+    have = {pods.node_name(one) for one in world.owned_by(daemon_set, "Pod")}
+    if not world.is_asked(daemon_set) or not have or not world.can_list("Pod"):
+        return
+    example = {"kind": "Pod", "metadata": {**(daemon_set["spec"]["template"].get("metadata") or {}), "name": meta.name(daemon_set), "namespace": meta.namespace(daemon_set)},
+               "spec": daemon_set["spec"]["template"]["spec"]}  # fmt: skip
+    for node in world.every("Node"):
+        if meta.name(node) in have:
+            continue
+        found = [
+            one for one in alone(example, node, world) if one.kind in ("labels", "taint") and one.commands
+        ]
+        if found:
+            yield finding(
+                daemon_set, f"node {meta.name(node)} has none of its pods: {found[0].text}", rank=NOTE,
+                evidence=[field(daemon_set, "status.desiredNumberScheduled", (daemon_set.get("status") or {}).get("desiredNumberScheduled"))],
+                commands=[*found[0].commands, ready_to_type("edit", daemon_set)],
+            )  # fmt: skip
 
 
 def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
@@ -150,5 +196,20 @@ def no_node_for_daemons(daemon_set: Object, world: World) -> Iterator[Finding]:
             daemon_set, "it wants no pod on any node: its node selector, affinity and tolerations fit none",
             rank=LIKELY if world.is_asked(daemon_set) else NOTE,
             evidence=[field(daemon_set, "spec.template.spec.nodeSelector", spec.get("nodeSelector")), field(daemon_set, "status.desiredNumberScheduled", 0)],
-            commands=["kubectl get nodes --show-labels", ready_to_type("edit", daemon_set)],
+            commands=[*_to_a_node(daemon_set, world), ready_to_type("edit", daemon_set), "kubectl get nodes --show-labels"],
         )  # fmt: skip
+
+
+def _to_a_node(daemon_set: Object, world: World) -> list[str]:
+    """The labels that the nearest node lacks."""
+    example = {
+        "kind": "Pod",
+        "metadata": {"name": meta.name(daemon_set)},
+        "spec": daemon_set["spec"]["template"]["spec"],
+    }
+    found = [
+        [one for one in alone(example, node, world) if one.kind in ("labels", "taint")]
+        for node in world.every("Node")
+    ]
+    nearest = min((one for one in found if one), key=len, default=[])
+    return [command for one in nearest for command in one.commands]

@@ -21,6 +21,11 @@ _OF_THE_NODE = {
     tolerations.PID_PRESSURE: "the node has process numbers again",
     tolerations.NETWORK_UNAVAILABLE: "the network of the node is set up",
 }
+_OWN = (
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "kubernetes.io/arch",
+)  # labels that say what the node is: its kubelet sets them
 _SMALL, _LARGE = 1.0, 5.0  # of changes: one that somebody types, one that somebody has to work for
 
 
@@ -86,7 +91,7 @@ def _labels(pod: Object, node: Object) -> Iterator[Obstacle]:
             has = f"has {key}={labels[key]}" if key in labels else f"has no label {key}"
             yield Obstacle(
                 "labels", f"nodeSelector wants {key}={value}, and {name} {has}", f"the node is labelled {key}={value}",
-                commands=(f"kubectl label node {name} {key}={value}{' --overwrite' if key in labels else ''}",),
+                commands=(f"kubectl label node {name} {key}={value}{' --overwrite' if key in labels else ''}",) if key not in _OWN else (),
             )  # fmt: skip
     terms = node_affinity.required_terms(pod)
     if terms is None or node_affinity.matches_terms(terms, labels, name):
@@ -131,7 +136,7 @@ def _expression(one: Object) -> str:
 
 def _label_command(node: str, one: Object, labels: dict[str, str]) -> str:
     key, overwrite = one["key"], " --overwrite" if one["key"] in labels else ""
-    if key == "metadata.name":
+    if key == "metadata.name" or key in _OWN:
         return ""
     if one["operator"] == "In":
         return f"kubectl label node {node} {key}={one['values'][0]}{overwrite}"

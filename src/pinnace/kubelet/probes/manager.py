@@ -31,6 +31,7 @@ from pinnace.kubelet.probes.worker import Worker, bare_id
 log = logging.getLogger(__name__)
 
 RETRIES = 3  # of a probe that could not be run
+MOST_TOLD = 200  # letters of what a probe says, in a trace
 Key = tuple[str, str, ProbeKind]  # pod uid, container name, kind
 
 
@@ -171,6 +172,11 @@ class Probes:
             )
         elif outcome.result is Result.FAILURE:
             reason, text = "Unhealthy", f"{kind} probe failed: {outcome.output}"
+            if not worker.failed_last:
+                name = worker.container["name"]
+                happened(
+                    f"{kind.lower()} probe", container=name, result=f"failure: {outcome.output[:MOST_TOLD]}"
+                )
         elif outcome.result is Result.WARNING:
             reason, text = "ProbeWarning", f"{kind} probe warning: {outcome.output}"
         else:
@@ -192,8 +198,10 @@ class Probes:
                 if nudge := self._nudges.get((uid, worker.container["name"], other)):
                     nudge.set()
         if not worker.is_fresh:
-            facts = {"container": worker.container["name"], "result": str(worker.result)}
-            happened(f"{kind.lower()} probe", **facts)
+            result = str(worker.result)
+            if result == Result.FAILURE:
+                result = f"failure, {worker.spec.failure_threshold} in a row"
+            happened(f"{kind.lower()} probe", container=worker.container["name"], result=result)
         if kind is not ProbeKind.LIVENESS and not worker.is_fresh:
             self._host.probe_changed(uid)
 

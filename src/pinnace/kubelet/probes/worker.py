@@ -62,6 +62,10 @@ class Worker:
         """Nothing was measured yet in this container: the result is the initial one."""
         return self._last is None
 
+    @property
+    def failed_last(self) -> bool:
+        return self._last is Result.FAILURE
+
     async def step(self) -> float | None:
         """Probe if it is time. Seconds until the next step, or None when no work is left for good."""
         period, soon = float(self.spec.period), min(float(self.spec.period), NOT_RUNNING_SECONDS)

@@ -4,6 +4,7 @@ from typing import Any
 from pinnace.apimachinery.apply.managed_fields import record_update
 from pinnace.apimachinery.copies import deep_copy
 from pinnace.apimachinery.gvk import GVK
+from pinnace.apimachinery.remembered import Remembered
 from pinnace.apimachinery.schema import schemas
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -152,3 +153,51 @@ def test_inputs_are_not_changed() -> None:
     before = deep_copy(first)
     record(first, changed(first, nodeName="b"), "scheduler")
     assert first == before
+
+
+def test_what_is_remembered_of_creations_is_what_each_would_have_owned_by_itself() -> None:
+    """Objects that differ in values alone share it, those that differ in keys, list keys or owners do not."""
+    owner = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "uid": "r", "controller": True}]
+    made: list[Object] = [
+        pod(),
+        pod(nodeName="n1"),
+        pod(nodeName="n2"),
+        pod(nodeSelector={}),
+        pod(nodeSelector={"a": "b"}),
+        pod(containers=[]),
+        pod(containers=[{"name": "d", "image": "i"}]),
+        {**pod(), "spec": {}},
+        {**pod(), "spec": {"nodeName": "n1"}},
+        {**pod(), "unknown": [], "other": ["a"], "third": {}, "fourth": 1},
+    ]
+    for metadata in (
+        {"labels": {"app": "other"}},
+        {"labels": {"part": "web"}},
+        {"labels": {}},
+        {"labels": {}, "annotations": {"a": "b"}},
+        {"annotations": {"a": "b"}},
+        {"labels": {"app": "web"}, "ownerReferences": owner},
+        {"labels": {"app": "new"}, "ownerReferences": owner},
+        {"labels": {"app": "web"}, "ownerReferences": [{**owner[0], "uid": "s"}]},
+        {"generateName": "web-", "finalizers": ["a/b"]},
+        {"generateName": "web-", "finalizers": ["a/c"]},
+    ):
+        made.append({**pod(), "metadata": {"name": "web", **metadata}})
+    known: Remembered[Any] = Remembered()
+    for obj in (*made, *reversed(made)):
+        alone = record(None, deep_copy(obj))
+        shared = record(None, deep_copy(obj), remembered=known)
+        assert shared == alone
+
+
+def test_creations_of_one_shape_take_one_place_in_the_memory() -> None:
+    known: Remembered[Any] = Remembered(entries=2)
+    kept = record(None, pod(), remembered=known)["metadata"]["managedFields"][0]["fieldsV1"]
+    for number in range(10):
+        event = {
+            "metadata": {"name": f"e{number}"},
+            "involvedObject": {"uid": f"u{number}"},
+            "message": f"m{number}",
+        }
+        record(None, event, remembered=known)
+    assert record(None, pod(), remembered=known)["metadata"]["managedFields"][0]["fieldsV1"] is kept

@@ -182,6 +182,7 @@ def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.slow
 @given(st.recursive(atoms(), compound, max_leaves=12))
 @examples(1500)
 def test_any_tree(source: str) -> None:

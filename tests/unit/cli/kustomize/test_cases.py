@@ -27,6 +27,7 @@ def test_builds_what_kubectl_builds(name: str, tmp_path: Path, capsys: pytest.Ca
     assert _steady(report(code, out, err, folder)) == _steady(golden(case).read_text())
 
 
+@pytest.mark.slow
 def test_the_golden_files_are_what_the_kubectl_of_this_machine_writes(tmp_path: Path) -> None:
     program = kubectl()
     if program is None or not program.endswith("kubectl.1.33"):

@@ -1,13 +1,13 @@
 """httpGet, tcpSocket and grpc against real sockets on loopback."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 from aiohttp import web
 
+from pinnace.cluster.preflight import free_port
 from pinnace.component.clock import RealClock
 from pinnace.kubelet.probes import grpc_health, tcp
 from pinnace.kubelet.probes.http import HttpHooks, HttpProber, target_of
@@ -42,12 +42,6 @@ async def prober() -> AsyncIterator[HttpProber]:
     prober = HttpProber(RealClock())
     yield prober
     await prober.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def get(

@@ -13,10 +13,10 @@ from pinnace.apimachinery import cel, errors
 from pinnace.apimachinery.cel.library.authorization import ResourceCheck
 from pinnace.apimachinery.gvk import GVK, GVR
 from pinnace.apiserver.admission.attributes import Admission
+from pinnace.apiserver.admission.concerned import namespace_of
 from pinnace.apiserver.admission.policies.compiled import Compiled, Expression
 from pinnace.apiserver.admission.webhooks.calls import converted
 from pinnace.apiserver.admission.webhooks.reviews import kind_in
-from pinnace.apiserver.admission.webhooks.selection import namespace_of
 from pinnace.apiserver.authn.user import AUTHENTICATED, User
 from pinnace.apiserver.authz.attributes import Attributes
 from pinnace.apiserver.registry.catalog import Registries

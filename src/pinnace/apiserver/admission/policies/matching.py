@@ -10,8 +10,13 @@ from pinnace.api import resources as r
 from pinnace.api.admissionregistration import rules
 from pinnace.api.resources import Resource
 from pinnace.apiserver.admission.attributes import Admission
+from pinnace.apiserver.admission.concerned import (
+    equivalents,
+    namespace_of,
+    selects_namespace,
+    selects_object,
+)
 from pinnace.apiserver.admission.policies.source import Resources
-from pinnace.apiserver.admission.webhooks.selection import equivalents, namespace_of
 from pinnace.apiserver.registry.catalog import Registries
 
 Rule = Mapping[str, Any]
@@ -41,14 +46,16 @@ class Matcher:
         """
         if resources is None:
             return admission.resource
-        if not self._selects_object(resources, admission):
+        if not selects_object(resources.object_selector, admission):
             return None
         if self._matched(resources.excluded, resources, admission) is not None:
             return None
         found = (
             self._matched(resources.rules, resources, admission) if resources.rules else admission.resource
         )
-        if found is None or not await self._selects_namespace(resources, admission):
+        if found is None or not await selects_namespace(
+            self._registries, resources.namespace_selector, admission
+        ):
             return None
         return found
 
@@ -65,27 +72,3 @@ class Matcher:
                 if rules.matches(rule, admission.operation, candidate.gvr, admission.subresource, namespace):
                     return candidate
         return None
-
-    async def _selects_namespace(self, resources: Resources, admission: Admission) -> bool:
-        namespace, is_namespace = namespace_of(admission), admission.resource.gvr == r.NAMESPACES
-        selector = resources.namespace_selector
-        if (not namespace and not is_namespace) or selector.is_everything:
-            return True
-        if is_namespace and not admission.subresource and admission.object is not None:
-            return selector.matches(_labels(admission.object))
-        item = await self._registries.of(r.NAMESPACES).storage.get(namespace)
-        return selector.matches(_labels(item.obj))
-
-    @staticmethod
-    def _selects_object(resources: Resources, admission: Admission) -> bool:
-        selector = resources.object_selector
-        if selector.is_everything:
-            return True
-        return any(
-            obj is not None and "metadata" in obj and selector.matches(_labels(obj))
-            for obj in (admission.object, admission.old)
-        )
-
-
-def _labels(obj: Mapping[str, Any]) -> dict[str, str]:
-    return (obj.get("metadata") or {}).get("labels") or {}

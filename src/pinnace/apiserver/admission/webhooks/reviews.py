@@ -15,8 +15,9 @@ from pinnace.api.resources import Resource
 from pinnace.apimachinery import errors
 from pinnace.apimachinery.gvk import GVK, GVR, parse_api_version
 from pinnace.apiserver.admission.attributes import Admission
+from pinnace.apiserver.admission.concerned import namespace_of
 from pinnace.apiserver.admission.webhooks.configurations import Hook
-from pinnace.apiserver.admission.webhooks.selection import Invocation, namespace_of
+from pinnace.apiserver.admission.webhooks.selection import Invocation
 
 Object = dict[str, Any]
 GROUP = "admission.k8s.io"

@@ -1,7 +1,6 @@
 """`patchesJson6902`, and JSON patches among `patches`: operations on paths of one object."""
 
 import json
-import re
 from typing import Any
 
 from pinnace.cli.kustomize.errors import BuildError
@@ -51,7 +50,6 @@ def apply(one: Resource, operations: list[Object]) -> None:
     from pinnace.apimachinery.patch import json_patch
 
     try:
-        one.obj = json_patch.apply(one.obj, operations)
-    except StatusError as error:
-        message = str(error).removeprefix(f"{json_patch.REJECTED}: ")
-        raise BuildError(re.sub(r"^(remove .* missing path): (\S+):", r'\1: "\2":', message)) from error
+        one.obj = json_patch.applied(one.obj, operations)
+    except (StatusError, json_patch.Inapplicable) as error:
+        raise BuildError(str(error)) from error

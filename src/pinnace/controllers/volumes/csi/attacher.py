@@ -33,8 +33,9 @@ class Attacher:
             of(CSI_NODES),
         )
         self._workers: Workers[Key] = Workers(
-            f"csi-attacher {driver.name}", driver.clock, self._sync, count=10, max_delay=LONGEST_PAUSE
-        )
+            f"csi-attacher {driver.name}", driver.clock, self._sync, count=10, max_delay=LONGEST_PAUSE,
+            about=self._object, tracer=driver.tracer,
+        )  # fmt: skip
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
@@ -60,6 +61,9 @@ class Attacher:
             and self._finalizer in (new["metadata"].get("finalizers") or ())
         ):
             self._queue.add(("pv", meta.name(new)))
+
+    def _object(self, key: Key) -> Object | None:
+        return (self._volumes if key[0] == "pv" else self._attachments).lister.get(key[1])
 
     async def _sync(self, key: Key) -> None:
         if key[0] == "pv":

@@ -8,6 +8,7 @@ from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
 from pinnace.component.tasks import keep_running
+from pinnace.component.tracing import Tracer
 from pinnace.controllers.volumes.csi.attacher import Attacher
 from pinnace.controllers.volumes.csi.capacity import Capacities
 from pinnace.controllers.volumes.csi.driver import Driver, meet
@@ -32,7 +33,10 @@ class CsiControllers:
         informers: Informers,
         endpoints: tuple[str, ...],
         seconds: float = CALL_SECONDS,
+        *,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._client, self._clock, self._informers = client, clock, informers
         self._endpoints = [Endpoint(one, seconds) for one in endpoints]
 
@@ -63,7 +67,7 @@ class CsiControllers:
         pause = FIRST_PAUSE
         while True:
             try:
-                return await meet(endpoint, self._client, self._clock, self._informers)
+                return await meet(endpoint, self._client, self._clock, self._informers, self._tracer)
             except (RpcError, ConnectionError, ValueError) as error:
                 log.log(logging.INFO if pause == FIRST_PAUSE else logging.DEBUG, "CSI controller: %s", error)
             await self._clock.sleep(pause)

@@ -9,6 +9,7 @@ from pinnace.api.resources import SECRETS
 from pinnace.client.informer import Informers
 from pinnace.client.interface import Client
 from pinnace.component.clock import Clock
+from pinnace.component.tracing import Tracer
 from pinnace.net.csi.client import Endpoint, capabilities
 from pinnace.net.csi.messages import PluginService
 
@@ -24,6 +25,7 @@ class Driver:
     client: Client
     clock: Clock
     informers: Informers
+    tracer: Tracer | None = None  # None: nothing is recorded
 
     async def secret(self, reference: tuple[str, str] | None) -> dict[str, str]:
         """The data of the secret of this namespace and name; {} for no reference. Raises NotFound."""
@@ -37,7 +39,9 @@ class Driver:
         return await self.secret((reference["namespace"], reference["name"]) if reference else None)
 
 
-async def meet(endpoint: Endpoint, client: Client, clock: Clock, informers: Informers) -> Driver:
+async def meet(
+    endpoint: Endpoint, client: Client, clock: Clock, informers: Informers, tracer: Tracer | None = None
+) -> Driver:
     """Ask the driver who it is and what it can; raises RpcError, also while it is not ready, and ValueError."""
     probe = await endpoint.csi("Identity", "Probe")
     if probe.HasField("ready") and not probe.ready.value:
@@ -49,4 +53,4 @@ async def meet(endpoint: Endpoint, client: Client, clock: Clock, informers: Info
         raise ValueError(f"CSI driver {info.name} at {endpoint.path} has no controller service")
     can = await capabilities(endpoint, "Controller", "ControllerGetCapabilities")
     has_topology = PluginService.TOPOLOGY in services
-    return Driver(info.name, endpoint, can, has_topology, client, clock, informers)
+    return Driver(info.name, endpoint, can, has_topology, client, clock, informers, tracer)

@@ -34,8 +34,9 @@ class Provisioner:
         self._attachments = of(VOLUME_ATTACHMENTS)
         self._recorder = EventRecorder(driver.client, driver.clock, driver.name)
         self._workers: Workers[Key] = Workers(
-            f"csi-provisioner {driver.name}", driver.clock, self._sync, count=10, max_delay=LONGEST_PAUSE
-        )
+            f"csi-provisioner {driver.name}", driver.clock, self._sync, count=10, max_delay=LONGEST_PAUSE,
+            about=self._object, tracer=driver.tracer,
+        )  # fmt: skip
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
@@ -52,6 +53,9 @@ class Provisioner:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self._workers.run())
+
+    def _object(self, key: Key) -> Object | None:
+        return self._claims.lister.get(key[1], key[0]) if key[0] else self._volumes.lister.get(key[1])
 
     def _claim_changed(self, old: Object | None, new: Object | None) -> None:
         if new is not None and self._is_wanted(new):

@@ -32,8 +32,9 @@ class Resizer:
         self._volumes = driver.informers.of(PERSISTENT_VOLUMES)
         self._recorder = EventRecorder(driver.client, driver.clock, f"external-resizer {driver.name}")
         self._workers: Workers[Key] = Workers(
-            f"csi-resizer {driver.name}", driver.clock, self._sync, count=10, max_delay=LONGEST_PAUSE
-        )
+            f"csi-resizer {driver.name}", driver.clock, self._sync, count=10, max_delay=LONGEST_PAUSE,
+            about=lambda key: self._claims.lister.get(key[1], key[0]), tracer=driver.tracer,
+        )  # fmt: skip
         self._queue, self.metrics = self._workers.queue, self._workers.metrics
 
     async def run(self) -> None:
