@@ -194,6 +194,32 @@ async def test_candidates_say_what_they_mean(run: Run) -> None:
     assert err == "Completion ended with directive: ShellCompDirectiveNoFileComp\n"
 
 
+def plugin(folder: Path, name: str, script: str = "true") -> None:
+    file = folder / "bin" / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+async def test_plugins_are_offered_and_offer_what_their_own_program_says(run: Run, tmp_path: Path) -> None:
+    """`kubectl_complete-NAME` is asked with what stands behind the plugin's name."""
+    plugin(tmp_path, "kubectl-own_ship")
+    plugin(tmp_path, "kubectl-own_ship-sail")
+    plugin(tmp_path, "kubectl_complete-own_ship", 'printf "one\\tfirst\\n"; echo "asked $#: $*"; echo ":6"')
+    plugin(tmp_path, "kubectl_complete-own_ship-sail", "echo never; exit 3")
+    meaning = "is a plugin installed by the user"
+
+    async def asked(*words: str) -> list[str]:
+        return (await run("pinnace", "__complete", *words))[0].splitlines()
+
+    assert await asked("own") == [f"own-ship\tThe command own-ship {meaning}", ":4"]
+    sail = f"sail\tThe command sail {meaning}"
+    assert await asked("own-ship", "") == [sail, "one\tfirst", "asked 1:", ":6"]
+    assert await asked("own-ship", "x", "--deep", "y") == ["one\tfirst", "asked 3: x --deep y", ":6"]
+    assert await asked("own-ship", "-n", "") == ["one\tfirst", "asked 2: -n", ":6"]
+    assert await asked("own-ship", "sail", "") == [":0"]
+    assert await asked("nothing-such", "") == [":0"]
+
+
 async def test_nothing_is_offered_where_the_cluster_does_not_answer(run: Run) -> None:
     server = "--server=http://127.0.0.1:1"
     assert (await run("pinnace", "__complete", server, "get", "cm", ""))[0] == ":4\n"

@@ -64,10 +64,13 @@ def _answer(words: list[str], current: str, program: str) -> Answer:
         top = Command(None, GLOBAL_FLAGS, subcommands={})
         line = _line(words, current, "", top, program)
         found = _flags(line, program)
-        return found or _starting(sorted([*_described(COMMANDS), *CLUSTER_COMMANDS]), current)
+        return found or _commands(current)
     before, name, rest = words[: len(words) - len(rest)], rest[0], rest[1:]
     if name not in COMMANDS:
-        return LEFT_TO_THE_SHELL
+        from pinnace.cli.plugin_completion import offered
+
+        plugin = None if words[0] != name or name in CLUSTER_COMMANDS else offered(words, current)
+        return Answer(*plugin) if plugin else LEFT_TO_THE_SHELL
     rest = words[len(before) + 1 :]
     module, attribute = COMMANDS[name].split(":")
     command: Command = getattr(import_module(f"pinnace.cli.commands.{module}"), attribute)
@@ -78,6 +81,17 @@ def _answer(words: list[str], current: str, program: str) -> Answer:
     if (found := _flags(line, program)) is not None:
         return found
     return _arguments(line, program)
+
+
+def _commands(current: str) -> Answer:
+    from pinnace.cli.main import CLUSTER_COMMANDS, COMMANDS
+    from pinnace.cli.plugin_completion import named
+
+    own = _starting(sorted([*_described(COMMANDS), *CLUSTER_COMMANDS]), current)
+    known = {*COMMANDS, *CLUSTER_COMMANDS}
+    return own._replace(
+        words=own.words + [one for one in named([], current) if one.split("\t")[0] not in known]
+    )
 
 
 def _described(commands: dict[str, str]) -> list[str]:

@@ -39,6 +39,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     _check(session, flags, arguments)
     if len(arguments) == 2:
         flags["container"] = arguments[1]
+    if flags["all-pods"]:
+        flags["prefix"] = True  # else nobody could tell whose line is whose
     sources = _sources(session, flags, arguments)
     query = _query(flags)
     if flags["follow"] and len(sources) > 1:

@@ -36,6 +36,8 @@ def run(session: Session, flags: Values, arguments: list[str]) -> int:
     backend = partial(
         session.http.pass_on, with_server_path=flags["append-server-path"], keepalive=flags["keepalive"]
     )
+    if not 0 <= flags["port"] <= 65535 and not flags["unix-socket"]:
+        raise CliError(f"listen tcp: address {flags['port']}: invalid port")
     handler = partial(_Handler, backend, prefix, (static, flags["www"]), filters)
     try:
         server = _server(flags, handler)
