@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _FIELD = re.compile(r"(?:\\.|[^\s.\[\]{}(),'\"=!<>&|@$\\])+")
 
 
@@ -17,7 +18,8 @@ class JsonPathError(ValueError):
 
 
 Step = tuple[str, Any]
-Node = tuple[str, Any]  # ("text", str) ("path", [Step]) ("range", ([Step], [Node]))
+# ("text", str) ("path", [Step]) ("range", ([Step], [Node])) ("wrong", str): what is only said when it is come to
+Node = tuple[str, Any]
 
 
 class JsonPath:
@@ -30,6 +32,9 @@ class JsonPath:
 
     def find(self, obj: Any) -> list[Any]:
         """All results of all expressions."""
+        for kind, what in self._nodes:
+            if kind == "wrong":
+                raise JsonPathError(what)
         return [value for kind, what in self._nodes if kind == "path" for value in self._walk(what, obj, obj)]
 
     def _render(self, nodes: list[Node], current: Any, root: Any) -> str:
@@ -37,6 +42,8 @@ class JsonPath:
         for kind, what in nodes:
             if kind == "text":
                 out.append(what)
+            elif kind == "wrong":
+                raise JsonPathError(what)
             elif kind == "path":
                 out.append(" ".join(_shown(value) for value in self._walk(what, current, root)))
             else:
@@ -160,8 +167,9 @@ class _Parser:
 
     def parse(self) -> list[Node]:
         nodes, ended = self._nodes()
-        if ended:
-            raise JsonPathError("not in range, nothing to end")
+        while ended:
+            more, ended = self._nodes()
+            nodes += [("wrong", "not in range, nothing to end"), *more]
         return nodes
 
     def _nodes(self) -> tuple[list[Node], bool]:
@@ -197,6 +205,9 @@ class _Parser:
         while self._at < len(self._text) and self._peek() != "}":
             if self._peek() in "'\"":
                 nodes.append(("text", self._quoted()))
+            elif word := _IDENTIFIER.match(self._text, self._at):
+                self._at = word.end()
+                nodes.append(("wrong", f"unrecognized identifier {word[0]}"))
             else:
                 nodes.append(("path", self._path()))
             self._space()

@@ -39,10 +39,17 @@ def test_templates(template: str, text: str) -> None:
     assert JsonPath(template).render(PODS) == text
 
 
-@pytest.mark.parametrize("template", ["{.a", "{range .a}", "{.a[}", "{.a[x]}", "{'a}", "{end}"])
+@pytest.mark.parametrize("template", ["{.a", "{range .a}", "{.a[}", "{.a[x]}", "{'a}"])
 def test_broken_templates(template: str) -> None:
     with pytest.raises(JsonPathError):
         JsonPath(template)
+
+
+@pytest.mark.parametrize("template", ["{end}", "{.a}{end}", "{kind}"])
+def test_what_is_only_wrong_when_it_is_come_to(template: str) -> None:
+    path = JsonPath(template)
+    with pytest.raises(JsonPathError):
+        path.render({"a": 1, "kind": "Pod"})
 
 
 def test_missing_fields_may_be_errors() -> None:

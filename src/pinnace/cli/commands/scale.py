@@ -41,7 +41,7 @@ def _found(session: Session, flags: Values, arguments: list[str]) -> Iterator[tu
             found += 1
             yield pair
     except ServerError as error:
-        if not found and not_found(error):
+        if not found and not_found(error) and not has_files(flags):
             raise CliError(f"no objects passed to scale {error}") from error
         raise
 
