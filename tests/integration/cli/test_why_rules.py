@@ -83,6 +83,15 @@ async def test_pods_that_policies_and_limits_refuse(start: Start) -> None:
             spec={"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "true"}]},
         )
     )
+    await cluster.create(named("MutatingAdmissionPolicy", "stamp", group, spec={
+        "matchConstraints": {"resourceRules": rules}, "reinvocationPolicy": "Never", "failurePolicy": "Fail",
+        "matchConditions": [{"name": "its", "expression": "object.metadata.labels['app'] == 'stamped'"}],
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {
+            "expression": "[JSONPatch{op: 'add', path: '/metadata/labels/a', value: object.metadata.labels['none']}]"}}]}))  # fmt: skip
+    await cluster.create(
+        named("MutatingAdmissionPolicyBinding", "stamps", group, spec={"policyName": "stamp"})
+    )
+    await cluster.create(workload(name="stamped", labels={"team": "x"}))
     await cluster.create(workload())
     await cluster.create(
         named(
@@ -100,7 +109,10 @@ async def test_pods_that_policies_and_limits_refuse(start: Start) -> None:
     )
     await cluster.until(lambda: has_event(cluster, "say whose it is"))
     await cluster.until(lambda: has_event(cluster, "maximum cpu usage per Container is 1"))
+    await cluster.until(lambda: has_event(cluster, "with binding 'stamps' denied request"))
     told = await asked()
+    assert told.cause("creation-refused", "stamped").startswith("admission policy stamp denied its pods: ")
+    assert "kubectl get mutatingadmissionpolicy stamp -o yaml" in str(told.findings)
     assert told.cause("creation-refused", "web") == "admission policy owned denied its pods: say whose it is"
     assert told.cause("creation-refused", "big").startswith(
         "a LimitRange of the namespace forbids such pods: "

@@ -22,7 +22,9 @@ from pinnace.insight.whatif.obstacles import amount
 from pinnace.insight.world import World
 
 _QUOTA = re.compile(r"exceeded quota: ([^,]+), requested: (.*?), used: (.*?), limited: (.*?)(?:$|\s\()")
-_POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']+)'(?: with binding '([^']+)')? denied request: (.*)")
+_POLICY = re.compile(
+    r"(ValidatingAdmissionPolicy|policy) '([^']+)'(?: with binding '([^']+)')? denied request: (.*)"
+)
 _WEBHOOK = re.compile(r'webhook "([^"]+)"')
 _PRIORITY = re.compile(r"no PriorityClass with name ([^\s]+) was found")
 _ACCOUNT = re.compile(r'serviceaccounts? "([^"]+)" not found|service account [^\s]*?/([^\s:]+)')
@@ -94,9 +96,10 @@ def explain(owner: Object, message: str, world: World) -> tuple[str, list[str]]:
             [*edit, f"kubectl get namespace {meta.namespace(owner)} --show-labels"],
         )
     if match := _POLICY.search(message):
-        policy, bound, said = match.groups()
-        looks = [f"kubectl get validatingadmissionpolicy {policy} -o yaml"]
-        looks += [f"kubectl describe validatingadmissionpolicybinding {bound}"] if bound else []
+        by, policy, bound, said = match.groups()
+        kind = "mutatingadmissionpolicy" if by == "policy" else by.lower()  # as the server names them
+        looks = [f"kubectl get {kind} {policy} -o yaml"]
+        looks += [f"kubectl describe {kind}binding {bound}"] if bound else []
         return f"admission policy {policy} denied its pods: {said}", [*edit, *looks]
     if match := _WEBHOOK.search(message):
         return _of_webhook(match.group(1), message, edit, world)
