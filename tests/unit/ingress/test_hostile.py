@@ -183,7 +183,7 @@ async def test_a_secret_that_haproxy_refuses_harms_nobody(
         bad,
         ingress("good", ("a.test", "/", "Prefix", "one")),
     ]
-    async with front(tmp_path, objects, https_port=await free_port()) as running:
+    async with front(tmp_path, objects, https_port=free_port()) as running:
 
         async def told() -> bool:
             events = (await running.client.list(EVENTS, "shop"))["items"]

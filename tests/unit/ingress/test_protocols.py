@@ -50,7 +50,7 @@ async def test_grpc_through_tls(tmp_path: Path) -> None:
             ),
         )
     )
-    port, https_port = server.add_insecure_port("127.0.0.1:0"), await free_port()
+    port, https_port = server.add_insecure_port("127.0.0.1:0"), free_port()
     await server.start()
     wanted = {"nginx.ingress.kubernetes.io/backend-protocol": "GRPC"}
     objects = [

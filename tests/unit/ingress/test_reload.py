@@ -167,7 +167,7 @@ async def test_a_websocket_outlives_a_reload(tmp_path: Path) -> None:
     app.router.add_get("/chat", chat)
     runner = web.AppRunner(app)
     await runner.setup()
-    port = await free_port()
+    port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     objects = [
         service("s"),
