@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinnace.api.resources import LEASES
-from pinnace.apimachinery.errors import NotFound, StatusError
+from pinnace.apimachinery.errors import Conflict, NotFound, StatusError
 from pinnace.apimachinery.times import format_micro_time
 from pinnace.client.events import EventRecorder
 from pinnace.client.interface import ActsFor, Client, Object
@@ -196,21 +196,25 @@ class LeaderElector:
         leads, self._renewed_at = self.is_leading, None
         if not leads or self._lease is None or self.holder != self.config.identity:
             return
-        now = format_micro_time(self._clock.now())
-        spec = {
-            **_spec(self._lease),
-            "holderIdentity": "",
-            "leaseDurationSeconds": 1,
-            "renewTime": now,
-            "acquireTime": now,
-        }
-        begun = self._clock.monotonic()
         try:
-            self._keep(await self._clock.wait_for(self._put(self._lease, spec), RELEASE_SECONDS), begun)
+            await self._clock.wait_for(self._give_back(self._lease), RELEASE_SECONDS)
         except UNANSWERED as error:
             log.warning(
                 "lease %s/%s could not be released: %s", self.config.namespace, self.config.name, error
             )
+
+    async def _give_back(self, lease: Object) -> None:
+        try:
+            await self._write_free(lease)
+        except Conflict:  # a renewal that was ended before its answer came may have been carried out
+            found = await self._client.get(LEASES, self.config.name, self.config.namespace)
+            if _spec(found).get("holderIdentity") == self.config.identity:
+                await self._write_free(found)
+
+    async def _write_free(self, lease: Object) -> None:
+        begun, now = self._clock.monotonic(), format_micro_time(self._clock.now())
+        free = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now, "acquireTime": now}
+        self._keep(await self._put(lease, {**_spec(lease), **free}), begun)
 
     def _tell(self, what: str) -> None:
         if self._recorder is not None and self._lease is not None:

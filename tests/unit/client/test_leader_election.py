@@ -151,6 +151,25 @@ async def test_a_clean_end_hands_over_without_waiting_for_the_lease_to_run_out(a
     assert (await arena.spec())["leaseTransitions"] == 1
 
 
+async def test_a_renewal_whose_answer_nobody_waited_for_does_not_keep_the_lease(arena: Arena) -> None:
+    """The end came between the server's write and its answer: the lease is newer than its holder knows."""
+    candidate = arena.enter("a")
+    await arena.pass_time(1)
+    await arena.client.patch(
+        LEASES, NAME, {"spec": {"renewTime": "2026-01-01T00:00:01.500000Z"}}, "kube-system"
+    )
+    await candidate.stop()
+    assert (await arena.spec())["holderIdentity"] == ""
+
+
+async def test_a_lease_that_another_holds_by_now_is_not_given_back(arena: Arena) -> None:
+    candidate = arena.enter("a")
+    await arena.pass_time(1)
+    await arena.client.patch(LEASES, NAME, {"spec": {"holderIdentity": "stranger"}}, "kube-system")
+    await candidate.stop()
+    assert (await arena.spec())["holderIdentity"] == "stranger"
+
+
 async def test_a_leader_that_died_is_followed_when_its_lease_has_run_out(arena: Arena) -> None:
     first = arena.enter("a")
     await arena.clock.settle()
