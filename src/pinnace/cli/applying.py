@@ -167,10 +167,7 @@ def _delete_and_create(
     session: Session, flags: Values, one: Selection, manifest: Object, before: Object
 ) -> Object:
     """The object anew; what was there before comes back when the server does not take the new one."""
-    options: Object = {"propagationPolicy": cascade.policy(flags)}
-    if flags["grace-period"] >= 0:
-        options["gracePeriodSeconds"] = flags["grace-period"]
-    session.http.request("DELETE", one.path, None, options)
+    session.http.request("DELETE", one.path, None, cascade.delete_options(flags))
     head = about(one, last_applied.compact(manifest) + "\n")
     if not _is_gone(session, one, flags["timeout"]):
         raise CliError(f"{head}timed out waiting for the condition")

@@ -203,13 +203,8 @@ class ApplySet:
                         yield Selection(row, item["metadata"]["name"], namespace), obj
 
     def _delete(self, one: Selection) -> None:
-        options: Object = {"propagationPolicy": cascade.policy(self._flags)}
-        if self._flags["grace-period"] >= 0:
-            options["gracePeriodSeconds"] = self._flags["grace-period"]
-        if dry_run.mode(self._flags) == "server":
-            options["dryRun"] = ["All"]
         try:
-            self._session.http.request("DELETE", one.path, None, options)
+            self._session.http.request("DELETE", one.path, None, cascade.delete_options(self._flags))
         except ServerError as error:
             where = f"{one.namespace}/{one.name}" if one.namespace else one.name
             raise CliError(f"pruning {_group_kind(one.resource)} {where}: {error}") from error

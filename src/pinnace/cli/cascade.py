@@ -1,5 +1,8 @@
 """`--cascade`: what becomes of an object's dependents when it is deleted."""
 
+from typing import Any
+
+from pinnace.cli import dry_run
 from pinnace.cli.errors import CliError
 from pinnace.cli.flags import Flag, Values
 from pinnace.cli.session import warn
@@ -18,6 +21,16 @@ _BOOLEANS = {
     "f": "orphan",
     "false": "orphan",
 }
+
+
+def delete_options(flags: Values) -> dict[str, Any]:
+    """The body of a deletion, for commands with `--cascade`, `--grace-period` and `--dry-run`."""
+    options: dict[str, Any] = {"propagationPolicy": policy(flags)}
+    if flags["grace-period"] >= 0:
+        options["gracePeriodSeconds"] = flags["grace-period"]
+    if dry_run.mode(flags) == "server":
+        options["dryRun"] = ["All"]
+    return options
 
 
 def policy(flags: Values) -> str:

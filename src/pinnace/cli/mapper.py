@@ -7,6 +7,7 @@ a type that is not in the file is looked up again before it is refused.
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pinnace.cli import clock, json_text
@@ -118,17 +119,17 @@ class Mapper:
         return found
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
-        for fresh in (False, True):
-            for row in self.all(fresh=fresh):
-                if row.kind == kind and row.api_version == api_version:
-                    return row
-        return None
+        return self._first(lambda row: row.kind == kind and row.api_version == api_version)
 
     def of_group_kind(self, group: str, kind: str) -> Resource | None:
         """In the group's preferred version."""
+        return self._first(lambda row: row.kind == kind and row.group == group)
+
+    def _first(self, fits: Callable[[Resource], bool]) -> Resource | None:
+        """What was kept of discovery is asked first, then the server."""
         for fresh in (False, True):
             for row in self.all(fresh=fresh):
-                if row.kind == kind and row.group == group:
+                if fits(row):
                     return row
         return None
 

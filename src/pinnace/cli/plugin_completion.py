@@ -7,7 +7,7 @@ a candidate a line, then `:` and a directive. Without a directive, or if it fail
 import os
 from collections.abc import Iterator
 
-from pinnace.cli.unknown import PREFIX
+from pinnace.cli.unknown import PREFIX, look_up
 
 COMPLETER = "kubectl_complete-"
 MEANING = "The command {} is a plugin installed by the user"
@@ -29,7 +29,7 @@ def offered(words: list[str], current: str) -> tuple[list[str], int] | None:
     names = [_in_file(word) for word in _until_flag(words)]
     for count in range(len(names), 0, -1):
         name = "-".join(names[:count])
-        if _path(PREFIX + name):
+        if look_up(PREFIX + name):
             candidates, directive = _asked(COMPLETER + name, [*words[count:], current])
             return named(words, current) + candidates, directive
     return None
@@ -38,7 +38,7 @@ def offered(words: list[str], current: str) -> tuple[list[str], int] | None:
 def _asked(program: str, arguments: list[str]) -> tuple[list[str], int]:
     import subprocess
 
-    path = _path(program)
+    path = look_up(program)
     if not path:
         return [], 0
     try:
@@ -65,12 +65,6 @@ def _until_flag(words: list[str]) -> Iterator[str]:
 
 def _in_file(word: str) -> str:
     return word.replace("-", "_")
-
-
-def _path(name: str) -> str:
-    import shutil
-
-    return shutil.which(name) or ""
 
 
 def _programs() -> Iterator[str]:

@@ -22,13 +22,14 @@ def run_plugin(argv: list[str], least: int = 1) -> None:
     if not words:
         raise PlainError(f"Error: flags cannot be placed before plugin name: {argv[0]}")
     for count in range(len(words), least - 1, -1):
-        path = _look_up(PREFIX + "-".join(words[:count]))
+        path = look_up(PREFIX + "-".join(words[:count]))
         if path:
             sys.stdout.flush()
             os.execve(path, [path, *argv[count:]], os.environ)  # noqa: S606 (no shell, as it should be)
 
 
-def _look_up(name: str) -> str:
+def look_up(name: str) -> str:
+    """The path of a program; empty when there is none."""
     import shutil  # here, since few calls need it
 
     return shutil.which(name) or ""

@@ -147,11 +147,7 @@ def _prune(
     pruning.warn_of_cluster_scope(session, flags)
     visited = {uid for _, obj in applied if (uid := obj["metadata"].get("uid"))}
     namespaces = list(dict.fromkeys(one.namespace for one, _ in applied if one.namespace))
-    options: Object = {"propagationPolicy": cascade.policy(flags)}
-    if flags["grace-period"] >= 0:
-        options["gracePeriodSeconds"] = flags["grace-period"]
-    if dry_run.mode(flags) == "server":
-        options["dryRun"] = ["All"]
+    options = cascade.delete_options(flags)
     for one, obj in pruning.leftovers(session, flags, types, namespaces, visited):
         if dry_run.mode(flags) != "client":
             session.http.request("DELETE", one.path, None, options)
